@@ -1,0 +1,58 @@
+# Two commands on a bare machine: `make run` serves, `make test` passes. Everything else is listed by `make help`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev run test soak lint fmt bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python3 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.lock | $(BIN)/python
+	$(PIP) -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(PIP) -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.installed ## build .venv from the hashed lock (what `run` needs)
+
+dev: $(VENV)/.installed-dev ## the same plus what tests, linters and benchmarks need
+
+run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
+	@exec $(BIN)/python -m service run
+
+test: dev ## the whole suite, short forms of the system proofs included (under 5 minutes)
+	$(BIN)/python -m pytest
+
+soak: dev ## the long proofs: 100 kills, 20 power cuts, 30 s of overload, 100,000 generated inputs
+	POSTBACK_SOAK=1 $(BIN)/python -m pytest tests/system -x
+
+lint: dev ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: dev ## let ruff format and mend
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: dev ## paired benchmarks against the peers in tests/load (needs wrk)
+	$(BIN)/python tests/load/bench.py
+
+lock: ## pin every dependency again (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate $(UPGRADE) pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate $(UPGRADE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and caches (never data/)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

@@ -1,0 +1,5 @@
+"""Owns the entry `python -m service`."""
+
+from service.cli import app
+
+app()

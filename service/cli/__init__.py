@@ -1,0 +1,15 @@
+"""Owns the command line: `python -m service <command>`, one module for each command."""
+
+import typer
+
+from service.cli import run, send
+
+app = typer.Typer(
+    name="python -m service",
+    help="The postback receiver that never lies. Exit codes: 0 done, 1 the answer is no, 2 bad usage or configuration.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run.run)
+app.command()(send.send)

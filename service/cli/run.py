@@ -1,0 +1,48 @@
+"""Owns the command `run`: settings in, a served process out, one clear line for whatever keeps it from starting."""
+
+from typing import Annotated, NoReturn
+
+import typer
+
+from service.settings import PREFIX, Settings, WrongSettings, load_settings
+
+
+def _settings_help() -> str:
+    lines = [
+        f"{PREFIX}{name.upper()}  {field.description}  [{_shown(field.default)}]"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n\n".join(["Serve postbacks until SIGTERM.", "Settings (environment, or a .env file):", *lines])
+
+
+def _shown(default: object) -> str:
+    return "unset" if default in (None, "") else str(default)
+
+
+def run(
+    host: Annotated[str | None, typer.Option(help=f"Instead of {PREFIX}HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help=f"Instead of {PREFIX}PORT.")] = None,
+    operator_port: Annotated[int | None, typer.Option(help=f"Instead of {PREFIX}OPERATOR_PORT.")] = None,
+) -> None:
+    """Serve postbacks until SIGTERM."""
+    try:
+        settings = load_settings(host=host, port=port, operator_port=operator_port)
+    except WrongSettings as wrong:
+        _refuse(wrong.lines)
+    from service import server  # noqa: PLC0415 - the other commands start faster without it
+    from service.auth.authenticator import StartRefused  # noqa: PLC0415 - same
+    from service.storage.engine import StorageError  # noqa: PLC0415 - same
+
+    try:
+        raise typer.Exit(server.run(settings))
+    except (StartRefused, StorageError, OSError) as refusal:
+        _refuse([str(refusal)])
+
+
+run.__doc__ = _settings_help()  # the settings teach themselves: one source for help, docs and checks
+
+
+def _refuse(lines: list[str]) -> NoReturn:
+    for line in lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,113 @@
+"""Owns the way from bytes to named text: strict decoding of query strings, forms and JSON bodies into pairs.
+
+Strict, because lenient decoders lose money quietly: `c=a%FFb` and `c=a%FEb` must not become the same click id. A name
+or text is what was sent, never a repaired form of it; what cannot be decoded is rejected with the reason.
+"""
+
+import json
+import re
+from typing import NoReturn
+
+from service.outcome import Outcome, Rejected
+
+MAX_PARAMETERS = 64
+
+Pairs = list[tuple[str, str]]
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_PERCENT_MACRO = re.compile(rb"%[A-Za-z_][A-Za-z0-9_.\-]*%")
+_BYTE = {b"%02x" % code: bytes([code]) for code in range(256)}
+
+
+def decode_query(query: bytes) -> Pairs:
+    """Decode `a=1&b=2` (a query string or a form body) as the URL standard says, but strictly.
+
+    Raises `Rejected`: too_many_parameters, invalid_encoding, unexpanded_macro (an unreplaced `%token%`).
+    """
+    if not query:
+        return []
+    if query.count(b"&") >= MAX_PARAMETERS:  # before the work of decoding them
+        raise too_many_parameters(query.count(b"&") + 1)
+    if query.isascii() and b"%" not in query and b"+" not in query and b"\0" not in query:
+        pairs = [part.partition("=") for part in query.decode("ascii").split("&") if part]
+        return [(name, text) for name, _, text in pairs]
+    parts = [part.partition(b"=") for part in query.split(b"&") if part]
+    return [(_decode(name, b"a parameter's name"), _decode(text, b"parameter " + name)) for name, _, text in parts]
+
+
+def decode_json(body: bytes) -> Pairs:
+    """Decode one flat JSON object; numbers keep their literal text (`1.50` stays `1.50`), null means "not sent".
+
+    Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
+    """
+    try:
+        members = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_Members, parse_float=str, parse_int=str, parse_constant=_constant
+        )
+    except UnicodeDecodeError as error:
+        raise Rejected(Outcome.INVALID_ENCODING, f"the body is not UTF-8 at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:
+        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not JSON: {str(error)[:200]}") from None
+    if not isinstance(members, _Members):
+        raise Rejected(Outcome.MALFORMED_BODY, "the body is JSON, but not an object")
+    return [(_text(name, name), _text(name, member)) for name, member in members if member is not None]
+
+
+def too_many_parameters(count: int) -> Rejected:
+    """Return the rejection for `count` parameters."""
+    return Rejected(Outcome.TOO_MANY_PARAMETERS, f"{count} parameters, {MAX_PARAMETERS} are allowed")
+
+
+class _Members(list[tuple[str, object]]):
+    """A JSON object's members in the order sent, repeated names included (a dict would drop the first silently)."""
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _text(name: str, member: object) -> str:
+    if isinstance(member, bool):
+        return "true" if member else "false"
+    if not isinstance(member, str):
+        raise Rejected(Outcome.MALFORMED_BODY, f"member {name[:80]!a} is an array or an object; send a flat object")
+    if "\0" in member or not _is_unicode(member):
+        raise Rejected(Outcome.INVALID_ENCODING, f"member {name[:80]!a} holds a NUL or half a surrogate pair")
+    return member
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _decode(encoded: bytes, what: bytes) -> str:
+    if b"%" in encoded or b"+" in encoded:
+        if _BAD_ESCAPE.search(encoded):
+            _reject_escape(encoded, what)
+        plain = _ESCAPE.sub(lambda escape: _BYTE[escape[1].lower()], encoded.replace(b"+", b" "))
+    else:
+        plain = encoded
+    try:
+        text = plain.decode("utf-8")
+    except UnicodeDecodeError:
+        if _PERCENT_MACRO.search(encoded):
+            _reject_escape(encoded, what)
+        raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} is not UTF-8") from None
+    if "\0" in text:
+        raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} holds a NUL character")
+    return text
+
+
+def _reject_escape(encoded: bytes, what: bytes) -> NoReturn:
+    if macro := _PERCENT_MACRO.search(encoded):
+        raise Rejected(Outcome.UNEXPANDED_MACRO, f"{_show(what)} holds {_show(macro[0])}")
+    raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} holds a % that starts no escape (%25 is a literal %)")
+
+
+def _show(encoded: bytes) -> str:
+    return encoded[:100].decode("ascii", "backslashreplace")

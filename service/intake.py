@@ -1,0 +1,91 @@
+"""Owns the straight line that every postback walks: authenticate, parse, store, record."""
+
+import time
+
+from structlog.typing import FilteringBoundLogger
+
+from service.auth.authenticator import Authenticate
+from service.metrics import Metrics
+from service.outcome import Outcome, Rejected
+from service.postback import Postback, RawPostback, Rejection, claimed_click_id, parse
+from service.sender import EZMOB, Sender
+from service.storage.engine import StorageError
+from service.storage.ledger import Verdict
+from service.version import VERSION
+from service.writer import Overloaded, Writer
+
+Understood = Postback | Rejection
+_LEVELS = {"info": 20, "warning": 30, "error": 40}
+
+
+class Intake:
+    """The one way in. Every door hands its input to `receive` and renders the verdict; nothing else decides."""
+
+    def __init__(
+        self, authenticate: Authenticate, writer: Writer, metrics: Metrics, logger: FilteringBoundLogger
+    ) -> None:
+        self._authenticate = authenticate
+        self._writer = writer
+        self._metrics = metrics
+        self._logger = logger
+
+    async def receive(self, raw: RawPostback) -> Verdict:
+        """Give one postback its one outcome: when this returns an accepted or kept one, it is durable."""
+        started = time.perf_counter()
+        understood: Understood | None = None
+        commit_seconds: float | None = None
+        try:
+            understood = self._understand(raw)
+            verdict, commit_seconds = await self._writer.write(understood)
+        except Overloaded as error:
+            verdict = Verdict(Outcome.OVERLOADED, str(error))
+        except StorageError as error:
+            verdict = Verdict(Outcome.STORAGE_UNAVAILABLE, str(error))
+        except Exception as error:
+            self._logger.exception("unexpected_error", request_id=raw.request_id)
+            verdict = Verdict(Outcome.INTERNAL_ERROR, repr(error))
+        self._record(raw, understood, verdict, time.perf_counter() - started, commit_seconds)
+        return verdict
+
+    def _understand(self, raw: RawPostback) -> Understood:
+        """Authenticate and parse; the one place where a rejection is caught."""
+        sender: Sender | None = None
+        try:
+            sender = self._authenticate(raw)
+            return parse(raw, sender)
+        except Rejected as rejected:
+            click_id = claimed_click_id(raw, sender or EZMOB)
+            return Rejection(raw, sender.name if sender else None, rejected.outcome, rejected.detail, click_id)
+
+    def _record(
+        self,
+        raw: RawPostback,
+        understood: Understood | None,
+        verdict: Verdict,
+        seconds: float,
+        commit_seconds: float | None,
+    ) -> None:
+        """Write the postback's one counter and its one canonical line (law 2: the same word in both)."""
+        outcome = verdict.outcome
+        sender = (understood and understood.sender) or "unknown"
+        self._metrics.count_received(raw.door, outcome, sender)
+        if outcome is Outcome.STORED:
+            self._metrics.last_stored_at = time.time()
+        self._logger.log(
+            _LEVELS[outcome.level],
+            "postback",
+            request_id=raw.request_id,
+            trace_id=raw.trace_id,
+            door=raw.door,
+            method=raw.method,
+            status=outcome.status,
+            outcome=outcome.value,
+            sender=sender,
+            click_id=understood and understood.click_id,
+            value=understood.value if type(understood) is Postback else None,
+            duration_ms=round(seconds * 1000, 3),
+            commit_ms=commit_seconds and round(commit_seconds * 1000, 3),
+            client_ip=raw.client_ip,
+            version=VERSION,
+            **({"detail": verdict.detail} if verdict.detail else {}),
+        )

@@ -1,0 +1,146 @@
+"""Owns the log: a structlog logger that writes one JSON object a line, through a sink that never blocks its callers.
+
+The sink takes whole lines into a bounded queue; one thread writes them out in large pieces. A blocked or broken stdout
+costs lines, which are counted, and never a postback.
+"""
+
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Literal
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+LogFormat = Literal["json", "console"]
+
+_GATHER_SECONDS = 0.02  # how long lines may gather before they are written together
+_CAPACITY_LINES = 20_000  # about 10 MB
+
+
+class LineSink:
+    """A bounded queue of lines in front of a file descriptor, emptied by a thread of its own.
+
+    `write` never blocks. While `capacity` lines wait, further ones are dropped and `on_drop(count)` is told; the same
+    goes for lines that the descriptor refuses.
+    """
+
+    def __init__(self, fd: int, on_drop: Callable[[int], None], capacity: int = _CAPACITY_LINES) -> None:
+        self._fd = fd
+        self._on_drop = on_drop
+        self._capacity = capacity
+        self._lines: deque[bytes] = deque()
+        self._signalled = False
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, line: bytes) -> None:
+        """Queue one line (without its newline), or drop and count it when the queue is full."""
+        if len(self._lines) >= self._capacity:
+            self._on_drop(1)
+            return
+        self._lines.append(line)
+        if not self._signalled:  # one wake-up a gathering, not one a line
+            self._signalled = True
+            self._wake.set()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Write what waits, for at most `timeout` seconds; what a blocked descriptor still holds then is lost."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._closing.wait(_GATHER_SECONDS)
+            self._wake.clear()
+            self._signalled = False
+            self._write_out()
+        self._write_out()
+
+    def _write_out(self) -> None:
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if not lines:
+            return
+        block = memoryview(b"\n".join([*lines, b""]))
+        try:
+            while block:
+                block = block[os.write(self._fd, block) :]
+        except OSError:  # a closed pipe, a full disk: the log may fail, the service may not
+            self._on_drop(bytes(block).count(b"\n"))
+
+
+class _SinkLogger:
+    """What structlog calls with the rendered line."""
+
+    def __init__(self, sink: LineSink) -> None:
+        self.msg = self.debug = self.info = self.warning = self.error = self.critical = self.exception = sink.write
+
+
+def build_logger(
+    sink: LineSink, log_format: LogFormat, level: str, count_line: Callable[[str], None]
+) -> FilteringBoundLogger:
+    """Return the service's logger; `count_line(level)` is told of every line that passes the level."""
+
+    def stamp(_logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
+        count_line(method)
+        event = event_dict.pop("event")
+        return {"timestamp": datetime.now(UTC), "level": method, "event": event, **event_dict}
+
+    renderer = _render_json if log_format == "json" else _console_renderer()
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        _SinkLogger(sink),
+        processors=[stamp, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    ).bind()
+    return logger
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:
+    return orjson.dumps(event_dict, default=repr, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+def _console_renderer() -> Callable[[WrappedLogger, str, EventDict], bytes]:
+    render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+
+    def render_bytes(logger: WrappedLogger, method: str, event_dict: EventDict) -> bytes:
+        event_dict["timestamp"] = event_dict["timestamp"].strftime("%H:%M:%S.%f")[:-3]
+        return str(render(logger, method, event_dict)).encode("utf-8", "backslashreplace")
+
+    return render_bytes
+
+
+class _StdlibHandler(logging.Handler):
+    """Carries the standard library's log records (uvicorn, asyncio, warnings) into the same lines."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        self._logger.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+def capture_everything(logger: FilteringBoundLogger, level: str) -> None:
+    """Send the standard library's logging, Python's warnings and uncaught exceptions through `logger`."""
+    logging.basicConfig(handlers=[_StdlibHandler(logger)], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
+    warnings.simplefilter("default", ResourceWarning)
+
+    def crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        logger.critical("crashed", error=repr(error), exc_info=(kind, error, trace))
+
+    sys.excepthook = crash
+    threading.excepthook = lambda args: crash(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)

@@ -1,0 +1,144 @@
+"""Owns the one vocabulary: what can become of a postback, and what each word means to every reader of it.
+
+The same word is the response header, the metric label, the log field, the stored row and the docs (laws 2 and 6).
+"""
+
+from enum import Enum, StrEnum
+from http import HTTPStatus
+from typing import Self
+
+
+class Family(StrEnum):
+    """Whose turn it is next: nobody's, the sender's, or ours."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+_LEVELS = {Family.ACCEPTED: "info", Family.REJECTED: "warning", Family.FAILED: "error"}
+
+
+class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attributes
+    """One word for what became of one postback; its attributes are everything that depends on the word.
+
+    `status` is the HTTP status, `hint` what the person at the other end should do, `level` the level of its log line;
+    `kept` says that the raw input is stored as a rejected_postback.
+    """
+
+    status: int
+    hint: str
+    level: str
+    family: Family
+    our_fault: bool
+    retryable: bool
+    kept: bool
+
+    def __new__(cls, word: str, status: int, hint: str, level: str = "") -> Self:
+        """Derive family, fault, retry and keeping from the status, so that no two attributes can disagree."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.status, member.hint = status, " ".join(hint.split())
+        member.our_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        accepted = Family.ACCEPTED if status == HTTPStatus.OK else Family.REJECTED
+        member.family = Family.FAILED if member.our_fault else accepted
+        member.retryable = member.our_fault or status == HTTPStatus.TOO_MANY_REQUESTS
+        member.kept = member.family is Family.REJECTED or word == "conflict"
+        member.level = level or _LEVELS[member.family]
+        return member
+
+    STORED = "stored", 200, "The conversion is stored durably."
+    DUPLICATE = "duplicate", 200, "This conversion was stored before; nothing changed. Stop sending it."
+    CONFLICT = (
+        "conflict",
+        200,
+        """This key was stored before with another value. The first value stands; this input is kept for a person to
+        compare. If it is a new conversion, send its own transaction_id.""",
+        "warning",
+    )
+    SPOOLED = "spooled", 200, "The conversion is durable in the local journal, on its way to the database.", "warning"
+
+    MISSING_CLICK_ID = (
+        "missing_click_id",
+        400,
+        "Send the click id as parameter c, as in /postback?c={click_id}&value={value}.",
+    )
+    INVALID_CLICK_ID = (
+        "invalid_click_id",
+        400,
+        """Send the click id exactly as it was received: at most 512 bytes, no spaces or control characters.
+        A literal + must be sent as %2B, or it arrives as a space.""",
+    )
+    UNEXPANDED_MACRO = (
+        "unexpanded_macro",
+        400,
+        """A macro arrived unreplaced: the tracker must put the real value in its place. Check the macro's spelling
+        and brackets.""",
+    )
+    MISSING_VALUE = "missing_value", 400, "Send the conversion's value as parameter value, for example value=1.50."
+    INVALID_VALUE = (
+        "invalid_value",
+        400,
+        """Send value as ASCII digits with an optional minus and decimal point: at most 12 digits before the point and
+        6 after. No currency sign, no thousands separator, no decimal comma.""",
+    )
+    INVALID_CURRENCY = "invalid_currency", 400, "Send currency as an upper-case ISO 4217 code, for example USD."
+    INVALID_ENCODING = (
+        "invalid_encoding",
+        400,
+        "Send text as UTF-8, percent-encode it completely (a literal % is %25), and send no NUL characters.",
+    )
+    REPEATED_PARAMETER = "repeated_parameter", 400, "Send each known parameter once: it is not guessed which is meant."
+    TOO_MANY_PARAMETERS = "too_many_parameters", 400, "Send at most 64 parameters."
+    MALFORMED_BODY = (
+        "malformed_body",
+        400,
+        "Send the body as a form, or as one flat JSON object of strings, numbers, true, false or null.",
+    )
+    UNSUPPORTED_MEDIA_TYPE = (
+        "unsupported_media_type",
+        415,
+        "Send the body as application/x-www-form-urlencoded or application/json, in UTF-8, not compressed.",
+    )
+    TOO_LARGE = (
+        "too_large",
+        413,
+        "Keep the URL within 8 KiB, the body within 64 KiB, goal and transaction_id within 255 bytes each.",
+    )
+    UNAUTHENTICATED = (
+        "unauthenticated",
+        401,
+        """No API key is registered, so only direct requests to a loopback name such as localhost are answered:
+        no proxy in between, no other Host.""",
+    )
+    FORBIDDEN = "forbidden", 403, "This sender may not send postbacks from here."
+    RATE_LIMITED = "rate_limited", 429, "Too many postbacks in a short time. Send it again after Retry-After seconds."
+
+    OVERLOADED = (
+        "overloaded",
+        503,
+        "The receiver is busy and stored nothing. Send it again after Retry-After seconds.",
+    )
+    STORAGE_UNAVAILABLE = (
+        "storage_unavailable",
+        503,
+        """The receiver could not confirm that this postback was stored. Send it again unchanged: a second arrival
+        does no harm.""",
+    )
+    INTERNAL_ERROR = (
+        "internal_error",
+        500,
+        "The receiver failed. Send it again unchanged, and tell its operators the request_id.",
+    )
+
+
+class Rejected(Exception):  # noqa: N818 - the word of the field; it is an outcome, not a fault of the program
+    """A postback that cannot be accepted, with the outcome and what exactly was wrong.
+
+    `detail` is for the log line and the kept row: it names the parameter and never carries a secret.
+    """
+
+    def __init__(self, outcome: Outcome, detail: str) -> None:
+        super().__init__(outcome, detail)
+        self.outcome = outcome
+        self.detail = detail

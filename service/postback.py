@@ -1,0 +1,243 @@
+"""Owns what a postback is: the raw input, the parsed fact, and the pure way from one to the other.
+
+Reading order is the order of `parse`: sizes, decoding, naming the fields, then one check per field. Nothing is repaired
+on the way: what is stored is what was sent, or the postback is rejected with the reason.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from service.currency import CURRENCIES
+from service.decoding import MAX_PARAMETERS, Pairs, decode_json, decode_query, too_many_parameters
+from service.outcome import Outcome, Rejected
+from service.sender import Field, Sender
+
+Door = Literal["postback"]
+
+MAX_URL_BYTES = 8 * 1024
+MAX_BODY_BYTES = 64 * 1024
+MAX_KEPT_BYTES = 64 * 1024  # of a URL or body too large to accept: enough to see what it was
+MAX_CLICK_ID_BYTES = 512
+MAX_LABEL_BYTES = 255  # goal, transaction_id: the whole key stays below PostgreSQL's 2,704 bytes of an index row
+
+Params = Mapping[str, str | list[str]]
+Key = tuple[str, bool, str, str, str]
+
+
+class RawPostback(NamedTuple):
+    """What arrived at a door, before anybody judged it. A tuple, because one is made for every request.
+
+    `complete` is False when the sender hung up before the end of the body; `forwarded` says that a proxy was involved.
+    """
+
+    door: Door
+    method: str
+    path: str
+    query: bytes
+    content_type: str
+    content_encoding: str
+    body: bytes
+    complete: bool
+    host: bytes
+    forwarded: bool
+    client_ip: str
+    received_at: datetime
+    request_id: str
+    trace_id: str
+
+    def as_sent(self) -> bytes:
+        """Return the input as an HTTP message's bytes: request line, content type when there is a body, the body."""
+        line = f"{self.method} {self.path}".encode("utf-8", "surrogateescape")
+        if self.query:
+            line += b"?" + self.query[:MAX_KEPT_BYTES]
+        if not self.body:
+            return line
+        head = b"\r\ncontent-type: " + self.content_type.encode("latin-1", "replace") + b"\r\n\r\n"
+        return line + head + self.body[:MAX_KEPT_BYTES]
+
+
+class Postback(NamedTuple):
+    """A valid postback: `value` is the text as sent, `value_micros` the same amount in millionths, exact everywhere."""
+
+    raw: RawPostback
+    sender: str
+    is_test: bool
+    click_id: str
+    goal: str
+    transaction_id: str
+    value: str
+    value_micros: int
+    currency: str | None
+    params: Params
+
+    @property
+    def key(self) -> Key:
+        """The identity of the conversion (law 3): the same key is the same conversion."""
+        return (self.sender, self.is_test, self.click_id, self.goal, self.transaction_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A postback that was not accepted, as it is kept: `click_id` is what it claimed, where that could be read."""
+
+    raw: RawPostback
+    sender: str | None
+    outcome: Outcome
+    detail: str
+    click_id: str | None
+
+
+def parse(raw: RawPostback, sender: Sender) -> Postback:
+    """Turn the raw input into a conversion, or raise `Rejected` with the first thing that is wrong."""
+    fields, params = _name_fields(_decode(raw), sender)
+    click_id = _click_id(fields)
+    value = _value(fields)
+    return Postback(
+        raw,
+        sender.name,
+        False,  # noqa: FBT003 - is_test: there is no test mode yet
+        click_id,
+        _label(fields, "goal"),
+        _label(fields, "transaction_id"),
+        value,
+        _micros(value),
+        _currency(fields),
+        params,
+    )
+
+
+def claimed_click_id(raw: RawPostback, sender: Sender) -> str | None:
+    """Return the click id a rejected postback names, if it can be read at all, so that a person can find it again."""
+    try:
+        pairs = decode_query(raw.query) + _body_pairs(raw)
+    except Rejected:
+        parts = raw.query[:MAX_URL_BYTES].replace(b"\0", b"").decode("ascii", "backslashreplace").split("&")
+        pairs = [(name, text) for name, _, text in (part.partition("=") for part in parts)]
+    claims = (text[:MAX_CLICK_ID_BYTES] for name, text in pairs if sender.fields.get(name) == "click_id" and text)
+    return next(claims, None)
+
+
+def _decode(raw: RawPostback) -> Pairs:
+    size = len(raw.path) + 1 + len(raw.query)
+    if size > MAX_URL_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"the URL has {size} bytes, {MAX_URL_BYTES} are allowed")
+    if not raw.complete:
+        raise Rejected(Outcome.MALFORMED_BODY, f"the sender hung up after {len(raw.body)} bytes of the body")
+    if not raw.body:
+        return decode_query(raw.query)
+    if len(raw.body) > MAX_BODY_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes")
+    pairs = decode_query(raw.query) + _body_pairs(raw)
+    if len(pairs) > MAX_PARAMETERS:
+        raise too_many_parameters(len(pairs))
+    return pairs
+
+
+def _body_pairs(raw: RawPostback) -> Pairs:
+    if not raw.body:
+        return []
+    if raw.content_encoding not in ("", "identity"):
+        raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content encoding {raw.content_encoding[:40]!a}")
+    media_type, _, parameters = raw.content_type.lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip(' "') or "utf-8"
+    if charset not in ("utf-8", "utf8"):
+        raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"charset {charset[:40]!a}")
+    match media_type.strip():
+        case "application/x-www-form-urlencoded":
+            return decode_query(raw.body)
+        case "application/json":
+            return decode_json(raw.body)
+        case other:
+            raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content type {other[:80]!a}")
+
+
+def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], Params]:
+    fields: dict[Field, str] = {}
+    params: dict[str, str | list[str]] = {}
+    for name, text in pairs:
+        field = sender.fields.get(name)
+        if field is None:
+            earlier = params.get(name)
+            params[name] = text if earlier is None else [*([earlier] if isinstance(earlier, str) else earlier), text]
+        elif field in fields:
+            raise Rejected(Outcome.REPEATED_PARAMETER, f"{field} was sent more than once (parameter {name})")
+        else:
+            fields[field] = text
+    return fields, params
+
+
+_SPACES_AND_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+
+
+def _click_id(fields: dict[Field, str]) -> str:
+    click_id = fields.get("click_id", "")
+    if not click_id:
+        raise Rejected(Outcome.MISSING_CLICK_ID, "empty" if "click_id" in fields else "absent")
+    _reject_macro("click_id", click_id)
+    if not (click_id.isascii() and click_id.isalnum()) and _SPACES_AND_CONTROLS.search(click_id):
+        raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
+    if len(click_id.encode()) > MAX_CLICK_ID_BYTES:
+        raise Rejected(Outcome.INVALID_CLICK_ID, f"{len(click_id.encode())} bytes, {MAX_CLICK_ID_BYTES} are allowed")
+    return click_id
+
+
+_AMOUNT = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,6}))?", re.ASCII)
+
+
+def _value(fields: dict[Field, str]) -> str:
+    value = fields.get("value", "")
+    if not value:
+        raise Rejected(Outcome.MISSING_VALUE, "empty" if "value" in fields else "absent")
+    if not _AMOUNT.fullmatch(value):
+        _reject_macro("value", value)
+        raise Rejected(Outcome.INVALID_VALUE, f"{value[:80]!a} is not an amount")
+    return value
+
+
+def _micros(value: str) -> int:
+    whole, _, fraction = value.partition(".")
+    return int(whole + fraction.ljust(6, "0"))
+
+
+def _currency(fields: dict[Field, str]) -> str | None:
+    currency = fields.get("currency")
+    if currency is None or currency in CURRENCIES:
+        return currency
+    _reject_macro("currency", currency)
+    raise Rejected(Outcome.INVALID_CURRENCY, f"{currency[:80]!a} is not an ISO 4217 code")
+
+
+def _label(fields: dict[Field, str], field: Literal["goal", "transaction_id"]) -> str:
+    label = fields.get(field, "")
+    if not label:
+        return ""
+    _reject_macro(field, label)
+    if len(label.encode()) > MAX_LABEL_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"{field} has {len(label.encode())} bytes, {MAX_LABEL_BYTES} are allowed")
+    return label
+
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_.:\-]*"
+_BRACED = re.compile(rf"\{{\s*{_NAME}\s*\}}")  # {x} ${x} {{x}}: anywhere, because macros are joined: {pubfeed}_{subid}
+_WHOLE = re.compile(rf"\[{_NAME}\]|<{_NAME}>|\({_NAME}\)|%{_NAME}%|#{_NAME}#|\${_NAME}\$?|__[A-Z][A-Z0-9_]*__")
+_GUID = re.compile(r"[{(\[][0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}[})\]]")  # an id that may wear brackets
+_LITERAL_TOKENS: Mapping[Field, frozenset[str]] = {
+    "click_id": frozenset({"click_id", "clickid", "click-id", "clickId", "CLICK_ID", "subid", "conversion"}),
+    "value": frozenset({"value", "payout", "amount", "VALUE"}),
+    "currency": frozenset({"currency", "CURRENCY"}),
+    "goal": frozenset(),  # a goal may well be called "goal"
+    "transaction_id": frozenset({"transaction_id", "txid", "TRANSACTION_ID"}),
+}
+
+
+def _reject_macro(field: Field, text: str) -> None:
+    if text in _LITERAL_TOKENS[field]:
+        raise Rejected(Outcome.UNEXPANDED_MACRO, f"{field} is the token's bare name {text!a}")
+    if text.isalnum():
+        return
+    macro = _BRACED.search(text) or _WHOLE.fullmatch(text)
+    if macro and not _GUID.fullmatch(text):
+        raise Rejected(Outcome.UNEXPANDED_MACRO, f"{field} holds {macro[0][:80]!a}")

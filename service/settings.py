@@ -1,0 +1,134 @@
+"""Owns the settings: what can be set, what it means, what it is by default, and a clear line for each wrong value."""
+
+import difflib
+import ipaddress
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.auth.authenticator import Mode
+from service.storage.engine import sqlite_path
+
+PREFIX = "POSTBACK_"
+Port = Annotated[int, Field(ge=0, le=65535)]
+_NOT_SETTINGS = {"REQUIRE_TOOLS", "SOAK", "REVISION"}  # read by the tests and the image build
+
+
+class WrongSettings(Exception):  # noqa: N818 - a plural is no error class
+    """The settings cannot be used; `lines` has one sentence for each mistake."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def _networks(text: str) -> str:
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        if part == "*":
+            raise ValueError("* would trust an address that any caller can write; list the proxies' addresses")
+        ipaddress.ip_network(part)
+    return text
+
+
+def _sqlite_url(url: str) -> str:
+    sqlite_path(url)
+    return url
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, from the environment (prefix POSTBACK_) or a .env file."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address of the public listener, where postbacks arrive")
+    port: Port = Field(8000, description="port of the public listener (0: any free one)")
+    operator_host: str = Field("127.0.0.1", description="address of the operator listener (metrics, readiness)")
+    operator_port: Port = Field(8001, description="port of the operator listener (0: any free one)")
+    database_url: Annotated[str, AfterValidator(_sqlite_url)] = Field(
+        "sqlite:///data/postback.db", description="where conversions are kept (also POSTBACK_DATABASE_URL_FILE)"
+    )
+    workers: int = Field(1, ge=1, description="processes; SQLite takes exactly one")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json lines, or console for people; auto: console on a terminal"
+    )
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", description="the least severe level that is written"
+    )
+    auth: Mode = Field(
+        "auto", description="auto: open on loopback, refused elsewhere without keys; required: keys only; open"
+    )
+    spool_dir: Path = Field(
+        Path("data/spool"), description="where postbacks wait while PostgreSQL is away; SQLite has no use for it"
+    )
+    tls_cert: Path | None = Field(None, description="PEM certificate chain of the public listener (with TLS_KEY)")
+    tls_key: Path | None = Field(None, description="PEM private key of the public listener (with TLS_CERT)")
+    forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = Field(
+        "", description="proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated"
+    )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.workers > 1:
+            raise ValueError("WORKERS: SQLite has one writer, so more than one process cannot serve one file; use 1")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("TLS_CERT, TLS_KEY: set both, or neither")
+        if self.tls_cert and self.tls_key:
+            _check_tls(self.tls_cert, self.tls_key)
+        return self
+
+
+def _check_tls(cert: Path, key: Path) -> None:
+    for path in (cert, key):
+        if not path.is_file():
+            raise ValueError(f"TLS_CERT, TLS_KEY: there is no file {path}")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+    except (ssl.SSLError, OSError) as error:
+        raise ValueError(f"TLS_CERT, TLS_KEY: {error.args[-1]}") from None
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; `overrides` (command-line options) win over the environment. Raises WrongSettings."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**{**_from_files(os.environ), **given})  # type: ignore[arg-type]  # pydantic checks each value
+    except ValidationError as error:
+        raise WrongSettings([_mistake(item) for item in _items(error)]) from None
+    except OSError as error:
+        raise WrongSettings([f"a settings file cannot be read: {error}"]) from None
+
+
+def unknown_settings(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each POSTBACK_ variable that is no setting: probably a slip of the pen."""
+    known = {name.upper() for name in Settings.model_fields} | {"DATABASE_URL_FILE"}
+    sentences = []
+    for name in sorted(environment):
+        setting = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and setting not in known | _NOT_SETTINGS:
+            close = difflib.get_close_matches(setting, known, 1)
+            sentences.append(f"{name} is not a setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else ""))
+    return sentences
+
+
+def _from_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """Read `POSTBACK_DATABASE_URL_FILE`: a secret (the password in the URL) mounted as a file."""
+    path = environment.get(f"{PREFIX}DATABASE_URL_FILE")
+    return {"database_url": Path(path).read_text(encoding="utf-8").strip()} if path else {}
+
+
+def _items(error: ValidationError) -> Iterator[tuple[str, str, object]]:
+    for item in error.errors(include_url=False, include_context=False):
+        yield str(item["loc"][0]) if item["loc"] else "", item["msg"].removeprefix("Value error, "), item["input"]
+
+
+def _mistake(item: tuple[str, str, object]) -> str:
+    name, message, given = item
+    if not name:
+        return f"{PREFIX}{message}"
+    shown = "" if name == "database_url" else f"={given}"  # it may hold a password
+    return f"{PREFIX}{name.upper()}{shown}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,113 @@
+"""Owns the way from a database URL to an engine: SQLite's durability pragmas, the writer's lock, read-only readers."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, StaticPool
+
+_SYNCHRONOUS_FULL = 2
+_BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
+_CHECKPOINT_PAGES = 4000
+_STATEMENTS = 300  # one prepared INSERT for every size of batch, see ledger
+
+
+class StorageError(Exception):
+    """A storage operation failed and may be tried again. `kind` is a class of errors fit for a label (SQLITE_FULL)."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class StorageBroken(StorageError):  # noqa: N818 - the state, not another error
+    """Storage is in an unknown state (an I/O error, a moved file): this process must stop, and never retry on it."""
+
+
+def storage_error(error: DBAPIError) -> StorageError:
+    """Classify a driver's error.
+
+    After SQLITE_IOERR and its kin nothing that this connection says can be trusted (a failed fsync may have dropped
+    pages that later look clean), so they are broken, not retryable.
+    """
+    driver = error.orig
+    code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
+    kind = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
+    fatal = code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
+    return (StorageBroken if fatal else StorageError)(f"{kind}: {driver}", kind)
+
+
+def sqlite_path(url: str) -> Path:
+    """Return the file behind a `sqlite:///…` URL. Raises ValueError for another engine or no file."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise ValueError("only sqlite:///path is supported in this version")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ValueError("an in-memory database keeps nothing: name a file, as in sqlite:///data/postback.db")
+    return Path(parsed.database)
+
+
+def lock_writer(path: Path) -> IO[bytes]:
+    """Become the only writer of this SQLite file until the returned file is closed; raise StorageError if another is.
+
+    Two writing processes could both checkpoint; before 3.51.3 SQLite can then lose committed writes (WAL-reset bug).
+    """
+    lock = path.with_name(path.name + ".lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise StorageError(f"another process is serving {path}", "LOCKED") from None
+    return lock
+
+
+def writer_engine(path: Path) -> Engine:
+    """Return the engine of the one writing connection: WAL, synchronous=FULL, both asserted on connect.
+
+    Statements commit by themselves (autocommit) unless they stand between an explicit BEGIN and COMMIT.
+    """
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # an error message must not carry what was sent
+        connect_args={"check_same_thread": False, "cached_statements": _STATEMENTS, "timeout": _BUSY_SECONDS},
+    )
+
+    @event.listens_for(engine, "connect")
+    def harden(connection: sqlite3.Connection, _record: object) -> None:
+        _assert_durable(connection)
+
+    return engine
+
+
+def _assert_durable(connection: sqlite3.Connection) -> None:
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA fullfsync=ON")  # macOS: fsync alone does not reach the disk there
+    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA cache_size=-32000")  # KiB
+    synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
+    if mode != "wal" or synchronous != _SYNCHRONOUS_FULL:
+        raise StorageBroken(f"journal_mode={mode} synchronous={synchronous}: a 200 would be no receipt", "NOT_DURABLE")
+
+
+def reader_engine(path: Path) -> Engine:
+    """Return an engine whose connections cannot write or checkpoint (`mode=ro`). Raises StorageError for no file."""
+    if not path.exists():
+        raise StorageError(f"there is no database at {path}", "NO_FILE")
+    return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
+
+
+def sync_directory(path: Path) -> None:
+    """Make a new file's directory entry durable: SQLite syncs the file, and a power cut can still lose its name."""
+    for directory in (path.parent, path.parent.parent):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,234 @@
+"""Owns every statement that writes postbacks: one batch in, one verdict for each entry out, durable when it returns."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import IO, NamedTuple, assert_never
+
+import orjson
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from service.outcome import Outcome
+from service.postback import Key, Postback, Rejection
+from service.storage.engine import StorageBroken, lock_writer, storage_error, sync_directory, writer_engine
+from service.storage.migrations import upgrade
+
+MAX_BATCH = 256  # entries; 256 rows of 12 columns stay far below SQLite's 32,766 parameters
+
+Scalar = str | int | bytes | None
+Row = tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An entry that stores nothing but proves that a commit works."""
+
+    at: datetime
+
+
+Entry = Postback | Rejection | Probe
+
+
+class Verdict(NamedTuple):
+    """What storage did with one entry; `detail` says why it is not simply stored."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+class Ledger:
+    """The writing side of a SQLite file. Used by one thread; `commit` blocks until the disk has the batch."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self) -> None:
+        """Lock, migrate and connect. Raises StorageError if the file cannot be made durable or is being served."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock: IO[bytes] = lock_writer(self._path)
+        self._engine: Engine = writer_engine(self._path)
+        try:
+            upgrade(self._engine)
+            sync_directory(self._path)
+            self._connection: Connection = self._engine.connect()
+        except DBAPIError as error:
+            self._lock.close()
+            raise storage_error(error) from error
+        self._file = _identity(self._path)
+
+    def commit(self, entries: Sequence[Entry]) -> list[Verdict]:
+        """Store up to MAX_BATCH entries and return their verdicts, in order, once they are durable.
+
+        New conversions go in first, with a statement that is a transaction of its own: one fsync, and the only work in
+        the usual case. What is left (retries, conflicts, rejections, probes) follows in a second transaction. Raises
+        StorageError: then nothing may be acknowledged, and anything may or may not have been stored.
+        """
+        try:
+            postbacks = [entry for entry in entries if type(entry) is Postback]
+            inserted = self._insert(*_CONVERSION, [_conversion_row(postback) for postback in postbacks])
+            if inserted == len(entries):
+                verdicts = [_STORED] * inserted
+            else:
+                winners = {} if inserted == len(postbacks) else self._winners(postbacks)
+                verdicts = [_judge(entry, winners) for entry in entries]
+                self._keep(entries, verdicts)
+        except DBAPIError as error:
+            raise storage_error(error) from error
+        if _identity(self._path) != self._file:
+            raise StorageBroken(f"{self._path} was moved or deleted while it was being written", "MOVED")
+        return verdicts
+
+    def close(self) -> None:
+        """Checkpoint by closing the last connection, and let another process write."""
+        self._connection.close()
+        self._engine.dispose()
+        self._lock.close()
+
+    def _insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], clash: str = "DO NOTHING") -> int:
+        if not rows:
+            return 0
+        statement = _insert_statement(table, columns, len(rows), clash)
+        return self._connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows))).rowcount
+
+    def _winners(self, postbacks: Sequence[Postback]) -> "dict[Key, _Winner]":
+        """Return what is stored now under each postback's key: its own row, or the one that came first."""
+        statement = _winners_statement(len(postbacks))
+        keys = tuple(chain.from_iterable(postback.key for postback in postbacks))
+        rows = self._connection.exec_driver_sql(statement, keys)
+        return {(row[0], bool(row[1]), row[2], row[3], row[4]): _Winner(*row[5:]) for row in rows}
+
+    def _keep(self, entries: Sequence[Entry], verdicts: Sequence[Verdict]) -> None:
+        duplicates: list[Row] = []
+        rejected: list[Row] = []
+        probes: list[Row] = []
+        for entry, verdict in zip(entries, verdicts, strict=True):
+            if isinstance(entry, Probe):
+                probes = [(1, _utc(entry.at))]
+            elif verdict.outcome.kept:
+                rejected.append(_rejected_row(entry, verdict))
+            elif verdict is _REPEATED and isinstance(entry, Postback):
+                duplicates.append(_duplicate_row(entry))
+        with self._transaction():
+            self._insert(*_DUPLICATE, duplicates)
+            self._insert(*_REJECTED, rejected)
+            self._insert(*_PROBE, probes, "(id) DO UPDATE SET probed_at = excluded.probed_at")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            with suppress(DBAPIError):  # SQLite may have rolled back by itself already
+                self._connection.exec_driver_sql("ROLLBACK")
+            raise
+
+
+class _Winner(NamedTuple):
+    """The stored row that holds a key."""
+
+    request_id: str
+    value: str
+    value_micros: int
+    currency: str | None
+
+
+_STORED = Verdict(Outcome.STORED)
+_REPEATED = Verdict(Outcome.DUPLICATE)
+
+
+def _judge(entry: Entry, winners: "dict[Key, _Winner]") -> Verdict:
+    match entry:
+        case Postback():
+            winner = winners.get(entry.key)
+            if winner is None or winner.request_id == entry.raw.request_id:
+                return _STORED
+            if (winner.value_micros, winner.currency) == (entry.value_micros, entry.currency):
+                return _REPEATED
+            return Verdict(Outcome.CONFLICT, f"stored {_amount(winner)}, received {_amount(entry)}")
+        case Rejection():
+            return Verdict(entry.outcome, entry.detail)
+        case Probe():
+            return _STORED
+        case _:
+            assert_never(entry)
+
+
+def _amount(holder: "_Winner | Postback") -> str:
+    return f"{holder.value} {holder.currency or '(no currency)'}"
+
+
+_KEY = ("sender", "is_test", "click_id", "goal", "transaction_id")
+_CONVERSION = (
+    "conversion",
+    (*_KEY, "value", "value_micros", "currency", "params", "received_at", "request_id", "door"),
+)
+_DUPLICATE = ("duplicate", (*_KEY, "received_at", "request_id", "door"))
+_REJECTED = (
+    "rejected_postback",
+    ("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id"),
+)
+_PROBE = ("write_probe", ("id", "probed_at"))
+
+
+@cache
+def _insert_statement(table: str, columns: tuple[str, ...], rows: int, clash: str) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT {clash}"  # noqa: S608 - our own names
+
+
+@cache
+def _winners_statement(keys: int) -> str:
+    key, row = ", ".join(_KEY), f"({', '.join('?' * len(_KEY))})"
+    return (  # a join, because SQLite scans the whole table for `(…) IN (VALUES …)`
+        f"WITH wanted ({key}) AS (VALUES {', '.join([row] * keys)}) "  # noqa: S608 - our own names
+        f"SELECT {key}, request_id, value, value_micros, currency FROM wanted CROSS JOIN conversion USING ({key})"
+    )
+
+
+def _conversion_row(postback: Postback) -> Row:
+    raw = postback.raw
+    return (
+        *postback[1:9],
+        orjson.dumps(postback.params).decode() if postback.params else "{}",
+        _utc(raw.received_at),
+        raw.request_id,
+        raw.door,
+    )
+
+
+def _duplicate_row(postback: Postback) -> Row:
+    return (*postback.key, _utc(postback.raw.received_at), postback.raw.request_id, postback.raw.door)
+
+
+def _rejected_row(entry: Postback | Rejection, verdict: Verdict) -> Row:
+    raw = entry.raw
+    return (
+        _utc(raw.received_at),
+        raw.door,
+        entry.sender,
+        verdict.outcome.value,
+        verdict.detail,
+        entry.click_id,
+        raw.as_sent(),
+        raw.request_id,
+    )
+
+
+def _utc(moment: datetime) -> str:
+    """Format as the declared column type does, without its cost; `moment` is in UTC."""
+    return moment.isoformat(" ", "microseconds")[:26]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return (stat.st_dev, stat.st_ino)

@@ -1,0 +1,157 @@
+"""Owns group commit: a bounded queue, one thread that commits, and for each entry a future resolved after the commit.
+
+Whatever arrives while a commit is under way goes into the next one together; there is no artificial delay. All state
+belongs to the event loop; the thread only ever sees one batch and answers with its verdicts.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import NamedTuple, Protocol
+
+from service.metrics import Metrics
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import MAX_BATCH, Entry, Verdict
+
+CAPACITY = 4096
+DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back
+
+
+class Overloaded(Exception):  # noqa: N818 - the word of the outcome
+    """The queue is full, or closing: nothing was stored, try again later."""
+
+
+class Store(Protocol):
+    """What the writer needs of storage: a blocking commit that is all durable or raises StorageError."""
+
+    def commit(self, entries: Sequence[Entry], /) -> list[Verdict]:
+        """Return one verdict for each entry, in order."""
+
+
+class Written(NamedTuple):
+    """An entry's verdict and how many seconds its commit took."""
+
+    verdict: Verdict
+    commit_seconds: float
+
+
+class _Queued(NamedTuple):
+    entry: Entry
+    future: "asyncio.Future[Written]"
+    at: float
+
+
+_Answer = list[Verdict] | Exception
+
+
+class Writer:
+    """Commits entries in groups. `broken` is set when storage must not be used again: the process should stop."""
+
+    def __init__(
+        self, store: Store, metrics: Metrics, *, capacity: int = CAPACITY, deadline: float = DEADLINE_SECONDS
+    ) -> None:
+        self.broken = asyncio.Event()
+        self._store = store
+        self._metrics = metrics
+        self._capacity = capacity
+        self._deadline = deadline
+        self._pending: list[_Queued] = []
+        self._in_flight: list[_Queued] = []
+        self._refusal: Exception | None = Overloaded("not started")
+        self._watch: asyncio.TimerHandle | None = None
+        self._inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
+        metrics.watch_queue(lambda: len(self._pending), self._oldest, capacity)
+
+    def start(self) -> None:
+        """Start the committing thread; call it in the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = Thread(target=self._commit_forever, name="writer", daemon=True)
+        self._thread.start()
+        self._refusal = None
+
+    def write(self, entry: Entry) -> "asyncio.Future[Written]":
+        """Queue an entry; the future gives its verdict after the commit, or StorageError.
+
+        Raises Overloaded at once when the queue is full or closing, StorageError when storage is broken.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        if len(self._pending) >= self._capacity:
+            raise Overloaded(f"{self._capacity} postbacks are waiting already")
+        future: asyncio.Future[Written] = self._loop.create_future()
+        if not self._pending and not self._in_flight:
+            self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
+        self._pending.append(_Queued(entry, future, self._loop.time()))
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
+        return future
+
+    async def close(self) -> bool:
+        """Refuse new entries, commit what waits, stop the thread; False if the disk hangs and the thread with it."""
+        self._refusal = self._refusal or Overloaded("shutting down")
+        while waiting := [queued.future for queued in self._in_flight + self._pending if not queued.future.done()]:
+            await asyncio.wait(waiting)
+        self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join, self._deadline)
+        return not self._thread.is_alive()
+
+    def _submit(self) -> None:
+        self._in_flight, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+        if self._in_flight:
+            self._inbox.put([queued.entry for queued in self._in_flight])
+
+    def _commit_forever(self) -> None:
+        while (batch := self._inbox.get()) is not None:
+            started = time.perf_counter()
+            answer: _Answer
+            try:
+                answer = self._store.commit(batch)
+            except Exception as error:  # noqa: BLE001 - whatever it is, its own batch must hear of it
+                answer = error
+            self._loop.call_soon_threadsafe(self._finish, answer, time.perf_counter() - started)
+
+    def _finish(self, answer: _Answer, seconds: float) -> None:
+        batch = self._in_flight
+        if isinstance(answer, StorageBroken):
+            self._stop_using_storage(answer)
+            return
+        self._submit()  # the disk first: it works while the answers go out
+        if isinstance(answer, Exception):
+            self._fail(batch, answer)
+            return
+        self._metrics.observe_commit(seconds, len(batch))
+        for queued, verdict in zip(batch, answer, strict=True):
+            if not queued.future.done():  # it was given up
+                queued.future.set_result(Written(verdict, seconds))
+
+    def _stop_using_storage(self, error: StorageBroken) -> None:
+        doomed, self._in_flight, self._pending = self._in_flight + self._pending, [], []
+        self._refusal = error
+        self._fail(doomed, error)
+        self.broken.set()
+
+    def _fail(self, batch: Sequence[_Queued], error: Exception) -> None:
+        if isinstance(error, StorageError):
+            self._metrics.count_storage_error("commit", error.kind)
+        for queued in batch:
+            if not queued.future.done():
+                queued.future.set_exception(error)
+
+    def _give_up_late(self) -> None:
+        """Answer those who have waited for the deadline: a sender that hung up is told nothing by a late 200."""
+        limit = self._loop.time() - self._deadline
+        late = [queued for queued in self._in_flight if queued.at < limit and not queued.future.done()]
+        queue_late = next((i for i, queued in enumerate(self._pending) if queued.at >= limit), len(self._pending))
+        late += self._pending[:queue_late]
+        del self._pending[:queue_late]
+        if late:
+            self._fail(late, StorageError(f"no commit within {self._deadline} s", "TIMEOUT"))
+        outstanding = self._pending or self._in_flight
+        again = self._deadline / 8
+        self._watch = self._loop.call_later(again, self._give_up_late) if outstanding else None
+
+    def _oldest(self) -> float:
+        oldest = next(iter(self._in_flight or self._pending), None)
+        return time.time() - (self._loop.time() - oldest.at) if oldest else 0.0
