@@ -1,15 +1,15 @@
 """Owns the composition: builds every component from the settings, in one place, with plain constructors."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
-from starlette.applications import Starlette
-from structlog.typing import FilteringBoundLogger
+from starlette.types import ASGIApp
 
 from service.auth.authenticator import choose_authenticator
 from service.intake import Intake
+from service.log import Log
 from service.metrics import Metrics
 from service.settings import Settings
 from service.storage.engine import sqlite_path
@@ -22,24 +22,26 @@ from service.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The two applications. The public one's lifespan opens and closes what both use.
+    """The two applications, and what must be running while they serve.
 
-    `storage_broken` is set when the process must stop, because storage can no longer be trusted.
+    `running()` opens storage and closes it after the last commit. `storage_broken` is set when the process must stop,
+    because storage can no longer be trusted.
     """
 
-    public: Starlette
-    operator: Starlette
+    public: ASGIApp
+    operator: ASGIApp
+    running: Callable[[], AbstractAsyncContextManager[None]]
     storage_broken: asyncio.Event
 
 
-def build_app(settings: Settings, logger: FilteringBoundLogger, metrics: Metrics) -> App:
+def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
     """Wire the service. Raises StartRefused when AUTH and the address do not go together."""
     ledger = Ledger(sqlite_path(settings.database_url))
     writer = Writer(ledger, metrics)
-    intake = Intake(choose_authenticator(settings.auth, settings.host), writer, metrics, logger)
+    intake = Intake(choose_authenticator(settings.auth, settings.host), writer, metrics, log)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def running() -> AsyncIterator[None]:
         ledger.open()
         writer.start()
         yield
@@ -47,7 +49,8 @@ def build_app(settings: Settings, logger: FilteringBoundLogger, metrics: Metrics
             ledger.close()
 
     return App(
-        public=listener(public_routes(PostbackDoor(intake)), metrics, lifespan),
-        operator=listener(operator_routes(Readiness(writer), MetricsPage(metrics)), metrics),
+        public=listener(public_routes(PostbackDoor(intake)), metrics, log),
+        operator=listener(operator_routes(Readiness(writer), MetricsPage(metrics)), metrics, log),
+        running=running,
         storage_broken=writer.broken,
     )

@@ -2,9 +2,8 @@
 
 import time
 
-from structlog.typing import FilteringBoundLogger
-
 from service.auth.authenticator import Authenticate
+from service.log import Log
 from service.metrics import Metrics
 from service.outcome import Outcome, Rejected
 from service.postback import Postback, RawPostback, Rejection, claimed_click_id, parse
@@ -15,19 +14,16 @@ from service.version import VERSION
 from service.writer import Overloaded, Writer
 
 Understood = Postback | Rejection
-_LEVELS = {"info": 20, "warning": 30, "error": 40}
 
 
 class Intake:
     """The one way in. Every door hands its input to `receive` and renders the verdict; nothing else decides."""
 
-    def __init__(
-        self, authenticate: Authenticate, writer: Writer, metrics: Metrics, logger: FilteringBoundLogger
-    ) -> None:
+    def __init__(self, authenticate: Authenticate, writer: Writer, metrics: Metrics, log: Log) -> None:
         self._authenticate = authenticate
         self._writer = writer
         self._metrics = metrics
-        self._logger = logger
+        self._log = log
 
     async def receive(self, raw: RawPostback) -> Verdict:
         """Give one postback its one outcome: when this returns an accepted or kept one, it is durable."""
@@ -42,7 +38,7 @@ class Intake:
         except StorageError as error:
             verdict = Verdict(Outcome.STORAGE_UNAVAILABLE, str(error))
         except Exception as error:
-            self._logger.exception("unexpected_error", request_id=raw.request_id)
+            self._log.logger.exception("unexpected_error", request_id=raw.request_id)
             verdict = Verdict(Outcome.INTERNAL_ERROR, repr(error))
         self._record(raw, understood, verdict, time.perf_counter() - started, commit_seconds)
         return verdict
@@ -71,21 +67,21 @@ class Intake:
         self._metrics.count_received(raw.door, outcome, sender)
         if outcome is Outcome.STORED:
             self._metrics.last_stored_at = time.time()
-        self._logger.log(
-            _LEVELS[outcome.level],
-            "postback",
-            request_id=raw.request_id,
-            trace_id=raw.trace_id,
-            door=raw.door,
-            method=raw.method,
-            status=outcome.status,
-            outcome=outcome.value,
-            sender=sender,
-            click_id=understood and understood.click_id,
-            value=understood.value if type(understood) is Postback else None,
-            duration_ms=round(seconds * 1000, 3),
-            commit_ms=commit_seconds and round(commit_seconds * 1000, 3),
-            client_ip=raw.client_ip,
-            version=VERSION,
-            **({"detail": verdict.detail} if verdict.detail else {}),
-        )
+        line: dict[str, object] = {
+            "request_id": raw.request_id,
+            "trace_id": raw.trace_id,
+            "door": raw.door,
+            "method": raw.method,
+            "status": outcome.status,
+            "outcome": outcome.value,
+            "sender": sender,
+            "click_id": understood and understood.click_id,
+            "value": understood.value if type(understood) is Postback else None,
+            "duration_ms": round(seconds * 1000, 3),
+            "commit_ms": commit_seconds and round(commit_seconds * 1000, 3),
+            "client_ip": raw.client_ip,
+            "version": VERSION,
+        }
+        if verdict.detail:
+            line["detail"] = verdict.detail
+        self._log.line(outcome.level, "postback", line)

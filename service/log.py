@@ -21,6 +21,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 LogFormat = Literal["json", "console"]
 
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _GATHER_SECONDS = 0.02  # how long lines may gather before they are written together
 _CAPACITY_LINES = 20_000  # about 10 MB
 
@@ -87,24 +88,37 @@ class _SinkLogger:
         self.msg = self.debug = self.info = self.warning = self.error = self.critical = self.exception = sink.write
 
 
-def build_logger(
-    sink: LineSink, log_format: LogFormat, level: str, count_line: Callable[[str], None]
-) -> FilteringBoundLogger:
-    """Return the service's logger; `count_line(level)` is told of every line that passes the level."""
+class Log:
+    """The service's log. `logger` is a structlog logger for everything but postbacks; see `line` for those.
 
-    def stamp(_logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
-        count_line(method)
+    `count_line(level)` is told of every line that passes the level.
+    """
+
+    def __init__(self, sink: LineSink, log_format: LogFormat, level: str, count_line: Callable[[str], None]) -> None:
+        self._sink = sink
+        self._threshold = _LEVELS[level]
+        self._count_line = count_line
+        self._render = _render_json if log_format == "json" else _console_renderer()
+        self.logger: FilteringBoundLogger = structlog.wrap_logger(
+            _SinkLogger(sink),
+            processors=[self._stamp, structlog.processors.format_exc_info, self._render],
+            wrapper_class=structlog.make_filtering_bound_logger(level),
+            cache_logger_on_first_use=True,
+        ).bind()
+
+    def line(self, level: str, event: str, fields: EventDict) -> None:
+        """Write the same line as `logger.<level>(event, **fields)`, by the same processors called directly.
+
+        For the one line that every postback gets: structlog's set-up for each call would cost as much as parsing it.
+        """
+        if _LEVELS[level] >= self._threshold:
+            fields["event"] = event
+            self._sink.write(self._render(None, level, self._stamp(None, level, fields)))
+
+    def _stamp(self, _logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
+        self._count_line(method)
         event = event_dict.pop("event")
         return {"timestamp": datetime.now(UTC), "level": method, "event": event, **event_dict}
-
-    renderer = _render_json if log_format == "json" else _console_renderer()
-    logger: FilteringBoundLogger = structlog.wrap_logger(
-        _SinkLogger(sink),
-        processors=[stamp, structlog.processors.format_exc_info, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
-    ).bind()
-    return logger
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:

@@ -33,6 +33,7 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     our_fault: bool
     retryable: bool
     kept: bool
+    __hash__ = str.__hash__  # Enum's own is written in Python, and every postback is counted under its outcome
 
     def __new__(cls, word: str, status: int, hint: str, level: str = "") -> Self:
         """Derive family, fault, retry and keeping from the status, so that no two attributes can disagree."""

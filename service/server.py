@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import uvicorn
 import uvloop
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from service.app import App, build_app
-from service.log import LineSink, LogFormat, build_logger, capture_everything
+from service.log import LineSink, Log, LogFormat, capture_everything
 from service.metrics import Metrics
 from service.settings import Settings, unknown_settings
 from service.version import VERSION, revision
@@ -23,8 +23,8 @@ from service.version import VERSION, revision
 EXIT_STORAGE_BROKEN = 74  # EX_IOERR of sysexits.h
 _DRAIN_SECONDS = 5  # for open requests after SIGTERM; with the last commit and the log, exit stays under 10 s
 _BACKLOG = 2048
-_SWITCH_SECONDS = 0.001  # the writer thread waits this long at most for the event loop to let it run
-_GC_THRESHOLD = 50_000  # a request leaves no cycles: collect young objects less often than every 700
+_SWITCH_SECONDS = 0.0001  # how long the writer thread may wait for the event loop to let it run; three times a batch
+_GC_THRESHOLD = 5_000  # a request leaves no cycles behind; 700 would look through them for nothing
 
 
 def run(settings: Settings) -> int:
@@ -35,33 +35,34 @@ def run(settings: Settings) -> int:
     metrics = Metrics()
     sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped)
     try:
-        logger = build_logger(sink, _log_format(settings), settings.log_level, metrics.count_log_line)
-        capture_everything(logger, settings.log_level)
+        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line)
+        capture_everything(log.logger, settings.log_level)
         for sentence in unknown_settings(os.environ):
-            logger.warning("unknown_setting", detail=sentence)
+            log.logger.warning("unknown_setting", detail=sentence)
         with (
             _bound(settings.host, settings.port) as public,
             _bound(settings.operator_host, settings.operator_port) as operator,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            return runner.run(_serve(settings, logger, metrics, public, operator))
+            return runner.run(_serve(settings, log, metrics, public, operator))
     finally:
         sink.close()
 
 
 async def _serve(
     settings: Settings,
-    logger: FilteringBoundLogger,
+    log: Log,
     metrics: Metrics,
     public_socket: socket.socket,
     operator_socket: socket.socket,
 ) -> int:
-    app = build_app(settings, logger, metrics)
+    logger = log.logger
+    app = build_app(settings, log, metrics)
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     public, operator = _Server(_public_config(app, settings)), _Server(_config(app.operator, drain=1))
-    async with app.public.router.lifespan_context(app.public):
+    async with app.running():
         _tune()
         serving = [
             asyncio.create_task(public.serve([public_socket])),
@@ -95,7 +96,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: Starlette, *, drain: int, **options: object) -> uvicorn.Config:
+def _config(app: ASGIApp, *, drain: int, **options: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",

@@ -6,14 +6,14 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import NullPool
 
 _SYNCHRONOUS_FULL = 2
 _BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
 _CHECKPOINT_PAGES = 4000
-_STATEMENTS = 300  # one prepared INSERT for every size of batch, see ledger
+_STATEMENTS = 300  # prepared and kept: an INSERT for each size of batch, see ledger
 
 
 class StorageError(Exception):
@@ -28,13 +28,13 @@ class StorageBroken(StorageError):  # noqa: N818 - the state, not another error
     """Storage is in an unknown state (an I/O error, a moved file): this process must stop, and never retry on it."""
 
 
-def storage_error(error: DBAPIError) -> StorageError:
+def storage_error(error: sqlite3.Error | DBAPIError) -> StorageError:
     """Classify a driver's error.
 
     After SQLITE_IOERR and its kin nothing that this connection says can be trusted (a failed fsync may have dropped
     pages that later look clean), so they are broken, not retryable.
     """
-    driver = error.orig
+    driver = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
     kind = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
     fatal = code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
@@ -65,24 +65,17 @@ def lock_writer(path: Path) -> IO[bytes]:
     return lock
 
 
-def writer_engine(path: Path) -> Engine:
-    """Return the engine of the one writing connection: WAL, synchronous=FULL, both asserted on connect.
-
-    Statements commit by themselves (autocommit) unless they stand between an explicit BEGIN and COMMIT.
-    """
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=StaticPool,
-        isolation_level="AUTOCOMMIT",
-        hide_parameters=True,  # an error message must not carry what was sent
-        connect_args={"check_same_thread": False, "cached_statements": _STATEMENTS, "timeout": _BUSY_SECONDS},
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Return the one writing connection: WAL and synchronous=FULL, both asserted; statements commit by themselves."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS, timeout=_BUSY_SECONDS
     )
-
-    @event.listens_for(engine, "connect")
-    def harden(connection: sqlite3.Connection, _record: object) -> None:
+    try:
         _assert_durable(connection)
-
-    return engine
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _assert_durable(connection: sqlite3.Connection) -> None:

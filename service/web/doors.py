@@ -3,7 +3,6 @@
 import re
 from datetime import UTC, datetime
 
-from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from service.intake import Intake
@@ -14,21 +13,21 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-
 
 
 class PostbackDoor:
-    """GET and POST of one postback. An ASGI application, so that the hot path builds no Request and no Response."""
+    """GET and POST of one postback. ASGI applications, so that the hot path builds no Request and no Response."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Receive one postback; any other method is refused and stores nothing."""
-        method = scope["method"]
-        if method == "GET":
-            body, complete = b"", True
-        elif method == "POST":
-            body, complete = await _read(receive)
-        else:
-            raise HTTPException(405, headers={"Allow": "GET, POST"})
-        raw = _raw_postback(scope, body, complete=complete)
+    async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Receive a postback from the query string."""
+        await self._receive(_raw_postback(scope, b""), send)
+
+    async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive a postback from the query string and the body together."""
+        body, complete = await _read(receive)
+        await self._receive(_raw_postback(scope, body, complete=complete), send)
+
+    async def _receive(self, raw: RawPostback, send: Send) -> None:
         verdict = await self._intake.receive(raw)
         await send_verdict(send, verdict, raw.request_id)
 
@@ -46,7 +45,7 @@ async def _read(receive: Receive) -> tuple[bytes, bool]:
     return bytes(body[: MAX_BODY_BYTES + 1]), True
 
 
-def _raw_postback(scope: Scope, body: bytes, *, complete: bool) -> RawPostback:
+def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPostback:
     host = content_type = content_encoding = traceparent = b""
     forwarded = False
     for name, value in scope["headers"]:
@@ -60,7 +59,7 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool) -> RawPostback:
             traceparent = value
         elif name == b"forwarded" or name.startswith(b"x-forwarded-"):
             forwarded = True
-    request_id = scope["exchange"].request_id
+    request_id = scope["request_id"]
     trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     return RawPostback(
         "postback",

@@ -6,7 +6,11 @@ from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.log import Log
 from service.metrics import Metrics
+from service.outcome import Outcome
+from service.storage.ledger import Verdict
+from service.web.render import send_verdict
 
 _PREFIX = os.urandom(8).hex()
 _NUMBERS = count(int.from_bytes(os.urandom(4), "big"))
@@ -18,53 +22,57 @@ def new_request_id() -> str:
 
 
 class Exchange:
-    """One request and its response, seen from the middleware."""
+    """One request and its response, as the middleware sees it.
 
-    __slots__ = ("_metrics", "_scope", "_send", "_started", "_status", "request_id")
+    The scope gets its request_id only, not the exchange: it leads back to the scope through the server's `send`, and
+    such a cycle would leave every request to the garbage collector.
+    """
 
-    def __init__(self, scope: Scope, send: Send, metrics: Metrics) -> None:
+    __slots__ = ("_send", "request_id", "status")
+
+    def __init__(self, send: Send) -> None:
         self.request_id = new_request_id()
-        self._scope = scope
+        self.status = 0
         self._send = send
-        self._metrics = metrics
-        self._started = time.perf_counter()
-        self._status = 0
 
     async def send(self, message: Message) -> None:
-        """Pass a message on: complete the headers of the first, count after the last."""
+        """Pass a message on; complete the headers of the first."""
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self.status = message["status"]
             message["headers"] = [
                 *message["headers"],
                 (b"x-request-id", self.request_id.encode()),
                 (b"cache-control", b"no-store"),
             ]
         await self._send(message)
-        if message["type"] == "http.response.body" and not message.get("more_body"):
-            self._count()
-
-    def _count(self) -> None:
-        route = self._scope.get("route")
-        path = route.path if route is not None else "unmatched"
-        seconds = time.perf_counter() - self._started
-        self._metrics.count_response(path, self._scope["method"], self._status, seconds)
 
 
 class Observed:
-    """Middleware that gives each request an Exchange, kept as `scope["exchange"]`."""
+    """Middleware that gives each request its `scope["request_id"]`, counts it, and answers what nobody caught."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, log: Log) -> None:
         self._app = app
         self._metrics = metrics
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Observe one HTTP request; everything else (lifespan) passes through."""
+        """Observe one HTTP request; everything else passes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = scope["exchange"] = Exchange(scope, send, self._metrics)
+        started = time.perf_counter()
+        exchange = Exchange(send)
+        scope["request_id"] = exchange.request_id
         self._metrics.requests_in_flight += 1
         try:
             await self._app(scope, receive, exchange.send)
+        except Exception:
+            self._log.logger.exception("unexpected_error", request_id=exchange.request_id)
+            if exchange.status:  # too late for another answer
+                raise
+            await send_verdict(exchange.send, Verdict(Outcome.INTERNAL_ERROR), exchange.request_id)
         finally:
             self._metrics.requests_in_flight -= 1
+            route = scope.get("route")
+            path = "unmatched" if route is None else route.path
+            self._metrics.count_response(path, scope["method"], exchange.status, time.perf_counter() - started)

@@ -1,15 +1,10 @@
 """Owns the two route tables, the table of contents of the HTTP surface, and the answers to what is not in them."""
 
-from collections.abc import Sequence
-
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import Lifespan
+from starlette.routing import BaseRoute, Match, Router, request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.log import Log
 from service.metrics import Metrics
 from service.web.doors import PostbackDoor
 from service.web.health import MetricsPage, Readiness, healthz
@@ -17,45 +12,59 @@ from service.web.middleware import Observed
 from service.web.render import PROBLEM_JSON, problem_body
 
 
+class ExactRoute(BaseRoute):
+    """One path and the methods it takes, both exact: no HEAD beside GET, no trailing slash, no pattern to match."""
+
+    def __init__(self, path: str, **methods: ASGIApp) -> None:
+        self.path = path
+        self._methods = methods
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the path; a wrong method still is this route's to answer."""
+        return (Match.FULL if scope["path"] == self.path else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand over to the method's application, or answer 405."""
+        app = self._methods.get(scope["method"])
+        if app is None:
+            app = _problem(scope, 405, "This path does not take that method; nothing was stored.", self._methods)
+        await app(scope, receive, send)
+
+
 def public_routes(door: PostbackDoor) -> list[BaseRoute]:
     """Doors, and liveness; nothing else is shown to the world (law 7)."""
     return [
-        Route("/postback", door),
-        Route("/conversion", door),  # EZmob's own path
-        Route("/healthz", healthz),
+        ExactRoute("/postback", GET=door.get, POST=door.post),
+        ExactRoute("/conversion", GET=door.get, POST=door.post),  # EZmob's own path
+        ExactRoute("/healthz", GET=request_response(healthz)),
     ]
 
 
 def operator_routes(readiness: Readiness, metrics_page: MetricsPage) -> list[BaseRoute]:
     """Show what the people and machines that run the service look at."""
     return [
-        Route("/metrics", metrics_page.page),
-        Route("/healthz", healthz),
-        Route("/readyz", readiness.readyz),
+        ExactRoute("/metrics", GET=request_response(metrics_page.page)),
+        ExactRoute("/healthz", GET=request_response(healthz)),
+        ExactRoute("/readyz", GET=request_response(readiness.readyz)),
     ]
 
 
-def listener(routes: Sequence[BaseRoute], metrics: Metrics, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
-    """Return the application of one listener."""
-    app = Starlette(
-        routes=routes,
-        middleware=[Middleware(Observed, metrics=metrics)],
-        exception_handlers={HTTPException: _answer_http_exception},
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False  # senders do not follow redirects (law 6)
-    return app
+def listener(routes: list[BaseRoute], metrics: Metrics, log: Log) -> ASGIApp:
+    """Return the application of one listener.
+
+    A Router and not a Starlette: its two layers of exception handling would cost every request, and Observed has one.
+    """
+    router = Router(routes, redirect_slashes=False, default=_not_found)  # senders do not follow redirects (law 6)
+    return Observed(router, metrics, log)
 
 
-_HINTS = {  # all that the routing raises
-    404: "There is no such path here. Postbacks go to /postback or /conversion.",
-    405: "This path does not take that method; nothing was stored.",
-}
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    hint = "There is no such path here. Postbacks go to /postback or /conversion."
+    await _problem(scope, 404, hint)(scope, receive, send)
 
 
-def _answer_http_exception(request: Request, error: Exception) -> Response:
+def _problem(scope: Scope, status: int, hint: str, methods: dict[str, ASGIApp] | None = None) -> ASGIApp:
     """Answer a wrong path or method. Neither is a postback, so there is no outcome."""
-    if not isinstance(error, HTTPException):
-        raise error
-    problem = problem_body(error.status_code, request.scope["exchange"].request_id, {"hint": _HINTS[error.status_code]})
-    return Response(problem, error.status_code, error.headers, PROBLEM_JSON)
+    body = problem_body(status, scope["request_id"], {"hint": hint})
+    headers = {"allow": ", ".join(methods)} if methods else {}
+    return Response(body, status, headers, PROBLEM_JSON)

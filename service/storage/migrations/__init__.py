@@ -4,13 +4,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the database to the newest version; a database that is there already is left as it is."""
+def migrate(path: Path) -> None:
+    """Bring a SQLite file to the newest version; one that is there already is left as it is."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    with engine.connect() as connection:
+    with create_engine(f"sqlite:///{path}", poolclass=NullPool).connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
