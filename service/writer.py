@@ -1,12 +1,15 @@
 """Owns group commit: a bounded queue, one thread that commits, and for each entry a future resolved after the commit.
 
 Whatever arrives while a commit is under way goes into the next one together; there is no artificial delay. All state
-belongs to the event loop; the thread only ever sees one batch and answers with its verdicts.
+belongs to the event loop; the thread only ever sees batches and answers with their verdicts. A second batch is handed
+over while the first is being committed, so that the disk never waits for the event loop.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from queue import SimpleQueue
 from threading import Thread
 from typing import NamedTuple, Protocol
@@ -17,6 +20,9 @@ from service.storage.ledger import MAX_BATCH, Entry, Verdict
 
 CAPACITY = 4096
 DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back
+
+
+_HANDED_OVER = 2  # batches
 
 
 class Overloaded(Exception):  # noqa: N818 - the word of the outcome
@@ -58,7 +64,7 @@ class Writer:
         self._capacity = capacity
         self._deadline = deadline
         self._pending: list[_Queued] = []
-        self._in_flight: list[_Queued] = []
+        self._in_flight: deque[list[_Queued]] = deque()
         self._refusal: Exception | None = Overloaded("not started")
         self._watch: asyncio.TimerHandle | None = None
         self._inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
@@ -81,7 +87,7 @@ class Writer:
         if len(self._pending) >= self._capacity:
             raise Overloaded(f"{self._capacity} postbacks are waiting already")
         future: asyncio.Future[Written] = self._loop.create_future()
-        if not self._pending and not self._in_flight:
+        if not self._pending and len(self._in_flight) < _HANDED_OVER:
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
         self._pending.append(_Queued(entry, future, self._loop.time()))
         if self._watch is None:
@@ -91,16 +97,20 @@ class Writer:
     async def close(self) -> bool:
         """Refuse new entries, commit what waits, stop the thread; False if the disk hangs and the thread with it."""
         self._refusal = self._refusal or Overloaded("shutting down")
-        while waiting := [queued.future for queued in self._in_flight + self._pending if not queued.future.done()]:
+        while waiting := [queued.future for queued in self._outstanding() if not queued.future.done()]:
             await asyncio.wait(waiting)
         self._inbox.put(None)
         await asyncio.to_thread(self._thread.join, self._deadline)
         return not self._thread.is_alive()
 
+    def _outstanding(self) -> list[_Queued]:
+        return [*chain.from_iterable(self._in_flight), *self._pending]
+
     def _submit(self) -> None:
-        self._in_flight, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
-        if self._in_flight:
-            self._inbox.put([queued.entry for queued in self._in_flight])
+        if self._pending and len(self._in_flight) < _HANDED_OVER:
+            batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+            self._in_flight.append(batch)
+            self._inbox.put([queued.entry for queued in batch])
 
     def _commit_forever(self) -> None:
         while (batch := self._inbox.get()) is not None:
@@ -111,12 +121,14 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - whatever it is, its own batch must hear of it
                 answer = error
             self._loop.call_soon_threadsafe(self._finish, answer, time.perf_counter() - started)
+            if isinstance(answer, StorageBroken):
+                return  # what was handed over already is failed by _finish, and must not touch the disk
 
     def _finish(self, answer: _Answer, seconds: float) -> None:
-        batch = self._in_flight
         if isinstance(answer, StorageBroken):
             self._stop_using_storage(answer)
             return
+        batch = self._in_flight.popleft()
         self._submit()  # the disk first: it works while the answers go out
         if isinstance(answer, Exception):
             self._fail(batch, answer)
@@ -127,7 +139,9 @@ class Writer:
                 queued.future.set_result(Written(verdict, seconds))
 
     def _stop_using_storage(self, error: StorageBroken) -> None:
-        doomed, self._in_flight, self._pending = self._in_flight + self._pending, [], []
+        doomed = self._outstanding()
+        self._in_flight.clear()
+        self._pending.clear()
         self._refusal = error
         self._fail(doomed, error)
         self.broken.set()
@@ -142,7 +156,8 @@ class Writer:
     def _give_up_late(self) -> None:
         """Answer those who have waited for the deadline: a sender that hung up is told nothing by a late 200."""
         limit = self._loop.time() - self._deadline
-        late = [queued for queued in self._in_flight if queued.at < limit and not queued.future.done()]
+        in_flight = chain.from_iterable(self._in_flight)
+        late = [queued for queued in in_flight if queued.at < limit and not queued.future.done()]
         queue_late = next((i for i, queued in enumerate(self._pending) if queued.at >= limit), len(self._pending))
         late += self._pending[:queue_late]
         del self._pending[:queue_late]
@@ -153,5 +168,5 @@ class Writer:
         self._watch = self._loop.call_later(again, self._give_up_late) if outstanding else None
 
     def _oldest(self) -> float:
-        oldest = next(iter(self._in_flight or self._pending), None)
+        oldest = next(iter(self._outstanding()), None)
         return time.time() - (self._loop.time() - oldest.at) if oldest else 0.0

@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import run, send
+from service.cli import check, lookup, run, send
 
 app = typer.Typer(
     name="python -m service",
@@ -10,6 +10,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-app.command()(run.run)
-app.command()(send.send)
+for command in (run.run, send.send, check.check, lookup.lookup):
+    app.command()(command)

@@ -1,10 +1,11 @@
 """Owns the command `run`: settings in, a served process out, one clear line for whatever keeps it from starting."""
 
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from service.settings import PREFIX, Settings, WrongSettings, load_settings
+from service.cli.setting_up import refuse, settings_or_refuse
+from service.settings import PREFIX, Settings
 
 
 def _settings_help() -> str:
@@ -25,10 +26,7 @@ def run(
     operator_port: Annotated[int | None, typer.Option(help=f"Instead of {PREFIX}OPERATOR_PORT.")] = None,
 ) -> None:
     """Serve postbacks until SIGTERM."""
-    try:
-        settings = load_settings(host=host, port=port, operator_port=operator_port)
-    except WrongSettings as wrong:
-        _refuse(wrong.lines)
+    settings = settings_or_refuse(host=host, port=port, operator_port=operator_port)
     from service import server  # noqa: PLC0415 - the other commands start faster without it
     from service.auth.authenticator import StartRefused  # noqa: PLC0415 - same
     from service.storage.engine import StorageError  # noqa: PLC0415 - same
@@ -36,13 +34,7 @@ def run(
     try:
         raise typer.Exit(server.run(settings))
     except (StartRefused, StorageError, OSError) as refusal:
-        _refuse([str(refusal)])
+        refuse([str(refusal)])
 
 
 run.__doc__ = _settings_help()  # the settings teach themselves: one source for help, docs and checks
-
-
-def _refuse(lines: list[str]) -> NoReturn:
-    for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(2)

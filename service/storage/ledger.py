@@ -96,12 +96,12 @@ class Ledger:
         statement = _insert_statement(table, columns, len(rows), clash)
         return self._connection.execute(statement, tuple(chain.from_iterable(rows))).rowcount
 
-    def _winners(self, postbacks: Sequence[Postback]) -> "dict[Key, _Winner]":
+    def _winners(self, postbacks: Sequence[Postback]) -> "dict[Key, Winner]":
         """Return what is stored now under each postback's key: its own row, or the one that came first."""
         statement = _winners_statement(len(postbacks))
         keys = tuple(chain.from_iterable(postback.key for postback in postbacks))
         rows = self._connection.execute(statement, keys)
-        return {(row[0], bool(row[1]), row[2], row[3], row[4]): _Winner(*row[5:]) for row in rows}
+        return {(row[0], bool(row[1]), row[2], row[3], row[4]): Winner(*row[5:]) for row in rows}
 
     def _keep(self, entries: Sequence[Entry], verdicts: Sequence[Verdict]) -> None:
         duplicates: list[Row] = []
@@ -131,7 +131,7 @@ class Ledger:
             raise
 
 
-class _Winner(NamedTuple):
+class Winner(NamedTuple):
     """The stored row that holds a key."""
 
     request_id: str
@@ -144,15 +144,13 @@ _STORED = Verdict(Outcome.STORED)
 _REPEATED = Verdict(Outcome.DUPLICATE)
 
 
-def _judge(entry: Entry, winners: "dict[Key, _Winner]") -> Verdict:
+def _judge(entry: Entry, winners: "dict[Key, Winner]") -> Verdict:
     match entry:
         case Postback():
             winner = winners.get(entry.key)
             if winner is None or winner.request_id == entry.raw.request_id:
                 return _STORED
-            if (winner.value_micros, winner.currency) == (entry.value_micros, entry.currency):
-                return _REPEATED
-            return Verdict(Outcome.CONFLICT, f"stored {_amount(winner)}, received {_amount(entry)}")
+            return judge_against(winner, entry)
         case Rejection():
             return Verdict(entry.outcome, entry.detail)
         case Probe():
@@ -161,7 +159,14 @@ def _judge(entry: Entry, winners: "dict[Key, _Winner]") -> Verdict:
             assert_never(entry)
 
 
-def _amount(holder: "_Winner | Postback") -> str:
+def judge_against(winner: Winner, postback: Postback) -> Verdict:
+    """Return what a postback is whose key is stored already: the first value stands (law 3)."""
+    if (winner.value_micros, winner.currency) == (postback.value_micros, postback.currency):
+        return _REPEATED
+    return Verdict(Outcome.CONFLICT, f"stored {_amount(winner)}, received {_amount(postback)}")
+
+
+def _amount(holder: "Winner | Postback") -> str:
     return f"{holder.value} {holder.currency or '(no currency)'}"
 
 

@@ -11,6 +11,8 @@ from service.web.health import MetricsPage, Readiness, healthz
 from service.web.middleware import Observed
 from service.web.render import PROBLEM_JSON, problem_body
 
+POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
+
 
 class ExactRoute(BaseRoute):
     """One path and the methods it takes, both exact: no HEAD beside GET, no trailing slash, no pattern to match."""
@@ -34,8 +36,7 @@ class ExactRoute(BaseRoute):
 def public_routes(door: PostbackDoor) -> list[BaseRoute]:
     """Doors, and liveness; nothing else is shown to the world (law 7)."""
     return [
-        ExactRoute("/postback", GET=door.get, POST=door.post),
-        ExactRoute("/conversion", GET=door.get, POST=door.post),  # EZmob's own path
+        *(ExactRoute(path, GET=door.get, POST=door.post) for path in POSTBACK_PATHS),
         ExactRoute("/healthz", GET=request_response(healthz)),
     ]
 

@@ -1,0 +1,104 @@
+"""Owns the command `check`: what would happen to this postback URL, and why, without storing anything."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+import orjson
+import typer
+
+from service.cli.setting_up import refuse, settings_or_refuse
+from service.outcome import Family, Outcome, Rejected
+from service.postback import Postback, RawPostback, parse
+from service.sender import EZMOB
+from service.storage.engine import StorageError, sqlite_path
+from service.storage.history import History
+from service.storage.ledger import Verdict
+from service.web.routes import POSTBACK_PATHS
+
+
+def check(
+    url: Annotated[str, typer.Argument(help="The postback URL, whole or from the path on; quote it for the shell.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what would happen to a postback URL, and why. Nothing is sent and nothing is stored.
+
+    Exit 0: it would be accepted. 1: it would not. 2: not a URL, or bad configuration.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        refuse([f"not a URL: {error}"])
+    if parts.path not in POSTBACK_PATHS:
+        refuse(
+            [f"{parts.path or 'no path'}: postbacks go to {' or '.join(POSTBACK_PATHS)}; this would be answered 404"]
+        )
+    postback, verdict = _foresee(parts)
+    typer.echo(_json(postback, verdict) if as_json else _text(postback, verdict))
+    raise typer.Exit(0 if verdict.outcome.family is Family.ACCEPTED else 1)
+
+
+def _foresee(parts: SplitResult) -> tuple[Postback | None, Verdict]:
+    try:
+        postback = parse(_raw(parts), EZMOB)
+    except Rejected as rejected:
+        return None, Verdict(rejected.outcome, rejected.detail)
+    try:
+        return postback, History(sqlite_path(settings_or_refuse().database_url)).foresee(postback)
+    except StorageError as error:  # no file yet: then nothing is stored under this key either
+        return postback, Verdict(Outcome.STORED, str(error))
+
+
+def _raw(parts: SplitResult) -> RawPostback:
+    return RawPostback(
+        door="postback",
+        method="GET",
+        path=parts.path,
+        query=parts.query.encode("utf-8", "surrogateescape"),
+        content_type="",
+        content_encoding="",
+        body=b"",
+        complete=True,
+        host=parts.netloc.encode("utf-8", "surrogateescape"),
+        forwarded=False,
+        client_ip="",
+        received_at=datetime.now(UTC),
+        request_id="",
+        trace_id="",
+    )
+
+
+def _text(postback: Postback | None, verdict: Verdict) -> str:
+    outcome = verdict.outcome
+    lines = [f"{outcome.value} (HTTP {outcome.status})" + (f": {verdict.detail}" if verdict.detail else "")]
+    if outcome is not Outcome.STORED:
+        lines.append(f"hint: {outcome.hint}")
+    if postback:
+        lines += [f"  {name:<15} {value}" for name, value in _fields(postback).items()]
+    return "\n".join(lines)
+
+
+def _json(postback: Postback | None, verdict: Verdict) -> str:
+    outcome = verdict.outcome
+    answer = {
+        "outcome": outcome.value,
+        "status": outcome.status,
+        "detail": verdict.detail,
+        "hint": outcome.hint,
+        "fields": postback and _fields(postback),
+    }
+    return orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode()
+
+
+def _fields(postback: Postback) -> dict[str, object]:
+    named = {
+        "sender": postback.sender,
+        "click_id": postback.click_id,
+        "value": postback.value,
+        "currency": postback.currency,
+        "goal": postback.goal,
+        "transaction_id": postback.transaction_id,
+        "params": dict(postback.params),
+    }
+    return {name: value for name, value in named.items() if value}

@@ -1,0 +1,90 @@
+"""Owns the reads that people ask for: what arrived under a click id, when, and what became of it. Never writes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+from sqlmodel import Session, col, select
+
+from service.outcome import Outcome
+from service.postback import Postback
+from service.storage.engine import reader_engine
+from service.storage.ledger import Verdict, Winner, judge_against
+from service.storage.tables import Conversion, Duplicate, RejectedPostback
+
+# The senders without reading every conversion: one jump in the primary key for each.
+_SENDERS = text("""
+    WITH RECURSIVE known (sender) AS (
+        SELECT min(sender) FROM conversion
+        UNION ALL
+        SELECT (SELECT min(sender) FROM conversion WHERE sender > known.sender) FROM known WHERE sender IS NOT NULL
+    )
+    SELECT sender FROM known WHERE sender IS NOT NULL
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One postback that reached us: when, through which door, and the answer it got. `detail` says why, or what."""
+
+    received_at: datetime
+    outcome: Outcome
+    sender: str | None
+    door: str
+    request_id: str
+    detail: str
+
+
+class History:
+    """Reads of a SQLite file, which may be served at the same time. Raises StorageError if there is no file."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine: Engine = reader_engine(path)
+
+    def conversions(self, click_id: str) -> list[Conversion]:
+        """Return what is stored under a click id, oldest first: one row for each goal and transaction_id."""
+        with Session(self._engine) as session:
+            senders = session.connection().execute(_SENDERS).scalars().all()
+            found = select(Conversion).where(
+                col(Conversion.sender).in_(senders),
+                col(Conversion.is_test).in_([False, True]),
+                Conversion.click_id == click_id,
+            )
+            return sorted(session.exec(found), key=lambda conversion: conversion.received_at)
+
+    def arrivals(self, click_id: str) -> list[Arrival]:
+        """Return every postback that named a click id, oldest first, the rejected ones included."""
+        found = [*self._accepted(click_id), *self._rejected(click_id)]
+        return sorted(found, key=lambda arrival: (arrival.received_at, arrival.request_id))
+
+    def foresee(self, postback: Postback) -> Verdict:
+        """Return the verdict that a postback would get if it arrived now."""
+        with Session(self._engine) as session:
+            stored = session.get(Conversion, postback.key)
+        if stored is None:
+            return Verdict(Outcome.STORED)
+        return judge_against(Winner(stored.request_id, stored.value, stored.value_micros, stored.currency), postback)
+
+    def _accepted(self, click_id: str) -> Iterator[Arrival]:
+        for stored in self.conversions(click_id):
+            detail = f"value {stored.value} {stored.currency or '(no currency)'}"
+            yield _arrival(stored, Outcome.STORED, detail + _labels(stored))
+        with Session(self._engine) as session:
+            for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
+                yield _arrival(repeat, Outcome.DUPLICATE, "same value as stored" + _labels(repeat))
+
+    def _rejected(self, click_id: str) -> Iterator[Arrival]:
+        with Session(self._engine) as session:
+            for kept in session.exec(select(RejectedPostback).where(RejectedPostback.click_id == click_id)):
+                yield _arrival(kept, Outcome[kept.outcome.upper()], kept.detail)
+
+
+def _arrival(row: Conversion | Duplicate | RejectedPostback, outcome: Outcome, detail: str) -> Arrival:
+    return Arrival(row.received_at, outcome, row.sender, row.door, row.request_id, detail)
+
+
+def _labels(row: Conversion | Duplicate) -> str:
+    labels = {"goal": row.goal, "transaction_id": row.transaction_id}
+    return "".join(f", {name} {label}" for name, label in labels.items() if label)
