@@ -95,7 +95,7 @@ def _decode(encoded: bytes, what: bytes) -> str:
     try:
         text = plain.decode("utf-8")
     except UnicodeDecodeError:
-        if _PERCENT_MACRO.search(encoded):
+        if _PERCENT_MACRO.fullmatch(encoded):
             _reject_escape(encoded, what)
         raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} is not UTF-8") from None
     if "\0" in text:
@@ -104,8 +104,8 @@ def _decode(encoded: bytes, what: bytes) -> str:
 
 
 def _reject_escape(encoded: bytes, what: bytes) -> NoReturn:
-    if macro := _PERCENT_MACRO.search(encoded):
-        raise Rejected(Outcome.UNEXPANDED_MACRO, f"{_show(what)} holds {_show(macro[0])}")
+    if _PERCENT_MACRO.fullmatch(encoded):
+        raise Rejected(Outcome.UNEXPANDED_MACRO, f"{_show(what)} is {_show(encoded)}")
     raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} holds a % that starts no escape (%25 is a literal %)")
 
 

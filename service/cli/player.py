@@ -7,7 +7,6 @@ import random
 import re
 import ssl
 import time
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 _BODY_KEPT = 2_000  # bytes of an answer that are kept to show; the rest is read and dropped, whatever its size
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a header's name, RFC 9110, 5.6.2
+_IDLE = (
+    2.0  # seconds a connection is kept unused: fewer than servers grant (uvicorn: 5), who else may close it under us
+)
 _PORTS = {None, *range(1, 2**16)}
 _ERROR_WORDS: dict[type[httpx2.RequestError], str] = {
     httpx2.ConnectError: "connect_error",
@@ -81,8 +83,8 @@ async def play(plan: Plan, tally: Tally, on_finished: "Callable[[], None]") -> N
     """Send every postback of the plan, noting all that happens in `tally`, also when cancelled half way."""
     tls = _tls_context(insecure=plan.insecure)
     await _warm_up(plan, tls)
-    player = _Player(plan, tally, on_finished)
     tally.started()
+    player = _Player(plan, tally, on_finished)
     try:
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(plan.concurrency, plan.count)):
@@ -110,8 +112,7 @@ class _Player:
         A connection for each worker rather than a shared pool: httpcore's pool walks all its connections at every
         request, which halves the rate at 256 connections.
         """
-        async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(_client(self._plan, tls))
+        async with _client(self._plan, tls) as client:
             for turn in self._turns:
                 await self._due(turn)
                 await self._deliver(client, next(self._urls))
@@ -179,7 +180,7 @@ def _client(plan: Plan, tls: ssl.SSLContext) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         verify=tls,
         timeout=None,  # each attempt as a whole has a deadline instead: httpx2's starts anew at every byte
-        limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1),
+        limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_IDLE),
         follow_redirects=False,
         trust_env=False,  # what is measured is the receiver, not a proxy
         headers=[("User-Agent", "postback-send"), ("Accept-Encoding", "identity"), *plan.headers],

@@ -1,0 +1,39 @@
+"""The vocabulary: every word of the contract, and attributes that cannot contradict each other."""
+
+import pytest
+
+from service.outcome import Family, Outcome
+
+CONTRACT = """
+    stored duplicate conflict spooled
+    missing_click_id invalid_click_id unexpanded_macro missing_value invalid_value invalid_currency invalid_encoding
+    repeated_parameter too_many_parameters malformed_body unsupported_media_type too_large unauthenticated forbidden
+    rate_limited
+    overloaded storage_unavailable internal_error
+""".split()  # noqa: SIM905 - as the contract lists them
+
+
+def test_the_words_are_exactly_those_of_the_contract() -> None:
+    assert [outcome.value for outcome in Outcome] == CONTRACT
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_status_says_whose_fault_it_is(outcome: Outcome) -> None:
+    family = {2: Family.ACCEPTED, 4: Family.REJECTED, 5: Family.FAILED}[outcome.status // 100]
+    assert outcome.family is family
+    assert outcome.our_fault is (family is Family.FAILED)
+    assert outcome.retryable is (family is Family.FAILED or outcome.status == 429)
+    assert outcome.kept is (family is Family.REJECTED or outcome is Outcome.CONFLICT)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_a_one_line_hint_and_a_snake_case_name(outcome: Outcome) -> None:
+    assert outcome.hint.endswith(".")
+    assert "\n" not in outcome.hint
+    assert "  " not in outcome.hint
+    assert outcome.name == outcome.value.upper()
+    assert outcome.level in {"info", "warning", "error"}
+
+
+def test_an_outcome_counts_as_its_word() -> None:
+    assert {Outcome.STORED: 1}["stored"] == 1  # type: ignore[index]  # the point: equal hash, equal word
