@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from sqlalchemy import Engine, create_engine, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 _SYNCHRONOUS_FULL = 2
@@ -43,7 +43,10 @@ def storage_error(error: sqlite3.Error | DBAPIError) -> StorageError:
 
 def sqlite_path(url: str) -> Path:
     """Return the file behind a `sqlite:///…` URL. Raises ValueError for another engine or no file."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("not a database URL; it looks like sqlite:///data/postback.db") from None
     if parsed.get_backend_name() != "sqlite":
         raise ValueError("only sqlite:///path is supported in this version")
     if not parsed.database or parsed.database == ":memory:":

@@ -98,7 +98,7 @@ class Ledger:
 
     def _winners(self, postbacks: Sequence[Postback]) -> "dict[Key, Winner]":
         """Return what is stored now under each postback's key: its own row, or the one that came first."""
-        statement = _winners_statement(len(postbacks))
+        statement = winners_statement(len(postbacks))
         keys = tuple(chain.from_iterable(postback.key for postback in postbacks))
         rows = self._connection.execute(statement, keys)
         return {(row[0], bool(row[1]), row[2], row[3], row[4]): Winner(*row[5:]) for row in rows}
@@ -190,7 +190,8 @@ def _insert_statement(table: str, columns: tuple[str, ...], rows: int, clash: st
 
 
 @cache
-def _winners_statement(keys: int) -> str:
+def winners_statement(keys: int) -> str:
+    """Return the query for the rows under `keys` keys, each a jump in the primary key."""
     key, row = ", ".join(_KEY), f"({', '.join('?' * len(_KEY))})"
     return (  # a join, because SQLite scans the whole table for `(…) IN (VALUES …)`
         f"WITH wanted ({key}) AS (VALUES {', '.join([row] * keys)}) "  # noqa: S608 - our own names

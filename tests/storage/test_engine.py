@@ -1,0 +1,67 @@
+"""The engine: durable settings on the writer, no way to write for a reader, clear words for wrong URLs."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from service.storage.engine import (
+    StorageBroken,
+    StorageError,
+    connect_writer,
+    reader_engine,
+    sqlite_path,
+    storage_error,
+)
+from service.storage.ledger import Ledger
+
+
+def test_the_writer_is_in_wal_mode_and_syncs_every_commit(tmp_path: Path) -> None:
+    connection = connect_writer(tmp_path / "p.db")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    connection.close()
+
+
+def test_a_connection_that_cannot_be_made_durable_is_refused() -> None:
+    with pytest.raises(StorageBroken, match="journal_mode=memory"):
+        connect_writer(Path(":memory:"))  # SQLite knows no WAL there
+
+
+def test_a_reader_cannot_write(ledger: Ledger, path: Path) -> None:
+    assert ledger
+    with reader_engine(path).connect() as connection, pytest.raises(OperationalError, match="readonly"):
+        connection.execute(text("DELETE FROM conversion"))
+
+
+def test_a_reader_of_no_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="there is no database at"):
+        reader_engine(tmp_path / "none.db")
+
+
+@pytest.mark.parametrize("url", ["postgresql://localhost/x", "sqlite://", "sqlite:///:memory:", "nonsense"])
+def test_a_url_we_cannot_serve_is_a_value_error(url: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        sqlite_path(url)
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "broken"),
+    [
+        (sqlite3.SQLITE_FULL, "SQLITE_FULL", False),
+        (sqlite3.SQLITE_BUSY, "SQLITE_BUSY", False),
+        (sqlite3.SQLITE_IOERR_FSYNC, "SQLITE_IOERR_FSYNC", True),
+        (sqlite3.SQLITE_IOERR_WRITE, "SQLITE_IOERR_WRITE", True),
+        (sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT", True),
+    ],
+)
+def test_only_errors_that_leave_the_connection_trustworthy_may_be_retried(
+    code: int, name: str, *, broken: bool
+) -> None:
+    error = sqlite3.OperationalError("it failed")
+    error.sqlite_errorcode, error.sqlite_errorname = code, name
+    classified = storage_error(error)
+    assert isinstance(classified, StorageBroken) is broken
+    assert classified.kind == name
