@@ -17,6 +17,7 @@ from service.sender import Field, Sender
 
 Door = Literal["postback"]
 
+POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
 MAX_URL_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
 MAX_KEPT_BYTES = 64 * 1024  # of a URL or body too large to accept: enough to see what it was

@@ -1,5 +1,6 @@
 """Owns the command `check`: what would happen to this postback URL, and why, without storing anything."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
@@ -9,12 +10,8 @@ import typer
 
 from service.cli.setting_up import refuse, settings_or_refuse
 from service.outcome import Family, Outcome, Rejected
-from service.postback import Postback, RawPostback, parse
+from service.postback import POSTBACK_PATHS, Postback, RawPostback, parse
 from service.sender import EZMOB
-from service.storage.engine import StorageError, sqlite_path
-from service.storage.history import History
-from service.storage.ledger import Verdict
-from service.web.routes import POSTBACK_PATHS
 
 
 def check(
@@ -34,20 +31,31 @@ def check(
         refuse(
             [f"{parts.path or 'no path'}: postbacks go to {' or '.join(POSTBACK_PATHS)}; this would be answered 404"]
         )
-    postback, verdict = _foresee(parts)
-    typer.echo(_json(postback, verdict) if as_json else _text(postback, verdict))
-    raise typer.Exit(0 if verdict.outcome.family is Family.ACCEPTED else 1)
+    foreseen = _foresee(parts)
+    typer.echo(_json(foreseen) if as_json else _text(foreseen))
+    raise typer.Exit(0 if foreseen.outcome.family is Family.ACCEPTED else 1)
 
 
-def _foresee(parts: SplitResult) -> tuple[Postback | None, Verdict]:
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    outcome: Outcome
+    detail: str
+    postback: Postback | None = None
+
+
+def _foresee(parts: SplitResult) -> _Foreseen:
     try:
         postback = parse(_raw(parts), EZMOB)
     except Rejected as rejected:
-        return None, Verdict(rejected.outcome, rejected.detail)
+        return _Foreseen(rejected.outcome, rejected.detail)
+    from service.storage.engine import StorageError, sqlite_path
+    from service.storage.history import History
+
     try:
-        return postback, History(sqlite_path(settings_or_refuse().database_url)).foresee(postback)
+        verdict = History(sqlite_path(settings_or_refuse().database_url)).foresee(postback)
     except StorageError as error:  # no file yet: then nothing is stored under this key either
-        return postback, Verdict(Outcome.STORED, str(error))
+        return _Foreseen(Outcome.STORED, str(error), postback)
+    return _Foreseen(verdict.outcome, verdict.detail, postback)
 
 
 def _raw(parts: SplitResult) -> RawPostback:
@@ -69,24 +77,24 @@ def _raw(parts: SplitResult) -> RawPostback:
     )
 
 
-def _text(postback: Postback | None, verdict: Verdict) -> str:
-    outcome = verdict.outcome
-    lines = [f"{outcome.value} (HTTP {outcome.status})" + (f": {verdict.detail}" if verdict.detail else "")]
+def _text(foreseen: _Foreseen) -> str:
+    outcome = foreseen.outcome
+    lines = [f"{outcome.value} (HTTP {outcome.status})" + (f": {foreseen.detail}" if foreseen.detail else "")]
     if outcome is not Outcome.STORED:
         lines.append(f"hint: {outcome.hint}")
-    if postback:
-        lines += [f"  {name:<15} {value}" for name, value in _fields(postback).items()]
+    if foreseen.postback:
+        lines += [f"  {name:<15} {value}" for name, value in _fields(foreseen.postback).items()]
     return "\n".join(lines)
 
 
-def _json(postback: Postback | None, verdict: Verdict) -> str:
-    outcome = verdict.outcome
+def _json(foreseen: _Foreseen) -> str:
+    outcome = foreseen.outcome
     answer = {
         "outcome": outcome.value,
         "status": outcome.status,
-        "detail": verdict.detail,
+        "detail": foreseen.detail,
         "hint": outcome.hint,
-        "fields": postback and _fields(postback),
+        "fields": foreseen.postback and _fields(foreseen.postback),
     }
     return orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode()
 

@@ -1,14 +1,15 @@
 """Owns the command `lookup`: did a click id arrive, when, how often, and what did we answer."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 
 from service.cli.setting_up import refuse, settings_or_refuse
-from service.storage.engine import StorageError, sqlite_path
-from service.storage.history import Arrival, History
+
+if TYPE_CHECKING:
+    from service.storage.history import Arrival
 
 
 def lookup(
@@ -20,6 +21,9 @@ def lookup(
 
     Exit 0: it is stored. 1: it is not (it never came, or was rejected: then why). 2: bad configuration.
     """
+    from service.storage.engine import StorageError, sqlite_path
+    from service.storage.history import History
+
     try:
         history = History(sqlite_path(settings_or_refuse().database_url))
         stored = bool(history.conversions(click_id))
@@ -30,7 +34,7 @@ def lookup(
     raise typer.Exit(0 if stored else 1)
 
 
-def _text(click_id: str, arrivals: Sequence[Arrival], *, stored: bool) -> str:
+def _text(click_id: str, arrivals: "Sequence[Arrival]", *, stored: bool) -> str:
     if not arrivals:
         return f"{click_id}: never arrived (no postback named it, not even a rejected one)"
     times = "once" if len(arrivals) == 1 else f"{len(arrivals)} times"
@@ -44,7 +48,7 @@ def _text(click_id: str, arrivals: Sequence[Arrival], *, stored: bool) -> str:
     return "\n".join(lines)
 
 
-def _json(click_id: str, arrivals: Sequence[Arrival], *, stored: bool) -> str:
+def _json(click_id: str, arrivals: "Sequence[Arrival]", *, stored: bool) -> str:
     rows = [
         {
             "received_at": arrival.received_at,

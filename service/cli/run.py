@@ -27,9 +27,9 @@ def run(
 ) -> None:
     """Serve postbacks until SIGTERM."""
     settings = settings_or_refuse(host=host, port=port, operator_port=operator_port)
-    from service import server  # noqa: PLC0415 - the other commands start faster without it
-    from service.auth.authenticator import StartRefused  # noqa: PLC0415 - same
-    from service.storage.engine import StorageError  # noqa: PLC0415 - same
+    from service import server
+    from service.auth.authenticator import StartRefused
+    from service.storage.engine import StorageError
 
     try:
         raise typer.Exit(server.run(settings))

@@ -70,7 +70,7 @@ def send(  # noqa: PLR0913 - each parameter is one option of the command
     Exit code: 0 every postback was finally answered 2xx, 1 some were not,
     2 bad usage, 130 interrupted.
     """
-    from service.cli import player, send_report, send_tally  # noqa: PLC0415 - only this command pays for httpx2
+    from service.cli import player, send_report, send_tally
 
     try:
         plan = player.Plan(
@@ -99,9 +99,9 @@ def send(  # noqa: PLR0913 - each parameter is one option of the command
 
 def _interrupted(plan: "Plan", tally: "Tally") -> bool:
     """Play the plan to its end or to Ctrl-C, and say whether it was Ctrl-C."""
-    import asyncio  # noqa: PLC0415 - only this command pays
+    import asyncio
 
-    from service.cli import player  # noqa: PLC0415 - same
+    from service.cli import player
 
     try:
         with _progress(plan.count) as advance:
@@ -117,8 +117,8 @@ def _progress(count: int) -> "Iterator[Callable[[], None]]":
     if count == 1 or not stderr.isatty():
         yield lambda: None
         return
-    from rich.console import Console  # noqa: PLC0415 - only a terminal pays
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -1,15 +1,18 @@
 """Owns what every command does first: read the settings, or say in one line each what is wrong with them."""
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from service.settings import Settings, WrongSettings, load_settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 
-def settings_or_refuse(**overrides: object) -> Settings:
+def settings_or_refuse(**overrides: object) -> "Settings":
     """Return the settings, or end the command with exit code 2."""
+    from service.settings import WrongSettings, load_settings
+
     try:
         return load_settings(**overrides)
     except WrongSettings as wrong:

@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 _SYNCHRONOUS_FULL = 2
 _BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
-_CHECKPOINT_PAGES = 250
+_CHECKPOINT_PAGES = 1000
 _STATEMENTS = 300  # prepared and kept: an INSERT for each size of batch, see ledger
 
 

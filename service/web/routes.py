@@ -6,12 +6,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.log import Log
 from service.metrics import Metrics
+from service.postback import POSTBACK_PATHS
 from service.web.doors import PostbackDoor
 from service.web.health import MetricsPage, Readiness, healthz
 from service.web.middleware import Observed
 from service.web.render import PROBLEM_JSON, problem_body
-
-POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
 
 
 class ExactRoute(BaseRoute):

@@ -1,0 +1,1 @@
+"""Owns nothing: makes `tests.system` importable under --import-mode=importlib."""
