@@ -19,6 +19,7 @@ from service.log import LineSink, Log, LogFormat, capture_everything
 from service.metrics import Metrics
 from service.settings import Settings, unknown_settings
 from service.version import VERSION, revision
+from service.web.protocol import Protocol
 
 EXIT_STORAGE_BROKEN = 74  # EX_IOERR of sysexits.h
 _DRAIN_SECONDS = 5  # for open requests after SIGTERM; with the last commit and the log, exit stays under 10 s
@@ -100,7 +101,7 @@ def _config(app: ASGIApp, *, drain: int, **options: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

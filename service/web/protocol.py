@@ -1,0 +1,65 @@
+"""Owns the wire: uvicorn's HTTP/1.1 protocol, with each response sent in one piece.
+
+uvicorn writes a response's head and body separately, and uvloop makes a system call and a TCP segment of each. Joining
+them saves a tenth of a request here and as much at the other end.
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_INTERIM = b"HTTP/1.1 100"
+
+
+class OnePiece:
+    """A transport that holds a first write back for the second: a head waits for its body.
+
+    Whoever writes a head must call `release` when the response is complete, since not every head has a body. Everything
+    else is the transport's own.
+    """
+
+    __slots__ = ("_held", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.is_closing = transport.is_closing  # asked for each response: not by way of __getattr__
+        self._transport = transport
+        self._held = b""
+
+    def write(self, piece: bytes) -> None:
+        """Hold a first piece; send it with the second. An interim response (100 Continue) waits for nothing."""
+        if self._held:
+            piece, self._held = self._held + piece, b""
+        elif not piece.startswith(_INTERIM):
+            self._held = piece
+            return
+        self._transport.write(piece)
+
+    def release(self) -> None:
+        """Send what is held."""
+        if self._held:
+            piece, self._held = self._held, b""
+            self._transport.write(piece)
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self.release()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> object:
+        """Give what only the transport has."""
+        return getattr(self._transport, name)
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol on a OnePiece transport."""
+
+    transport: OnePiece  # type: ignore[assignment]  # it acts as one
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
+        """Wrap the transport."""
+        super().connection_made(OnePiece(transport))  # type: ignore[arg-type]  # it acts as one
+
+    def on_response_complete(self) -> None:
+        """Let a head without a body go."""
+        self.transport.release()
+        super().on_response_complete()
