@@ -46,7 +46,7 @@ fmt: dev ## let ruff format and mend
 	$(BIN)/ruff format .
 
 bench: dev ## paired benchmarks against the peers in tests/load (needs wrk)
-	$(BIN)/python tests/load/bench.py
+	$(BIN)/python -m tests.load.bench
 
 lock: ## pin every dependency again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -8,17 +8,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-import wrk
-from machine import describe_machine
-from measure import SECTIONS, Bench, Plan
-from peers import REPOSITORY, ServerFailed
-from report import as_json, print_report
 from rich.console import Console
+
+from tests.load import wrk
+from tests.load.machine import describe_machine
+from tests.load.measure import SECTIONS, Bench, Plan
+from tests.load.peers import REPOSITORY, ServerFailed
+from tests.load.report import as_json, print_report
 
 _TEACHING = """\
 what is measured
-  main         ours, a Starlette app that stores nothing, the guide's Flask recipe and the tutorials' FastAPI way,
-               each loaded once a round, in turn
+  main         ours, a Starlette app that stores nothing (with uvicorn's access log, its default, and without), the
+               guide's Flask recipe and the tutorials' FastAPI way, each loaded once a round, in turn
   connections  ours and bare Starlette at 1, 8, 64 and 1000 connections
   growth       ours on an empty file and on one that already holds --rows conversions
 
@@ -31,8 +32,8 @@ how to read it
 
 examples
   make bench                                                    everything, about 9 minutes
-  .venv/bin/python tests/load/bench.py --quick                  everything, about 2 minutes
-  .venv/bin/python tests/load/bench.py --only main --rounds 9 --json main.json
+  .venv/bin/python -m tests.load.bench --quick                  everything, about 2 minutes
+  .venv/bin/python -m tests.load.bench --only main --rounds 9 --json main.json
 """
 _OPEN_FILES = 4096  # 1000 connections need more than the usual 1024, in wrk and in each server
 _TABLE_WIDTH = 132

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from peers import ServerFailed, get, ours, running
+from tests.load.peers import ServerFailed, get, ours, running
 
 _SWEEPS = 4
 _CHUNK = 250_000

@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from growth import copy_database, count_conversions, make_template, prefill, remove_database
-from peers import OURS, Server, bare_starlette, fastapi_sqlmodel, flask, ours, running
 from rich.console import Console
 from rich.progress import Progress
-from wrk import Load, LoadFailed, put_load
+
+from tests.load.growth import copy_database, count_conversions, make_template, prefill, remove_database
+from tests.load.peers import OURS, Server, bare_starlette, fastapi_sqlmodel, flask, ours, running, silent_starlette
+from tests.load.wrk import Load, LoadFailed, put_load
 
 MAIN, CONNECTIONS, GROWTH = "main", "connections", "growth"
 SECTIONS = (MAIN, CONNECTIONS, GROWTH)
@@ -72,6 +73,7 @@ class Bench:
         lineup = (
             ours(scratch, scratch / "main.db"),
             bare_starlette(scratch),
+            silent_starlette(scratch),
             flask(scratch),
             fastapi_sqlmodel(scratch),
         )

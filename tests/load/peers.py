@@ -15,14 +15,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 OURS = "ours"
-BARE = "bare Starlette"
+BARE = "bare Starlette"  # as uvicorn's command line starts it: it logs each request, as ours does
+SILENT = "bare, access log off"
 FLASK = "Flask recipe"
 FASTAPI = "FastAPI + SQLModel"
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
-_UVICORN = ("--loop", "uvloop", "--http", "httptools", "--no-access-log")
+_UVICORN = ("--loop", "uvloop", "--http", "httptools")
 
 
 class ServerFailed(Exception):  # noqa: N818 - what happened, as the message says it
@@ -85,8 +86,13 @@ def ours(scratch: Path, database: Path) -> Peer:
 
 
 def bare_starlette(scratch: Path) -> Peer:
-    """Return the ceiling: the same framework and server, one process, storing nothing."""
+    """Return the same framework and server with uvicorn's defaults, one process, storing nothing."""
     return _uvicorn(BARE, "peer_bare_starlette:app", scratch / "bare_starlette")
+
+
+def silent_starlette(scratch: Path) -> Peer:
+    """Return the ceiling: the same without its access log, so that nothing at all is written."""
+    return _uvicorn(SILENT, "peer_bare_starlette:app", scratch / "silent_starlette", "--no-access-log")
 
 
 def fastapi_sqlmodel(scratch: Path) -> Peer:
@@ -108,11 +114,22 @@ def flask(scratch: Path) -> Peer:
     )
 
 
-def _uvicorn(name: str, app: str, stem: Path) -> Peer:
+def _uvicorn(name: str, app: str, stem: Path, *options: str) -> Peer:
     (port,) = free_ports(1)
     return Peer(
         name=name,
-        command=(sys.executable, "-m", "uvicorn", "--app-dir", str(HERE), "--port", str(port), *_UVICORN, app),
+        command=(
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--app-dir",
+            str(HERE),
+            "--port",
+            str(port),
+            *_UVICORN,
+            *options,
+            app,
+        ),
         port=port,
         ready=(port, "/", 404),  # an app that is up knows no such path, and stores nothing
         log=stem.with_suffix(".log"),

@@ -4,13 +4,14 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
-from machine import Machine
-from measure import CONNECTIONS, EMPTY, GROWN, GROWTH, LEVELS, MAIN, Findings, Plan, Run
-from peers import BARE, FASTAPI, FLASK, OURS
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from wrk import Load
+
+from tests.load.machine import Machine
+from tests.load.measure import CONNECTIONS, EMPTY, GROWN, GROWTH, LEVELS, MAIN, Findings, Plan, Run
+from tests.load.peers import BARE, FASTAPI, FLASK, OURS, SILENT
+from tests.load.wrk import Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def print_report(console: Console, machine: Machine, findings: Findings, plan: P
     """Print every section that was measured, then the aims, then what broke."""
     results = Results(findings.runs)
     main = _table(f"{plan.connections} connections, {plan.rounds} rounds of {plan.seconds} s", "ours / this")
-    for arm in (OURS, BARE, FLASK, FASTAPI):
+    for arm in (OURS, BARE, SILENT, FLASK, FASTAPI):
         _add_row(main, results, (MAIN, arm, plan.connections), (OURS, arm))
     levels = _table(f"by connections, {plan.rounds} rounds of {plan.seconds} s", "ours / this")
     for level in LEVELS:
