@@ -126,7 +126,7 @@ def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) ->
 
 
 def _console_renderer() -> Callable[[WrappedLogger, str, EventDict], bytes]:
-    render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), sort_keys=False)
 
     def render_bytes(logger: WrappedLogger, method: str, event_dict: EventDict) -> bytes:
         event_dict["timestamp"] = event_dict["timestamp"].strftime("%H:%M:%S.%f")[:-3]
@@ -150,6 +150,9 @@ class _StdlibHandler(logging.Handler):
 def capture_everything(logger: FilteringBoundLogger, level: str) -> None:
     """Send the standard library's logging, Python's warnings and uncaught exceptions through `logger`."""
     logging.basicConfig(handlers=[_StdlibHandler(logger)], level=level.upper(), force=True)
+    if level != "debug":
+        for chatty in ("uvicorn.error", "alembic"):  # what they tell in health, our own lines tell better
+            logging.getLogger(chatty).setLevel(max(logging.WARNING, _LEVELS[level]))
     logging.captureWarnings(capture=True)
     warnings.simplefilter("default", ResourceWarning)
 

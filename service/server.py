@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import uvicorn
 import uvloop
@@ -28,10 +28,14 @@ _SWITCH_SECONDS = 0.0001  # how long the writer thread may wait for the event lo
 _GC_THRESHOLD = 5_000  # a request leaves no cycles behind; 700 would look through them for nothing
 
 
+class CannotListen(Exception):  # noqa: N818 - what happened, as the message says it
+    """An address cannot be bound: taken, not ours, or unknown."""
+
+
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code: 0, or EXIT_STORAGE_BROKEN.
 
-    Raises OSError when an address cannot be bound, StartRefused, and StorageError when the database cannot be opened.
+    Raises CannotListen, StartRefused, and StorageError when the database cannot be opened.
     """
     metrics = Metrics()
     sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped)
@@ -40,25 +44,24 @@ def run(settings: Settings) -> int:
         capture_everything(log.logger, settings.log_level)
         for sentence in unknown_settings(os.environ):
             log.logger.warning("unknown_setting", detail=sentence)
+        app = build_app(settings, log, metrics)
         with (
             _bound(settings.host, settings.port) as public,
             _bound(settings.operator_host, settings.operator_port) as operator,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            return runner.run(_serve(settings, log, metrics, public, operator))
+            return runner.run(_serve(app, settings, log.logger, public, operator))
     finally:
         sink.close()
 
 
 async def _serve(
+    app: App,
     settings: Settings,
-    log: Log,
-    metrics: Metrics,
+    logger: FilteringBoundLogger,
     public_socket: socket.socket,
     operator_socket: socket.socket,
 ) -> int:
-    logger = log.logger
-    app = build_app(settings, log, metrics)
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
@@ -70,7 +73,8 @@ async def _serve(
             asyncio.create_task(operator.serve([operator_socket])),
         ]
         _announce(settings, logger, public_socket, operator_socket)
-        broken = await _either(stop, app.storage_broken)
+        await _first(stop, app.storage_broken, *serving)
+        broken = app.storage_broken.is_set()
         logger.log(50 if broken else 20, "stopping", reason="storage is broken" if broken else "signal")
         public.should_exit = True  # the operator listener stays up, to show the draining
         await serving[0]
@@ -80,13 +84,12 @@ async def _serve(
     return EXIT_STORAGE_BROKEN if broken else 0
 
 
-async def _either(stop: asyncio.Event, broken: asyncio.Event) -> bool:
-    """Wait for one of the two; tell whether storage broke."""
+async def _first(stop: asyncio.Event, broken: asyncio.Event, *serving: asyncio.Task[None]) -> None:
+    """Wait until the process should stop: a signal, broken storage, or a server that ended by itself."""
     waiters = [asyncio.create_task(event.wait()) for event in (stop, broken)]
-    await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([*waiters, *serving], return_when=asyncio.FIRST_COMPLETED)
     for waiter in waiters:
         waiter.cancel()
-    return broken.is_set()
 
 
 class _Server(uvicorn.Server):
@@ -130,15 +133,16 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
     The protocol is named, because asyncio sets TCP_NODELAY only on sockets that say IPPROTO_TCP; without it each
     response waits 40 ms for an acknowledgement.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-    )[0]
-    with socket.socket(family, kind, protocol) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with ExitStack() as stack:
         try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+            )[0]
+            listening = stack.enter_context(socket.socket(family, kind, protocol))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
         except OSError as error:
-            raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+            raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
         listening.listen(_BACKLOG)
         yield listening
 

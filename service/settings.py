@@ -40,6 +40,12 @@ def _sqlite_url(url: str) -> str:
     return url
 
 
+def _one_writer(workers: int) -> int:
+    if workers > 1:
+        raise ValueError("SQLite has one writer, so one process serves one file; use 1")
+    return workers
+
+
 class Settings(BaseSettings):
     """Everything that can be set, from the environment (prefix POSTBACK_) or a .env file."""
 
@@ -52,7 +58,9 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_sqlite_url)] = Field(
         "sqlite:///data/postback.db", description="where conversions are kept (also POSTBACK_DATABASE_URL_FILE)"
     )
-    workers: int = Field(1, ge=1, description="processes; SQLite takes exactly one")
+    workers: Annotated[int, AfterValidator(_one_writer)] = Field(
+        1, ge=1, description="processes; SQLite takes exactly one"
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json lines, or console for people; auto: console on a terminal"
     )
@@ -73,8 +81,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if self.workers > 1:
-            raise ValueError("WORKERS: SQLite has one writer, so more than one process cannot serve one file; use 1")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("TLS_CERT, TLS_KEY: set both, or neither")
         if self.tls_cert and self.tls_key:
@@ -131,4 +137,4 @@ def _mistake(item: tuple[str, str, object]) -> str:
     if not name:
         return f"{PREFIX}{message}"
     shown = "" if name == "database_url" else f"={given}"  # it may hold a password
-    return f"{PREFIX}{name.upper()}{shown}: {message[0].lower()}{message[1:]}"
+    return f"{PREFIX}{name.upper()}{shown}: {message.replace('Input should', 'it should', 1)}"

@@ -33,7 +33,7 @@ def run(
 
     try:
         raise typer.Exit(server.run(settings))
-    except (StartRefused, StorageError, OSError) as refusal:
+    except (StartRefused, StorageError, server.CannotListen) as refusal:
         refuse([str(refusal)])
 
 

@@ -73,6 +73,7 @@ class Observed:
             await send_verdict(exchange.send, Verdict(Outcome.INTERNAL_ERROR), exchange.request_id)
         finally:
             self._metrics.requests_in_flight -= 1
-            route = scope.get("route")
-            path = "unmatched" if route is None else route.path
-            self._metrics.count_response(path, scope["method"], exchange.status, time.perf_counter() - started)
+            if exchange.status:  # else the request was cut off before it could be answered
+                route = scope.get("route")
+                path = "unmatched" if route is None else route.path
+                self._metrics.count_response(path, scope["method"], exchange.status, time.perf_counter() - started)
