@@ -18,7 +18,14 @@ from sqlalchemy.exc import DBAPIError
 
 from service.outcome import Outcome
 from service.postback import Key, Postback, Rejection
-from service.storage.engine import StorageBroken, connect_writer, lock_writer, storage_error, sync_directory
+from service.storage.engine import (
+    StorageBroken,
+    StorageError,
+    connect_writer,
+    lock_writer,
+    storage_error,
+    sync_directory,
+)
 from service.storage.migrations import migrate
 
 MAX_BATCH = 256  # entries; 256 rows of 12 columns stay far below SQLite's 32,766 parameters
@@ -52,8 +59,11 @@ class Ledger:
 
     def open(self) -> None:
         """Lock, migrate and connect. Raises StorageError if the file cannot be made durable or is being served."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[bytes] = lock_writer(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[bytes] = lock_writer(self._path)
+        except OSError as error:
+            raise StorageError(f"cannot open {self._path}: {error.strerror}", "CANTOPEN") from error
         try:
             migrate(self._path)
             self._connection = connect_writer(self._path)
