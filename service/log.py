@@ -4,6 +4,7 @@ The sink takes whole lines into a bounded queue; one thread writes them out in l
 costs lines, which are counted, and never a postback.
 """
 
+import json
 import logging
 import os
 import sys
@@ -38,6 +39,7 @@ class LineSink:
         self._on_drop = on_drop
         self._capacity = capacity
         self._lines: deque[bytes] = deque()
+        self._torn = False
         self._signalled = False
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -73,12 +75,16 @@ class LineSink:
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
         if not lines:
             return
-        block = memoryview(b"\n".join([*lines, b""]))
+        block = b"\n".join([*lines, b""])
+        start = written = 0
+        if self._torn:  # the last line that went out has no end yet
+            block, start = b"\n" + block, 1
         try:
-            while block:
-                block = block[os.write(self._fd, block) :]
+            while written < len(block):
+                written += os.write(self._fd, memoryview(block)[written:])
         except OSError:  # a closed pipe, a full disk: the log may fail, the service may not
-            self._on_drop(bytes(block).count(b"\n"))
+            self._on_drop(block.count(b"\n", max(written, start)))
+        self._torn = block[written - 1 : written] != b"\n" if written else self._torn
 
 
 class _SinkLogger:
@@ -122,17 +128,28 @@ class Log:
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:
-    return orjson.dumps(event_dict, default=repr, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(event_dict, default=repr, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # half a surrogate pair, an integer over 64 bits: the standard library is slower and takes both
+        return json.dumps(event_dict, default=str).encode()
 
 
 def _console_renderer() -> Callable[[WrappedLogger, str, EventDict], bytes]:
     render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), sort_keys=False)
 
     def render_bytes(logger: WrappedLogger, method: str, event_dict: EventDict) -> bytes:
-        event_dict["timestamp"] = event_dict["timestamp"].strftime("%H:%M:%S.%f")[:-3]
-        return str(render(logger, method, event_dict)).encode("utf-8", "backslashreplace")
+        shown = {name: _printable(name, value) for name, value in event_dict.items()}
+        shown["timestamp"] = event_dict["timestamp"].strftime("%H:%M:%S.%f")[:-3]
+        return str(render(logger, method, shown)).encode("utf-8", "backslashreplace")
 
     return render_bytes
+
+
+def _printable(name: str, value: object) -> object:
+    """Keep what was sent from driving the terminal or making a line of its own; only our tracebacks have lines."""
+    if isinstance(value, str) and name != "exception" and not value.isprintable():
+        return ascii(value)
+    return value
 
 
 class _StdlibHandler(logging.Handler):
@@ -144,7 +161,10 @@ class _StdlibHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
-        self._logger.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+        try:
+            self._logger.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+        except Exception:  # noqa: BLE001 - as logging's own handlers do: a library's bad record harms nobody else
+            self.handleError(record)
 
 
 def capture_everything(logger: FilteringBoundLogger, level: str) -> None:

@@ -6,9 +6,9 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.auth.authenticator import Mode
@@ -74,28 +74,32 @@ class Settings(BaseSettings):
         Path("data/spool"), description="where postbacks wait while PostgreSQL is away; SQLite has no use for it"
     )
     tls_cert: Path | None = Field(None, description="PEM certificate chain of the public listener (with TLS_KEY)")
-    tls_key: Path | None = Field(None, description="PEM private key of the public listener (with TLS_CERT)")
+    tls_key: Path | None = Field(
+        None, description="PEM private key of the public listener (with TLS_CERT)", validate_default=True
+    )
     forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated"
     )
 
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("TLS_CERT, TLS_KEY: set both, or neither")
-        if self.tls_cert and self.tls_key:
-            _check_tls(self.tls_cert, self.tls_key)
-        return self
+    @field_validator("tls_key")
+    @classmethod
+    def _check_tls(cls, key: Path | None, known: ValidationInfo) -> Path | None:
+        cert: Path | None = known.data.get("tls_cert")
+        if (cert is None) != (key is None):
+            raise ValueError("TLS_CERT and TLS_KEY belong together: set both, or neither")
+        for path in filter(None, (cert, key)):
+            if not path.is_file():
+                raise ValueError(f"there is no file {path} (TLS_CERT, TLS_KEY)")
+        if cert and key:
+            _load_certificate(cert, key)
+        return key
 
 
-def _check_tls(cert: Path, key: Path) -> None:
-    for path in (cert, key):
-        if not path.is_file():
-            raise ValueError(f"TLS_CERT, TLS_KEY: there is no file {path}")
+def _load_certificate(cert: Path, key: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
     except (ssl.SSLError, OSError) as error:
-        raise ValueError(f"TLS_CERT, TLS_KEY: {error.args[-1]}") from None
+        raise ValueError(f"TLS_CERT and TLS_KEY cannot be used: {error.args[-1]}") from None
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -129,12 +133,10 @@ def _from_files(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _items(error: ValidationError) -> Iterator[tuple[str, str, object]]:
     for item in error.errors(include_url=False, include_context=False):
-        yield str(item["loc"][0]) if item["loc"] else "", item["msg"].removeprefix("Value error, "), item["input"]
+        yield str(item["loc"][0]), item["msg"].removeprefix("Value error, "), item["input"]
 
 
 def _mistake(item: tuple[str, str, object]) -> str:
     name, message, given = item
-    if not name:
-        return f"{PREFIX}{message}"
-    shown = "" if name == "database_url" else f"={given}"  # it may hold a password
+    shown = "" if name in ("database_url", "tls_key") else f"={given}"  # a URL may hold a password
     return f"{PREFIX}{name.upper()}{shown}: {message.replace('Input should', 'it should', 1)}"

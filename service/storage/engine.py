@@ -4,7 +4,6 @@ import fcntl
 import os
 import sqlite3
 from pathlib import Path
-from typing import IO
 
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -54,18 +53,25 @@ def sqlite_path(url: str) -> Path:
     return Path(parsed.database)
 
 
-def lock_writer(path: Path) -> IO[bytes]:
-    """Become the only writer of this SQLite file until the returned file is closed; raise StorageError if another is.
+class FileLock:
+    """Being the only writer of a SQLite file, by whatever name it is opened, until `close`.
 
     Two writing processes could both checkpoint; before 3.51.3 SQLite can then lose committed writes (WAL-reset bug).
+    The lock is flock on the file itself, which SQLite's own locks (POSIX) do not see.
     """
-    lock = path.with_name(path.name + ".lock").open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise StorageError(f"another process is serving {path}", "LOCKED") from None
-    return lock
+
+    def __init__(self, path: Path) -> None:
+        """Create the file if need be and lock it. Raises OSError, or StorageError if another process holds it."""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise StorageError(f"another process is serving {path}", "LOCKED") from None
+
+    def close(self) -> None:
+        """Let another process write. Only after SQLite's connection is closed: this drops the process's POSIX locks."""
+        os.close(self._descriptor)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:

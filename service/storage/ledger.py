@@ -3,6 +3,7 @@
 On the driver's own connection and not through SQLAlchemy: this is the hot path, and it has four statements.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import IO, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 
 import orjson
 from sqlalchemy.exc import DBAPIError
@@ -19,10 +20,10 @@ from sqlalchemy.exc import DBAPIError
 from service.outcome import Outcome
 from service.postback import Key, Postback, Rejection
 from service.storage.engine import (
+    FileLock,
     StorageBroken,
     StorageError,
     connect_writer,
-    lock_writer,
     storage_error,
     sync_directory,
 )
@@ -56,22 +57,25 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._names = (str(path), f"{path}-wal")
 
     def open(self) -> None:
         """Lock, migrate and connect. Raises StorageError if the file cannot be made durable or is being served."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock: IO[bytes] = lock_writer(self._path)
+            self._lock = FileLock(self._path)
         except OSError as error:
             raise StorageError(f"cannot open {self._path}: {error.strerror}", "CANTOPEN") from error
         try:
             migrate(self._path)
             self._connection = connect_writer(self._path)
+            with self._transaction():
+                pass  # from here on there is a WAL
         except (sqlite3.Error, DBAPIError) as error:
             self._lock.close()
             raise storage_error(error) from error
         sync_directory(self._path)
-        self._file = _identity(self._path)
+        self._files = self._identities()
 
     def commit(self, entries: Sequence[Entry]) -> list[Verdict]:
         """Store up to MAX_BATCH entries and return their verdicts, in order, once they are durable.
@@ -91,14 +95,21 @@ class Ledger:
                 self._keep(entries, verdicts)
         except sqlite3.Error as error:
             raise storage_error(error) from error
-        if _identity(self._path) != self._file:
-            raise StorageBroken(f"{self._path} was moved or deleted while it was being written", "MOVED")
+        if self._identities() != self._files:
+            raise StorageBroken(f"{self._path} or its WAL was moved or deleted while it was being written", "MOVED")
         return verdicts
 
     def close(self) -> None:
         """Checkpoint by closing the last connection, and let another process write."""
         self._connection.close()
         self._lock.close()
+
+    def _identities(self) -> list[tuple[int, int]]:
+        """Say which files are at our names: SQLite goes on writing to a deleted one, and 200 would be no receipt."""
+        try:
+            return [(stat.st_dev, stat.st_ino) for stat in map(os.stat, self._names)]
+        except FileNotFoundError:
+            return []
 
     def _insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], clash: str = "DO NOTHING") -> int:
         if not rows:
@@ -241,11 +252,3 @@ def _rejected_row(entry: Postback | Rejection, verdict: Verdict) -> Row:
 def _utc(moment: datetime) -> str:
     """Format as the declared column type does, without its cost; `moment` is in UTC."""
     return moment.isoformat(" ", "microseconds")[:26]
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return (stat.st_dev, stat.st_ino)

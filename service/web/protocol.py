@@ -1,4 +1,4 @@
-"""Owns the wire: uvicorn's HTTP/1.1 protocol, with each response sent in one piece.
+"""Owns the wire: uvicorn's HTTP/1.1 protocol, with the query as it was sent, and each response sent in one piece.
 
 uvicorn writes a response's head and body separately, and uvloop makes a system call and a TCP segment of each. Joining
 them saves a tenth of a request here and as much at the other end.
@@ -58,6 +58,13 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Wrap the transport."""
         super().connection_made(OnePiece(transport))  # type: ignore[arg-type]  # it acts as one
+
+    def on_headers_complete(self) -> None:
+        """Keep what follows a raw # in the query: the parser takes it for a fragment, and cuts two click ids to one."""
+        super().on_headers_complete()
+        if b"#" in self.url:  # the request's task has not begun yet
+            path, _, query = self.url.partition(b"?")
+            self.scope["path"], self.scope["query_string"] = path.decode("latin-1"), query
 
     def on_response_complete(self) -> None:
         """Let a head without a body go."""
