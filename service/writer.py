@@ -3,6 +3,9 @@
 Whatever arrives while a commit is under way goes into the next one together; there is no artificial delay. All state
 belongs to the event loop; the thread only ever sees batches and answers with their verdicts. A second batch is handed
 over while the first is being committed, so that the disk never waits for the event loop.
+
+The queue is bounded in number and in time: on a slow disk only as many may wait as will be answered before the
+deadline. Otherwise everybody would wait, be given up, and be stored for nothing.
 """
 
 import asyncio
@@ -22,7 +25,9 @@ CAPACITY = 4096
 DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back
 
 
-_HANDED_OVER = 2  # batches
+_QUICK_SECONDS = 0.005  # a commit shorter than this is worth a second batch handed over; a longer one gathers more
+_SMOOTHING = 0.25  # of the last commit's duration in the running average
+_WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
 
 
 class Overloaded(Exception):  # noqa: N818 - the word of the outcome
@@ -49,6 +54,11 @@ class _Queued(NamedTuple):
     at: float
 
 
+class _Batch(NamedTuple):
+    entries: list[_Queued]
+    handed_over_at: float
+
+
 _Answer = list[Verdict] | Exception
 
 
@@ -64,8 +74,11 @@ class Writer:
         self._capacity = capacity
         self._deadline = deadline
         self._pending: list[_Queued] = []
-        self._in_flight: deque[list[_Queued]] = deque()
+        self._in_flight: deque[_Batch] = deque()
         self._refusal: Exception | None = Overloaded("not started")
+        self._stall: StorageError | None = None
+        self._room = 0  # how many may wait; 0 while everybody is refused
+        self._commit_seconds = 0.0  # running average
         self._watch: asyncio.TimerHandle | None = None
         self._inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
         metrics.watch_queue(lambda: len(self._pending), self._oldest, capacity)
@@ -76,18 +89,17 @@ class Writer:
         self._thread = Thread(target=self._commit_forever, name="writer", daemon=True)
         self._thread.start()
         self._refusal = None
+        self._make_room()
 
     def write(self, entry: Entry) -> "asyncio.Future[Written]":
         """Queue an entry; the future gives its verdict after the commit, or StorageError.
 
-        Raises Overloaded at once when the queue is full or closing, StorageError when storage is broken.
+        Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
         """
-        if self._refusal is not None:
-            raise self._refusal
-        if len(self._pending) >= self._capacity:
-            raise Overloaded(f"{self._capacity} postbacks are waiting already")
+        if len(self._pending) >= self._room:
+            raise self._refusal or self._stall or Overloaded(f"{len(self._pending)} postbacks are waiting already")
         future: asyncio.Future[Written] = self._loop.create_future()
-        if not self._pending and len(self._in_flight) < _HANDED_OVER:
+        if not self._pending and self._may_hand_over():
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
         self._pending.append(_Queued(entry, future, self._loop.time()))
         if self._watch is None:
@@ -97,6 +109,7 @@ class Writer:
     async def close(self) -> bool:
         """Refuse new entries, commit what waits, stop the thread; False if the disk hangs and the thread with it."""
         self._refusal = self._refusal or Overloaded("shutting down")
+        self._make_room()
         while waiting := [queued.future for queued in self._outstanding() if not queued.future.done()]:
             await asyncio.wait(waiting)
         self._inbox.put(None)
@@ -104,12 +117,20 @@ class Writer:
         return not self._thread.is_alive()
 
     def _outstanding(self) -> list[_Queued]:
-        return [*chain.from_iterable(self._in_flight), *self._pending]
+        return [*chain.from_iterable(batch.entries for batch in self._in_flight), *self._pending]
+
+    def _may_hand_over(self) -> bool:
+        return len(self._in_flight) < (2 if self._commit_seconds < _QUICK_SECONDS else 1)
+
+    def _make_room(self) -> None:
+        batches = self._deadline * _WAITING_SHARE / max(self._commit_seconds, 1e-6)
+        room = min(self._capacity, MAX_BATCH * max(1, int(batches) - 1))  # one is being committed
+        self._room = 0 if self._refusal or self._stall else room
 
     def _submit(self) -> None:
-        if self._pending and len(self._in_flight) < _HANDED_OVER:
+        if self._pending and self._may_hand_over():
             batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
-            self._in_flight.append(batch)
+            self._in_flight.append(_Batch(batch, self._loop.time()))
             self._inbox.put([queued.entry for queued in batch])
 
     def _commit_forever(self) -> None:
@@ -128,7 +149,10 @@ class Writer:
         if isinstance(answer, StorageBroken):
             self._stop_using_storage(answer)
             return
-        batch = self._in_flight.popleft()
+        batch = self._in_flight.popleft().entries
+        self._stall = None
+        self._commit_seconds += (seconds - self._commit_seconds) * _SMOOTHING
+        self._make_room()
         self._submit()  # the disk first: it works while the answers go out
         if isinstance(answer, Exception):
             self._fail(batch, answer)
@@ -143,6 +167,7 @@ class Writer:
         self._in_flight.clear()
         self._pending.clear()
         self._refusal = error
+        self._make_room()
         self._fail(doomed, error)
         self.broken.set()
 
@@ -156,13 +181,14 @@ class Writer:
     def _give_up_late(self) -> None:
         """Answer those who have waited for the deadline: a sender that hung up is told nothing by a late 200."""
         limit = self._loop.time() - self._deadline
-        in_flight = chain.from_iterable(self._in_flight)
-        late = [queued for queued in in_flight if queued.at < limit and not queued.future.done()]
-        queue_late = next((i for i, queued in enumerate(self._pending) if queued.at >= limit), len(self._pending))
-        late += self._pending[:queue_late]
-        del self._pending[:queue_late]
+        late = [queued for queued in self._outstanding() if queued.at < limit and not queued.future.done()]
+        self._pending = [queued for queued in self._pending if queued.at >= limit]
+        error = StorageError(f"no commit within {self._deadline} s", "TIMEOUT")
+        if self._in_flight and self._in_flight[0].handed_over_at < limit:
+            self._stall = error  # the disk hangs: refuse newcomers at once, until it answers
+            self._make_room()
         if late:
-            self._fail(late, StorageError(f"no commit within {self._deadline} s", "TIMEOUT"))
+            self._fail(late, error)
         outstanding = self._pending or self._in_flight
         again = self._deadline / 8
         self._watch = self._loop.call_later(again, self._give_up_late) if outstanding else None

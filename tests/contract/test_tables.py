@@ -1,0 +1,81 @@
+"""The tables other people's SQL relies on: a migrated file has the promised columns, key and types."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from service.storage.migrations import migrate
+
+KEY = ["sender", "is_test", "click_id", "goal", "transaction_id"]
+CONVERSION = {*KEY, "value", "value_micros", "currency", "params", "received_at", "request_id"}
+REJECTED = {
+    "id",
+    "received_at",
+    "door",
+    "sender",
+    "outcome",
+    "detail",
+    "raw",
+    "request_id",
+    "replayed_at",
+    "replay_outcome",
+}
+
+
+class Column(NamedTuple):
+    """What SQLite says of a column; `place` is its place in the primary key, from 1."""
+
+    number: int
+    name: str
+    type: str
+    not_null: int
+    default: str | None
+    place: int
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Migrate an empty file."""
+    migrate(tmp_path / "postback.db")
+    return tmp_path / "postback.db"
+
+
+def columns(path: Path, name: str) -> dict[str, Column]:
+    with closing(sqlite3.connect(path)) as connection:
+        found = [Column(*row) for row in connection.execute(f"PRAGMA table_info({name})")]
+    return {column.name: column for column in found}
+
+
+def test_a_conversion_has_the_columns_of_the_contract(path: Path) -> None:
+    assert set(columns(path, "conversion")) >= CONVERSION
+
+
+def test_the_key_of_a_conversion_is_natural_in_order_and_never_null(path: Path) -> None:
+    found = columns(path, "conversion").values()
+    key = sorted((column for column in found if column.place), key=lambda column: column.place)
+    assert [column.name for column in key] == KEY
+    assert all(column.not_null for column in key)
+
+
+def test_an_amount_is_a_big_integer_and_parameters_are_json(path: Path) -> None:
+    found = columns(path, "conversion")
+    assert (found["value_micros"].type, found["params"].type) == ("BIGINT", "JSON")
+    assert found["value_micros"].not_null
+
+
+def test_only_the_currency_of_a_conversion_may_be_unknown(path: Path) -> None:
+    assert [column.name for column in columns(path, "conversion").values() if not column.not_null] == ["currency"]
+
+
+def test_a_rejected_postback_has_the_columns_of_the_contract(path: Path) -> None:
+    assert set(columns(path, "rejected_postback")) >= REJECTED
+
+
+def test_a_rejected_postback_always_has_its_raw_input_and_its_reason(path: Path) -> None:
+    found = columns(path, "rejected_postback")
+    needed = ("received_at", "door", "outcome", "detail", "raw", "request_id")
+    assert {name: bool(found[name].not_null) for name in needed} == dict.fromkeys(needed, True)
+    assert found["raw"].type == "BLOB"

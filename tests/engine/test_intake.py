@@ -1,0 +1,287 @@
+"""The straight line: each postback gets one outcome, and counter, canonical line and kept row all carry that word."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from service.auth.authenticator import Authenticate, authenticate_open
+from service.intake import Intake
+from service.metrics import Metrics
+from service.outcome import Family, Outcome
+from service.postback import RawPostback
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import Ledger, Verdict
+from service.version import VERSION
+from service.writer import Store, Writer
+from tests import builders
+from tests.engine.fakes import FakeStore, KeptLines, Line, kept_log, samples, ticking
+
+pytestmark = pytest.mark.anyio
+
+FIELDS = """
+    timestamp level event request_id trace_id door method status outcome sender click_id value duration_ms commit_ms
+    client_ip version
+""".split()  # noqa: SIM905 - as the contract lists them
+
+REJECTED = {
+    Outcome.MISSING_CLICK_ID: builders.raw("value=1"),
+    Outcome.INVALID_CLICK_ID: builders.raw("c=a+b&value=1"),
+    Outcome.UNEXPANDED_MACRO: builders.raw("c={click_id}&value=1"),
+    Outcome.MISSING_VALUE: builders.raw("c=a"),
+    Outcome.INVALID_VALUE: builders.raw("c=a&value=1,50"),
+    Outcome.INVALID_CURRENCY: builders.raw("c=a&value=1&currency=usd"),
+    Outcome.INVALID_ENCODING: builders.raw("c=a%FF&value=1"),
+    Outcome.REPEATED_PARAMETER: builders.raw("c=a&c=a&value=1"),
+    Outcome.TOO_MANY_PARAMETERS: builders.raw("c=a&value=1" + "&x=1" * 63),
+    Outcome.MALFORMED_BODY: builders.posted(b"{"),
+    Outcome.UNSUPPORTED_MEDIA_TYPE: builders.posted(b"c=a&value=1", "text/plain"),
+    Outcome.TOO_LARGE: builders.raw(f"c=a&value=1&x={'x' * 8192}"),
+    Outcome.UNAUTHENTICATED: builders.raw(host=b"example.com"),
+}
+FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
+BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", "SQLITE_IOERR")
+
+
+@dataclass
+class Watched:
+    """An intake, and what its readers see of it."""
+
+    intake: Intake
+    metrics: Metrics
+    lines: KeptLines
+
+    async def receive(self, raw: RawPostback) -> Verdict:
+        """Walk the line."""
+        return await self.intake.receive(raw)
+
+    @property
+    def counted(self) -> dict[tuple[str, ...], float]:
+        """Return the counts that are not 0, by door and outcome."""
+        return samples(self.metrics, "postback_received_total")
+
+    def only_line(self) -> Line:
+        """Return the one canonical line there is."""
+        (line,) = self.lines.events()
+        return line
+
+
+@asynccontextmanager
+async def watching(
+    store: Store, authenticate: Authenticate = authenticate_open, capacity: int = 100
+) -> AsyncIterator[Watched]:
+    """Run an intake on a store."""
+    metrics, lines = Metrics(), KeptLines()
+    writer = Writer(store, metrics, capacity=capacity, deadline=60.0)
+    writer.start()
+    try:
+        yield Watched(Intake(authenticate, writer, metrics, kept_log(lines, metrics)), metrics, lines)
+    finally:
+        await writer.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "postback.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    """Open a real ledger."""
+    opened = Ledger(path)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def watched(ledger: Ledger) -> AsyncIterator[Watched]:
+    """Run an intake on the real ledger."""
+    async with watching(ledger) as line:
+        yield line
+
+
+def rows(path: Path, statement: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+async def test_an_accepted_postback_is_stored_counted_and_logged_under_one_word(watched: Watched, path: Path) -> None:
+    raw = builders.raw("c=a&value=1")
+    assert await watched.receive(raw) == Verdict(Outcome.STORED)
+    assert watched.counted == {("postback", "stored"): 1.0}
+    assert watched.only_line()["outcome"] == "stored"
+    assert rows(path, "SELECT click_id, request_id FROM conversion") == [("a", raw.request_id)]
+
+
+@pytest.mark.parametrize(("second", "outcome"), [("c=a&value=1.0", "duplicate"), ("c=a&value=2", "conflict")])
+async def test_a_known_key_is_a_duplicate_or_a_conflict_and_the_first_value_stands(
+    watched: Watched, path: Path, second: str, outcome: str
+) -> None:
+    await watched.receive(builders.raw("c=a&value=1"))
+    assert (await watched.receive(builders.raw(second))).outcome == outcome
+    assert watched.counted == {("postback", "stored"): 1.0, ("postback", outcome): 1.0}
+    assert [line["outcome"] for line in watched.lines.events()] == ["stored", outcome]
+    assert rows(path, "SELECT value FROM conversion") == [("1",)]
+
+
+def test_every_rejection_of_this_version_is_walked() -> None:
+    not_yet = {Outcome.FORBIDDEN, Outcome.RATE_LIMITED}
+    assert set(REJECTED) == {outcome for outcome in Outcome if outcome.family is Family.REJECTED} - not_yet
+
+
+@pytest.mark.parametrize(("outcome", "raw"), REJECTED.items(), ids=[outcome.value for outcome in REJECTED])
+async def test_a_rejected_postback_is_kept_counted_and_logged_under_one_word_with_the_reason(
+    watched: Watched, path: Path, outcome: Outcome, raw: RawPostback
+) -> None:
+    verdict = await watched.receive(raw)
+    assert verdict.outcome is outcome
+    assert watched.counted == {("postback", outcome.value): 1.0}
+    line = watched.only_line()
+    assert (line["outcome"], line["status"], line["detail"]) == (outcome.value, outcome.status, verdict.detail)
+    kept = rows(path, "SELECT outcome, detail, request_id, raw FROM rejected_postback")
+    assert kept == [(outcome.value, verdict.detail, raw.request_id, raw.as_sent())]
+    assert rows(path, "SELECT * FROM conversion") == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "sender"), [(builders.raw("c=a"), "ezmob"), (builders.raw(host=b"example.com"), "unknown")]
+)
+async def test_a_sender_is_named_once_it_is_known(watched: Watched, raw: RawPostback, sender: str) -> None:
+    await watched.receive(raw)
+    assert watched.only_line()["sender"] == sender
+    assert samples(watched.metrics, "postback_sender_received_total") == {(sender, "rejected"): 1.0}
+
+
+async def test_a_full_queue_is_overloaded_and_stores_nothing() -> None:
+    store = FakeStore()
+    async with watching(store, capacity=0) as watched:
+        verdict = await watched.receive(builders.raw())
+    assert verdict == Verdict(Outcome.OVERLOADED, "0 postbacks are waiting already")
+    assert watched.counted == {("postback", "overloaded"): 1.0}
+    assert watched.only_line()["detail"] == verdict.detail
+    assert store.batches == []
+
+
+@pytest.mark.parametrize("failure", [FULL, BROKEN])
+@pytest.mark.parametrize("raw", [builders.raw(), builders.raw("c=a")], ids=["valid", "rejected"])
+async def test_without_storage_no_postback_is_answered_as_if_it_were_kept(
+    failure: StorageError, raw: RawPostback
+) -> None:
+    async with watching(FakeStore(failure)) as watched:
+        verdict = await watched.receive(raw)
+    assert verdict == Verdict(Outcome.STORAGE_UNAVAILABLE, str(failure))
+    assert watched.counted == {("postback", "storage_unavailable"): 1.0}
+    assert watched.only_line()["detail"] == str(failure)
+
+
+async def test_broken_storage_refuses_later_postbacks_under_the_same_word() -> None:
+    async with watching(FakeStore(BROKEN)) as watched:
+        for _ in range(3):
+            assert (await watched.receive(builders.raw())).outcome is Outcome.STORAGE_UNAVAILABLE
+    assert watched.counted == {("postback", "storage_unavailable"): 3.0}
+    assert len(watched.lines.events()) == 3
+
+
+async def test_an_unexpected_error_is_one_internal_error_and_its_traceback_has_a_line_of_its_own() -> None:
+    raw = builders.raw()
+    async with watching(FakeStore(RuntimeError("a bug in storage"))) as watched:
+        assert (await watched.receive(raw)).outcome is Outcome.INTERNAL_ERROR
+    assert watched.counted == {("postback", "internal_error"): 1.0}
+    assert watched.only_line()["detail"] == "RuntimeError('a bug in storage')"
+    (unexpected,) = watched.lines.events("unexpected_error")
+    assert (unexpected["level"], unexpected["request_id"]) == ("error", raw.request_id)
+    assert str(unexpected["exception"]).startswith("Traceback (most recent call last):")
+    assert "RuntimeError: a bug in storage" in str(unexpected["exception"])
+
+
+async def test_an_unexpected_error_before_anything_is_understood_is_counted_and_logged_too() -> None:
+    def authenticate(_raw: RawPostback) -> None:
+        raise LookupError("a bug in authentication")
+
+    async with watching(FakeStore(), authenticate) as watched:  # type: ignore[arg-type]  # it never returns
+        assert (await watched.receive(builders.raw())).outcome is Outcome.INTERNAL_ERROR
+    assert watched.counted == {("postback", "internal_error"): 1.0}
+    assert (watched.only_line()["sender"], watched.only_line()["click_id"]) == ("unknown", None)
+    assert len(watched.lines.events("unexpected_error")) == 1
+
+
+async def test_the_canonical_line_says_exactly_what_the_contract_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.intake.time", SimpleNamespace(perf_counter=ticking(1.0, 1.5), time=lambda: 0.0))
+    monkeypatch.setattr("service.writer.time", SimpleNamespace(perf_counter=ticking(1.0, 1.25)))
+    raw = builders.raw("c=click-1&value=1.50", trace_id="f" * 32, client_ip="192.0.2.7")
+    async with watching(FakeStore()) as watched:
+        await watched.receive(raw)
+    line = watched.only_line()
+    assert line.pop("timestamp")
+    assert line.pop("detail") == "1.0"  # the fake store's verdict has one
+    assert line == {
+        "level": "info",
+        "event": "postback",
+        "request_id": raw.request_id,
+        "trace_id": "f" * 32,
+        "door": "postback",
+        "method": "GET",
+        "status": 200,
+        "outcome": "stored",
+        "sender": "ezmob",
+        "click_id": "click-1",
+        "value": "1.50",
+        "duration_ms": 500.0,
+        "commit_ms": 250.0,
+        "client_ip": "192.0.2.7",
+        "version": VERSION,
+    }
+
+
+async def test_the_line_has_the_same_fields_for_every_fate_and_a_detail_only_where_there_is_one(
+    watched: Watched,
+) -> None:
+    for raw in (builders.raw(), builders.raw(), builders.raw("c=a"), builders.raw(host=b"example.com")):
+        await watched.receive(raw)
+    stored, duplicate, rejected, unauthenticated = watched.lines.events()
+    assert list(stored) == list(duplicate) == FIELDS
+    assert list(rejected) == list(unauthenticated) == [*FIELDS, "detail"]
+
+
+async def test_the_line_of_a_postback_that_reached_no_commit_has_no_commit_time() -> None:
+    async with watching(FakeStore(), capacity=0) as watched:
+        await watched.receive(builders.raw())
+    assert watched.only_line()["commit_ms"] is None
+    assert list(watched.only_line()) == [*FIELDS, "detail"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        builders.raw("c=a&value=1&token=s3cr3t"),
+        builders.raw("c=a&value=x&token=s3cr3t"),
+        builders.raw("c=a&value=1&token=s3cr3t%"),
+        builders.raw("c=a&value=1&token=s3cr3t" + "&x=s3cr3t" * 64),
+        builders.raw("token=s3cr3t", host=b"example.com"),
+        builders.posted(b'{"c":"a","value":"1","token":"s3cr3t"}'),
+        builders.posted(b'{"c":"a","value":"1","token":["s3cr3t"]}'),
+        builders.posted(b'{"c":"a","value":"1","token":"s3cr3t\n"}'),
+        builders.posted(b"c=a&value=1&token=s3cr3t", "text/plain"),
+    ],
+)
+async def test_what_we_do_not_know_never_reaches_the_log(watched: Watched, raw: RawPostback) -> None:
+    await watched.receive(raw)
+    assert watched.only_line()["request_id"] == raw.request_id
+    assert "s3cr3t" not in str(watched.lines.kept)
+
+
+async def test_the_time_of_the_last_stored_conversion_moves_with_stored_ones_only(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = ticking(100.0, 200.0)
+    monkeypatch.setattr("service.intake.time", SimpleNamespace(perf_counter=lambda: 0.0, time=now))
+    for query in ("c=a&value=1", "c=a&value=1", "c=a"):
+        await watched.receive(builders.raw(query))
+    assert samples(watched.metrics, "postback_last_stored_timestamp_seconds") == {(): 100.0}
+    await watched.receive(builders.raw("c=b&value=1"))
+    assert samples(watched.metrics, "postback_last_stored_timestamp_seconds") == {(): 200.0}

@@ -1,0 +1,368 @@
+"""The writer: one answer for each entry, only after its commit, in bounded time, and nothing lost on the way down."""
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+from anyio.lowlevel import checkpoint
+
+from service.metrics import Metrics
+from service.outcome import Outcome
+from service.postback import Postback
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import MAX_BATCH, Verdict
+from service.writer import Overloaded, Writer, Written
+from tests import builders
+from tests.engine.fakes import FakeStore, LoopClock, samples, ticking
+
+pytestmark = pytest.mark.anyio
+
+DEADLINE = 60.0  # longer than any test: only the tests about it let it pass
+PATIENCE = 30.0  # for a future that should be resolved: then the test fails instead of hanging
+Future = asyncio.Future[Written]
+FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
+BROKEN = StorageBroken("SQLITE_IOERR_FSYNC: disk I/O error", "SQLITE_IOERR_FSYNC")
+
+
+@asynccontextmanager
+async def writing(
+    store: FakeStore, metrics: Metrics | None = None, *, capacity: int = 4096, deadline: float = DEADLINE
+) -> AsyncIterator[Writer]:
+    """Run a writer on a store; at the end let the store go and close the writer, also when the test failed."""
+    writer = Writer(store, metrics or Metrics(), capacity=capacity, deadline=deadline)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        store.gate.set()
+        await writer.close()
+
+
+def entries(count: int) -> list[Postback]:
+    return [builders.postback(f"c=click-{number}&value=1") for number in range(count)]
+
+
+async def write_apart(writer: Writer, postbacks: Sequence[Postback]) -> list[Future]:
+    """Write each in a turn of the loop of its own, as requests on different connections come."""
+    futures = []
+    for postback in postbacks:
+        futures.append(writer.write(postback))
+        await checkpoint()
+    return futures
+
+
+async def admitted(writer: Writer, postback: Postback) -> Future:
+    """Write as soon as the writer takes entries again."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return writer.write(postback)
+            except StorageError:
+                await checkpoint()
+
+
+async def settled(futures: Sequence[Future]) -> list[Written | BaseException]:
+    async with asyncio.timeout(PATIENCE):
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+
+async def fates(futures: Sequence[Future]) -> list[str]:
+    """Return what each future came to: `stored`, or the kind of its StorageError."""
+    return [_fate(result) for result in await settled(futures)]
+
+
+def _fate(result: Written | BaseException) -> str:
+    match result:
+        case Written():
+            return result.verdict.outcome.name.lower()
+        case StorageError():
+            return result.kind
+        case _:
+            raise result
+
+
+async def test_an_entry_is_answered_only_after_its_commit() -> None:
+    store = FakeStore()
+    store.gate.clear()
+    async with writing(store) as writer:
+        future = writer.write(builders.postback())
+        await asyncio.to_thread(store.begun.acquire)
+        assert not future.done()
+        store.gate.set()
+        assert (await future).verdict == Verdict(Outcome.STORED, "1.0")
+
+
+async def test_entries_of_one_turn_go_together_and_each_gets_the_verdict_of_its_place() -> None:
+    store, sent = FakeStore(), entries(3)
+    async with writing(store) as writer:
+        written = await asyncio.gather(*[writer.write(postback) for postback in sent])
+    assert store.batches == [sent]
+    assert [one.verdict.detail for one in written] == ["1.0", "1.1", "1.2"]
+
+
+async def test_what_arrives_while_two_batches_are_handed_over_goes_together_in_the_next() -> None:
+    store, sent = FakeStore(), entries(6)
+    store.gate.clear()
+    async with writing(store) as writer:
+        futures = await write_apart(writer, sent)
+        store.gate.set()
+        assert await fates(futures) == ["stored"] * 6
+    assert store.batches == [sent[:1], sent[1:2], sent[2:]]
+
+
+async def test_a_batch_is_never_larger_than_storage_takes_and_order_is_kept() -> None:
+    store, sent = FakeStore(), entries(3 * MAX_BATCH + 1)
+    store.gate.clear()
+    async with writing(store) as writer:
+        first, rest = await write_apart(writer, sent[:2]), [writer.write(postback) for postback in sent[2:]]
+        store.gate.set()
+        assert await fates([*first, *rest]) == ["stored"] * len(sent)
+    assert store.sizes == [1, 1, MAX_BATCH, MAX_BATCH, MAX_BATCH - 1]
+    assert [entry for batch in store.batches for entry in batch] == sent
+
+
+async def test_a_full_queue_refuses_at_once_and_loses_nothing_of_what_it_took() -> None:
+    store, sent = FakeStore(), entries(2 + 3)
+    store.gate.clear()
+    async with writing(store, capacity=3) as writer:
+        futures = await write_apart(writer, sent)
+        with pytest.raises(Overloaded, match="3 postbacks are waiting already"):
+            writer.write(builders.postback())
+        store.gate.set()
+        assert await fates(futures) == ["stored"] * 5
+        assert await fates([writer.write(builders.postback("c=later&value=1"))]) == ["stored"]
+    assert store.sizes == [1, 1, 3, 1]
+
+
+async def test_a_writer_that_was_not_started_refuses() -> None:
+    with pytest.raises(Overloaded, match="not started"):
+        Writer(FakeStore(), Metrics()).write(builders.postback())
+
+
+@pytest.mark.parametrize("failure", [FULL, RuntimeError("a bug in storage")])
+async def test_a_failed_commit_fails_exactly_its_own_batch(failure: Exception) -> None:
+    store = FakeStore(failure)
+    store.gate.clear()
+    async with writing(store) as writer:
+        in_batch_1 = [writer.write(postback) for postback in entries(2)]
+        await checkpoint()
+        in_batch_2 = [writer.write(postback) for postback in entries(2)]
+        await checkpoint()
+        store.gate.set()
+        assert await settled(in_batch_1) == [failure, failure]
+        assert await fates(in_batch_2) == ["stored", "stored"]
+        assert not writer.broken.is_set()
+
+
+async def test_broken_storage_fails_all_that_is_outstanding_and_is_never_called_again() -> None:
+    store = FakeStore(BROKEN)
+    store.gate.clear()
+    async with writing(store) as writer:
+        futures = await write_apart(writer, entries(4))  # committing, handed over, and two that wait
+        store.gate.set()
+        assert await settled(futures) == [BROKEN] * 4
+        assert await writer.close()
+    assert store.sizes == [1]
+
+
+async def test_broken_storage_is_told_to_the_process_and_to_every_later_writer() -> None:
+    store = FakeStore(BROKEN)
+    async with writing(store) as writer:
+        assert await fates([writer.write(builders.postback())]) == [BROKEN.kind]
+        assert writer.broken.is_set()
+        for _ in range(2):
+            with pytest.raises(StorageBroken) as refused:
+                writer.write(builders.postback())
+            assert refused.value is BROKEN
+        assert await writer.close()
+    assert store.sizes == [1]
+
+
+async def test_whoever_waited_for_the_deadline_is_told_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, store = LoopClock(monkeypatch), FakeStore()
+    store.gate.clear()
+    async with writing(store) as writer:
+        futures = await write_apart(writer, entries(4))  # two handed over, two waiting
+        clock.move(DEADLINE + 1)
+        assert await fates(futures) == ["TIMEOUT"] * 4
+
+
+async def test_nobody_is_given_up_before_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, store = LoopClock(monkeypatch), FakeStore()
+    store.gate.clear()
+    async with writing(store) as writer:
+        early = await write_apart(writer, entries(3))
+        clock.move(DEADLINE - 1)
+        late = await write_apart(writer, entries(3))
+        clock.move(1 + DEADLINE / 8)  # it is looked for eight times in a deadline
+        assert await fates(early) == ["TIMEOUT"] * 3
+        store.gate.set()
+        assert await fates(late) == ["stored"] * 3
+
+
+async def test_the_deadline_holds_again_after_a_quiet_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, store = LoopClock(monkeypatch), FakeStore()
+    async with writing(store) as writer:
+        assert await fates([writer.write(builders.postback())]) == ["stored"]
+        clock.move(DEADLINE + 1)
+        await checkpoint()
+        store.gate.clear()
+        future = writer.write(builders.postback())
+        clock.move(DEADLINE + 1)
+        assert await fates([future]) == ["TIMEOUT"]
+
+
+async def test_the_deadline_needs_no_help_from_a_clock() -> None:
+    store = FakeStore()
+    store.gate.clear()
+    async with writing(store, deadline=0.05) as writer:
+        assert await fates([writer.write(builders.postback())]) == ["TIMEOUT"]
+
+
+async def test_a_waiting_entry_that_was_given_up_is_never_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, store, sent = LoopClock(monkeypatch), FakeStore(), entries(4)
+    store.gate.clear()
+    async with writing(store) as writer:
+        futures = await write_apart(writer, sent)
+        clock.move(DEADLINE + 1)
+        assert await fates(futures) == ["TIMEOUT"] * 4
+        later = builders.postback("c=later&value=1")
+        store.gate.set()
+        assert await fates([await admitted(writer, later)]) == ["stored"]
+    assert store.batches == [sent[:1], sent[1:2], [later]]
+
+
+@pytest.mark.parametrize("failures", [[], [FULL, FULL]])
+async def test_the_late_result_of_a_batch_that_was_given_up_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch, failures: list[Exception]
+) -> None:
+    clock, store = LoopClock(monkeypatch), FakeStore(*failures)
+    store.gate.clear()
+    async with writing(store) as writer:
+        futures = await write_apart(writer, entries(2))
+        clock.move(DEADLINE + 1)
+        assert await fates(futures) == ["TIMEOUT"] * 2
+        store.gate.set()
+        assert (await (await admitted(writer, builders.postback()))).verdict == Verdict(Outcome.STORED, "3.0")
+
+
+async def test_while_the_disk_hangs_newcomers_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, store = LoopClock(monkeypatch), FakeStore()
+    store.gate.clear()
+    async with writing(store) as writer:
+        futures = await write_apart(writer, entries(1))
+        clock.move(DEADLINE + 1)
+        assert await fates(futures) == ["TIMEOUT"]
+        with pytest.raises(StorageError, match="no commit within"):
+            writer.write(builders.postback())
+    assert store.sizes == [1]
+
+
+async def test_on_a_slow_disk_only_as_many_may_wait_as_can_be_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = itertools.count(0.0, DEADLINE)
+    monkeypatch.setattr("service.writer.time", SimpleNamespace(perf_counter=lambda: next(moments), time=time.time))
+    store = FakeStore()
+    async with writing(store) as writer:
+        for postback in entries(20):  # each commit takes as long as the deadline
+            await writer.write(postback)
+        store.gate.clear()
+        futures = await write_apart(writer, entries(1))
+        futures += [writer.write(postback) for postback in entries(MAX_BATCH)]
+        with pytest.raises(Overloaded, match=f"{MAX_BATCH} postbacks are waiting already"):
+            writer.write(builders.postback())
+        store.gate.set()
+        assert await fates(futures) == ["stored"] * (1 + MAX_BATCH)
+    assert store.sizes[20:] == [1, MAX_BATCH]  # and they went together: no half-filled batch was handed over early
+
+
+async def test_close_refuses_new_work_and_commits_what_it_took() -> None:
+    store = FakeStore()
+    store.gate.clear()
+    async with writing(store) as writer:
+        futures = await write_apart(writer, entries(MAX_BATCH + 5))
+        closing = asyncio.create_task(writer.close())
+        await checkpoint()
+        with pytest.raises(Overloaded, match="shutting down"):
+            writer.write(builders.postback())
+        store.gate.set()
+        assert await closing
+        assert all(future.done() for future in futures)
+        assert await fates(futures) == ["stored"] * (MAX_BATCH + 5)
+    assert "writer" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_close_of_an_idle_writer_stops_its_thread() -> None:
+    writer = Writer(FakeStore(), Metrics())
+    writer.start()
+    assert await writer.close()
+    assert "writer" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_close_gives_up_on_a_store_that_hangs_and_says_so() -> None:
+    store = FakeStore()
+    store.gate.clear()
+    async with writing(store, deadline=0.05) as writer:
+        futures = await write_apart(writer, entries(3))
+        assert not await writer.close()
+        assert await fates(futures) == ["TIMEOUT"] * 3
+
+
+async def test_an_entry_nobody_waits_for_any_more_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, store = LoopClock(monkeypatch), FakeStore()
+    store.gate.clear()
+    async with writing(store) as writer:
+        futures = await write_apart(writer, entries(5))
+        for future in (futures[0], futures[3]):  # one being committed, one waiting beside others
+            future.cancel()
+        store.gate.set()
+        assert await fates([futures[1], futures[2], futures[4]]) == ["stored"] * 3
+        store.gate.clear()
+        cancelled = [writer.write(builders.postback()), writer.write(builders.postback())]
+        cancelled[0].cancel()
+        clock.move(DEADLINE + 1)
+        assert await fates(cancelled[1:]) == ["TIMEOUT"]
+
+
+async def test_the_metrics_show_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.writer.time", SimpleNamespace(time=lambda: 5000.0, perf_counter=lambda: 0.0))
+    loop, store, metrics = asyncio.get_running_loop(), FakeStore(), Metrics()
+    store.gate.clear()
+    async with writing(store, metrics, capacity=7) as writer:
+        monkeypatch.setattr(loop, "time", lambda: 100.0)
+        futures = await write_apart(writer, entries(1))
+        monkeypatch.setattr(loop, "time", lambda: 101.0)
+        futures += await write_apart(writer, entries(4))
+        assert samples(metrics, "postback_queue_depth") == {(): 3.0}
+        assert samples(metrics, "postback_queue_capacity") == {(): 7.0}
+        assert samples(metrics, "postback_oldest_queued_timestamp_seconds") == {(): 4999.0}
+        store.gate.set()
+        assert await fates(futures) == ["stored"] * 5
+        assert samples(metrics, "postback_queue_depth") == {}
+        assert samples(metrics, "postback_oldest_queued_timestamp_seconds") == {}
+
+
+async def test_the_metrics_count_each_commit_with_its_rows_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = ticking(10.0, 10.25, 20.0, 20.5)
+    monkeypatch.setattr("service.writer.time", SimpleNamespace(time=lambda: 0.0, perf_counter=moments))
+    metrics = Metrics()
+    async with writing(FakeStore(), metrics) as writer:
+        written = await asyncio.gather(*[writer.write(postback) for postback in entries(3)])
+        assert [one.commit_seconds for one in written] == [0.25] * 3
+        assert (await writer.write(builders.postback())).commit_seconds == 0.5
+    assert samples(metrics, "postback_commit_rows_sum") == {(): 4.0}
+    assert samples(metrics, "postback_commit_rows_count") == {(): 2.0}
+    assert samples(metrics, "postback_commit_duration_seconds_sum") == {(): 0.75}
+    assert samples(metrics, "postback_commit_duration_seconds_bucket")["0.25",] == 1.0
+
+
+async def test_the_metrics_count_a_failed_commit_by_its_class_and_not_as_a_commit() -> None:
+    metrics = Metrics()
+    async with writing(FakeStore(FULL), metrics) as writer:
+        assert await fates([writer.write(builders.postback())]) == ["SQLITE_FULL"]
+    assert samples(metrics, "postback_storage_errors_total") == {("commit", "SQLITE_FULL"): 1.0}
+    assert samples(metrics, "postback_commit_rows_count") == {}

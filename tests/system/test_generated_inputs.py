@@ -1,0 +1,164 @@
+"""Owns the proof that no input gets a 5xx, and that whatever is answered `stored` is stored as it was sent."""
+
+import json
+import re
+import socket
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing, suppress
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.system.harness import Service
+from tests.system.inputs import ANY_BYTES, INPUTS, Input, Pairs
+from tests.system.wire import Answer, Wire
+
+pytestmark = pytest.mark.system
+
+FIELDS = {"c": "click_id", "value": "value", "currency": "currency", "goal": "goal"} | dict.fromkeys(
+    ("transaction_id", "txid"), "transaction_id"
+)
+WARM_UP = [  # every kind of answer once, so that every series exists
+    *(Input(method, query) for method in ("GET", "POST") for query in (b"c=warm&value=1", b"c=warm&value=x")),
+    Input("POST", b"", "text/plain", b"c=warm"),
+    *(Input(method, b"c=warm&value=1") for method in ("HEAD", "OPTIONS", "PUT", "DELETE", "PATCH")),
+]
+
+
+class Teller:
+    """Sends inputs over one connection, checks each answer, and remembers what was answered."""
+
+    def __init__(self, service: Service) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.sent = 0
+        self._service = service
+        self._wire = Wire(service.public)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._wire.socket.close()
+
+    def tell(self, template: Input) -> None:
+        """Send one input and check what is answered, and what is stored."""
+        self.sent += 1
+        sent = template.numbered(self.sent)
+        answer = self._exchange(sent)
+        assert answer.status < 500
+        if sent.method not in ("GET", "POST"):
+            assert (answer.status, answer.outcome) == (405, None)
+        elif answer.outcome:
+            self.outcomes[answer.outcome] += 1
+        if answer.outcome == "stored":
+            assert expected(sent.pairs()) == stored(self._service, answer)
+
+    def _exchange(self, sent: Input) -> Answer:
+        answer = self._wire.exchange(sent.as_bytes())
+        if answer.headers.get("connection") == "close":  # what no HTTP parser takes ends the connection
+            self.close()
+            self._wire = Wire(self._service.public)
+        return answer
+
+
+def expected(pairs: Pairs) -> dict[str, object]:
+    """Return what a conversion must hold that was sent as these parameters."""
+    row: dict[str, object] = {"goal": "", "transaction_id": "", "currency": None}
+    params: dict[str, object] = {}
+    for name, text in pairs:
+        if name in FIELDS:
+            row[FIELDS[name]] = text
+        else:
+            earlier = params.get(name, [])
+            params[name] = [*(earlier if isinstance(earlier, list) else [earlier]), text] if name in params else text
+    return row | {"params": params, "value_micros": int(Decimal(str(row["value"])) * 10**6)}
+
+
+def stored(service: Service, answer: Answer) -> dict[str, object]:
+    """Return the conversion that this answer says was stored."""
+    ((*fields,),) = service.sql(
+        "SELECT click_id, goal, transaction_id, value, currency, params, value_micros "
+        "FROM conversion WHERE request_id = ?",
+        answer.request_id,
+    )
+    names = ("click_id", "goal", "transaction_id", "value", "currency", "params", "value_micros")
+    row = dict(zip(names, fields, strict=True))
+    return row | {"params": json.loads(str(row["params"]))}
+
+
+def test_no_input_is_answered_5xx_and_what_is_stored_is_what_was_sent(
+    tmp_path: Path,
+    form: str,
+    figures: Callable[[str], None],
+) -> None:
+    with Service(tmp_path) as service, closing(Teller(service)) as teller:
+        for template in WARM_UP:
+            teller.tell(template)
+        service.metrics()  # the scrape has series of its own, from the second on
+        series = len(service.metrics())
+
+        @settings(
+            max_examples=100_000 if form == "long" else 2_000,
+            derandomize=form == "short",
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(INPUTS)
+        def tell(template: Input) -> None:
+            teller.tell(template)
+
+        tell()
+        figures(f"{teller.sent} inputs, no 5xx, {dict(teller.outcomes)}")
+        assert len(service.metrics()) == series
+        assert service.metrics().by_label("postback_received_total", "outcome") == teller.outcomes
+        assert kept(service) == teller.outcomes
+
+
+def kept(service: Service) -> dict[str, int]:
+    """Return how many postbacks of each outcome the database holds."""
+    rows = service.sql(
+        "SELECT 'stored', count(*) FROM conversion UNION ALL SELECT 'duplicate', count(*) FROM duplicate "
+        "UNION ALL SELECT outcome, count(*) FROM rejected_postback GROUP BY outcome"
+    )
+    return {str(outcome): int(str(count)) for outcome, count in rows if count}
+
+
+def test_bytes_that_are_no_http_harm_nobody(tmp_path: Path, form: str) -> None:
+    with Service(tmp_path) as service:
+
+        @settings(
+            max_examples=5_000 if form == "long" else 200,
+            derandomize=form == "short",
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(ANY_BYTES)
+        def tell(sent: bytes) -> None:
+            assert not [status for status in statuses(service, sent) if status >= 500]
+
+        tell()
+        assert service.postback("afterwards").outcome == "stored"
+        counted = service.metrics().by_label("postback_received_total", "outcome")
+        assert kept(service) == counted
+
+
+def statuses(service: Service, sent: bytes) -> list[int]:
+    """Send bytes, and nothing after them; return the status of every answer."""
+    with Wire(service.public) as wire:
+        received = bytearray()
+        with suppress(ConnectionError):
+            wire.send(sent)
+            wire.socket.shutdown(socket.SHUT_WR)
+            while data := wire.socket.recv(65536):
+                received += data
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
+
+
+def test_a_raw_hash_sign_does_not_make_one_conversion_of_two(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        answers = [service.get(f"/postback?value=1&c=order#{number}") for number in (1, 2)]
+        accepted = [answer for answer in answers if answer.status == 200]
+        assert [answer.outcome for answer in accepted] == ["stored"] * len(accepted)
