@@ -55,6 +55,9 @@ class LineSink:
         if not self._signalled:  # one wake-up a gathering, not one a line
             self._signalled = True
             self._wake.set()
+            if not self._thread.is_alive():  # closed: what comes now (a crash's last word) goes out at once
+                self._write_out()
+                self._signalled = False
 
     def close(self, timeout: float = 1.0) -> None:
         """Write what waits, for at most `timeout` seconds; what a blocked descriptor still holds then is lost."""
@@ -131,7 +134,11 @@ def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) ->
     try:
         return orjson.dumps(event_dict, default=repr, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
     except TypeError:  # half a surrogate pair, an integer over 64 bits: the standard library is slower and takes both
-        return json.dumps(event_dict, default=str).encode()
+        return json.dumps(event_dict, default=_plain).encode()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else repr(value)
 
 
 def _console_renderer() -> Callable[[WrappedLogger, str, EventDict], bytes]:

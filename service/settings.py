@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -15,6 +16,7 @@ from service.auth.authenticator import Mode
 from service.storage.engine import sqlite_path
 
 PREFIX = "POSTBACK_"
+_DOTENV = ".env"
 Port = Annotated[int, Field(ge=0, le=65535)]
 _NOT_SETTINGS = {"REQUIRE_TOOLS", "SOAK", "REVISION"}  # read by the tests and the image build
 
@@ -49,7 +51,7 @@ def _one_writer(workers: int) -> int:
 class Settings(BaseSettings):
     """Everything that can be set, from the environment (prefix POSTBACK_) or a .env file."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=_DOTENV, extra="ignore", frozen=True)
 
     host: str = Field("127.0.0.1", description="address of the public listener, where postbacks arrive")
     port: Port = Field(8000, description="port of the public listener (0: any free one)")
@@ -106,11 +108,12 @@ def load_settings(**overrides: object) -> Settings:
     """Read the settings; `overrides` (command-line options) win over the environment. Raises WrongSettings."""
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**{**_from_files(os.environ), **given})  # type: ignore[arg-type]  # pydantic checks each value
+        environment = {**dotenv_values(_DOTENV), **os.environ}
+        return Settings(**{**_from_files(environment), **given})  # type: ignore[arg-type]  # pydantic checks each value
     except ValidationError as error:
         raise WrongSettings([_mistake(item) for item in _items(error)]) from None
-    except OSError as error:
-        raise WrongSettings([f"a settings file cannot be read: {error}"]) from None
+    except (OSError, UnicodeError) as error:
+        raise WrongSettings([f"a settings file (.env, {PREFIX}DATABASE_URL_FILE) cannot be read: {error}"]) from None
 
 
 def unknown_settings(environment: Mapping[str, str]) -> list[str]:
@@ -125,7 +128,7 @@ def unknown_settings(environment: Mapping[str, str]) -> list[str]:
     return sentences
 
 
-def _from_files(environment: Mapping[str, str]) -> dict[str, str]:
+def _from_files(environment: Mapping[str, str | None]) -> dict[str, str]:
     """Read `POSTBACK_DATABASE_URL_FILE`: a secret (the password in the URL) mounted as a file."""
     path = environment.get(f"{PREFIX}DATABASE_URL_FILE")
     return {"database_url": Path(path).read_text(encoding="utf-8").strip()} if path else {}
@@ -138,5 +141,7 @@ def _items(error: ValidationError) -> Iterator[tuple[str, str, object]]:
 
 def _mistake(item: tuple[str, str, object]) -> str:
     name, message, given = item
-    shown = "" if name in ("database_url", "tls_key") else f"={given}"  # a URL may hold a password
+    shown = (
+        "" if name in ("database_url", "tls_key") else f"={str(given).encode('unicode_escape').decode()}"
+    )  # a URL may hold a password
     return f"{PREFIX}{name.upper()}{shown}: {message.replace('Input should', 'it should', 1)}"

@@ -48,13 +48,15 @@ def _foresee(parts: SplitResult) -> _Foreseen:
         postback = parse(_raw(parts), EZMOB)
     except Rejected as rejected:
         return _Foreseen(rejected.outcome, rejected.detail)
-    from service.storage.engine import StorageError, sqlite_path
+    from service.storage.engine import NO_FILE, StorageError, sqlite_path
     from service.storage.history import History
 
     try:
         verdict = History(sqlite_path(settings_or_refuse().database_url)).foresee(postback)
-    except StorageError as error:  # no file yet: then nothing is stored under this key either
-        return _Foreseen(Outcome.STORED, str(error), postback)
+    except StorageError as error:
+        if error.kind != NO_FILE:
+            refuse([str(error)])
+        return _Foreseen(Outcome.STORED, str(error), postback)  # then nothing is stored under this key either
     return _Foreseen(verdict.outcome, verdict.detail, postback)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
+NO_FILE = "NO_FILE"
 _SYNCHRONOUS_FULL = 2
 _BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
 _CHECKPOINT_PAGES = 1000
@@ -101,7 +102,7 @@ def _assert_durable(connection: sqlite3.Connection) -> None:
 def reader_engine(path: Path) -> Engine:
     """Return an engine whose connections cannot write or checkpoint (`mode=ro`). Raises StorageError for no file."""
     if not path.exists():
-        raise StorageError(f"there is no database at {path}", "NO_FILE")
+        raise StorageError(f"there is no database at {path}", NO_FILE)
     return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
 
 

@@ -1,16 +1,18 @@
 """Owns the reads that people ask for: what arrived under a click id, when, and what became of it. Never writes."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
 from service.outcome import Outcome
 from service.postback import Postback
-from service.storage.engine import reader_engine
+from service.storage.engine import reader_engine, storage_error
 from service.storage.ledger import Verdict, Winner, judge_against
 from service.storage.tables import Conversion, Duplicate, RejectedPostback
 
@@ -38,14 +40,22 @@ class Arrival:
 
 
 class History:
-    """Reads of a SQLite file, which may be served at the same time. Raises StorageError if there is no file."""
+    """Reads of a SQLite file, which may be served at the same time. StorageError: no file, or none of ours."""
 
     def __init__(self, path: Path) -> None:
         self._engine: Engine = reader_engine(path)
 
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine) as session:
+                yield session
+        except DBAPIError as error:
+            raise storage_error(error) from error
+
     def conversions(self, click_id: str) -> list[Conversion]:
         """Return what is stored under a click id, oldest first: one row for each goal and transaction_id."""
-        with Session(self._engine) as session:
+        with self._session() as session:
             senders = session.connection().execute(_SENDERS).scalars().all()
             found = select(Conversion).where(
                 col(Conversion.sender).in_(senders),
@@ -61,7 +71,7 @@ class History:
 
     def foresee(self, postback: Postback) -> Verdict:
         """Return the verdict that a postback would get if it arrived now."""
-        with Session(self._engine) as session:
+        with self._session() as session:
             stored = session.get(Conversion, postback.key)
         if stored is None:
             return Verdict(Outcome.STORED)
@@ -71,12 +81,12 @@ class History:
         for stored in self.conversions(click_id):
             detail = f"value {stored.value} {stored.currency or '(no currency)'}"
             yield _arrival(stored, Outcome.STORED, detail + _labels(stored))
-        with Session(self._engine) as session:
+        with self._session() as session:
             for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
                 yield _arrival(repeat, Outcome.DUPLICATE, "same value as stored" + _labels(repeat))
 
     def _rejected(self, click_id: str) -> Iterator[Arrival]:
-        with Session(self._engine) as session:
+        with self._session() as session:
             for kept in session.exec(select(RejectedPostback).where(RejectedPostback.click_id == click_id)):
                 yield _arrival(kept, Outcome[kept.outcome.upper()], kept.detail)
 

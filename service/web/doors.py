@@ -9,7 +9,7 @@ from service.intake import Intake
 from service.postback import MAX_BODY_BYTES, RawPostback
 from service.web.render import send_verdict
 
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
 
 class PostbackDoor:
