@@ -12,7 +12,7 @@ from service.retry import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from service.cli.player import Plan
+    from service.cli.send_player import Plan
     from service.cli.send_tally import Tally
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import pytest
 
@@ -13,6 +14,14 @@ from service.outcome import Outcome
 from service.storage.ledger import Entry, Verdict
 
 Line = dict[str, object]
+Result = TypeVar("Result")
+PATIENCE = 10.0  # for what must come about: without it a test fails instead of hanging
+
+
+async def in_time(awaited: Awaitable[Result]) -> Result:
+    """Await what must come about."""
+    async with asyncio.timeout(PATIENCE):
+        return await awaited
 
 
 class FakeStore:

@@ -19,7 +19,7 @@ from service.storage.ledger import Ledger, Verdict
 from service.version import VERSION
 from service.writer import Store, Writer
 from tests import builders
-from tests.engine.fakes import FakeStore, KeptLines, Line, kept_log, samples, ticking
+from tests.engine.fakes import FakeStore, KeptLines, Line, in_time, kept_log, samples, ticking
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ class Watched:
 
     async def receive(self, raw: RawPostback) -> Verdict:
         """Walk the line."""
-        return await self.intake.receive(raw)
+        return await in_time(self.intake.receive(raw))
 
     @property
     def counted(self) -> dict[tuple[str, ...], float]:
@@ -81,7 +81,7 @@ async def watching(
     try:
         yield Watched(Intake(authenticate, writer, metrics, kept_log(lines, metrics)), metrics, lines)
     finally:
-        await writer.close()
+        await in_time(writer.close())
 
 
 @pytest.fixture

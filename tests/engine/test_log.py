@@ -16,10 +16,9 @@ import pytest
 
 from service.log import LineSink, Log, LogFormat
 from service.metrics import LEVELS, Metrics
-from tests.engine.fakes import KeptLines, Line, kept_log, samples
+from tests.engine.fakes import PATIENCE, KeptLines, Line, kept_log, samples
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE = 30.0  # for what must not block: then the test fails instead of hanging
 
 
 class Pipe(NamedTuple):
@@ -247,7 +246,7 @@ def run_captured(body: str, log_format: LogFormat = "json") -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=60,
     )
 
 

@@ -18,12 +18,11 @@ from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import MAX_BATCH, Verdict
 from service.writer import Overloaded, Writer, Written
 from tests import builders
-from tests.engine.fakes import FakeStore, LoopClock, samples, ticking
+from tests.engine.fakes import FakeStore, LoopClock, in_time, samples, ticking
 
 pytestmark = pytest.mark.anyio
 
 DEADLINE = 60.0  # longer than any test: only the tests about it let it pass
-PATIENCE = 30.0  # for a future that should be resolved: then the test fails instead of hanging
 Future = asyncio.Future[Written]
 FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
 BROKEN = StorageBroken("SQLITE_IOERR_FSYNC: disk I/O error", "SQLITE_IOERR_FSYNC")
@@ -40,7 +39,7 @@ async def writing(
         yield writer
     finally:
         store.gate.set()
-        await writer.close()
+        await in_time(writer.close())
 
 
 def entries(count: int) -> list[Postback]:
@@ -66,14 +65,13 @@ async def admitted(writer: Writer, postback: Postback) -> Future:
                 await checkpoint()
 
 
-async def settled(futures: Sequence[Future]) -> list[Written | BaseException]:
-    async with asyncio.timeout(PATIENCE):
-        return await asyncio.gather(*futures, return_exceptions=True)
-
-
 async def fates(futures: Sequence[Future]) -> list[str]:
     """Return what each future came to: `stored`, or the kind of its StorageError."""
     return [_fate(result) for result in await settled(futures)]
+
+
+async def settled(futures: Sequence[Future]) -> list[Written | BaseException]:
+    return await in_time(asyncio.gather(*futures, return_exceptions=True))
 
 
 def _fate(result: Written | BaseException) -> str:
@@ -94,13 +92,13 @@ async def test_an_entry_is_answered_only_after_its_commit() -> None:
         await asyncio.to_thread(store.begun.acquire)
         assert not future.done()
         store.gate.set()
-        assert (await future).verdict == Verdict(Outcome.STORED, "1.0")
+        assert (await in_time(future)).verdict == Verdict(Outcome.STORED, "1.0")
 
 
 async def test_entries_of_one_turn_go_together_and_each_gets_the_verdict_of_its_place() -> None:
     store, sent = FakeStore(), entries(3)
     async with writing(store) as writer:
-        written = await asyncio.gather(*[writer.write(postback) for postback in sent])
+        written = await in_time(asyncio.gather(*[writer.write(postback) for postback in sent]))
     assert store.batches == [sent]
     assert [one.verdict.detail for one in written] == ["1.0", "1.1", "1.2"]
 
@@ -166,7 +164,7 @@ async def test_broken_storage_fails_all_that_is_outstanding_and_is_never_called_
         futures = await write_apart(writer, entries(4))  # committing, handed over, and two that wait
         store.gate.set()
         assert await settled(futures) == [BROKEN] * 4
-        assert await writer.close()
+        assert await in_time(writer.close())
     assert store.sizes == [1]
 
 
@@ -179,7 +177,7 @@ async def test_broken_storage_is_told_to_the_process_and_to_every_later_writer()
             with pytest.raises(StorageBroken) as refused:
                 writer.write(builders.postback())
             assert refused.value is BROKEN
-        assert await writer.close()
+        assert await in_time(writer.close())
     assert store.sizes == [1]
 
 
@@ -290,7 +288,7 @@ async def test_close_refuses_new_work_and_commits_what_it_took() -> None:
         with pytest.raises(Overloaded, match="shutting down"):
             writer.write(builders.postback())
         store.gate.set()
-        assert await closing
+        assert await in_time(closing)
         assert all(future.done() for future in futures)
         assert await fates(futures) == ["stored"] * (MAX_BATCH + 5)
     assert "writer" not in {thread.name for thread in threading.enumerate()}
@@ -299,7 +297,7 @@ async def test_close_refuses_new_work_and_commits_what_it_took() -> None:
 async def test_close_of_an_idle_writer_stops_its_thread() -> None:
     writer = Writer(FakeStore(), Metrics())
     writer.start()
-    assert await writer.close()
+    assert await in_time(writer.close())
     assert "writer" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -308,7 +306,7 @@ async def test_close_gives_up_on_a_store_that_hangs_and_says_so() -> None:
     store.gate.clear()
     async with writing(store, deadline=0.05) as writer:
         futures = await write_apart(writer, entries(3))
-        assert not await writer.close()
+        assert not await in_time(writer.close())
         assert await fates(futures) == ["TIMEOUT"] * 3
 
 
@@ -351,9 +349,9 @@ async def test_the_metrics_count_each_commit_with_its_rows_and_seconds(monkeypat
     monkeypatch.setattr("service.writer.time", SimpleNamespace(time=lambda: 0.0, perf_counter=moments))
     metrics = Metrics()
     async with writing(FakeStore(), metrics) as writer:
-        written = await asyncio.gather(*[writer.write(postback) for postback in entries(3)])
+        written = await in_time(asyncio.gather(*[writer.write(postback) for postback in entries(3)]))
         assert [one.commit_seconds for one in written] == [0.25] * 3
-        assert (await writer.write(builders.postback())).commit_seconds == 0.5
+        assert (await in_time(writer.write(builders.postback()))).commit_seconds == 0.5
     assert samples(metrics, "postback_commit_rows_sum") == {(): 4.0}
     assert samples(metrics, "postback_commit_rows_count") == {(): 2.0}
     assert samples(metrics, "postback_commit_duration_seconds_sum") == {(): 0.75}

@@ -17,7 +17,7 @@ from service.storage.engine import StorageBroken, StorageError
 from service.web.health import MetricsPage, Readiness
 from service.web.routes import listener, operator_routes
 from service.writer import Writer
-from tests.engine.fakes import FakeStore, KeptLines, kept_log
+from tests.engine.fakes import FakeStore, KeptLines, in_time, kept_log
 from tests.web.served import Served, client
 
 pytestmark = pytest.mark.anyio
@@ -50,11 +50,11 @@ async def operator_listener(store: FakeStore, capacity: int = 10) -> AsyncIterat
             yield asking
     finally:
         store.gate.set()
-        await writer.close()
+        await in_time(writer.close())
 
 
 async def readyz(asking: AsyncClient) -> tuple[int, dict[str, str]]:
-    answer = await asking.get("/readyz")
+    answer = await in_time(asking.get("/readyz"))
     return answer.status_code, answer.json()
 
 
