@@ -97,7 +97,8 @@ class Writer:
         Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
         """
         if len(self._pending) >= self._room:
-            raise self._refusal or self._stall or Overloaded(f"{len(self._pending)} postbacks are waiting already")
+            refusal = self._refusal or self._stall or Overloaded(f"{len(self._pending)} postbacks are waiting already")
+            raise refusal.with_traceback(None)  # raised again and again, it would gather a traceback for each time
         future: asyncio.Future[Written] = self._loop.create_future()
         if not self._pending and self._may_hand_over():
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
