@@ -70,10 +70,10 @@ def send(  # noqa: PLR0913 - each parameter is one option of the command
     Exit code: 0 every postback was finally answered 2xx, 1 some were not,
     2 bad usage, 130 interrupted.
     """
-    from service.cli import player, send_report, send_tally
+    from service.cli import send_player, send_report, send_tally
 
     try:
-        plan = player.Plan(
+        plan = send_player.Plan(
             template=url,
             count=count,
             rate=rate,
@@ -82,7 +82,7 @@ def send(  # noqa: PLR0913 - each parameter is one option of the command
             policy=RetryPolicy(max_attempts=attempts if retry else 1, base=retry_base, cap=retry_cap),
             value=value,
             seed=seed,
-            headers=tuple(player.header(line) for line in header or ()),
+            headers=tuple(send_player.header(line) for line in header or ()),
             insecure=insecure,
         )
     except ValueError as error:
@@ -101,11 +101,11 @@ def _interrupted(plan: "Plan", tally: "Tally") -> bool:
     """Play the plan to its end or to Ctrl-C, and say whether it was Ctrl-C."""
     import asyncio
 
-    from service.cli import player
+    from service.cli import send_player
 
     try:
         with _progress(plan.count) as advance:
-            asyncio.run(player.play(plan, tally, advance))
+            asyncio.run(send_player.play(plan, tally, advance))
     except KeyboardInterrupt:
         return True
     return False

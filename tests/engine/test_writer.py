@@ -18,7 +18,7 @@ from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import MAX_BATCH, Verdict
 from service.writer import Overloaded, Writer, Written
 from tests import builders
-from tests.engine.fakes import FakeStore, LoopClock, in_time, samples, ticking
+from tests.engine.fakes import PATIENCE, FakeStore, LoopClock, in_time, samples, ticking
 
 pytestmark = pytest.mark.anyio
 
