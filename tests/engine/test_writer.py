@@ -1,11 +1,10 @@
 """The writer: one answer for each entry, only after its commit, in bounded time, and nothing lost on the way down."""
 
 import asyncio
-import itertools
 import threading
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -53,6 +52,14 @@ async def write_apart(writer: Writer, postbacks: Sequence[Postback]) -> list[Fut
         futures.append(writer.write(postback))
         await checkpoint()
     return futures
+
+
+async def commit_often(writer: Writer, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+    """Let the writer see many commits that each take so long, by its own clock."""
+    clock = count(0.0, seconds).__next__
+    monkeypatch.setattr("service.writer.time", SimpleNamespace(time=lambda: 0.0, perf_counter=clock))
+    for entry in entries(50):
+        await in_time(writer.write(entry))
 
 
 async def admitted(writer: Writer, postback: Postback) -> Future:
@@ -249,33 +256,60 @@ async def test_the_late_result_of_a_batch_that_was_given_up_does_no_harm(
         assert (await (await admitted(writer, builders.postback()))).verdict == Verdict(Outcome.STORED, "3.0")
 
 
-async def test_while_the_disk_hangs_newcomers_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_the_disk_hangs_newcomers_are_refused_at_once_until_it_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock, store = LoopClock(monkeypatch), FakeStore()
     store.gate.clear()
     async with writing(store) as writer:
-        futures = await write_apart(writer, entries(1))
+        hung = await write_apart(writer, entries(1))
         clock.move(DEADLINE + 1)
-        assert await fates(futures) == ["TIMEOUT"]
-        with pytest.raises(StorageError, match="no commit within"):
+        assert await fates(hung) == ["TIMEOUT"]
+        with pytest.raises(StorageError) as refused:
             writer.write(builders.postback())
-    assert store.sizes == [1]
+        assert refused.value.kind == "TIMEOUT"
+        store.gate.set()
+        assert await fates([await admitted(writer, builders.postback())]) == ["stored"]
+    assert store.sizes == [1, 1]
 
 
-async def test_on_a_slow_disk_only_as_many_may_wait_as_can_be_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    moments = itertools.count(0.0, DEADLINE)
-    monkeypatch.setattr("service.writer.time", SimpleNamespace(perf_counter=lambda: next(moments), time=time.time))
+async def test_on_a_slow_disk_only_as_many_may_wait_as_will_be_answered_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     store = FakeStore()
     async with writing(store) as writer:
-        for postback in entries(20):  # each commit takes as long as the deadline
-            await writer.write(postback)
+        await commit_often(writer, monkeypatch, seconds=DEADLINE / 3)
         store.gate.clear()
-        futures = await write_apart(writer, entries(1))
-        futures += [writer.write(postback) for postback in entries(MAX_BATCH)]
+        futures = await write_apart(writer, entries(1)) + [writer.write(entry) for entry in entries(MAX_BATCH)]
         with pytest.raises(Overloaded, match=f"{MAX_BATCH} postbacks are waiting already"):
             writer.write(builders.postback())
         store.gate.set()
         assert await fates(futures) == ["stored"] * (1 + MAX_BATCH)
-    assert store.sizes[20:] == [1, MAX_BATCH]  # and they went together: no half-filled batch was handed over early
+
+
+async def test_on_a_disk_that_is_quick_again_the_whole_queue_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FakeStore()
+    async with writing(store, capacity=4 * MAX_BATCH) as writer:
+        await commit_often(writer, monkeypatch, seconds=DEADLINE / 3)
+        await commit_often(writer, monkeypatch, seconds=0.001)
+        store.gate.clear()
+        futures = await write_apart(writer, entries(1)) + [writer.write(entry) for entry in entries(4 * MAX_BATCH)]
+        store.gate.set()
+        assert await fates(futures) == ["stored"] * (1 + 4 * MAX_BATCH)
+
+
+async def test_a_slow_disk_gets_one_batch_at_a_time_so_that_more_gather_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = FakeStore()
+    async with writing(store) as writer:
+        await commit_often(writer, monkeypatch, seconds=0.1)
+        store.batches.clear()
+        store.gate.clear()
+        futures = await write_apart(writer, entries(6))
+        store.gate.set()
+        assert await fates(futures) == ["stored"] * 6
+    assert store.sizes == [1, 5]
 
 
 async def test_close_refuses_new_work_and_commits_what_it_took() -> None:

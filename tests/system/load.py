@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.system.wire import Address, Answer, HungUp, Line, request
 
 _TICK_SECONDS = 0.01
+_REST_SECONDS = 3  # well below any server's keep-alive time-out
 
 
 @dataclass(slots=True)
@@ -46,13 +47,14 @@ class Load:
         self._address = address
         self._prefix = prefix
         self._rest = f"&value=1&padding={'x' * padding}" if padding else "&value=1"
-        self._idle: list[Line] = []
+        self._idle: list[tuple[Line, float]] = []  # each with the moment since when it rests
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def open_lines(self, count: int) -> None:
         """Connect before the load starts, so that the load is postbacks and nothing else."""
         for _ in range(0, count, 100):
-            self._idle += await asyncio.gather(*(Line.connect(self._address) for _ in range(100)))
+            lines = await asyncio.gather(*(Line.connect(self._address) for _ in range(100)))
+            self._idle += [(line, time.monotonic()) for line in lines]
 
     async def press(self, lines: int, seconds: float) -> None:
         """Keep so many postbacks under way for so many seconds."""
@@ -79,7 +81,7 @@ class Load:
 
     def close(self) -> None:
         """Hang up all lines."""
-        for line in self._idle:
+        for line, _ in self._idle:
             line.close()
 
     async def _settle(self) -> None:
@@ -94,11 +96,20 @@ class Load:
 
     async def _exchange(self, click_id: str) -> None:
         try:
-            line = self._idle.pop() if self._idle else await Line.connect(self._address)
+            line = self._rested() or await Line.connect(self._address)
             started = time.monotonic()
             answer = await line.exchange(request(f"/postback?c={click_id}{self._rest}"))
         except (HungUp, OSError) as error:
             self.answers.errors[type(error).__name__] += 1
             return
         self.answers.note(answer, time.monotonic() - started)
-        self._idle.append(line)
+        self._idle.append((line, time.monotonic()))
+
+    def _rested(self) -> Line | None:
+        """Return a line that the service has no reason to close just now: it may, when one has rested for long."""
+        while self._idle:
+            line, since = self._idle.pop()
+            if line.open and time.monotonic() - since < _REST_SECONDS:
+                return line
+            line.close()
+        return None
