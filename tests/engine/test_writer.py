@@ -215,7 +215,8 @@ async def test_the_deadline_holds_again_after_a_quiet_time(monkeypatch: pytest.M
     async with writing(store) as writer:
         assert await fates([writer.write(builders.postback())]) == ["stored"]
         clock.move(DEADLINE + 1)
-        await checkpoint()
+        for _ in range(3):
+            await checkpoint()  # the timer looks round, and finds nobody waiting
         store.gate.clear()
         future = writer.write(builders.postback())
         clock.move(DEADLINE + 1)
