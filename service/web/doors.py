@@ -50,7 +50,7 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPos
     forwarded = False
     for name, value in scope["headers"]:
         if name == b"host":
-            host = value
+            host = b"" if host else value  # two Hosts are none: a proxy might have judged the other one
         elif name == b"content-type":
             content_type = value
         elif name == b"content-encoding":

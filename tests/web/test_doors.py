@@ -90,6 +90,12 @@ async def test_open_mode_judges_the_headers_of_the_request(
     assert answer.headers["x-postback-outcome"] == outcome
 
 
+@pytest.mark.parametrize("hosts", [["evil.example", "localhost"], ["localhost", "evil.example"]])
+async def test_two_hosts_are_no_loopback_name(served: Served, hosts: list[str]) -> None:
+    answer = await served.public.get("/postback?c=a&value=1", headers=[("host", host) for host in hosts])
+    assert answer.headers["x-postback-outcome"] == "unauthenticated"
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"content-type": "text/plain"}, {"content-type": FORM, "content-encoding": "GZIP"}, {}],
