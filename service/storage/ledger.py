@@ -71,6 +71,9 @@ class Ledger:
             self._connection = connect_writer(self._path)
             with self._transaction():
                 pass  # from here on there is a WAL
+        except StorageError:
+            self._lock.close()
+            raise
         except (sqlite3.Error, DBAPIError) as error:
             self._lock.close()
             raise storage_error(error) from error

@@ -154,3 +154,17 @@ def test_a_directory_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"this is not a database" * 100)
     with pytest.raises(StorageError):
         Ledger(path).open()
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(ledger: Ledger, path: Path) -> None:
+    ledger.close()
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+    other.close()
+    with pytest.raises(StorageError, match="cannot be migrated"):
+        ledger.open()
+    assert rows(path, "SELECT version_num FROM alembic_version") == [("9999",)]
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE alembic_version SET version_num = '0001'")
+    other.close()
+    ledger.open()  # the lock was let go
