@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from stack.configuration import Ports, PortTaken, configuration
+from stack.configuration import ALERTS, Ports, PortTaken, configuration
 from stack.programs import Missing, Program, programs
 from stack.running import Failed, run
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="postback-stack-") as directory:
         try:
             ports = _ports(chosen).chosen()
-            files = configuration(ports, Path(directory))
+            files = configuration(ports, Path(directory), Path(chosen.alerts).absolute())
             children = programs(ports, files, data, _settings(data if chosen.data else None))
             data.mkdir(parents=True, exist_ok=True)
         except (Missing, PortTaken, OSError) as error:
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         text = f"port of the {field.name} listener (default: {field.default}; 0: any free one)"
         parser.add_argument(f"--{field.name}-port", type=_port, metavar="N", help=text)
     parser.add_argument("--free-ports", action="store_true", help="take any free port for every one not given")
+    parser.add_argument("--alerts", metavar="DIR", default=ALERTS, help="another folder like alerts/, to try rules in")
     parser.add_argument("--data", metavar="DIR", help="where everything is kept (default: data)")
     return parser
 

@@ -60,26 +60,26 @@ class Configuration:
     alertmanager: Path
 
 
-def configuration(ports: Ports, directory: Path) -> Configuration:
-    """Return the committed files for the default ports; for others, a twin in `directory`.
+def configuration(ports: Ports, directory: Path, alerts: Path = ALERTS) -> Configuration:
+    """Return the files in `alerts` for the default ports; for others, a twin of them in `directory`.
 
-    In the twin prometheus.yml and the rules are links to the committed ones, so that only the two files with targets
+    In the twin prometheus.yml and the rules are links to the original ones, so that only the two files with targets
     differ, and for another receiver its port in alertmanager.yml, where Alertmanager knows no other way.
     """
     default = Ports()
     own_targets = (ports.operator, ports.alertmanager) == (default.operator, default.alertmanager)
-    alertmanager = ALERTS / "alertmanager.yml"
+    alertmanager = alerts / "alertmanager.yml"
     if ports.receiver != default.receiver:
         alertmanager = directory / "alertmanager.yml"
-        text = (ALERTS / "alertmanager.yml").read_text(encoding="utf-8")
+        text = (alerts / "alertmanager.yml").read_text(encoding="utf-8")
         alertmanager.write_text(text.replace(f":{default.receiver}/", f":{ports.receiver}/"), encoding="utf-8")
-    prometheus = ALERTS / "prometheus.yml" if own_targets else _twin(ports, directory)
+    prometheus = alerts / "prometheus.yml" if own_targets else _twin(ports, directory, alerts)
     return Configuration(prometheus, alertmanager)
 
 
-def _twin(ports: Ports, directory: Path) -> Path:
-    for committed in (ALERTS / "prometheus.yml", *ALERTS.glob("*.rules.yml")):
-        (directory / committed.name).symlink_to(committed)
+def _twin(ports: Ports, directory: Path, alerts: Path) -> Path:
+    for original in (alerts / "prometheus.yml", *alerts.glob("*.rules.yml")):
+        (directory / original.name).symlink_to(original)
     targets = directory / "targets"
     targets.mkdir()
     for name, port in (("postback", ports.operator), ("alertmanager", ports.alertmanager)):

@@ -1,6 +1,7 @@
 """Owns the stand-in for a pager: takes Alertmanager's webhooks, prints one line for each alert, shows the last ones."""
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -126,7 +127,8 @@ def _line(alert: Alert) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - what the program is for
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more: what is kept can still be asked for
+        print(line, flush=True)  # noqa: T201 - what the program is for
 
 
 def main() -> None:

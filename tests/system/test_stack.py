@@ -1,0 +1,313 @@
+"""Owns `python -m stack`: the service and what watches it come up together, see one another, and go together."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.harness import REPOSITORY, clean_environment, wait_for
+from tests.system.tools import need
+
+pytestmark = pytest.mark.system
+
+PATIENCE = 60
+RECEIVER = "stack.receiver"
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def ask(url: str, body: object = None) -> tuple[int, str]:
+    """Send GET, or POST with JSON; return the status and the text of the answer."""
+    sent = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    wanted = urllib.request.Request(url, sent, {"Content-Type": "application/json"})  # noqa: S310 - loopback
+    try:
+        with DIRECT.open(wanted, timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def ask_json(url: str, body: object = None) -> Any:
+    """Do the same; return what the answer says as JSON."""
+    return json.loads(ask(url, body)[1])
+
+
+class Stack:
+    """`python -m stack` in a folder of its own."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self._out = directory / "out"
+        with self._out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stack", "--free-ports", "--data", str(directory / "kept"), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=directory,
+                env=clean_environment(),
+                start_new_session=True,
+            )
+
+    def text(self) -> str:
+        """Return all that was printed until now."""
+        return self._out.read_text(encoding="utf-8")
+
+    def urls(self) -> dict[str, str]:
+        """Wait until all are ready; return the URL that is printed for each."""
+
+        def found() -> dict[str, str] | None:
+            assert self.process.poll() is None, self.text()
+            lines = dict(re.findall(r"^stack +\| (\w+) +(http://\S+)", self.text(), re.MULTILINE))
+            return lines if "receiver" in lines else None
+
+        return wait_for(found, PATIENCE)
+
+    def children(self) -> list[int]:
+        """Return the process ids of the programs that it started."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        return [int(pid) for pid in listed.split()]
+
+
+@contextmanager
+def running(directory: Path, *arguments: str) -> Iterator[Stack]:
+    """Run a stack, and stop it whatever happens."""
+    need("prometheus", "prometheus-alertmanager")
+    stack = Stack(directory, *arguments)
+    try:
+        yield stack
+    finally:
+        if stack.process.poll() is None:
+            stack.process.terminate()
+        stack.process.wait(PATIENCE)
+
+
+def hurried(directory: Path) -> Path:
+    """Return a copy of alerts/ with a shorter clock: a scrape a second, and no wait for the rest of a group."""
+    alerts = directory / "alerts"
+    shutil.copytree(REPOSITORY / "alerts", alerts)
+    for name, pattern in [
+        ("prometheus.yml", r"(scrape|evaluation)_interval: \w+"),
+        ("alertmanager.yml", r"group_wait: \w+"),
+    ]:
+        text = (alerts / name).read_text(encoding="utf-8")
+        shorter, times = re.subn(pattern, lambda found: found[0].split(":")[0] + ": 1s", text)
+        assert times
+        (alerts / name).write_text(shorter, encoding="utf-8")
+    return alerts
+
+
+@pytest.fixture(scope="module")
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Run one stack for the tests that only look."""
+    directory = tmp_path_factory.mktemp("stack")
+    with running(directory, "--alerts", str(hurried(directory))) as stack:
+        yield stack.urls()
+
+
+def test_it_prints_the_urls_of_all_and_each_answers(urls: dict[str, str]) -> None:
+    assert list(urls) == ["service", "operator", "prometheus", "alertmanager", "receiver"]
+    pages = [urls["prometheus"] + "/-/healthy", urls["alertmanager"] + "/-/healthy", urls["receiver"], urls["operator"]]
+    assert [ask(page)[0] for page in pages] == [200, 200, 200, 200]
+    assert ask(urls["service"] + "/healthz")[0] == 200
+
+
+def test_prometheus_has_loaded_every_committed_rule(urls: dict[str, str]) -> None:
+    groups = ask_json(urls["prometheus"] + "/api/v1/rules")["data"]["groups"]
+    assert {Path(group["file"]).name for group in groups} == {
+        path.name for path in (REPOSITORY / "alerts").glob("*.rules.yml")
+    }
+    assert all(group["rules"] for group in groups)
+
+
+def test_prometheus_stores_exemplars(urls: dict[str, str]) -> None:
+    flags = ask_json(urls["prometheus"] + "/api/v1/status/flags")["data"]
+    assert flags["enable-feature"] == "exemplar-storage"
+
+
+@pytest.mark.parametrize(("severity", "receiver"), [("critical", "page"), ("warning", "ticket")])
+def test_what_is_told_to_alertmanager_reaches_the_receiver_of_its_severity(
+    urls: dict[str, str], severity: str, receiver: str
+) -> None:
+    name = f"Planted{severity.title()}"
+    alert = {"labels": {"alertname": name, "severity": severity}, "annotations": {"summary": "for a test"}}
+    assert ask(urls["alertmanager"] + "/api/v2/alerts", [alert])[0] == 200
+
+    def arrived() -> list[tuple[str, str]]:
+        kept = ask_json(urls["receiver"])
+        return [(told["receiver"], told["status"]) for told in kept if told["labels"]["alertname"] == name]
+
+    assert wait_for(arrived, PATIENCE) == [(receiver, "firing")]
+
+
+def test_prometheus_scrapes_the_service(urls: dict[str, str]) -> None:
+    def up() -> list[tuple[str, str]]:
+        targets = ask_json(urls["prometheus"] + "/api/v1/targets?state=active")["data"]["activeTargets"]
+        return [(target["labels"]["job"], target["scrapeUrl"]) for target in targets if target["health"] == "up"]
+
+    assert wait_for(up, PATIENCE) == [("postback", urls["operator"])]
+
+
+def test_prometheus_knows_alertmanager(urls: dict[str, str]) -> None:
+    def known() -> list[str]:
+        active = ask_json(urls["prometheus"] + "/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+        return [entry["url"] for entry in active]
+
+    assert wait_for(known, PATIENCE) == [urls["alertmanager"] + "/api/v2/alerts"]
+
+
+def test_a_postback_is_seen_in_prometheus(urls: dict[str, str]) -> None:
+    assert ask(urls["service"] + "/postback?c=seen-by-prometheus&value=1.50") == (200, "Success")
+    query = "/api/v1/query?query=postback_received_total%7Boutcome%3D%22stored%22%7D%20%3E%200"
+    (series,) = wait_for(lambda: ask_json(urls["prometheus"] + query)["data"]["result"], PATIENCE)
+    assert series["value"][1] == "1"
+
+
+def left(children: Sequence[int]) -> list[int]:
+    """Return which of these processes still run; one that has ended may wait for init to take its exit code."""
+    return [pid for pid in children if _state(pid) not in ("", "Z")]
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_all_of_them_the_service_first(tmp_path: Path, signum: signal.Signals) -> None:
+    with running(tmp_path) as stack:
+        stack.urls()
+        children = stack.children()
+        stack.process.send_signal(signum)
+        assert stack.process.wait(PATIENCE) == 0
+        assert (len(children), left(children)) == (4, [])
+        text = stack.text()
+        assert text.index('"event":"stopped"') < text.index("Received SIGTERM") < text.index("stack        | stopped")
+
+
+def test_a_program_that_dies_ends_the_stack_and_is_named(tmp_path: Path) -> None:
+    with running(tmp_path) as stack:
+        stack.urls()
+        children = stack.children()
+        (receiver,) = [pid for pid in children if RECEIVER in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")]
+        os.kill(receiver, signal.SIGKILL)
+        assert stack.process.wait(PATIENCE) == 1
+        assert stack.text().splitlines()[-1] == "stack: receiver ended with exit code -9"
+        assert left(children) == []
+
+
+def test_a_killed_stack_leaves_no_program_behind(tmp_path: Path) -> None:
+    need("setpriv")
+    with running(tmp_path) as stack:
+        stack.urls()
+        children = stack.children()
+        stack.process.kill()
+        stack.process.wait(PATIENCE)
+        wait_for(lambda: not left(children), PATIENCE)
+
+
+def refused(directory: Path, *arguments: str, **environment: str) -> list[str]:
+    """Return what is printed by a stack that cannot be started."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "stack", "--free-ports", *arguments],
+        cwd=directory,
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert list(directory.iterdir()) == []
+    return ended.stderr.splitlines()
+
+
+def test_a_program_that_is_not_installed_is_one_clear_line(tmp_path: Path) -> None:
+    (line,) = refused(tmp_path, PATH="/nowhere")
+    assert line == "stack: prometheus is not installed: apt install prometheus prometheus-alertmanager"
+
+
+@pytest.mark.parametrize("name", ["service", "operator", "prometheus", "alertmanager", "receiver"])
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    need("prometheus", "prometheus-alertmanager")
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        (line,) = refused(tmp_path, f"--{name}-port", port)
+        assert f"port {port} ({name}) cannot be used" in line
+        assert f"--{name}-port" in line
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file that takes what the receiver prints."""
+    return tmp_path_factory.mktemp("receiver") / "said"
+
+
+@pytest.fixture(scope="module")
+def receiver(said: Path) -> Iterator[str]:
+    """Run a receiver alone; give its address."""
+    with (
+        said.open("wb") as out,
+        subprocess.Popen(
+            [sys.executable, "-m", RECEIVER, "--port", "0"], env=clean_environment(), stdout=out, stderr=out
+        ) as process,
+    ):
+        (url,) = wait_for(
+            lambda: re.findall(r"^listening on (http://\S+)\n", said.read_text(encoding="utf-8")), PATIENCE
+        )
+        yield url
+        process.terminate()
+
+
+def alert(**labels: str) -> dict[str, object]:
+    """Return one alert as Alertmanager's webhook has it."""
+    return {"status": "firing", "labels": labels, "annotations": {"summary": "why"}}
+
+
+def test_the_receiver_prints_one_line_for_each_alert_whatever_it_says(receiver: str, said: Path) -> None:
+    told = {"alerts": [alert(alertname="A\nPAGE firing Forged"), alert(alertname="B")]}
+    assert ask(f"{receiver}/page", told)[0] == 200
+    lines = said.read_text(encoding="utf-8").splitlines()
+    assert lines[-2:] == ["PAGE firing A\\nPAGE firing Forged  why", "PAGE firing B  why"]
+
+
+def test_the_receiver_keeps_a_bounded_number_of_bounded_texts(receiver: str) -> None:
+    for start in range(0, 300, 100):
+        ask(f"{receiver}/ticket", {"alerts": [alert(alertname=f"{start + n}" + "x" * 3000) for n in range(100)]})
+    kept = ask_json(f"{receiver}/alerts")
+    assert [told["labels"]["alertname"][:4].rstrip("x") for told in kept] == [str(n) for n in range(100, 300)]
+    assert {len(told["labels"]["alertname"]) for told in kept} == {2000}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/page", b"no JSON", 400),
+        ("/page", b"[" * 100_000, 400),
+        ("/page", b"[]", 400),
+        ("/page", b'{"alerts": [1]}', 400),
+        ("/page", b'{"alerts": [{}]}', 400),
+        ("/page", b" " * 1_000_001, 413),
+        ("/elsewhere", b"{}", 404),
+    ],
+    ids=["no JSON", "deep", "no object", "no alert", "no labels", "large", "elsewhere"],
+)
+def test_the_receiver_refuses_what_is_no_notification_and_goes_on(
+    receiver: str, path: str, body: bytes, status: int
+) -> None:
+    before = ask_json(f"{receiver}/alerts")
+    assert ask(receiver + path, body)[0] == status
+    assert ask_json(f"{receiver}/alerts") == before
