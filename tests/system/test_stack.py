@@ -1,6 +1,5 @@
 """Owns `python -m stack`: the service and what watches it come up together, see one another, and go together."""
 
-import json
 import os
 import re
 import shutil
@@ -8,15 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.system.asking import ask, ask_json
 from tests.system.harness import REPOSITORY, clean_environment, wait_for
 from tests.system.tools import need
 
@@ -24,24 +21,6 @@ pytestmark = pytest.mark.system
 
 PATIENCE = 60
 RECEIVER = "stack.receiver"
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def ask(url: str, body: object = None) -> tuple[int, str]:
-    """Send GET, or POST with JSON; return the status and the text of the answer."""
-    sent = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    wanted = urllib.request.Request(url, sent, {"Content-Type": "application/json"})  # noqa: S310 - loopback
-    try:
-        with DIRECT.open(wanted, timeout=PATIENCE) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
-def ask_json(url: str, body: object = None) -> Any:
-    """Do the same; return what the answer says as JSON."""
-    return json.loads(ask(url, body)[1])
 
 
 class Stack:
