@@ -12,14 +12,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.system.asking import ask, ask_json
+from tests.system.asking import PATIENCE, ask, ask_json
 from tests.system.harness import REPOSITORY, clean_environment, wait_for
 from tests.system.tools import need
 
 pytestmark = pytest.mark.system
 
-PATIENCE = 60
 RECEIVER = "stack.receiver"
 
 
@@ -100,6 +100,36 @@ def test_it_prints_the_urls_of_all_and_each_answers(urls: dict[str, str]) -> Non
     pages = [urls["prometheus"] + "/-/healthy", urls["alertmanager"] + "/-/healthy", urls["receiver"], urls["operator"]]
     assert [ask(page)[0] for page in pages] == [200, 200, 200, 200]
     assert ask(urls["service"] + "/healthz")[0] == 200
+
+
+def compose_check(name: str, inside: str, outside: str) -> list[str]:
+    """Return a health check of docker-compose.yml as a command, with another port than the container's."""
+    text = (REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8")
+    words: list[str] = yaml.safe_load(text)["services"][name]["healthcheck"]["test"][1:]
+    return [word.replace(inside, outside) for word in words]
+
+
+def test_the_health_checks_of_compose_tell_a_program_that_answers_from_none(urls: dict[str, str]) -> None:
+    """Those that are programs are run; the others ask a page with wget, which is asked here without it."""
+    port = {name: url.split(":")[2].split("/")[0] for name, url in urls.items()}
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        nobody = str(server.getsockname()[1])
+    python = str(Path(sys.executable).parent)
+    path = {"PATH": f"{python}:{os.environ['PATH']}"}
+    for name, inside, outside in [
+        ("service", "8001", port["operator"]),
+        ("receiver", "9095", port["receiver"]),
+        ("alloy", "12345", port["prometheus"]),  # the same path, and not to be had here itself
+    ]:
+        ended = [
+            subprocess.run(
+                compose_check(name, inside, to), env=path, check=False, capture_output=True, timeout=PATIENCE
+            )
+            for to in (outside, nobody)
+        ]
+        assert [end.returncode == 0 for end in ended] == [True, False], ended
+    for name, inside in [("prometheus", "9090"), ("alertmanager", "9093")]:
+        assert ask(compose_check(name, inside, port[name])[-1])[0] == 200
 
 
 def test_prometheus_has_loaded_every_committed_rule(urls: dict[str, str]) -> None:
@@ -227,66 +257,3 @@ def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path, name: str) -> No
         (line,) = refused(tmp_path, f"--{name}-port", port)
         assert f"port {port} ({name}) cannot be used" in line
         assert f"--{name}-port" in line
-
-
-@pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file that takes what the receiver prints."""
-    return tmp_path_factory.mktemp("receiver") / "said"
-
-
-@pytest.fixture(scope="module")
-def receiver(said: Path) -> Iterator[str]:
-    """Run a receiver alone; give its address."""
-    with (
-        said.open("wb") as out,
-        subprocess.Popen(
-            [sys.executable, "-m", RECEIVER, "--port", "0"], env=clean_environment(), stdout=out, stderr=out
-        ) as process,
-    ):
-        (url,) = wait_for(
-            lambda: re.findall(r"^listening on (http://\S+)\n", said.read_text(encoding="utf-8")), PATIENCE
-        )
-        yield url
-        process.terminate()
-
-
-def alert(**labels: str) -> dict[str, object]:
-    """Return one alert as Alertmanager's webhook has it."""
-    return {"status": "firing", "labels": labels, "annotations": {"summary": "why"}}
-
-
-def test_the_receiver_prints_one_line_for_each_alert_whatever_it_says(receiver: str, said: Path) -> None:
-    told = {"alerts": [alert(alertname="A\nPAGE firing Forged"), alert(alertname="B")]}
-    assert ask(f"{receiver}/page", told)[0] == 200
-    lines = said.read_text(encoding="utf-8").splitlines()
-    assert lines[-2:] == ["PAGE firing A\\nPAGE firing Forged  why", "PAGE firing B  why"]
-
-
-def test_the_receiver_keeps_a_bounded_number_of_bounded_texts(receiver: str) -> None:
-    for start in range(0, 300, 100):
-        ask(f"{receiver}/ticket", {"alerts": [alert(alertname=f"{start + n}" + "x" * 3000) for n in range(100)]})
-    kept = ask_json(f"{receiver}/alerts")
-    assert [told["labels"]["alertname"][:4].rstrip("x") for told in kept] == [str(n) for n in range(100, 300)]
-    assert {len(told["labels"]["alertname"]) for told in kept} == {2000}
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "status"),
-    [
-        ("/page", b"no JSON", 400),
-        ("/page", b"[" * 100_000, 400),
-        ("/page", b"[]", 400),
-        ("/page", b'{"alerts": [1]}', 400),
-        ("/page", b'{"alerts": [{}]}', 400),
-        ("/page", b" " * 1_000_001, 413),
-        ("/elsewhere", b"{}", 404),
-    ],
-    ids=["no JSON", "deep", "no object", "no alert", "no labels", "large", "elsewhere"],
-)
-def test_the_receiver_refuses_what_is_no_notification_and_goes_on(
-    receiver: str, path: str, body: bytes, status: int
-) -> None:
-    before = ask_json(f"{receiver}/alerts")
-    assert ask(receiver + path, body)[0] == status
-    assert ask_json(f"{receiver}/alerts") == before
