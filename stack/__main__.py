@@ -25,6 +25,7 @@ Runs the service with everything that watches it, on this machine and without Do
 The configuration files are the very ones that docker-compose.yml mounts. Everything listens on loopback. Lines of each
 program come out with its name in front. Ctrl-C or SIGTERM stops all four, the service first.
 """
+_HIGHEST_PORT = 65_535
 _EXAMPLES = """\
 examples:
   python -m stack                        the usual ports, everything kept in ./data
@@ -79,10 +80,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:  # noqa: PLR2004 - the range of ports
-        raise ValueError(text)
-    return port
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port: 0 to {_HIGHEST_PORT}")
+    return int(text)
 
 
 def _ports(chosen: argparse.Namespace) -> Ports:

@@ -239,7 +239,7 @@ def refused(directory: Path, *arguments: str, **environment: str) -> list[str]:
         check=False,
         timeout=PATIENCE,
     )
-    assert (ended.returncode, ended.stdout) == (2, "")
+    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     assert list(directory.iterdir()) == []
     return ended.stderr.splitlines()
 
@@ -247,6 +247,11 @@ def refused(directory: Path, *arguments: str, **environment: str) -> list[str]:
 def test_a_program_that_is_not_installed_is_one_clear_line(tmp_path: Path) -> None:
     (line,) = refused(tmp_path, PATH="/nowhere")
     assert line == "stack: prometheus is not installed: apt install prometheus prometheus-alertmanager"
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "65536"])
+def test_what_is_no_port_is_said(tmp_path: Path, port: str) -> None:
+    assert f"{port} is no port" in refused(tmp_path, f"--service-port={port}")[-1]
 
 
 @pytest.mark.parametrize("name", ["service", "operator", "prometheus", "alertmanager", "receiver"])
