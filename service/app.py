@@ -4,18 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
 from service.auth.authenticator import choose_authenticator
+from service.certificate import certificate_expiry
 from service.intake import Intake
 from service.log import Log
 from service.metrics import Metrics
+from service.readiness import Readiness
 from service.settings import Settings
 from service.storage.engine import sqlite_path
 from service.storage.ledger import Ledger
+from service.storage.space import measure_space
+from service.vitals import Vitals
 from service.web.doors import PostbackDoor
-from service.web.health import MetricsPage, Readiness
+from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes, public_routes
 from service.writer import Writer
 
@@ -25,32 +30,41 @@ class App:
     """The two applications, and what must be running while they serve.
 
     `running()` opens storage and closes it after the last commit. `storage_broken` is set when the process must stop,
-    because storage can no longer be trusted.
+    because storage can no longer be trusted. `count_unparsed` is for the servers: bytes that are not HTTP came.
     """
 
     public: ASGIApp
     operator: ASGIApp
     running: Callable[[], AbstractAsyncContextManager[None]]
     storage_broken: asyncio.Event
+    count_unparsed: Callable[[], None]
 
 
 def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
     """Wire the service. Raises StartRefused when AUTH and the address do not go together."""
-    ledger = Ledger(sqlite_path(settings.database_url))
+    path = sqlite_path(settings.database_url)
+    ledger = Ledger(path)
     writer = Writer(ledger, metrics)
+    readiness = Readiness(writer, metrics)
+    vitals = Vitals(metrics, log, readiness, partial(measure_space, path))
+    metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
     intake = Intake(choose_authenticator(settings.auth, settings.host), writer, metrics, log)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         ledger.open()
         writer.start()
-        yield
+        metrics.ready = True
+        async with vitals.running():
+            yield
+        metrics.ready = False
         if await writer.close():  # else a hung disk holds the connection
             ledger.close()
 
     return App(
         public=listener(public_routes(PostbackDoor(intake)), metrics, log),
-        operator=listener(operator_routes(Readiness(writer), MetricsPage(metrics)), metrics, log),
+        operator=listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log),
         running=running,
         storage_broken=writer.broken,
+        count_unparsed=metrics.count_unparsed,
     )

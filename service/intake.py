@@ -1,10 +1,12 @@
 """Owns the straight line that every postback walks: authenticate, parse, store, record."""
 
+import asyncio
 import time
 
 from service.auth.authenticator import Authenticate
 from service.log import Log
 from service.metrics import Metrics
+from service.metrics.counts import ids
 from service.outcome import Outcome, Rejected
 from service.postback import Postback, RawPostback, Rejection, claimed_click_id, parse
 from service.sender import EZMOB, Sender
@@ -30,9 +32,12 @@ class Intake:
         started = time.perf_counter()
         understood: Understood | None = None
         commit_seconds: float | None = None
+        self._metrics.arrived[raw.door] += 1
+        self._metrics.in_progress += 1
         try:
             understood = self._understand(raw)
             verdict, commit_seconds = await self._writer.write(understood)
+            self._metrics.unacknowledged -= 1
         except Overloaded as error:
             verdict = Verdict(Outcome.OVERLOADED, str(error))
         except StorageError as error:
@@ -40,6 +45,12 @@ class Intake:
         except Exception as error:
             self._log.logger.exception("unexpected_error", request_id=raw.request_id)
             verdict = Verdict(Outcome.INTERNAL_ERROR, repr(error))
+        except asyncio.CancelledError:
+            verdict = Verdict(Outcome.INTERNAL_ERROR, "given up by the stopping server")
+            self._record(raw, understood, verdict, time.perf_counter() - started, None)
+            raise
+        finally:
+            self._metrics.in_progress -= 1
         self._record(raw, understood, verdict, time.perf_counter() - started, commit_seconds)
         return verdict
 
@@ -64,7 +75,10 @@ class Intake:
         """Write the postback's one counter and its one canonical line (law 2: the same word in both)."""
         outcome = verdict.outcome
         sender = (understood and understood.sender) or "unknown"
-        self._metrics.count_received(raw.door, outcome, sender)
+        noteworthy = outcome.level != "info"
+        self._metrics.count_received(
+            raw.door, outcome, sender, ids(raw.trace_id, raw.request_id) if noteworthy else None
+        )
         if outcome is Outcome.STORED:
             self._metrics.last_stored_at = time.time()
         line: dict[str, object] = {

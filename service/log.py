@@ -20,9 +20,12 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from service.flood import FloodBound
+
 LogFormat = Literal["json", "console"]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_BOUNDED = _LEVELS["warning"]  # from here on lines that are all alike have a bound
 _GATHER_SECONDS = 0.02  # how long lines may gather before they are written together
 _CAPACITY_LINES = 20_000  # about 10 MB
 
@@ -100,17 +103,20 @@ class _SinkLogger:
 class Log:
     """The service's log. `logger` is a structlog logger for everything but postbacks; see `line` for those.
 
-    `count_line(level)` is told of every line that passes the level.
+    `count_line(level)` is told of every line that passes the level, and `flood` bounds those of warnings and worse.
     """
 
-    def __init__(self, sink: LineSink, log_format: LogFormat, level: str, count_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, sink: LineSink, log_format: LogFormat, level: str, count_line: Callable[[str], None], flood: FloodBound
+    ) -> None:
         self._sink = sink
+        self._flood = flood
         self._threshold = _LEVELS[level]
         self._count_line = count_line
         self._render = _render_json if log_format == "json" else _console_renderer()
         self.logger: FilteringBoundLogger = structlog.wrap_logger(
             _SinkLogger(sink),
-            processors=[self._stamp, structlog.processors.format_exc_info, self._render],
+            processors=[self._bound, self._stamp, structlog.processors.format_exc_info, self._render],
             wrapper_class=structlog.make_filtering_bound_logger(level),
             cache_logger_on_first_use=True,
         ).bind()
@@ -120,9 +126,27 @@ class Log:
 
         For the one line that every postback gets: structlog's set-up for each call would cost as much as parsing it.
         """
-        if _LEVELS[level] >= self._threshold:
-            fields["event"] = event
-            self._sink.write(self._render(None, level, self._stamp(None, level, fields)))
+        severity = _LEVELS[level]
+        if severity < self._threshold:
+            return
+        if severity >= _BOUNDED and not self._flood.admits(event, str(fields.get("outcome", ""))):
+            self._count_line(level)
+            return
+        fields["event"] = event
+        self._sink.write(self._render(None, level, self._stamp(None, level, fields)))
+
+    def report_left_out(self) -> None:
+        """Write one line for each kind of line that came too thick since the last report."""
+        for event, outcome, lines in self._flood.take_left_out():
+            self.logger.warning("log_rate_limited", of_event=event, outcome=outcome or None, lines=lines)
+
+    def _bound(self, _logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
+        """Leave out what comes too thick. A library's lines are one kind: what they say is up to the requests."""
+        kind = "library" if "logger" in event_dict else event_dict["event"]
+        if _LEVELS.get(method, 0) >= _BOUNDED and not self._flood.admits(kind, ""):
+            self._count_line(method)
+            raise structlog.DropEvent
+        return event_dict
 
     def _stamp(self, _logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
         self._count_line(method)

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from service.app import App, build_app
+from service.flood import FloodBound
 from service.log import LineSink, Log, LogFormat, capture_everything
 from service.metrics import Metrics
 from service.settings import Settings, unknown_settings
@@ -40,7 +42,8 @@ def run(settings: Settings) -> int:
     metrics = Metrics()
     sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped)
     try:
-        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line)
+        flood = FloodBound(metrics.count_log_rate_limited)
+        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line, flood)
         capture_everything(log.logger, settings.log_level)
         for sentence in unknown_settings(os.environ):
             log.logger.warning("unknown_setting", detail=sentence)
@@ -65,7 +68,7 @@ async def _serve(
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    public, operator = _Server(_public_config(app, settings)), _Server(_config(app.operator, drain=1))
+    public, operator = _Server(_public_config(app, settings)), _Server(_config(app, app.operator, drain=1))
     async with app.running():
         _tune()
         serving = [
@@ -100,11 +103,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: ASGIApp, *, drain: int, **options: object) -> uvicorn.Config:
+def _config(app: App, listener: ASGIApp, *, drain: int, **options: object) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        listener,
         loop="none",
-        http=Protocol,
+        http=partial(Protocol, count_unparsed=app.count_unparsed),  # type: ignore[arg-type]  # it makes protocols
         ws="none",
         lifespan="off",
         log_config=None,
@@ -117,6 +120,7 @@ def _config(app: ASGIApp, *, drain: int, **options: object) -> uvicorn.Config:
 
 def _public_config(app: App, settings: Settings) -> uvicorn.Config:
     return _config(
+        app,
         app.public,
         drain=_DRAIN_SECONDS,
         proxy_headers=bool(settings.forwarded_allow_ips),

@@ -18,8 +18,9 @@ from threading import Thread
 from typing import NamedTuple, Protocol
 
 from service.metrics import Metrics
+from service.metrics.counts import Queue
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import MAX_BATCH, Entry, Verdict
+from service.storage.ledger import MAX_BATCH, Committed, Entry, Probe, Verdict
 
 CAPACITY = 4096
 DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back
@@ -37,8 +38,8 @@ class Overloaded(Exception):  # noqa: N818 - the word of the outcome
 class Store(Protocol):
     """What the writer needs of storage: a blocking commit that is all durable or raises StorageError."""
 
-    def commit(self, entries: Sequence[Entry], /) -> list[Verdict]:
-        """Return one verdict for each entry, in order."""
+    def commit(self, entries: Sequence[Entry], /) -> Committed:
+        """Return one verdict for each entry, in order, and how many rows were written."""
 
 
 class Written(NamedTuple):
@@ -59,7 +60,7 @@ class _Batch(NamedTuple):
     handed_over_at: float
 
 
-_Answer = list[Verdict] | Exception
+_Answer = Committed | Exception
 
 
 class Writer:
@@ -79,9 +80,10 @@ class Writer:
         self._stall: StorageError | None = None
         self._room = 0  # how many may wait; 0 while everybody is refused
         self._commit_seconds = 0.0  # running average
+        self._committed_at = float("-inf")
         self._watch: asyncio.TimerHandle | None = None
         self._inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
-        metrics.watch_queue(lambda: len(self._pending), self._oldest, capacity)
+        metrics.watch_queue(Queue(lambda: len(self._pending), self._oldest, capacity))
 
     def start(self) -> None:
         """Start the committing thread; call it in the running loop."""
@@ -106,6 +108,10 @@ class Writer:
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
         return future
+
+    def committed_within(self, seconds: float) -> bool:
+        """Say whether a commit worked that recently."""
+        return self._loop.time() - self._committed_at <= seconds
 
     async def close(self) -> bool:
         """Refuse new entries, commit what waits, stop the thread; False if the disk hangs and the thread with it."""
@@ -158,9 +164,15 @@ class Writer:
         if isinstance(answer, Exception):
             self._fail(batch, answer)
             return
-        self._metrics.observe_commit(seconds, len(batch))
-        for queued, verdict in zip(batch, answer, strict=True):
-            if not queued.future.done():  # it was given up
+        self._committed_at = self._loop.time()
+        self._metrics.count_commit(seconds, len(batch))
+        self._metrics.count_rows(answer.rows)
+        for queued, verdict in zip(batch, answer.verdicts, strict=True):
+            counted = type(queued.entry) is not Probe
+            if queued.future.done():  # it was given up
+                self._metrics.late_commits += counted
+            else:
+                self._metrics.unacknowledged += counted
                 queued.future.set_result(Written(verdict, seconds))
 
     def _stop_using_storage(self, error: StorageBroken) -> None:
@@ -175,6 +187,8 @@ class Writer:
     def _fail(self, batch: Sequence[_Queued], error: Exception) -> None:
         if isinstance(error, StorageError):
             self._metrics.count_storage_error("commit", error.kind)
+            self._metrics.count_rows(error.rows)  # the part of a batch that was durable before the rest failed
+            self._metrics.late_commits += sum(error.rows.values())
         for queued in batch:
             if not queued.future.done():
                 queued.future.set_exception(error)

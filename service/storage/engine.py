@@ -3,7 +3,9 @@
 import fcntl
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -17,18 +19,22 @@ _STATEMENTS = 300  # prepared and kept: an INSERT for each size of batch, see le
 
 
 class StorageError(Exception):
-    """A storage operation failed and may be tried again. `kind` is a class of errors fit for a label (SQLITE_FULL)."""
+    """A storage operation failed and may be tried again.
 
-    def __init__(self, message: str, kind: str) -> None:
+    `kind` is a class of errors fit for a label (SQLITE_FULL); `rows` says, by table, what is durable all the same.
+    """
+
+    def __init__(self, message: str, kind: str, rows: Mapping[str, int] = MappingProxyType({})) -> None:
         super().__init__(message)
         self.kind = kind
+        self.rows = rows
 
 
 class StorageBroken(StorageError):  # noqa: N818 - the state, not another error
     """Storage is in an unknown state (an I/O error, a moved file): this process must stop, and never retry on it."""
 
 
-def storage_error(error: sqlite3.Error | DBAPIError) -> StorageError:
+def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:
     """Classify a driver's error.
 
     After SQLITE_IOERR and its kin nothing that this connection says can be trusted (a failed fsync may have dropped
@@ -38,7 +44,7 @@ def storage_error(error: sqlite3.Error | DBAPIError) -> StorageError:
     code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
     kind = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
     fatal = code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
-    return (StorageBroken if fatal else StorageError)(f"{kind}: {driver}", kind)
+    return (StorageBroken if fatal else StorageError)(f"{kind}: {driver}", kind, rows)
 
 
 def sqlite_path(url: str) -> Path:

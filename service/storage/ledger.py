@@ -52,6 +52,13 @@ class Verdict(NamedTuple):
     detail: str = ""
 
 
+class Committed(NamedTuple):
+    """A batch that is durable: its verdicts in the order of its entries, and the rows inserted in each table."""
+
+    verdicts: list[Verdict]
+    rows: dict[str, int]
+
+
 class Ledger:
     """The writing side of a SQLite file. Used by one thread; `commit` blocks until the disk has the batch."""
 
@@ -80,27 +87,29 @@ class Ledger:
         sync_directory(self._path)
         self._files = self._identities()
 
-    def commit(self, entries: Sequence[Entry]) -> list[Verdict]:
+    def commit(self, entries: Sequence[Entry]) -> Committed:
         """Store up to MAX_BATCH entries and return their verdicts, in order, once they are durable.
 
         New conversions go in first, with a statement that is a transaction of its own: one fsync, and the only work in
         the usual case. What is left (retries, conflicts, rejections, probes) follows in a second transaction. Raises
-        StorageError: then nothing may be acknowledged, and anything may or may not have been stored.
+        StorageError: then nothing may be acknowledged; its `rows` are durable for sure, others may be.
         """
+        written: dict[str, int] = {}
         try:
             postbacks = [entry for entry in entries if type(entry) is Postback]
             inserted = self._insert(*_CONVERSION, [_conversion_row(postback) for postback in postbacks])
+            written["conversion"] = inserted
             if inserted == len(entries):
                 verdicts = [_STORED] * inserted
             else:
                 winners = {} if inserted == len(postbacks) else self._winners(postbacks)
                 verdicts = [_judge(entry, winners) for entry in entries]
-                self._keep(entries, verdicts)
+                written |= self._keep(entries, verdicts)
         except sqlite3.Error as error:
-            raise storage_error(error) from error
+            raise storage_error(error, written) from error
         if self._identities() != self._files:
             raise StorageBroken(f"{self._path} or its WAL was moved or deleted while it was being written", "MOVED")
-        return verdicts
+        return Committed(verdicts, written)
 
     def close(self) -> None:
         """Checkpoint by closing the last connection, and let another process write."""
@@ -127,7 +136,7 @@ class Ledger:
         rows = self._connection.execute(statement, keys)
         return {(row[0], bool(row[1]), row[2], row[3], row[4]): Winner(*row[5:]) for row in rows}
 
-    def _keep(self, entries: Sequence[Entry], verdicts: Sequence[Verdict]) -> None:
+    def _keep(self, entries: Sequence[Entry], verdicts: Sequence[Verdict]) -> dict[str, int]:
         duplicates: list[Row] = []
         rejected: list[Row] = []
         probes: list[Row] = []
@@ -139,9 +148,12 @@ class Ledger:
             elif verdict is _REPEATED and isinstance(entry, Postback):
                 duplicates.append(_duplicate_row(entry))
         with self._transaction():
-            self._insert(*_DUPLICATE, duplicates)
-            self._insert(*_REJECTED, rejected)
+            written = {
+                "duplicate": self._insert(*_DUPLICATE, duplicates),
+                "rejected_postback": self._insert(*_REJECTED, rejected),
+            }
             self._insert(*_PROBE, probes, "(id) DO UPDATE SET probed_at = excluded.probed_at")
+        return written
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

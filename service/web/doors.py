@@ -61,6 +61,8 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPos
             forwarded = True
     request_id = scope["request_id"]
     trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    if trace:
+        scope["trace_id"] = trace[1].decode()
     return RawPostback(
         "postback",
         scope["method"],
@@ -75,5 +77,5 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPos
         scope["client"][0] if scope["client"] else "",
         datetime.now(UTC),
         request_id,
-        trace[1].decode() if trace else request_id,
+        scope["trace_id"],
     )

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.log import Log
 from service.metrics import Metrics
+from service.metrics.catalogue import UNMATCHED
 from service.outcome import Outcome
 from service.storage.ledger import Verdict
 from service.web.render import send_verdict
@@ -48,7 +49,7 @@ class Exchange:
 
 
 class Observed:
-    """Middleware that gives each request its `scope["request_id"]`, counts it, and answers what nobody caught."""
+    """Middleware that gives each request its ids in the scope, counts it, and answers what nobody caught."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, log: Log) -> None:
         self._app = app
@@ -62,7 +63,7 @@ class Observed:
             return
         started = time.perf_counter()
         exchange = Exchange(send)
-        scope["request_id"] = exchange.request_id
+        scope["request_id"] = scope["trace_id"] = exchange.request_id
         self._metrics.requests_in_flight += 1
         try:
             await self._app(scope, receive, exchange.send)
@@ -75,5 +76,6 @@ class Observed:
             self._metrics.requests_in_flight -= 1
             if exchange.status:  # else the request was cut off before it could be answered
                 route = scope.get("route")
-                path = "unmatched" if route is None else route.path
-                self._metrics.count_response(path, scope["method"], exchange.status, time.perf_counter() - started)
+                path = UNMATCHED if route is None else route.path
+                seconds = time.perf_counter() - started
+                self._metrics.count_response(path, scope["method"], exchange.status, seconds, scope)

@@ -6,8 +6,11 @@ them saves a tenth of a request here and as much at the other end.
 
 import asyncio
 import re
+from collections.abc import Callable
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 _INTERIM = b"HTTP/1.1 100"
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
@@ -53,10 +56,22 @@ class OnePiece:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol on a OnePiece transport."""
+    """uvicorn's protocol on a OnePiece transport; `count_unparsed` is told of each answer to what is not HTTP."""
 
     transport: OnePiece  # type: ignore[assignment]  # it acts as one
     _between_requests = True
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        count_unparsed: Callable[[], None],
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._count_unparsed = count_unparsed
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Wrap the transport."""
@@ -72,6 +87,11 @@ class Protocol(HttpToolsProtocol):
             line, end, rest = data.partition(b"\r\n")
             data = _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line) + end + rest
         super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Count it: no application will see this request."""
+        self._count_unparsed()
+        super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
         """Note that a request has begun."""

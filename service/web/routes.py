@@ -8,7 +8,7 @@ from service.log import Log
 from service.metrics import Metrics
 from service.postback import POSTBACK_PATHS
 from service.web.doors import PostbackDoor
-from service.web.health import MetricsPage, Readiness, healthz
+from service.web.health import MetricsPage, ReadinessPage, healthz
 from service.web.middleware import Observed
 from service.web.render import PROBLEM_JSON, problem_body
 
@@ -40,7 +40,7 @@ def public_routes(door: PostbackDoor) -> list[BaseRoute]:
     ]
 
 
-def operator_routes(readiness: Readiness, metrics_page: MetricsPage) -> list[BaseRoute]:
+def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list[BaseRoute]:
     """Show what the people and machines that run the service look at."""
     return [
         ExactRoute("/metrics", GET=request_response(metrics_page.page)),

@@ -6,9 +6,14 @@ REPOSITORY = Path(__file__).parents[2]
 Row = list[str]
 
 
-def table(document: str, first_header: str) -> list[Row]:
+def document(name: str) -> str:
+    """Return the text of one of the documents."""
+    return (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+
+
+def table(name: str, first_header: str) -> list[Row]:
     """Return the rows of the table whose first column is headed so: cells as they stand, without outer backticks."""
-    lines = (REPOSITORY / "docs" / document).read_text(encoding="utf-8").splitlines()
+    lines = document(name).splitlines()
     start = next(number for number, line in enumerate(lines) if _cells(line)[:1] == [first_header])
     rows = []
     for line in lines[start + 2 :]:  # below the header and its rule
@@ -18,9 +23,9 @@ def table(document: str, first_header: str) -> list[Row]:
     return rows
 
 
-def words(document: str, first_header: str) -> list[str]:
+def words(name: str, first_header: str) -> list[str]:
     """Return the first column of such a table."""
-    return [row[0] for row in table(document, first_header)]
+    return [row[0] for row in table(name, first_header)]
 
 
 def _cells(line: str) -> Row:

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 import pytest
 
+from service.flood import FloodBound
 from service.log import LineSink, Log
 from service.metrics import Metrics
 from service.outcome import Outcome
-from service.storage.ledger import Entry, Verdict
+from service.storage.ledger import Committed, Entry, Probe, Verdict
 
 Line = dict[str, object]
 Result = TypeVar("Result")
@@ -34,14 +35,15 @@ class FakeStore:
         self.gate.set()
         self._failures = list(failures)
 
-    def commit(self, entries: Sequence[Entry]) -> list[Verdict]:
+    def commit(self, entries: Sequence[Entry]) -> Committed:
         """Return a verdict that names its entry's batch and place, or raise the next failure."""
         self.batches.append(list(entries))
         self.begun.release()
         self.gate.wait()
         if self._failures:
             raise self._failures.pop(0)
-        return [Verdict(Outcome.STORED, f"{len(self.batches)}.{place}") for place in range(len(entries))]
+        verdicts = [Verdict(Outcome.STORED, f"{len(self.batches)}.{place}") for place in range(len(entries))]
+        return Committed(verdicts, {"conversion": sum(type(entry) is not Probe for entry in entries)})
 
     @property
     def sizes(self) -> list[int]:
@@ -67,13 +69,13 @@ class KeptLines(LineSink):
 
 def kept_log(lines: KeptLines, metrics: Metrics) -> Log:
     """Return a JSON log that keeps everything in `lines` and counts it in `metrics`."""
-    return Log(lines, "json", "debug", metrics.count_log_line)
+    return Log(lines, "json", "debug", metrics.count_log_line, FloodBound(metrics.count_log_rate_limited))
 
 
-def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
-    """Return what a scrape shows under one name, without the zeros, by the values of its labels."""
-    found = [sample for family in metrics.registry.collect() for sample in family.samples if sample.name == name]
-    return {tuple(sample.labels.values()): sample.value for sample in found if sample.value}
+def samples(metrics: Metrics, name: str, *, zeros: bool = False) -> dict[tuple[str, ...], float]:
+    """Return what a scrape shows under one name, without the zeros unless asked for, by the values of its labels."""
+    found = [sample for family in metrics.collect() for sample in family.samples if sample.name == name]
+    return {tuple(sample.labels.values()): sample.value for sample in found if sample.value or zeros}
 
 
 class LoopClock:

@@ -14,8 +14,10 @@ from typing import IO, NamedTuple
 
 import pytest
 
+from service.flood import FloodBound
 from service.log import LineSink, Log, LogFormat
-from service.metrics import LEVELS, Metrics
+from service.metrics import Metrics
+from service.metrics.catalogue import LEVELS
 from tests.engine.fakes import PATIENCE, KeptLines, Line, kept_log, samples
 
 REPOSITORY = Path(__file__).parents[2]
@@ -168,7 +170,7 @@ def test_a_traceback_is_part_of_its_line(lines: KeptLines) -> None:
 @pytest.mark.parametrize("threshold", LEVELS)
 def test_only_what_reaches_the_level_is_written_and_counted(lines: KeptLines, threshold: str) -> None:
     metrics = Metrics()
-    log = Log(lines, "json", threshold, metrics.count_log_line)
+    log = Log(lines, "json", threshold, metrics.count_log_line, FloodBound(metrics.count_log_rate_limited))
     for level in LEVELS:
         log.line(level, "one", {})
         getattr(log.logger, level)("two")
@@ -204,7 +206,7 @@ def test_a_timestamp_is_utc_and_always_in_one_form(lines: KeptLines, value: str)
 
 
 def test_for_people_a_line_is_time_level_event_and_named_values(lines: KeptLines) -> None:
-    log = Log(lines, "console", "info", lambda _: None)
+    log = Log(lines, "console", "info", lambda _: None, FloodBound(lambda *_: None))
     log.line("warning", "postback", {"click_id": "click-1", "outcome": "conflict"})
     (line,) = lines.kept
     text = r"\d\d:\d\d:\d\d\.\d{3} \[warning *\] postback +click_id=click-1 outcome=conflict"
@@ -222,7 +224,9 @@ def test_for_people_a_line_is_time_level_event_and_named_values(lines: KeptLines
     ids=["LF", "CR LF", "ESC", "half a surrogate pair"],
 )
 def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines: KeptLines, value: str) -> None:
-    Log(lines, "console", "info", lambda _: None).line("info", "postback", {"click_id": value})
+    Log(lines, "console", "info", lambda _: None, FloodBound(lambda *_: None)).line(
+        "info", "postback", {"click_id": value}
+    )
     (line,) = lines.kept
     assert line.splitlines() == [line]
     assert b"\x1b" not in line
@@ -230,11 +234,12 @@ def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines:
 
 CAPTURING = """
 import atexit, logging, sys, threading, warnings
+from service.flood import FloodBound
 from service.log import LineSink, Log, capture_everything
 
 sink = LineSink(sys.stdout.fileno(), lambda count: None)
 atexit.register(sink.close)
-capture_everything(Log(sink, "{log_format}", "info", lambda level: None).logger, "info")
+capture_everything(Log(sink, "{log_format}", "info", lambda level: None, FloodBound(print)).logger, "info")
 """
 
 

@@ -20,7 +20,7 @@ def rows(path: Path, statement: str) -> list[tuple[object, ...]]:
 
 
 def outcomes(ledger: Ledger, *entries: Entry) -> list[Outcome]:
-    return [verdict.outcome for verdict in ledger.commit(entries)]
+    return [verdict.outcome for verdict in ledger.commit(entries).verdicts]
 
 
 def test_a_conversion_is_stored_as_it_was_sent(ledger: Ledger, path: Path) -> None:

@@ -13,8 +13,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from service.metrics import Metrics
+from service.readiness import Readiness
 from service.storage.engine import StorageBroken, StorageError
-from service.web.health import MetricsPage, Readiness
+from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes
 from service.writer import Writer
 from tests.engine.fakes import FakeStore, KeptLines, in_time, kept_log
@@ -29,11 +30,11 @@ READY = (200, {"status": "ready"})
 
 
 class Clock:
-    """What health takes for the time."""
+    """What readiness takes for the time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr("service.web.health.time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr("service.readiness.time", SimpleNamespace(monotonic=lambda: self.now))
 
 
 @asynccontextmanager
@@ -43,7 +44,9 @@ async def operator_listener(store: FakeStore, capacity: int = 10) -> AsyncIterat
     writer = Writer(store, metrics, capacity=capacity)
     writer.start()
     application = listener(
-        operator_routes(Readiness(writer), MetricsPage(metrics)), metrics, kept_log(KeptLines(), metrics)
+        operator_routes(ReadinessPage(Readiness(writer, metrics)), MetricsPage(metrics)),
+        metrics,
+        kept_log(KeptLines(), metrics),
     )
     try:
         async with client(application) as asking:

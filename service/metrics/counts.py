@@ -1,0 +1,215 @@
+"""Owns what is counted: the state behind every metric of one process, and how it becomes metric families.
+
+What every postback touches is counted in plain integers and turned into families at the scrape: the client library's
+locked counters would cost a tenth of a request. All counting is done on the event loop, and so is `collect`: one moment
+for all of them, so that conservation is exact. Closed label sets start at 0, so that a rate over a label that never
+occurred is 0 and not "no data". Never a label: click id, value, raw path, address, free text.
+"""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
+from typing import NamedTuple, get_args
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Exemplar
+
+from service.metrics import catalogue as declared
+from service.metrics.distribution import Distribution
+from service.outcome import Family, Outcome
+from service.postback import Door
+from service.version import VERSION, revision
+
+_SLOW_SECONDS = 0.05  # a request that took longer leaves an exemplar
+
+
+class Space(NamedTuple):
+    """Bytes of the database's files and of the file system they live on."""
+
+    database: int = 0
+    wal: int = 0
+    free: int = 0
+    capacity: int = 0
+
+
+class Queue(NamedTuple):
+    """How to read the writer's queue: its length, when its oldest entry came (Unix seconds, 0 if empty), its bound."""
+
+    depth: Callable[[], int]
+    oldest: Callable[[], float]
+    capacity: int
+
+
+def ids(trace_id: str, request_id: str) -> Exemplar:
+    """Return the exemplar that leads from a number to a log line and a stored row."""
+    return Exemplar({"trace_id": trace_id, "request_id": request_id}, 1.0, time.time())
+
+
+class Metrics:
+    """The metrics of one process. `collect` gives ours, on the event loop; `library` the process's, on any thread."""
+
+    def __init__(self) -> None:
+        self.library = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.library)
+        self.arrived: Tally[Door] = Tally()
+        self.in_progress = 0
+        self.unacknowledged = 0  # postbacks whose verdict is known and whose outcome is not yet counted
+        self.late_commits = 0
+        self.requests_in_flight = 0
+        self.last_stored_at = 0.0
+        self.ready = False
+        self.space = Space()
+        self.certificate_expires_at = 0.0
+        self.event_loop_lag = Distribution(declared.SECONDS)
+        self._received: Tally[tuple[Door, Outcome, str]] = Tally()
+        self._exemplars: dict[tuple[Door, Outcome], Exemplar] = {}
+        self._rows: Tally[str] = Tally()
+        self._responses: Tally[tuple[str, str, int]] = Tally(dict.fromkeys(declared.expected_responses(), 0))
+        self._request_seconds = {route: Distribution(declared.SECONDS) for route in declared.ROUTES}
+        self._commit_seconds = Distribution(declared.SECONDS)
+        self._commit_rows = Distribution(declared.ROWS)
+        self._storage_errors: Tally[tuple[str, str]] = Tally({("commit", kind): 0 for kind in declared.STORAGE_KINDS})
+        self._log_lines: Tally[str] = Tally()
+        self._log_lock = Lock()  # lines are dropped on the log's thread as well
+        self._log_dropped = 0
+        self._log_rate_limited: Tally[tuple[str, str]] = Tally(dict.fromkeys(declared.expected_floods(), 0))
+        self._queue = Queue(int, float, 0)
+
+    def watch_queue(self, queue: Queue) -> None:
+        """Export the writer's queue."""
+        self._queue = queue
+
+    def count_received(self, door: Door, outcome: Outcome, sender: str, exemplar: Exemplar | None = None) -> None:
+        """Count one postback's outcome, once."""
+        self._received[door, outcome, sender] += 1
+        if exemplar:
+            self._exemplars[door, outcome] = exemplar
+
+    def count_response(self, route: str, method: str, code: int, seconds: float, scope: Mapping[str, object]) -> None:
+        """Count one finished HTTP response and how long it took; `scope` has the ids of a slow one."""
+        self._responses[route, method if method in declared.METHODS else "other", code] += 1
+        slow = ids(str(scope["trace_id"]), str(scope["request_id"])) if seconds > _SLOW_SECONDS else None
+        self._request_seconds[route].observe(seconds, slow)
+
+    def count_unparsed(self) -> None:
+        """Count one answer to bytes that are no HTTP request."""
+        self._responses[declared.UNPARSED, "other", 400] += 1
+
+    def count_commit(self, seconds: float, rows: int) -> None:
+        """Count one committed batch."""
+        self._commit_seconds.observe(seconds)
+        self._commit_rows.observe(rows)
+
+    def count_rows(self, written: Mapping[str, int]) -> None:
+        """Count what the database says it inserted, by table."""
+        self._rows.update(written)
+
+    def count_storage_error(self, operation: str, error: str) -> None:
+        """Count one failed storage operation; `error` is a class of errors (SQLITE_FULL), never its message."""
+        self._storage_errors[operation, error] += 1
+
+    def count_log_line(self, level: str) -> None:
+        """Count one log line."""
+        self._log_lines[level] += 1
+
+    def count_log_dropped(self, lines: int) -> None:
+        """Count log lines that were lost."""
+        with self._log_lock:
+            self._log_dropped += lines
+
+    def count_log_rate_limited(self, event: str, outcome: str) -> None:
+        """Count one log line that was left out because too many like it came."""
+        self._log_rate_limited[event, outcome] += 1
+        self.count_log_dropped(1)
+
+    def collect(self) -> Iterator[Metric]:
+        """Turn the counts into metric families; on the event loop, in one go."""
+        yield from self._collect_postbacks()
+        yield from self._collect_conservation()
+        yield from self._collect_http()
+        yield from self._collect_storage()
+        yield from self._collect_process()
+
+    def _collect_postbacks(self) -> Iterator[Metric]:
+        arrived = declared.ARRIVED.family()
+        received = declared.RECEIVED.family()
+        senders = declared.SENDER_RECEIVED.family()
+        by_outcome: Tally[tuple[Door, Outcome]] = Tally()
+        by_sender: Tally[tuple[str, Family]] = Tally()
+        for (door, outcome, sender), count in self._received.items():
+            by_outcome[door, outcome] += count
+            by_sender[sender, outcome.family] += count
+        for door in get_args(Door):
+            arrived.add_metric([door], self.arrived[door])
+            for outcome in Outcome:
+                exemplar = self._exemplars.get((door, outcome))
+                received.add_metric([door, outcome.value], by_outcome[door, outcome], exemplar=exemplar)
+        for sender in sorted({*declared.SENDERS, *(sender for sender, _ in by_sender)}):
+            for family in Family:
+                senders.add_metric([sender, family.value], by_sender[sender, family])
+        yield from (arrived, received, senders)
+
+    def _collect_conservation(self) -> Iterator[Metric]:
+        """Law 5, as sums that must be 0 at any moment between two turns of the event loop."""
+        promised = sum(count for (_, outcome, _), count in self._received.items() if not outcome.our_fault)
+        drift = declared.CONSERVATION_DRIFT.family()
+        arrivals = self.arrived.total() - self.in_progress - self._received.total()
+        drift.add_metric(["arrivals"], arrivals)
+        drift.add_metric(["receipts"], promised + self.unacknowledged + self.late_commits - self._rows.total())
+        rows = declared.ROWS_WRITTEN.family()
+        for table in declared.TABLES:
+            rows.add_metric([table], self._rows[table])
+        late = declared.LATE_COMMITS.family()
+        late.add_metric([], self.late_commits)
+        yield from (drift, rows, late, _gauge(declared.IN_PROGRESS, self.in_progress))
+        yield _gauge(declared.LAST_STORED, self.last_stored_at)
+        yield _gauge(declared.READY, self.ready)
+
+    def _collect_http(self) -> Iterator[Metric]:
+        responses = declared.HTTP_RESPONSES.family()
+        for (route, method, code), count in self._responses.items():
+            responses.add_metric([route, method, str(code)], count)
+        seconds = declared.HTTP_SECONDS.family()
+        for route, distribution in self._request_seconds.items():
+            distribution.add_to(seconds, [route])
+        yield from (responses, seconds, _gauge(declared.HTTP_IN_FLIGHT, self.requests_in_flight))
+
+    def _collect_storage(self) -> Iterator[Metric]:
+        yield _gauge(declared.QUEUE_DEPTH, self._queue.depth())
+        yield _gauge(declared.QUEUE_CAPACITY, self._queue.capacity)
+        yield _gauge(declared.OLDEST_QUEUED, self._queue.oldest())
+        yield self._commit_seconds.add_to(declared.COMMIT_SECONDS.family())
+        yield self._commit_rows.add_to(declared.COMMIT_ROWS.family())
+        errors = declared.STORAGE_ERRORS.family()
+        for operation_and_error, count in self._storage_errors.items():
+            errors.add_metric(operation_and_error, count)
+        files = declared.STORAGE_FILE_BYTES.family()
+        files.add_metric(["database"], self.space.database)
+        files.add_metric(["wal"], self.space.wal)
+        yield from (errors, files)
+        yield _gauge(declared.STORAGE_FREE_BYTES, self.space.free)
+        yield _gauge(declared.STORAGE_CAPACITY_BYTES, self.space.capacity)
+
+    def _collect_process(self) -> Iterator[Metric]:
+        yield self.event_loop_lag.add_to(declared.EVENT_LOOP_LAG.family())
+        yield _gauge(declared.CERTIFICATE_EXPIRY, self.certificate_expires_at)
+        lines = declared.LOG_LINES.family()
+        for level in declared.LEVELS:
+            lines.add_metric([level], self._log_lines[level])
+        dropped = declared.LOG_DROPPED.family()
+        dropped.add_metric([], self._log_dropped)
+        limited = declared.LOG_RATE_LIMITED.family()
+        for event_and_outcome, count in list(self._log_rate_limited.items()):
+            limited.add_metric(event_and_outcome, count)
+        build = declared.BUILD_INFO.family()
+        build.add_metric([VERSION, revision()], 1)
+        yield from (lines, dropped, limited, build)
+
+
+def _gauge(metric: declared.GaugeOf, value: float) -> Metric:
+    family = metric.family()
+    family.add_metric([], value)
+    return family
