@@ -42,9 +42,9 @@ class Queue(NamedTuple):
     capacity: int
 
 
-def ids(trace_id: str, request_id: str) -> Exemplar:
-    """Return the exemplar that leads from a number to a log line and a stored row."""
-    return Exemplar({"trace_id": trace_id, "request_id": request_id}, 1.0, time.time())
+def ids(trace_id: str, request_id: str, observed: float = 1.0) -> Exemplar:
+    """Return the exemplar that leads from a number to a log line and a stored row; `observed` is what was counted."""
+    return Exemplar({"trace_id": trace_id, "request_id": request_id}, observed, time.time())
 
 
 class Metrics:
@@ -91,7 +91,7 @@ class Metrics:
     def count_response(self, route: str, method: str, code: int, seconds: float, scope: Mapping[str, object]) -> None:
         """Count one finished HTTP response and how long it took; `scope` has the ids of a slow one."""
         self._responses[route, method if method in declared.METHODS else "other", code] += 1
-        slow = ids(str(scope["trace_id"]), str(scope["request_id"])) if seconds > _SLOW_SECONDS else None
+        slow = ids(str(scope["trace_id"]), str(scope["request_id"]), seconds) if seconds > _SLOW_SECONDS else None
         self._request_seconds[route].observe(seconds, slow)
 
     def count_unparsed(self) -> None:
