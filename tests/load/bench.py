@@ -22,6 +22,7 @@ what is measured
                guide's Flask recipe and the tutorials' FastAPI way, each loaded once a round, in turn
   connections  ours and bare Starlette at 1, 8, 64 and 1000 connections
   growth       ours on an empty file and on one that already holds --rows conversions
+  observed     ours, the same with metrics and log switched off, and ours while its metrics page is read
 
 how to read it
   Only ratios mean something on another machine, and only those taken inside one round: each is computed pair by
@@ -31,7 +32,7 @@ how to read it
   missing. 2: wrong usage, or wrk is not installed.
 
 examples
-  make bench                                                    everything, about 9 minutes
+  make bench                                                    everything, about 11 minutes
   .venv/bin/python -m tests.load.bench --quick                  everything, about 2 minutes
   .venv/bin/python -m tests.load.bench --only main --rounds 9 --json main.json
 """

@@ -10,13 +10,25 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tests.load.growth import copy_database, count_conversions, make_template, prefill, remove_database
-from tests.load.peers import OURS, Server, bare_starlette, fastapi_sqlmodel, flask, ours, running, silent_starlette
+from tests.load.peers import (
+    OURS,
+    Server,
+    bare_starlette,
+    fastapi_sqlmodel,
+    flask,
+    mute,
+    ours,
+    running,
+    silent_starlette,
+)
+from tests.load.scrape import Scrape, scraping
 from tests.load.wrk import Load, LoadFailed, put_load
 
-MAIN, CONNECTIONS, GROWTH = "main", "connections", "growth"
-SECTIONS = (MAIN, CONNECTIONS, GROWTH)
+MAIN, CONNECTIONS, GROWTH, OBSERVED = "main", "connections", "growth", "observed"
+SECTIONS = (MAIN, CONNECTIONS, GROWTH, OBSERVED)
 LEVELS = (1, 8, 64, 1000)
 EMPTY, GROWN = "ours, empty file", "ours, grown file"
+SCRAPED = "ours, scraped"
 
 WARM_UP = 0  # the number of a round that is run and not counted
 _WARM_UP_SECONDS = 2
@@ -46,9 +58,10 @@ class Run:
 
 @dataclass(slots=True)
 class Findings:
-    """Everything seen: the counted runs, our peak memory (MB) by section, and what broke."""
+    """Everything seen: the counted runs, our peak memory (MB) by section, scrapes under load, and what broke."""
 
     runs: list[Run] = field(default_factory=list)
+    scrapes: list[Scrape] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
 
@@ -64,7 +77,7 @@ class Bench:
 
     def run(self, sections: Iterable[str]) -> None:
         """Run the named sections. Raises ServerFailed or LoadFailed when one cannot go on."""
-        measures = {MAIN: self._main, CONNECTIONS: self._connections, GROWTH: self._growth}
+        measures = {MAIN: self._main, CONNECTIONS: self._connections, GROWTH: self._growth, OBSERVED: self._observed}
         for section in sections:
             measures[section]()
 
@@ -89,6 +102,18 @@ class Bench:
             for level in LEVELS:
                 self._paired_rounds(CONNECTIONS, servers, level)
             self._note_peak(CONNECTIONS, servers[0])
+
+    def _observed(self) -> None:
+        """Measure the service as it is, mute, and scraped while it is loaded."""
+        peers = (ours(self._scratch, self._scratch / "observed.db"), mute(self._scratch, self._scratch / "mute.db"))
+        with ExitStack() as stack:
+            servers = [stack.enter_context(running(peer)) for peer in peers]
+            operator_port, _, _ = peers[0].ready
+            for number in range(WARM_UP, self._plan.rounds + 1):
+                for server in servers:
+                    self._measure(server, OBSERVED, server.peer.name, self._plan.connections, number)
+                with scraping(operator_port, self.findings.scrapes):
+                    self._measure(servers[0], OBSERVED, SCRAPED, self._plan.connections, number)
 
     def _paired_rounds(self, section: str, servers: Sequence[Server], connections: int) -> None:
         for number in range(WARM_UP, self._plan.rounds + 1):

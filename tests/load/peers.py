@@ -15,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 OURS = "ours"
+MUTE = "ours, mute"
 BARE = "bare Starlette"  # as uvicorn's command line starts it: it logs each request, as ours does
 SILENT = "bare, access log off"
 FLASK = "Flask recipe"
@@ -66,13 +67,22 @@ class Server:
 
 def ours(scratch: Path, database: Path) -> Peer:
     """Return the service itself, as `make run` starts it, with its log on and written to a file."""
+    return _service(OURS, ("-m", "service", "run"), scratch, database)
+
+
+def mute(scratch: Path, database: Path) -> Peer:
+    """Return the same build without the counting and the lines of postbacks."""
+    return _service(MUTE, ("-m", "tests.load.peer_mute"), scratch, database)
+
+
+def _service(name: str, program: tuple[str, ...], scratch: Path, database: Path) -> Peer:
     port, operator_port = free_ports(2)
     return Peer(
-        name=OURS,
-        command=(sys.executable, "-m", "service", "run"),
+        name=name,
+        command=(sys.executable, *program),
         port=port,
         ready=(operator_port, "/readyz", 200),
-        log=scratch / "ours.log",
+        log=scratch / f"{database.stem}.log",
         environment={
             "POSTBACK_HOST": "127.0.0.1",
             "POSTBACK_PORT": str(port),

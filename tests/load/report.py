@@ -9,8 +9,20 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.load.machine import Machine
-from tests.load.measure import CONNECTIONS, EMPTY, GROWN, GROWTH, LEVELS, MAIN, Findings, Plan, Run
-from tests.load.peers import BARE, FASTAPI, FLASK, OURS, SILENT
+from tests.load.measure import (
+    CONNECTIONS,
+    EMPTY,
+    GROWN,
+    GROWTH,
+    LEVELS,
+    MAIN,
+    OBSERVED,
+    SCRAPED,
+    Findings,
+    Plan,
+    Run,
+)
+from tests.load.peers import BARE, FASTAPI, FLASK, MUTE, OURS, SILENT
 from tests.load.wrk import Load
 
 
@@ -93,6 +105,14 @@ def aims(findings: Findings, plan: Plan) -> list[Aim]:
         ),
         ("peak memory of ours, MB", "<= 120", figure([peak] if peak else []), _at_most(120)),
         ("req/s, grown / empty file", ">= 0.7", results.ratio(GROWN, EMPTY, rate, GROWTH, connections), _at_least(0.7)),
+        (
+            "req/s, ours / without metrics and log",
+            ">= 0.9",
+            results.ratio(OURS, MUTE, rate, OBSERVED, connections),
+            _at_least(0.9),
+        ),
+        ("a scrape under load, ms", "<= 100", figure(it.milliseconds for it in findings.scrapes), _at_most(100)),
+        ("series", "<= 500", figure(float(it.series) for it in findings.scrapes), _at_most(500)),
     ]
     return [Aim(name, wanted, seen, reached(seen.median)) for name, wanted, seen, reached in candidates if seen]
 
@@ -118,10 +138,16 @@ def print_report(console: Console, machine: Machine, findings: Findings, plan: P
     growth = _table(f"growth, {plan.rows:,} conversions in the grown file", "this / empty")
     for arm in (EMPTY, GROWN):
         _add_row(growth, results, (GROWTH, arm, plan.connections), (arm, EMPTY))
+    observed = _table(f"observed, {plan.rounds} rounds of {plan.seconds} s", "this / mute")
+    for arm in (OURS, MUTE, SCRAPED):
+        _add_row(observed, results, (OBSERVED, arm, plan.connections), (arm, MUTE))
     console.print()
-    for table in (main, levels, growth, _aims_table(aims(findings, plan))):
+    for table in (main, levels, growth, observed, _aims_table(aims(findings, plan))):
         if table.row_count:
             console.print(table)
+    if findings.scrapes:
+        took = figure(it.milliseconds for it in findings.scrapes)
+        console.print(f"{len(findings.scrapes)} scrapes under load: {took and took.text('.1f')} ms", highlight=False)
     peaks = ", ".join(f"{section} {peak:.0f} MB" for section, peak in findings.peaks.items())
     console.print(f"peak memory of ours (VmHWM): {peaks or 'not measured'}", highlight=False)
     console.print(str(machine), highlight=False)
@@ -166,6 +192,7 @@ def as_json(machine: Machine, findings: Findings, plan: Plan) -> dict[str, objec
         "plan": asdict(plan),
         "runs": [{**asdict(run), "rate": run.load.rate} for run in findings.runs],
         "peak_megabytes": findings.peaks,
+        "scrapes": [asdict(scrape) for scrape in findings.scrapes],
         "aims": [asdict(aim) for aim in aims(findings, plan)],
         "broken": findings.complaints,
     }

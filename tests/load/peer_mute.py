@@ -1,0 +1,34 @@
+"""Owns the service with metrics and log switched off: the peer that shows what being observed costs.
+
+The same build and the same way of starting. What a postback is counted by and logged with does nothing; what the
+service needs for itself (ids, the queue's bounds, the probes) stays.
+"""
+
+import sys
+
+from service import server
+from service.log import Log
+from service.metrics import Metrics
+from service.settings import load_settings
+
+
+class NoMetrics(Metrics):
+    """Counts nothing that happens for each postback, request or commit."""
+
+    def count_received(self, *_: object) -> None:  # type: ignore[override]
+        """Forget it."""
+
+    count_response = count_commit = count_rows = count_log_line = count_received  # type: ignore[assignment]
+
+
+class NoLog(Log):
+    """Writes no canonical line."""
+
+    def line(self, *_: object) -> None:  # type: ignore[override]
+        """Forget it."""
+
+
+if __name__ == "__main__":
+    server.Metrics = NoMetrics  # type: ignore[misc]
+    server.Log = NoLog  # type: ignore[misc]
+    sys.exit(server.run(load_settings()))
