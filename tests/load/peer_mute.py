@@ -5,6 +5,7 @@ service needs for itself (ids, the queue's bounds, the probes) stays.
 """
 
 import sys
+from unittest.mock import patch
 
 from service import server
 from service.log import Log
@@ -15,7 +16,7 @@ from service.settings import load_settings
 class NoMetrics(Metrics):
     """Counts nothing that happens for each postback, request or commit."""
 
-    def count_received(self, *_: object) -> None:  # type: ignore[override]
+    def count_received(self, *_: object) -> None:
         """Forget it."""
 
     count_response = count_commit = count_rows = count_log_line = count_received  # type: ignore[assignment]
@@ -24,11 +25,10 @@ class NoMetrics(Metrics):
 class NoLog(Log):
     """Writes no canonical line."""
 
-    def line(self, *_: object) -> None:  # type: ignore[override]
+    def line(self, *_: object) -> None:
         """Forget it."""
 
 
 if __name__ == "__main__":
-    server.Metrics = NoMetrics  # type: ignore[misc]
-    server.Log = NoLog  # type: ignore[misc]
-    sys.exit(server.run(load_settings()))
+    with patch.object(server, "Metrics", NoMetrics), patch.object(server, "Log", NoLog):
+        sys.exit(server.run(load_settings()))
