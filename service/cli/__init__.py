@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import check, lookup, run, send
+from service.cli import check, doctor, lookup, run, send
 
 app = typer.Typer(
     name="python -m service",
@@ -12,5 +12,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run.run, send.send, check.check, lookup.lookup):
+for command in (run.run, send.send, check.check, lookup.lookup, doctor.doctor):
     app.command()(command)

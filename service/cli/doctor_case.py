@@ -1,0 +1,92 @@
+"""Owns the words of an examination: what is to be examined, and what one check found."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from service.settings import Settings
+from service.storage.audit import INTERRUPTED
+from service.storage.engine import NO_FILE, StorageError
+
+
+class State(StrEnum):
+    """What a check came to; only `wrong` makes the examination fail."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+    NOT_CHECKED = "not_checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report: what was looked at, how it is, a sentence, and what to do unless it is all right."""
+
+    name: str
+    state: State
+    sentence: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is examined. Without `operator_url` (offline) nothing is sent; times are seconds."""
+
+    settings: Settings
+    path: Path
+    operator_url: str | None
+    public_url: str | None
+    public_given: bool
+    timeout: float
+    seconds: float | None
+    deep: bool
+    probe: bool
+
+
+Check = Callable[[], Finding]
+
+
+def ok(name: str, sentence: str) -> Finding:
+    """Say that all is well."""
+    return Finding(name, State.OK, sentence)
+
+
+def warning(name: str, sentence: str, advice: str) -> Finding:
+    """Say what may become wrong."""
+    return Finding(name, State.WARNING, sentence, advice)
+
+
+def wrong(name: str, sentence: str, advice: str) -> Finding:
+    """Say what is wrong, and what to do."""
+    return Finding(name, State.WRONG, sentence, advice)
+
+
+def not_checked(name: str, sentence: str, advice: str = "") -> Finding:
+    """Say what could not be told, and why."""
+    return Finding(name, State.NOT_CHECKED, sentence, advice)
+
+
+def graded(name: str, sentence: str, advice: str, *, bad: bool, doubtful: bool) -> Finding:
+    """Choose between wrong, warning and ok, in this order."""
+    if bad:
+        return wrong(name, sentence, advice)
+    return warning(name, sentence, advice) if doubtful else ok(name, sentence)
+
+
+def unread(name: str, error: StorageError) -> Finding:
+    """Say why the database did not answer a question."""
+    if error.kind == INTERRUPTED:
+        return not_checked(name, "would have taken too long", "Ask again with --deep, at a quiet time.")
+    if error.kind == NO_FILE:
+        return not_checked(name, "there is no database")
+    return wrong(name, str(error), "See the runbook for storage errors; restore the file if it is damaged.")
+
+
+def guarded(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
+    """Run checks that read the database, each on its own: one that cannot read must not hide the next."""
+    for name, check in checks:
+        try:
+            yield check()
+        except StorageError as error:
+            yield unread(name, error)

@@ -1,0 +1,49 @@
+"""Owns the checks of the settings: would the service start with them, and is it this database that it writes to."""
+
+import os
+import time
+
+from service.auth.authenticator import StartRefused, choose_authenticator
+from service.cli.doctor_case import Case, Finding, not_checked, ok, warning, wrong
+from service.cli.doctor_http import NoAnswer
+from service.cli.doctor_operator import Operator
+from service.settings import unknown_settings
+from service.storage.audit import Audit
+from service.storage.engine import StorageError
+
+_PROBE_SECONDS = 1.1  # readiness writes once a second at most
+
+
+def settings(case: Case) -> Finding:
+    """Judge settings that were read without a mistake: would the service start, and is every name one of ours."""
+    try:
+        choose_authenticator(case.settings.auth, case.settings.host)
+    except StartRefused as refusal:
+        return wrong("settings", str(refusal), "With these settings the service does not start.")
+    unknown = unknown_settings(os.environ)
+    if unknown:
+        return warning("settings", "; ".join(unknown), "A misspelt setting has no effect: mend its name or remove it.")
+    return ok("settings", "valid; the service would start with them")
+
+
+def same_database(case: Case, operator: Operator | None) -> Finding:
+    """See whether the row that /readyz rewrites changes in this file: then the running process writes here."""
+    if operator is None:
+        return not_checked("same_database", "there is no running process to compare with")
+    try:
+        before = _probed_at(case)
+        for wait in (0.0, _PROBE_SECONDS):
+            time.sleep(wait)
+            if operator.get("/readyz").status != 200:  # noqa: PLR2004 - OK
+                return not_checked("same_database", "the running process is not ready, so it writes nowhere")
+            if _probed_at(case) != before:
+                return ok("same_database", f"the running process writes to {case.path}")
+    except (NoAnswer, StorageError) as reason:
+        return not_checked("same_database", str(reason))
+    advice = "POSTBACK_DATABASE_URL here is not what the process was started with; or the file was replaced under it."
+    return wrong("same_database", f"the running process is ready, and does not write to {case.path}", advice)
+
+
+def _probed_at(case: Case) -> str | None:
+    with Audit(case.path, case.seconds) as audit:
+        return audit.probed_at()

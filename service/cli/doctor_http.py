@@ -1,0 +1,88 @@
+"""Owns the requests that `doctor` sends: bounded in time and size, never following a redirect."""
+
+import ssl
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
+
+from service.auth.authenticator import is_loopback
+
+_MOST_BYTES = 8_000_000
+
+
+class NoAnswer(Exception):  # noqa: N818 - what happened
+    """No complete answer came; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response; header names are lower-case, `seconds` is how long it took as a whole."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+    seconds: float
+
+    @property
+    def process(self) -> str:
+        """The start that all request ids of one serving process have in common; empty if there is none."""
+        request_id = self.headers.get("x-request-id", "")
+        return request_id[:16] if len(request_id) == 32 and request_id.isalnum() else ""  # noqa: PLR2004 - hex digits
+
+
+def fetch(url: str, *, timeout: float, method: str = "GET", verify: bool = True) -> Answer:
+    """Send one request. Raises NoAnswer. Proxies of the environment are used, but not for loopback."""
+    started = time.monotonic()
+    client = httpx2.Client(
+        verify=_tls(verify=verify),
+        timeout=timeout,
+        follow_redirects=False,  # no sender follows them
+        trust_env=proxied(url),
+        headers={"User-Agent": "postback-doctor", "Accept-Encoding": "identity"},
+    )
+    try:
+        with client, client.stream(method, url) as response:
+            body = bytearray()
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > _MOST_BYTES or time.monotonic() - started > 2 * timeout:
+                    raise NoAnswer("its answer does not come to an end")
+    except httpx2.RequestError as error:
+        raise NoAnswer(_reason(error, timeout)) from error
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, body.decode("utf-8", "replace"), time.monotonic() - started)
+
+
+def checked_url(url: str) -> str:
+    """Return the URL without a slash at its end. Raises ValueError for one that is no http(s) URL of a host."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError(f"{url!r} is not an http:// or https:// URL")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"{url!r}: give the address only, as in {parts.scheme}://{parts.netloc}")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def proxied(url: str) -> bool:
+    """Tell whether a proxy of the environment stands between here and the URL."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return not is_loopback(host) and parts.scheme in getproxies() and not proxy_bypass(host)
+
+
+def _tls(*, verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()  # honours SSL_CERT_FILE, for a private authority
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _reason(error: httpx2.RequestError, timeout: float) -> str:
+    if isinstance(error, httpx2.TimeoutException):
+        return f"no answer within {timeout:g} s"
+    text = "".join(character if character.isprintable() else "?" for character in str(error))
+    return text[:200] or type(error).__name__
