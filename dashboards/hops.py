@@ -1,0 +1,303 @@
+"""Owns the panels that more than one dashboard shows, hop by hop in the order in which a postback passes them."""
+
+from dashboards import promql
+from dashboards.leads import INTAKE, SERVICE, log_lines
+from dashboards.objectives import LATENCY_SECONDS
+from dashboards.panels import (
+    HALF,
+    MEDIUM,
+    RED,
+    About,
+    Panel,
+    Query,
+    Size,
+    heatmap_panel,
+    states_panel,
+    timeseries_panel,
+)
+from dashboards.promql import MOST, START_TIME, UP
+from dashboards.sdk import units
+from service.metrics.catalogue import (
+    COMMIT_SECONDS,
+    EVENT_LOOP_LAG,
+    HTTP_RESPONSES,
+    HTTP_SECONDS,
+    OLDEST_QUEUED,
+    QUEUE_CAPACITY,
+    QUEUE_DEPTH,
+    READY,
+    RECEIVED,
+    ROUTES,
+    SENDER_RECEIVED,
+    STORAGE_CAPACITY_BYTES,
+    STORAGE_ERRORS,
+    STORAGE_FREE_BYTES,
+)
+from service.outcome import Family, Outcome
+from service.postback import POSTBACK_PATHS
+
+DOORS = "|".join(POSTBACK_PATHS)
+ELSEWHERE = "|".join([*(route for route in ROUTES if route not in POSTBACK_PATHS), "unparsed"])
+OUTCOME_LOGS = '{service_name="postback", outcome="${__field.labels.outcome}"}'
+SLOW_LOGS = '{service_name="postback"} | json | duration_ms > 250'
+
+
+def hints(outcomes: list[Outcome]) -> str:
+    """Return what each outcome asks of its sender, as a list."""
+    return "\n".join(f"- `{outcome.value}`: {outcome.hint}" for outcome in outcomes)
+
+
+def replicas(number: int, size: Size = HALF) -> Panel:
+    """Return whether each replica answers and can store."""
+    ready = promql.series(READY)
+    up = promql.series(UP)
+    about = About(
+        number,
+        "Replicas",
+        units.Short,
+        "Each replica: ready (a commit worked in the last seconds), up but not ready, or down. The five worst.",
+        "anything but green. Orange: it answers, but cannot store (senders get 503). Red or a gap: it does not answer.",
+        ("PostbackDown", "PostbackTargetDown", "PostbackNotReady", "PostbackReplicaNotReady"),
+        (SERVICE,),
+    )
+    states = {2: ("ready", "green"), 1: ("not ready", "orange"), 0: ("down", "red")}
+    query = promql.least(f"max by (instance) ({up} + on (job, instance) {ready} or {up})")
+    return states_panel(about, Query(query, "{{instance}}"), states, size)
+
+
+def families(number: int, size: Size = MEDIUM) -> Panel:
+    """Return the postbacks by whose turn it is next."""
+    about = About(
+        number,
+        "Postbacks by family",
+        units.RequestsPerSecond,
+        "accepted: stored, or known already. rejected: the sender's mistake, kept with its raw input. failed: ours.",
+        "any failed at all; rejected that grows while accepted falls (a sender's template broke); silence.",
+        ("PostbackErrorSpike", "PostbackRejectionSpike", "PostbackTrafficStopped"),
+        (INTAKE,),
+    )
+    return timeseries_panel(about, Query(promql.rate(SENDER_RECEIVED, "family"), "{{family}}"), size=size, stacked=True)
+
+
+def codes(number: int, size: Size = MEDIUM) -> Panel:
+    """Return what the doors answered."""
+    about = About(
+        number,
+        "Response codes at the doors",
+        units.RequestsPerSecond,
+        f"HTTP answers of {' and '.join(POSTBACK_PATHS)}: the {MOST} codes that were most in the time shown.",
+        "5xx: our fault, senders try again. 4xx that grows: a sender gives up these conversions.",
+        ("PostbackUnexpectedResponses", "PostbackErrorSpike"),
+        (INTAKE,),
+    )
+    return timeseries_panel(
+        about, Query(promql.busiest(HTTP_RESPONSES, "code", route=DOORS), "{{code}}"), size=size, stacked=True
+    )
+
+
+def latency_heatmap(number: int, size: Size = HALF) -> Panel:
+    """Return how long answers took."""
+    about = About(
+        number,
+        "Latency of postbacks, spread",
+        units.Seconds,
+        "From the headers to the end of the answer. Dots are single slow requests; each leads to its log lines.",
+        f"a second band above {LATENCY_SECONDS} s, the objective. At 2 s some senders hang up.",
+        ("PostbackLatencyBurnFast", "PostbackLatencyBurnSlow"),
+        (INTAKE,),
+    )
+    return heatmap_panel(about, promql.buckets(HTTP_SECONDS, route=DOORS), size)
+
+
+def latency_lines(number: int, size: Size = HALF) -> Panel:
+    """Return the median and the slowest hundredth, with the objective."""
+    about = About(
+        number,
+        "Latency of postbacks, p50 and p99",
+        units.Seconds,
+        f"Half of the answers are faster than p50, all but one in a hundred than p99. Dashed: {LATENCY_SECONDS} s.",
+        "p99 above the dashed line. If commit latency follows, the disk is slow; if not, look at the event loop.",
+        ("PostbackLatencyBurnFast", "PostbackLatencyBurnSlow"),
+        (SERVICE,),
+    )
+    queries = [
+        Query(promql.quantile(0.5, HTTP_SECONDS, route=DOORS), "p50"),
+        Query(promql.quantile(0.99, HTTP_SECONDS, route=DOORS), "p99", exemplars=True),
+    ]
+    return timeseries_panel(about, *queries, size=size, limits=[(LATENCY_SECONDS, RED)], links=[log_lines(SLOW_LOGS)])
+
+
+def rejections(number: int, size: Size = MEDIUM) -> Panel:
+    """Return the outcomes that senders should mend, the most frequent."""
+    rejected = [outcome for outcome in Outcome if outcome.family is Family.REJECTED]
+    about = About(
+        number,
+        "Rejections by outcome",
+        units.RequestsPerSecond,
+        f"The {MOST} outcomes that were most in the time shown. The sender was told what to mend; the input is kept.",
+        "one outcome that grows: a sender or tracker changed something. Every outcome with its hint is on Intake.",
+        ("PostbackRejectionSpike",),
+        (INTAKE,),
+    )
+    query = Query(promql.busiest(RECEIVED, "outcome", outcome=promql.any_of(rejected)), "{{outcome}}", exemplars=True)
+    return timeseries_panel(about, query, size=size, links=[log_lines(OUTCOME_LOGS)])
+
+
+def senders(number: int, size: Size = MEDIUM) -> Panel:
+    """Return who sends."""
+    about = About(
+        number,
+        "Postbacks by sender",
+        units.RequestsPerSecond,
+        f"The {MOST} senders that sent most in the time shown. unknown: not let in.",
+        "a sender's line that ends while the others go on; unknown that grows.",
+        ("PostbackSenderSilent", "PostbackTrafficStopped"),
+        (INTAKE,),
+    )
+    return timeseries_panel(about, Query(promql.busiest(SENDER_RECEIVED, "sender"), "{{sender}}"), size=size)
+
+
+def queue_fill(number: int, size: Size = MEDIUM) -> Panel:
+    """Return how full the queue is."""
+    about = About(
+        number,
+        "Queue, share filled",
+        units.PercentUnit,
+        "Postbacks waiting for a commit, of those that may wait. The five fullest replicas.",
+        "above 0.8: storage is slower than what arrives. At 1 postbacks are refused as overloaded (503).",
+        ("PostbackQueueSaturated",),
+        (INTAKE,),
+    )
+    depth, capacity = (promql.gauge(metric, "instance") for metric in (QUEUE_DEPTH, QUEUE_CAPACITY))
+    query = Query(promql.most(f"{depth} / {capacity}"), "{{instance}}")
+    return timeseries_panel(about, query, size=size, limits=[(0.8, RED)])
+
+
+def oldest_wait(number: int, size: Size = MEDIUM) -> Panel:
+    """Return how long the oldest postback waits."""
+    about = About(
+        number,
+        "Oldest waiting postback",
+        units.Seconds,
+        "How long the postback at the head of the queue has waited; 0 if none waits. The five longest.",
+        "above 0.5 s: a commit hangs. At 1.5 s the sender is told 503.",
+        ("PostbackQueueSaturated", "PostbackNotReady"),
+        (INTAKE,),
+    )
+    query = Query(promql.most(promql.since(promql.gauge(OLDEST_QUEUED, "instance", how="min"))), "{{instance}}")
+    return timeseries_panel(about, query, size=size, limits=[(0.5, RED)])
+
+
+def commit_lines(number: int, size: Size = MEDIUM) -> Panel:
+    """Return how long commits take."""
+    about = About(
+        number,
+        "Commit latency, p50 and p99",
+        units.Seconds,
+        f"Seconds to make one batch durable, the disk's fsync included. Dashed: the objective of the whole answer, "
+        f"{LATENCY_SECONDS} s.",
+        "p99 above 0.1 s: the disk is slow or shared; every answer waits for it.",
+        ("PostbackLatencyBurnFast", "PostbackStorageErrors"),
+        (SERVICE,),
+    )
+    queries = [
+        Query(promql.quantile(0.5, COMMIT_SECONDS), "p50"),
+        Query(promql.quantile(0.99, COMMIT_SECONDS), "p99", exemplars=True),
+    ]
+    return timeseries_panel(about, *queries, size=size, limits=[(LATENCY_SECONDS, RED)])
+
+
+def storage_errors(number: int, size: Size = MEDIUM) -> Panel:
+    """Return what storage complains of."""
+    about = About(
+        number,
+        "Storage errors",
+        units.OpsPerSecond,
+        f"Failed storage operations by class, the {MOST} that were most. SQLITE_FULL: no space. SQLITE_BUSY: another "
+        "program holds the lock. TIMEOUT: the disk hangs. MOVED: the file was taken away.",
+        "anything above 0: these postbacks were answered 503.",
+        ("PostbackStorageErrors", "PostbackNotReady"),
+        (SERVICE,),
+    )
+    return timeseries_panel(
+        about, Query(promql.busiest(STORAGE_ERRORS, "operation", "error"), "{{operation}} {{error}}"), size=size
+    )
+
+
+def disk_free(number: int, size: Size = MEDIUM) -> Panel:
+    """Return how much room is left."""
+    about = About(
+        number,
+        "Disk, share free",
+        units.PercentUnit,
+        "Free share of the file system that holds the database. The five fullest.",
+        "below 0.1, or a line that falls steadily. At 0 nothing can be stored: every postback is answered 503.",
+        ("PostbackDiskFilling", "PostbackDiskAlmostFull"),
+        (SERVICE,),
+    )
+    free, whole = (
+        promql.gauge(metric, "instance", how="min") for metric in (STORAGE_FREE_BYTES, STORAGE_CAPACITY_BYTES)
+    )
+    return timeseries_panel(about, Query(promql.least(promql.share(free, whole)), "{{instance}}"), size=size)
+
+
+def loop_lag(number: int, size: Size = MEDIUM) -> Panel:
+    """Return how late the event loop is."""
+    about = About(
+        number,
+        "Event loop lag, p50 and p99",
+        units.Seconds,
+        "How much later than due a timer ran. Everything in a process waits for its event loop.",
+        "p99 above 0.1 s: something blocks the loop, or the machine has no processor time left.",
+        ("PostbackEventLoopBlocked",),
+        (SERVICE,),
+    )
+    queries = [Query(promql.quantile(share, EVENT_LOOP_LAG), name) for share, name in ((0.5, "p50"), (0.99, "p99"))]
+    return timeseries_panel(about, *queries, size=size, limits=[(0.1, RED)])
+
+
+def memory(number: int, size: Size = MEDIUM) -> Panel:
+    """Return the memory that processes hold."""
+    about = About(
+        number,
+        "Memory",
+        units.BytesIEC,
+        "Resident memory of each process. The five largest.",
+        "a line that only rises, or above 120 MB under load: it should be flat.",
+        ("PostbackRestarting",),
+        (SERVICE,),
+    )
+    return timeseries_panel(
+        about, Query(promql.most(promql.gauge(promql.RESIDENT_MEMORY, "instance")), "{{instance}}"), size=size
+    )
+
+
+def processor(number: int, size: Size = MEDIUM) -> Panel:
+    """Return the processor time that processes take."""
+    about = About(
+        number,
+        "Processor time",
+        units.PercentUnit,
+        "Seconds of processor time a second; 1 is one whole core. The five busiest.",
+        "near 1 for minutes: a process uses one core for its event loop, so answers begin to wait.",
+        ("PostbackEventLoopBlocked",),
+        (SERVICE,),
+    )
+    return timeseries_panel(
+        about, Query(promql.most(promql.rate(promql.CPU_SECONDS, "instance")), "{{instance}}"), size=size
+    )
+
+
+def uptime(number: int, size: Size = MEDIUM) -> Panel:
+    """Return how long processes have run."""
+    about = About(
+        number,
+        "Time since start",
+        units.Seconds,
+        "How long each process has run: a fall to 0 is a restart. The five youngest.",
+        "saw teeth: it restarts again and again. Its last log line says why; exit code 74 is storage.",
+        ("PostbackRestarting",),
+        (SERVICE,),
+    )
+    query = promql.least(promql.since(promql.gauge(START_TIME, "instance", how="max")))
+    return timeseries_panel(about, Query(query, "{{instance}}"), size=size)
