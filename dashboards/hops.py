@@ -27,17 +27,16 @@ from service.metrics.catalogue import (
     QUEUE_DEPTH,
     READY,
     RECEIVED,
-    ROUTES,
     SENDER_RECEIVED,
     STORAGE_CAPACITY_BYTES,
     STORAGE_ERRORS,
     STORAGE_FREE_BYTES,
+    expected_responses,
 )
 from service.outcome import Family, Outcome
-from service.postback import POSTBACK_PATHS
 
-DOORS = "|".join(POSTBACK_PATHS)
-ELSEWHERE = "|".join([*(route for route in ROUTES if route not in POSTBACK_PATHS), "unparsed"])
+DOOR_ROUTES = sorted({route for route, method, code in expected_responses() if (method, code) == ("POST", 200)})
+DOORS = "|".join(DOOR_ROUTES)
 OUTCOME_LOGS = '{service_name="postback", outcome="${__field.labels.outcome}"}'
 SLOW_LOGS = '{service_name="postback"} | json | duration_ms > 250'
 
@@ -85,7 +84,7 @@ def codes(number: int, size: Size = MEDIUM) -> Panel:
         number,
         "Response codes at the doors",
         units.RequestsPerSecond,
-        f"HTTP answers of {' and '.join(POSTBACK_PATHS)}: the {MOST} codes that were most in the time shown.",
+        f"HTTP answers of {' and '.join(DOOR_ROUTES)}: the {MOST} codes that were most in the time shown.",
         "5xx: our fault, senders try again. 4xx that grows: a sender gives up these conversions.",
         ("PostbackUnexpectedResponses", "PostbackErrorSpike"),
         (INTAKE,),
@@ -106,7 +105,7 @@ def latency_heatmap(number: int, size: Size = HALF) -> Panel:
         ("PostbackLatencyBurnFast", "PostbackLatencyBurnSlow"),
         (INTAKE,),
     )
-    return heatmap_panel(about, promql.buckets(HTTP_SECONDS, route=DOORS), size)
+    return heatmap_panel(about, Query(promql.buckets(HTTP_SECONDS, route=DOORS), "{{le}}", exemplars=True), size)
 
 
 def latency_lines(number: int, size: Size = HALF) -> Panel:
@@ -202,7 +201,7 @@ def commit_lines(number: int, size: Size = MEDIUM) -> Panel:
     )
     queries = [
         Query(promql.quantile(0.5, COMMIT_SECONDS), "p50"),
-        Query(promql.quantile(0.99, COMMIT_SECONDS), "p99", exemplars=True),
+        Query(promql.quantile(0.99, COMMIT_SECONDS), "p99"),
     ]
     return timeseries_panel(about, *queries, size=size, limits=[(LATENCY_SECONDS, RED)])
 

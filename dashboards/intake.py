@@ -32,6 +32,7 @@ from service.metrics.catalogue import (
     RECEIVED,
     ROWS_WRITTEN,
     SENDER_RECEIVED,
+    UNPARSED,
 )
 from service.outcome import Family, Outcome
 
@@ -94,7 +95,7 @@ def _away() -> list[Panel]:
         104,
         "Requests that reached no door",
         units.RequestsPerSecond,
-        f"Wrong path (unmatched, 404), wrong method (405), bytes that are not HTTP (unparsed, 400): the {MOST} most.",
+        "404: wrong path. 405: wrong method. not HTTP: bytes that could not be read as a request.",
         "a steady line: a sender's URL is wrong, and its conversions are lost there.",
         ("PostbackUnexpectedResponses",),
     )
@@ -107,10 +108,13 @@ def _away() -> list[Panel]:
         ("PostbackLatencyBurnFast", "PostbackEventLoopBlocked"),
         (SERVICE,),
     )
-    wrong = promql.busiest(HTTP_RESPONSES, "route", "code", code="400|404|405", route=f"{hops.ELSEWHERE}|{hops.DOORS}")
+    wrong = [
+        Query(promql.rate(HTTP_RESPONSES, "code", code="404|405"), "{{code}}"),
+        Query(promql.rate(HTTP_RESPONSES, route=UNPARSED), "not HTTP"),
+    ]
     slowest = promql.most(promql.quantile(0.99, HTTP_SECONDS, "route"))
     return [
-        timeseries_panel(away, Query(wrong, "{{route}} {{code}}"), size=HALF),
+        timeseries_panel(away, *wrong, size=HALF),
         timeseries_panel(routes, Query(slowest, "{{route}}"), size=HALF),
     ]
 
@@ -212,7 +216,7 @@ def _commit_heatmap() -> Panel:
         ("PostbackLatencyBurnFast", "PostbackStorageErrors"),
         (SERVICE,),
     )
-    return heatmap_panel(about, promql.buckets(COMMIT_SECONDS))
+    return heatmap_panel(about, Query(promql.buckets(COMMIT_SECONDS), "{{le}}"))
 
 
 def _batches() -> Panel:
@@ -224,7 +228,7 @@ def _batches() -> Panel:
         "batches at the upper end for long: the disk is the limit, and the queue will fill.",
         ("PostbackQueueSaturated",),
     )
-    return heatmap_panel(about, promql.buckets(COMMIT_ROWS))
+    return heatmap_panel(about, Query(promql.buckets(COMMIT_ROWS), "{{le}}"))
 
 
 def _drift() -> Panel:

@@ -102,9 +102,9 @@ def stat_panel(about: About, query: Query, *, limits: Limits = (), zero: str = "
     return _said(panel.text_mode(common_models.BigValueTextMode.AUTO).build(), about, size)
 
 
-def heatmap_panel(about: About, expression: str, size: Size = HALF) -> Panel:
-    """Return how the observations of a histogram are spread, over time; `expression` gives its buckets."""
-    target = _target(Query(expression, "{{le}}", exemplars=True), 0).format(prometheus_models.PromQueryFormat.HEATMAP)
+def heatmap_panel(about: About, query: Query, size: Size = HALF) -> Panel:
+    """Return how the observations of a histogram are spread, over time; the query gives its buckets."""
+    target = _target(query, 0).format(prometheus_models.PromQueryFormat.HEATMAP)
     panel = heatmap.Panel().targets([target.range()]).unit(about.unit).datasource(DATASOURCE).calculate(calculate=False)
     panel = panel.y_axis(heatmap.YAxisConfig().unit(about.unit)).cell_gap(1).exemplars_color("rgba(255,0,255,0.7)")
     colours = heatmap.HeatmapColorOptions().mode(heatmap_models.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64)

@@ -72,7 +72,7 @@ def _lag_heatmap() -> Panel:
         "a band above 0.1 s: everything waits, health checks included.",
         ("PostbackEventLoopBlocked",),
     )
-    return heatmap_panel(about, promql.buckets(EVENT_LOOP_LAG))
+    return heatmap_panel(about, Query(promql.buckets(EVENT_LOOP_LAG), "{{le}}"))
 
 
 def _open_files() -> Panel:
