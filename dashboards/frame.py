@@ -65,17 +65,18 @@ def _place(panels: Sequence[Panel], top: int) -> int:
 def _variables() -> list[Builder[models.VariableModel]]:
     prometheus_chosen = models.VariableOption(selected=True, text="Prometheus", value="prometheus")
     datasource = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    ours = models.VariableOption(selected=True, text=["postback"], value=["postback"])  # All: other jobs' process_* too
+    everything = models.VariableOption(selected=True, text=["All"], value=["$__all"])
     return [
         datasource.current(prometheus_chosen).multi(multi=False).include_all(include_all=False),
-        _chosen("job", "Job", f"label_values({BUILD_INFO.name}, job)"),
-        _chosen("instance", "Instance", f'label_values({BUILD_INFO.name}{{job=~"$job"}}, instance)'),
+        _chosen("job", "Job", f"label_values({BUILD_INFO.name}, job)", ours),
+        _chosen("instance", "Instance", f'label_values({BUILD_INFO.name}{{job=~"$job"}}, instance)', everything),
     ]
 
 
-def _chosen(name: str, label: str, query: str) -> dashboard.QueryVariable:
-    everything = models.VariableOption(selected=True, text=["All"], value=["$__all"])
+def _chosen(name: str, label: str, query: str, current: models.VariableOption) -> dashboard.QueryVariable:
     variable = dashboard.QueryVariable(name).label(label).query(query).definition(query).datasource(DATASOURCE)
-    variable = variable.multi(multi=True).include_all(include_all=True).all_value(".+").current(everything)
+    variable = variable.multi(multi=True).include_all(include_all=True).all_value(".+").current(current)
     return variable.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
 
 

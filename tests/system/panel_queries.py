@@ -1,7 +1,7 @@
 """Owns how the dashboards' queries are asked as Grafana asks them, read from the generated JSON only.
 
-`questions` gives every query of panels, variables and annotations for a range, variables and macros replaced; `ask` puts
-one to a Prometheus. Nothing here knows the service or the code that made the dashboards.
+`questions` gives every query of panels, variables and annotations for a range, with macros and variables replaced;
+`ask` puts one to a Prometheus. Nothing here knows the service or the code that made the dashboards.
 """
 
 import json
@@ -84,11 +84,11 @@ def panels(dashboard: Json) -> Iterator[Json]:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The range that is shown, the scrape interval, and the values of the variables."""
+    """The range that is shown, the scrape interval, and variables that are not left as the dashboard opens."""
 
     seconds: int = QUARTER
     scrape: int = 15
-    chosen: Mapping[str, str] = field(default_factory=lambda: {"job": ".+", "instance": ".+"})
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -96,28 +96,32 @@ class Span:
         return max(self.scrape, self.seconds // POINTS)
 
     def macros(self) -> dict[str, str]:
-        """Return what Grafana puts in the place of its macros and of the variables."""
+        """Return what Grafana puts in the place of its macros."""
         rate = max(self.step + self.scrape, 4 * self.scrape)
         spans = {"__rate_interval": rate, "__interval": self.step, "__range": self.seconds}
         milliseconds = {f"{name}_ms": str(seconds * 1000) for name, seconds in spans.items()}
         written = {name: f"{seconds}s" for name, seconds in spans.items()}
-        return {**written, **milliseconds, "__range_s": str(self.seconds), **self.chosen}
+        return {**written, **milliseconds, "__range_s": str(self.seconds)}
 
 
 def questions(span: Span, directory: Path = GENERATED) -> list[Question]:
     """Return every query of every dashboard."""
-    return [
-        asked
-        for dashboard in dashboards(directory)
-        for found in (_of_panels, _of_variables, _of_annotations)
-        for asked in found(dashboard, span)
-    ]
+    return [asked for dashboard in dashboards(directory) for asked in _questions_of(dashboard, span)]
 
 
-def replaced(expression: str, span: Span) -> str:
+def replaced(expression: str, values: Mapping[str, str]) -> str:
     """Return the expression with macros and variables replaced. Raises KeyError for an unknown one."""
-    macros = span.macros()
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: macros[found[1]], expression)
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: values[found[1]], expression)
+
+
+def opened(dashboard: Json) -> dict[str, str]:
+    """Return the value of each variable when the dashboard is opened, several as one regular expression."""
+    values = {}
+    for variable in dashboard["templating"]["list"]:
+        value = variable["current"]["value"]
+        chosen = value if isinstance(value, list) else [value]
+        values[variable["name"]] = variable["allValue"] if chosen == ["$__all"] else "|".join(chosen)
+    return values
 
 
 def ask(prometheus: str, question: Question, until: float | None = None) -> Reply:
@@ -157,14 +161,21 @@ def complaints(replies: list[Reply]) -> list[str]:
     return said + [f"not empty: {reply.question}" for reply in replies if reply.must_be_empty and not reply.empty]
 
 
-def _of_panels(dashboard: Json, span: Span) -> Iterator[Question]:
+def _questions_of(dashboard: Json, span: Span) -> Iterator[Question]:
+    values = {**span.macros(), **opened(dashboard), **span.chosen}
+    yield from _of_panels(dashboard, span, values)
+    yield from _of_variables(dashboard, span, values)
+    yield from _of_annotations(dashboard, span, values)
+
+
+def _of_panels(dashboard: Json, span: Span, values: Mapping[str, str]) -> Iterator[Question]:
     for panel in panels(dashboard):
         for target in panel["targets"]:
             yield Question(
                 dashboard["uid"],
                 panel["title"],
                 "panel",
-                replaced(target["expr"], span),
+                replaced(target["expr"], values),
                 span.seconds,
                 span.step,
                 instant=bool(target.get("instant")),
@@ -172,18 +183,18 @@ def _of_panels(dashboard: Json, span: Span) -> Iterator[Question]:
             )
 
 
-def _of_variables(dashboard: Json, span: Span) -> Iterator[Question]:
+def _of_variables(dashboard: Json, span: Span, values: Mapping[str, str]) -> Iterator[Question]:
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
-            expression, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]).groups()  # type: ignore[union-attr] # a miss must raise
-            asked = replaced(expression, span)
+            expression, label = variable["query"].removeprefix("label_values(").removesuffix(")").rsplit(", ", 1)
+            asked = replaced(expression, values)
             yield Question(dashboard["uid"], variable["name"], "variable", asked, span.seconds, span.step, label=label)
 
 
-def _of_annotations(dashboard: Json, span: Span) -> Iterator[Question]:
+def _of_annotations(dashboard: Json, span: Span, values: Mapping[str, str]) -> Iterator[Question]:
     step = max(ANNOTATION_STEP, span.step)
     for annotation in dashboard["annotations"]["list"]:
-        asked = replaced(annotation["target"]["expr"], span)
+        asked = replaced(annotation["target"]["expr"], values)
         yield Question(dashboard["uid"], annotation["name"], "annotation", asked, span.seconds, step)
 
 
