@@ -51,6 +51,11 @@ class Measure:
         at_most = self.after.total(name, **labels) + self.after.total(catalogue.IN_PROGRESS.name)
         return rows - int(at_most), rows - int(self.before.total(name, **labels))
 
+    def width(self) -> int:
+        """Return how many rows may have been written while the counters were read."""
+        bounds = [self.drift(0, catalogue.ROWS_WRITTEN.name, table=table) for table in TABLES]
+        return max(high - low for low, high in bounds)
+
     def excess(self) -> int:
         """Return how many rows may be there that no outcome promised: late commits, and failed ones."""
         if self.after is None:

@@ -3,6 +3,7 @@
 import ssl
 import time
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -35,7 +36,6 @@ class Answer:
 
 def fetch(url: str, *, timeout: float, method: str = "GET", verify: bool = True) -> Answer:
     """Send one request. Raises NoAnswer. Proxies of the environment are used, but not for loopback."""
-    started = time.monotonic()
     client = httpx2.Client(
         verify=_tls(verify=verify),
         timeout=timeout,
@@ -43,6 +43,7 @@ def fetch(url: str, *, timeout: float, method: str = "GET", verify: bool = True)
         trust_env=proxied(url),
         headers={"User-Agent": "postback-doctor", "Accept-Encoding": "identity"},
     )
+    started = time.monotonic()
     try:
         with client, client.stream(method, url) as response:
             body = bytearray()
@@ -73,6 +74,7 @@ def proxied(url: str) -> bool:
     return not is_loopback(host) and parts.scheme in getproxies() and not proxy_bypass(host)
 
 
+@cache
 def _tls(*, verify: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()  # honours SSL_CERT_FILE, for a private authority
     if not verify:

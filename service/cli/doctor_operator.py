@@ -102,7 +102,7 @@ def _ready(operator: Operator) -> Finding:
         return wrong("ready", f"/readyz does not answer: {reason}", advice)
     if answer.status != 200:  # noqa: PLR2004 - OK
         return wrong("ready", f"/readyz answered {answer.status}: {answer.text[:300].strip()}", advice)
-    return ok("ready", f"a commit took {answer.seconds * 1000:.0f} ms, asking included")
+    return ok("ready", f"/readyz answered in {answer.seconds * 1000:.0f} ms: a commit works")
 
 
 def _metrics(scrape: Scrape) -> Finding:
