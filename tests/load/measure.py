@@ -54,6 +54,7 @@ class Run:
     connections: int
     round: int
     load: Load
+    cpu_seconds: float
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ class Bench:
             servers = [stack.enter_context(running(peer)) for peer in peers]
             operator_port, _, _ = peers[0].ready
             for number in range(WARM_UP, self._plan.rounds + 1):
-                for server in servers:
+                for server in servers if number % 2 else servers[::-1]:  # ABBA: what drifts meets both alike
                     self._measure(server, OBSERVED, server.peer.name, self._plan.connections, number)
                 with scraping(operator_port, self.findings.scrapes):
                     self._measure(servers[0], OBSERVED, SCRAPED, self._plan.connections, number)
@@ -148,9 +149,10 @@ class Bench:
         database = server.peer.database
         time.sleep(_SETTLE_SECONDS)  # what the last burst left unfinished belongs to nobody
         server.check_alive()
-        before = count_conversions(database) if database else 0
+        before, cpu_before = count_conversions(database) if database else 0, server.cpu_seconds()
         load = put_load(server.peer.port, connections, seconds)
         server.check_alive()
+        cpu_seconds = server.cpu_seconds() - cpu_before
         where = f"{section}: {arm}, {connections} connections, {f'round {number}' if number else 'warm-up'}"
         self._console.print(f"{where}: {load.rate:,.0f} req/s, p99 {load.p99_ms:,.1f} ms", highlight=False)
         if load.accepted <= 0:
@@ -159,7 +161,7 @@ class Bench:
             grown = count_conversions(database) - before
             self.findings.complaints += [f"{where}: {broken}" for broken in broken_promises(load, grown, connections)]
         if number != WARM_UP:
-            self.findings.runs.append(Run(section, arm, connections, number, load))
+            self.findings.runs.append(Run(section, arm, connections, number, load, cpu_seconds))
 
     def _note_peak(self, section: str, server: Server) -> None:
         assert server.peer.name == OURS

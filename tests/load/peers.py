@@ -56,6 +56,11 @@ class Server:
         if self.process.poll() is not None:
             raise ServerFailed(f"{self.peer.name} died with {self.process.returncode}: {_tail(self.peer.log)}")
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the started process (not its children) has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def peak_megabytes(self) -> float:
         """Return the most memory (resident, MB of 2^20 bytes) that the started process ever held."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")

@@ -23,7 +23,6 @@ from tests.load.measure import (
     Run,
 )
 from tests.load.peers import BARE, FASTAPI, FLASK, MUTE, OURS, SILENT
-from tests.load.wrk import Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +48,37 @@ class Aim:
     reached: bool
 
 
-def rate(load: Load) -> float:
+def rate(run: Run) -> float:
     """Return the accepted answers a second."""
-    return load.rate
+    return run.load.rate
 
 
-def p99(load: Load) -> float:
+def p99(run: Run) -> float:
     """Return the 99th percentile of the time to an answer, in milliseconds."""
-    return load.p99_ms
+    return run.load.p99_ms
+
+
+def cpu(run: Run) -> float:
+    """Return the processor time of the server's process for each accepted answer, in seconds."""
+    return run.cpu_seconds / run.load.accepted
 
 
 class Results:
     """The counted runs, asked for figures."""
 
     def __init__(self, runs: Iterable[Run]) -> None:
-        self._loads = {(run.section, run.arm, run.connections, run.round): run.load for run in runs}
+        self._runs = list(runs)
 
-    def loads(self, section: str, arm: str, connections: int) -> dict[int, Load]:
-        """Return the loads of one arm by round."""
+    def of(self, section: str, arm: str, connections: int) -> dict[int, Run]:
+        """Return the runs of one arm by round."""
         wanted = (section, arm, connections)
-        return {number: load for (*key, number), load in self._loads.items() if tuple(key) == wanted}
+        return {run.round: run for run in self._runs if (run.section, run.arm, run.connections) == wanted}
 
     def ratio(
-        self, of: str, to: str, quantity: Callable[[Load], float], section: str, connections: int
+        self, of: str, to: str, quantity: Callable[[Run], float], section: str, connections: int
     ) -> Figure | None:
         """Divide pair by pair: only runs of the same round, minutes apart at most, are compared."""
-        upper, lower = self.loads(section, of, connections), self.loads(section, to, connections)
+        upper, lower = self.of(section, of, connections), self.of(section, to, connections)
         return figure(quantity(upper[number]) / quantity(lower[number]) for number in upper if number in lower)
 
 
@@ -110,6 +114,12 @@ def aims(findings: Findings, plan: Plan) -> list[Aim]:
             ">= 0.9",
             results.ratio(OURS, MUTE, rate, OBSERVED, connections),
             _at_least(0.9),
+        ),
+        (
+            "CPU of a request, ours / without metrics and log",
+            "<= 1.11",
+            results.ratio(OURS, MUTE, cpu, OBSERVED, connections),
+            _at_most(1.11),
         ),
         ("a scrape under load, ms", "<= 100", figure(it.milliseconds for it in findings.scrapes), _at_most(100)),
         ("series", "<= 500", figure(float(it.series) for it in findings.scrapes), _at_most(500)),
@@ -165,14 +175,14 @@ def _table(title: str, compared: str) -> Table:
 
 def _add_row(table: Table, results: Results, key: tuple[str, str, int], compared: tuple[str, str]) -> None:
     section, arm, connections = key
-    loads = results.loads(section, arm, connections).values()
-    rates, tails = figure(map(rate, loads)), figure(map(p99, loads))
+    runs = results.of(section, arm, connections).values()
+    rates, tails = figure(map(rate, runs)), figure(map(p99, runs))
     if rates is None or tails is None:
         return
     itself = compared[0] == compared[1]
     ratios = [None if itself else results.ratio(*compared, of, section, connections) for of in (rate, p99)]
     shown = [ratio.text(".2f") if ratio else "" for ratio in ratios]
-    failed = sum(load.status_errors + load.socket_errors + load.timeouts for load in loads)
+    failed = sum(run.load.status_errors + run.load.socket_errors + run.load.timeouts for run in runs)
     table.add_row(arm, f"{connections:,}", rates.text(",.0f"), tails.text(",.1f"), f"{failed:,}", *shown)
 
 
