@@ -4,10 +4,13 @@ from dashboards import promql
 from dashboards.leads import INTAKE, SERVICE, log_lines
 from dashboards.objectives import LATENCY_SECONDS
 from dashboards.panels import (
+    GREEN,
     HALF,
     MEDIUM,
     RED,
+    YELLOW,
     About,
+    Look,
     Panel,
     Query,
     Size,
@@ -37,6 +40,7 @@ from service.outcome import Family, Outcome
 
 DOOR_ROUTES = sorted({route for route, method, code in expected_responses() if (method, code) == ("POST", 200)})
 DOORS = "|".join(DOOR_ROUTES)
+FAMILIES = {Family.ACCEPTED.value: GREEN, Family.REJECTED.value: YELLOW, Family.FAILED.value: RED}
 OUTCOME_LOGS = '{service_name="postback", outcome="${__field.labels.outcome}"}'
 SLOW_LOGS = '{service_name="postback"} | json | duration_ms > 250'
 
@@ -75,7 +79,12 @@ def families(number: int, size: Size = MEDIUM) -> Panel:
         ("PostbackErrorSpike", "PostbackRejectionSpike", "PostbackTrafficStopped"),
         (INTAKE,),
     )
-    return timeseries_panel(about, Query(promql.rate(SENDER_RECEIVED, "family"), "{{family}}"), size=size, stacked=True)
+    return timeseries_panel(
+        about,
+        Query(promql.rate(SENDER_RECEIVED, "family"), "{{family}}"),
+        size=size,
+        look=Look(stacked=True, colours=FAMILIES),
+    )
 
 
 def codes(number: int, size: Size = MEDIUM) -> Panel:
@@ -90,7 +99,10 @@ def codes(number: int, size: Size = MEDIUM) -> Panel:
         (INTAKE,),
     )
     return timeseries_panel(
-        about, Query(promql.busiest(HTTP_RESPONSES, "code", route=DOORS), "{{code}}"), size=size, stacked=True
+        about,
+        Query(promql.busiest(HTTP_RESPONSES, "code", route=DOORS), "{{code}}"),
+        size=size,
+        look=Look(stacked=True),
     )
 
 
@@ -123,7 +135,9 @@ def latency_lines(number: int, size: Size = HALF) -> Panel:
         Query(promql.quantile(0.5, HTTP_SECONDS, route=DOORS), "p50"),
         Query(promql.quantile(0.99, HTTP_SECONDS, route=DOORS), "p99", exemplars=True),
     ]
-    return timeseries_panel(about, *queries, size=size, limits=[(LATENCY_SECONDS, RED)], links=[log_lines(SLOW_LOGS)])
+    return timeseries_panel(
+        about, *queries, size=size, look=Look(limits=[(LATENCY_SECONDS, RED)], links=[log_lines(SLOW_LOGS)])
+    )
 
 
 def rejections(number: int, size: Size = MEDIUM) -> Panel:
@@ -139,7 +153,7 @@ def rejections(number: int, size: Size = MEDIUM) -> Panel:
         (INTAKE,),
     )
     query = Query(promql.busiest(RECEIVED, "outcome", outcome=promql.any_of(rejected)), "{{outcome}}", exemplars=True)
-    return timeseries_panel(about, query, size=size, links=[log_lines(OUTCOME_LOGS)])
+    return timeseries_panel(about, query, size=size, look=Look(links=[log_lines(OUTCOME_LOGS)]))
 
 
 def senders(number: int, size: Size = MEDIUM) -> Panel:
@@ -169,7 +183,7 @@ def queue_fill(number: int, size: Size = MEDIUM) -> Panel:
     )
     depth, capacity = (promql.gauge(metric, "instance") for metric in (QUEUE_DEPTH, QUEUE_CAPACITY))
     query = Query(promql.most(f"{depth} / {capacity}"), "{{instance}}")
-    return timeseries_panel(about, query, size=size, limits=[(0.8, RED)])
+    return timeseries_panel(about, query, size=size, look=Look(limits=[(0.8, RED)]))
 
 
 def oldest_wait(number: int, size: Size = MEDIUM) -> Panel:
@@ -184,7 +198,7 @@ def oldest_wait(number: int, size: Size = MEDIUM) -> Panel:
         (INTAKE,),
     )
     query = Query(promql.most(promql.since(promql.gauge(OLDEST_QUEUED, "instance", how="min"))), "{{instance}}")
-    return timeseries_panel(about, query, size=size, limits=[(0.5, RED)])
+    return timeseries_panel(about, query, size=size, look=Look(limits=[(0.5, RED)]))
 
 
 def commit_lines(number: int, size: Size = MEDIUM) -> Panel:
@@ -203,7 +217,7 @@ def commit_lines(number: int, size: Size = MEDIUM) -> Panel:
         Query(promql.quantile(0.5, COMMIT_SECONDS), "p50"),
         Query(promql.quantile(0.99, COMMIT_SECONDS), "p99"),
     ]
-    return timeseries_panel(about, *queries, size=size, limits=[(LATENCY_SECONDS, RED)])
+    return timeseries_panel(about, *queries, size=size, look=Look(limits=[(LATENCY_SECONDS, RED)]))
 
 
 def storage_errors(number: int, size: Size = MEDIUM) -> Panel:
@@ -252,7 +266,7 @@ def loop_lag(number: int, size: Size = MEDIUM) -> Panel:
         (SERVICE,),
     )
     queries = [Query(promql.quantile(share, EVENT_LOOP_LAG), name) for share, name in ((0.5, "p50"), (0.99, "p99"))]
-    return timeseries_panel(about, *queries, size=size, limits=[(0.1, RED)])
+    return timeseries_panel(about, *queries, size=size, look=Look(limits=[(0.1, RED)]))
 
 
 def memory(number: int, size: Size = MEDIUM) -> Panel:

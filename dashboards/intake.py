@@ -10,6 +10,7 @@ from dashboards.panels import (
     MEDIUM,
     ORANGE,
     About,
+    Look,
     Panel,
     Query,
     Size,
@@ -62,7 +63,7 @@ def intake() -> models.Dashboard:
 def _outcomes(about: About, outcomes: list[Outcome], size: Size = MEDIUM) -> Panel:
     """Return a line for each outcome, and what each tells its sender."""
     query = Query(promql.rate(RECEIVED, "outcome", outcome=promql.any_of(outcomes)), "{{outcome}}", exemplars=True)
-    return timeseries_panel(about, query, size=size, links=[log_lines(hops.OUTCOME_LOGS)])
+    return timeseries_panel(about, query, size=size, look=Look(links=[log_lines(hops.OUTCOME_LOGS)]))
 
 
 def _arrivals() -> Panel:
@@ -130,7 +131,7 @@ def _rejected_by_sender() -> Panel:
     )
     rejected, whole = promql.rate(SENDER_RECEIVED, "sender", family="rejected"), promql.rate(SENDER_RECEIVED, "sender")
     query = Query(promql.most(promql.share(rejected, whole)), "{{sender}}")
-    return timeseries_panel(about, query, limits=[(0.5, ORANGE)])
+    return timeseries_panel(about, query, look=Look(limits=[(0.5, ORANGE)]))
 
 
 def _told(outcomes: list[Outcome]) -> str:

@@ -11,6 +11,7 @@ from dashboards.panels import (
     ORANGE,
     RED,
     About,
+    Look,
     Panel,
     Query,
     Size,
@@ -175,7 +176,9 @@ def _failing() -> Panel:
         Query(f"1 - {promql.recorded(f'job:postback_errors:ratio_rate{window}')}", f"{window} {{{{job}}}}")
         for window in ("5m", "1h")
     ]
-    return timeseries_panel(about, *queries, Query("postback:objective:availability", "objective"))
+    return timeseries_panel(
+        about, *queries, Query("postback:objective:availability", "objective"), look=Look(from_zero=False)
+    )
 
 
 def _burning() -> Panel:
@@ -195,7 +198,7 @@ def _burning() -> Panel:
         Query(f"{promql.recorded(f'job:postback_errors:ratio_rate{window}')} / {allowed}", f"{window} {{{{job}}}}")
         for window in ("5m", "1h", "6h", "3d")
     ]
-    return timeseries_panel(about, *queries, limits=[(BURN_TICKET, ORANGE), (BURN_PAGE, RED)])
+    return timeseries_panel(about, *queries, look=Look(limits=[(BURN_TICKET, ORANGE), (BURN_PAGE, RED)]))
 
 
 def _slow() -> Panel:
@@ -213,7 +216,9 @@ def _slow() -> Panel:
         Query(f"1 - {promql.recorded(f'job:postback_slow:ratio_rate{window}')}", f"{window} {{{{job}}}}")
         for window in ("5m", "1h")
     ]
-    return timeseries_panel(about, *queries, Query("postback:objective:latency", "objective"))
+    return timeseries_panel(
+        about, *queries, Query("postback:objective:latency", "objective"), look=Look(from_zero=False)
+    )
 
 
 def _arrivals() -> Panel:

@@ -1,7 +1,7 @@
 """Owns the few shapes of panel that every dashboard is made of; what a panel must say is not optional."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dashboards.leads import below, runbook
 from dashboards.sdk import (
@@ -72,25 +72,34 @@ class Size:
 MEDIUM, SMALL, HALF, WIDE = Size(), Size(4, 4), Size(12), Size(24)
 
 
-def timeseries_panel(
-    about: About,
-    *queries: Query,
-    size: Size = MEDIUM,
-    limits: Limits = (),
-    links: Sequence[dashboard.DashboardLink] = (),
-    stacked: bool = False,
-) -> Panel:
-    """Return lines over time; limits are drawn as dashed lines."""
-    panel = timeseries.Panel().targets(_ranges(queries)).unit(about.unit).datasource(DATASOURCE)
-    panel = panel.no_value(about.empty)
-    panel = panel.legend(_legend()).tooltip(_tooltip()).min(0).fill_opacity(30 if stacked else 8).line_width(1)
-    panel = panel.show_points(common_models.VisibilityMode.NEVER).thresholds(_thresholds(limits))
-    style = common_models.GraphThresholdsStyleMode.DASHED if limits else common_models.GraphThresholdsStyleMode.OFF
-    panel = panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(style))
-    if stacked:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How lines are drawn: limits dashed, links from a point, colours by name, the axis from 0 or as needed."""
+
+    limits: Limits = ()
+    links: Sequence[dashboard.DashboardLink] = ()
+    colours: Mapping[str, str] = field(default_factory=dict)
+    stacked: bool = False
+    from_zero: bool = True
+
+
+PLAIN = Look()
+
+
+def timeseries_panel(about: About, *queries: Query, size: Size = MEDIUM, look: Look = PLAIN) -> Panel:
+    """Return lines over time."""
+    panel = timeseries.Panel().targets(_ranges(queries)).unit(about.unit).datasource(DATASOURCE).no_value(about.empty)
+    panel = panel.legend(_legend()).tooltip(_tooltip()).fill_opacity(30 if look.stacked else 8).line_width(1)
+    panel = panel.show_points(common_models.VisibilityMode.NEVER).thresholds(_thresholds(look.limits))
+    drawn = common_models.GraphThresholdsStyleMode.DASHED if look.limits else common_models.GraphThresholdsStyleMode.OFF
+    panel = panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(drawn)).data_links(list(look.links))
+    if look.from_zero:
+        panel = panel.min(0)
+    if look.stacked:
         panel = panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
-    if links:
-        panel = panel.data_links(list(links))
+    for name, colour in look.colours.items():
+        fixed = models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
+        panel = panel.override_by_name(name, [fixed])
     return _said(panel.build(), about, size)
 
 

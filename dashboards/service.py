@@ -4,11 +4,14 @@ from dashboards import hops, promql
 from dashboards.frame import Row, framed
 from dashboards.leads import INTAKE, SERVICE, log_lines
 from dashboards.panels import (
+    BLUE,
     GREEN,
     HALF,
     ORANGE,
     RED,
+    YELLOW,
     About,
+    Look,
     Panel,
     Query,
     heatmap_panel,
@@ -30,6 +33,7 @@ from service.metrics.catalogue import (
 )
 
 DAY = 86_400
+LEVELS = {"debug": BLUE, "info": GREEN, "warning": YELLOW, "error": ORANGE, "critical": RED}
 LEVEL_LOGS = '{service_name="postback", level="${__field.labels.level}"}'
 
 
@@ -86,7 +90,7 @@ def _open_files() -> Panel:
     )
     opened, most = (promql.gauge(metric, "instance") for metric in (promql.OPEN_FILES, promql.MAX_FILES))
     query = Query(promql.most(f"{opened} / {most}"), "{{instance}}")
-    return timeseries_panel(about, query, size=HALF, limits=[(0.8, RED)])
+    return timeseries_panel(about, query, size=HALF, look=Look(limits=[(0.8, RED)]))
 
 
 def _certificate() -> Panel:
@@ -99,7 +103,7 @@ def _certificate() -> Panel:
         ("PostbackCertificateExpiring",),
     )
     ends = promql.gauge(CERTIFICATE_EXPIRY, "instance", how="min")
-    query = Query(promql.least(f"({ends} - time()) * ({ends} > bool 0)"), "{{instance}}")
+    query = Query(promql.least(f"{ends} - time() * ({ends} > bool 0)"), "{{instance}}")
     limits = [(float("-inf"), RED), (3 * DAY, ORANGE), (14 * DAY, GREEN)]
     return stat_panel(about, query, limits=limits, zero="no TLS here", size=HALF)
 
@@ -141,7 +145,7 @@ def _lines() -> Panel:
         (INTAKE,),
     )
     query = Query(promql.rate(LOG_LINES, "level"), "{{level}}")
-    return timeseries_panel(about, query, links=[log_lines(LEVEL_LOGS)])
+    return timeseries_panel(about, query, look=Look(links=[log_lines(LEVEL_LOGS)], colours=LEVELS))
 
 
 def _dropped() -> Panel:

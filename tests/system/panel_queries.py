@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 GENERATED = Path(__file__).parent.parent.parent / "dashboards" / "generated"
 QUARTER, DAY = 900, 86_400
-POINTS = 1_000  # about as many as a panel has pixels
+POINTS = 1_000  # about as many as a panel has pixels; a new Prometheus has nothing to show before its first point
 ANNOTATION_STEP = 60
 
 EMPTY_IN_HEALTH: Mapping[str, str] = {
@@ -41,6 +41,7 @@ class Question:
     step: int
     instant: bool = False
     label: str = ""
+    legend: str = ""
     exemplars: bool = False
 
     def __str__(self) -> str:
@@ -89,11 +90,12 @@ class Span:
     seconds: int = QUARTER
     scrape: int = 15
     chosen: Mapping[str, str] = field(default_factory=dict)
+    points: int = POINTS
 
     @property
     def step(self) -> int:
         """Return the seconds between two points, never less than between two scrapes."""
-        return max(self.scrape, self.seconds // POINTS)
+        return max(self.scrape, self.seconds // self.points)
 
     def macros(self) -> dict[str, str]:
         """Return what Grafana puts in the place of its macros."""
@@ -129,14 +131,18 @@ def ask(prometheus: str, question: Question, until: float | None = None) -> Repl
     end = until or time.time()
     if question.kind == "variable":
         return _ask_values(prometheus, question, end)
-    if question.instant:
-        answer = _get(prometheus, "query", query=question.expression, time=str(end))
-    else:
-        aligned = end - end % question.step
-        times = {"start": str(aligned - question.seconds), "end": str(aligned), "step": str(question.step)}
-        answer = _get(prometheus, "query_range", query=question.expression, **times)
+    answer = answered(prometheus, question, end)
     series = [each for each in answer.get("data", {}).get("result", []) if _drawn(each)]
     return _reply(question, len(series), answer)
+
+
+def answered(prometheus: str, question: Question, end: float) -> Json:
+    """Return all that Prometheus says to a panel's or annotation's question; points lie on multiples of the step."""
+    if question.instant:
+        return _get(prometheus, "query", query=question.expression, time=str(end))
+    aligned = end - end % question.step
+    times = {"start": str(aligned - question.seconds), "end": str(aligned), "step": str(question.step)}
+    return _get(prometheus, "query_range", query=question.expression, **times)
 
 
 def exemplars(prometheus: str, question: Question, until: float | None = None) -> list[dict[str, str]]:
@@ -179,6 +185,7 @@ def _of_panels(dashboard: Json, span: Span, values: Mapping[str, str]) -> Iterat
                 span.seconds,
                 span.step,
                 instant=bool(target.get("instant")),
+                legend=target.get("legendFormat", ""),
                 exemplars=bool(target.get("exemplar")),
             )
 
