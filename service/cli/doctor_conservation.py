@@ -136,8 +136,9 @@ def _rows_counted(measure: Measure) -> Finding:
     own = sum(found.own for found in measure.counts.values())
     older = sum(found.rows for found in measure.counts.values()) - own
     if not differences:
+        within = f", to within the {measure.width()} that came meanwhile" if measure.width() else ""
         sentence = (
-            f"{own} rows of the running process, as many as it counted; for {older} older ones no counter is left"
+            f"{own} of the running process, as many as it counted{within}; {older} older ones have no counter left"
         )
         return ok("rows_counted", sentence)
     sentence = "; ".join(_difference(table, *bounds) for table, bounds in differences.items())

@@ -76,8 +76,8 @@ def _file(path: Path) -> Finding:
     advice = "The service must be able to write the file and its folder: mend owner, mode or mount."
     if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
         return wrong("database_file", f"{path.absolute()} is on a file system mounted read-only", advice)
-    if not mode & stat.S_IWUSR:  # root could write it all the same, and the service seldom is root
-        return wrong("database_file", f"{sentence}: read-only, even for its owner", advice)
+    if not mode & path.parent.stat().st_mode & stat.S_IWUSR:  # root could all the same, and the service seldom is root
+        return wrong("database_file", f"{sentence}: it or its folder is read-only, even for the owner", advice)
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)):
         return wrong("database_file", f"{sentence}: this user ({os.geteuid()}) may not write it or its folder", advice)
     if mode & stat.S_IWOTH:

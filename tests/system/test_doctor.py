@@ -358,24 +358,38 @@ class Garbage(StreamRequestHandler):
         self.wfile.write(b"\x16\x03\x01 220 mail.example ESMTP\r\n\x1b[2J")
 
 
-def altered(operator: str, old: str, new: str) -> type[StreamRequestHandler]:
-    """Return a handler that gives the operator listener's answers, with one number in them changed."""
+def altered(operator: str, numbers: Mapping[str, str], *, ready: int = 200) -> type[StreamRequestHandler]:
+    """Return a handler that gives the operator listener's answers, with other numbers in the metrics."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             with direct.open(f"{operator}{self.path}", timeout=10) as answer:
-                body, changes = re.subn(old, new, answer.read().decode())
-                assert changes == 2 * (self.path == "/metrics")
-                self.send_response(answer.status)
-                self.send_header("X-Request-Id", answer.headers["X-Request-Id"])
+                text, request_id = answer.read().decode(), answer.headers["X-Request-Id"]
+            for series, number in numbers.items() if self.path == "/metrics" else ():
+                text, changes = re.subn(f"^{re.escape(series)} .*", f"{series} {number}", text, flags=re.MULTILINE)
+                assert changes == 1, series
+            self.send_response(ready if self.path == "/readyz" else 200)
+            self.send_header("X-Request-Id", request_id)
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write(text.encode())
 
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
     return Handler
+
+
+CONVERSIONS = 'postback_rows_written_total{table="conversion"}'
+FALSE_NUMBERS = {
+    "a false counter": {CONVERSIONS: "4", 'postback_conservation_drift{check="receipts"}': "1"},
+    "a commit that is not counted yet": {CONVERSIONS: "2", "postback_in_progress": "1"},
+    "a commit that failed": {
+        CONVERSIONS: "2",
+        'postback_storage_errors_total{error="TIMEOUT",operation="commit"}': "1",
+    },
+    "limits": {"postback_queue_depth": "4095", "postback_log_dropped_total": "5", "process_max_fds": "20"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -387,15 +401,15 @@ def elsewhere(
     expired, other = certificate(folder, -1, "127.0.0.1"), certificate(folder, 90, "other.example")
     short = certificate(folder, 3, "127.0.0.1")
     operator = "http://{}:{}".format(*running.operator)
-    false_number = altered(
-        operator, r'(rows_written_total{table="conversion"}|drift{check="receipts"}) [03].0', r"\1 4.0"
-    )
     with ExitStack() as stack:
 
         def public(handler: type[StreamRequestHandler], tls: tuple[Path, Path] | None = None) -> dict[str, Any]:
             url = stack.enter_context(listening(handler, tls))
             trusted = {"SSL_CERT_FILE": str(tls[0])} if tls else {}
             return {"options": ("--public-url", url), **trusted}
+
+        def process(handler: type[StreamRequestHandler]) -> dict[str, Any]:
+            return {"options": ("--operator-url", stack.enter_context(listening(handler)))}
 
         ours = answering(404, b"{}")
         cases: dict[str, dict[str, Any]] = {
@@ -409,7 +423,9 @@ def elsewhere(
             "an expired certificate": public(ours, expired),
             "a certificate of another name": public(ours, other),
             "a certificate that ends in 3 days": public(ours, short),
-            "a false counter": {"options": ("--operator-url", stack.enter_context(listening(false_number)))},
+            **{name: process(altered(operator, numbers)) for name, numbers in FALSE_NUMBERS.items()},
+            "not ready": process(altered(operator, {}, ready=503)),
+            "the operator is somebody else": process(ours),
             "another database": {"POSTBACK_DATABASE_URL": f"sqlite:///{_copy(running, folder / 'copy.db')}"},
         }
         yield command.together(
@@ -439,6 +455,11 @@ def _copy(service: Service, path: Path) -> Path:
         ("a certificate of another name", {"public_certificate", "public_health"}, "is not trusted"),
         ("a certificate that ends in 3 days", {"public_certificate", "public_door"}, "in 3 days"),
         ("a false counter", {"rows_counted", "conservation_drift"}, "conversion: 1 rows that the process wrote are"),
+        ("a commit that is not counted yet", set(), "as many as it counted, to within the 1 that"),
+        ("a commit that failed", set(), "conversion: 1 rows more than the process counted, after 1 failed commits"),
+        ("limits", {"queue"}, "5 lines lost"),
+        ("not ready", {"ready"}, "/readyz answered 503"),
+        ("the operator is somebody else", {"operator"}, "/healthz answered 404, not as this service"),
         ("another database", {"same_database"}, "and does not write to"),
     ],
 )
@@ -446,9 +467,15 @@ def test_a_wrong_address_a_wrong_answer_and_a_false_number_are_found(
     elsewhere: dict[str, Examined], case: str, wrong: set[str], sentence: str
 ) -> None:
     examined = elsewhere[case]
-    assert (examined.code, examined.named("wrong"), examined.err) == (1, wrong, "")
+    assert (examined.named("wrong"), examined.err) == (wrong, "")
+    assert examined.code == int(examined.report["wrong"] > 0)
     assert any(sentence in check["sentence"] for check in examined.report["checks"])
     assert all(check["advice"] for check in examined.report["checks"] if check["state"] in ("wrong", "warning"))
+
+
+def test_a_failed_commit_whose_row_is_there_all_the_same_is_a_warning(elsewhere: dict[str, Examined]) -> None:
+    assert elsewhere["a commit that failed"].named("warning") == {"rows_counted", "storage_errors"}
+    assert elsewhere["limits"].named("warning") == {"log"}
 
 
 @pytest.fixture(scope="module")
@@ -517,7 +544,7 @@ def ruined(command: Command, stopped: Path, tmp_path_factory: pytest.TempPathFac
         (age, {"schema_version"}, "the file is at 0000, this code at 0001"),
         (damage, {"integrity"}, "btreeInitPage() returns error code 11"),
         (change_by_hand, BY_HAND, "1 rows of duplicate repeat a conversion that is gone"),
-        (forbid_writing, {"database_file"}, "read-only, even for its owner"),
+        (forbid_writing, {"database_file"}, "it or its folder is read-only, even for the owner"),
         (replace, UNREADABLE, "SQLITE_NOTADB"),
         (Path.unlink, {"database_file"}, "there is no database at"),
     ],
