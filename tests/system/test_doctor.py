@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.system.harness import Row, Service, clean_environment, read_database
+from tests.system.harness import REPOSITORY, Row, Service, clean_environment, read_database
 
 pytestmark = pytest.mark.system
 
@@ -216,6 +216,13 @@ def test_nothing_is_wrong_with_a_healthy_service_and_nothing_is_stored(running: 
     assert running.metrics().total("postback_arrived_total") == 6
 
 
+def test_the_documented_checks_are_exactly_those_there_are(https: Examined) -> None:
+    text = (REPOSITORY / "docs" / "doctor.md").read_text(encoding="utf-8")
+    cells = [line.split("|")[1] for line in text.splitlines() if re.match(r"\| `[a-z]", line)]
+    documented = [name for cell in cells for name in re.findall("`([a-z_]+)`", cell)]
+    assert sorted(documented) == sorted(check["name"] for check in https.report["checks"])
+
+
 def forge(database: Path, received_at: datetime, request_id: str = "f" * 32) -> None:
     """Add a conversion by hand."""
     moment = received_at.isoformat(" ", "microseconds")[:26]
@@ -390,6 +397,18 @@ FALSE_NUMBERS = {
     },
     "limits": {"postback_queue_depth": "4095", "postback_log_dropped_total": "5", "process_max_fds": "20"},
 }
+
+
+@pytest.fixture(scope="module")
+def https(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Examined:
+    """Examine a service with a certificate that ends in 14 days."""
+    folder = tmp_path_factory.mktemp("https")
+    public, key = certificate(folder, 14, "127.0.0.1")
+    tls = {"TLS_CERT": str(public), "TLS_KEY": str(key)}
+    with Service(folder, tls) as service:
+        url = f"https://127.0.0.1:{service.public[1]}"
+        settings = {f"POSTBACK_{name}": path for name, path in tls.items()}
+        return command.beside(service, "--public-url", url, SSL_CERT_FILE=str(public), **settings)
 
 
 @pytest.fixture(scope="module")
@@ -580,18 +599,10 @@ def test_a_person_reads_one_line_for_each_check_with_what_to_do_below(stopped: P
     assert "\x1b" not in told.out
 
 
-def test_https_is_examined_as_a_sender_sees_it_and_a_certificate_near_its_end_is_a_warning(
-    command: Command, tmp_path: Path
-) -> None:
-    public, key = certificate(tmp_path, 14, "127.0.0.1")
-    tls = {"TLS_CERT": str(public), "TLS_KEY": str(key)}
-    with Service(tmp_path, tls) as service:
-        url = f"https://127.0.0.1:{service.public[1]}"
-        settings = {f"POSTBACK_{name}": path for name, path in tls.items()}
-        examined = command.beside(service, "--public-url", url, SSL_CERT_FILE=str(public), **settings)
-    assert examined.named("wrong") == set()
-    assert examined.named("warning") == {"certificate_file", "public_certificate"}
-    assert examined.named("ok") >= PUBLIC - {"public_certificate"} | {"certificate_served", "public_process"}
+def test_https_is_examined_as_a_sender_sees_it_and_a_certificate_near_its_end_is_a_warning(https: Examined) -> None:
+    assert https.named("wrong") == set()
+    assert https.named("warning") == {"certificate_file", "public_certificate"}
+    assert https.named("ok") >= PUBLIC - {"public_certificate"} | {"certificate_served", "public_process"}
 
 
 @pytest.mark.parametrize(
