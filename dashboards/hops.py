@@ -83,7 +83,7 @@ def families(number: int, size: Size = MEDIUM) -> Panel:
         about,
         Query(promql.rate(SENDER_RECEIVED, "family"), "{{family}}"),
         size=size,
-        look=Look(stacked=True, colours=FAMILIES),
+        look=Look(colours=FAMILIES),
     )
 
 
@@ -102,7 +102,6 @@ def codes(number: int, size: Size = MEDIUM) -> Panel:
         about,
         Query(promql.busiest(HTTP_RESPONSES, "code", route=DOORS), "{{code}}"),
         size=size,
-        look=Look(stacked=True),
     )
 
 

@@ -79,7 +79,6 @@ class Look:
     limits: Limits = ()
     links: Sequence[dashboard.DashboardLink] = ()
     colours: Mapping[str, str] = field(default_factory=dict)
-    stacked: bool = False
     from_zero: bool = True
 
 
@@ -89,14 +88,12 @@ PLAIN = Look()
 def timeseries_panel(about: About, *queries: Query, size: Size = MEDIUM, look: Look = PLAIN) -> Panel:
     """Return lines over time."""
     panel = timeseries.Panel().targets(_ranges(queries)).unit(about.unit).datasource(DATASOURCE).no_value(about.empty)
-    panel = panel.legend(_legend()).tooltip(_tooltip()).fill_opacity(30 if look.stacked else 8).line_width(1)
+    panel = panel.legend(_legend()).tooltip(_tooltip()).fill_opacity(8).line_width(1)
     panel = panel.show_points(common_models.VisibilityMode.NEVER).thresholds(_thresholds(look.limits))
     drawn = common_models.GraphThresholdsStyleMode.DASHED if look.limits else common_models.GraphThresholdsStyleMode.OFF
     panel = panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(drawn)).data_links(list(look.links))
     if look.from_zero:
         panel = panel.min(0)
-    if look.stacked:
-        panel = panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
     for name, colour in look.colours.items():
         fixed = models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
         panel = panel.override_by_name(name, [fixed])

@@ -45,7 +45,6 @@ class Looks:
     empty: str
     steps: list[tuple[float, str]]
     states: dict[str, tuple[str, str]]
-    stacked: bool
     columns: list[str]
     colours: dict[str, str]
     from_zero: bool
@@ -95,17 +94,16 @@ def text(left: float, top: float, words: str, font: Font = Font()) -> str:
 
 
 def _lines(box: Box, looks: Looks, lines: Sequence[Line], span: tuple[float, float]) -> str:
-    drawn = _piled(lines) if looks.stacked else list(lines)
     limits = [(value, colour) for value, colour in looks.steps if math.isfinite(value)]
-    low, high = _bounds([value for line in drawn for _, value in line.points], from_zero=looks.from_zero)
+    low, high = _bounds([value for line in lines for _, value in line.points], from_zero=looks.from_zero)
     plot = Box(box.left + AXIS, box.top, box.width - AXIS, box.height - LEGEND)
     parts = [_axis(plot, low, high, looks.unit)]
     parts += [_limit(plot, value, low, high, colour) for value, colour in limits if low < value < high]
-    colours = [looks.colours.get(line.name, LINES[index % len(LINES)]) for index, line in enumerate(drawn)]
-    for line, colour in zip(drawn, colours, strict=True):
+    colours = [looks.colours.get(line.name, LINES[index % len(LINES)]) for index, line in enumerate(lines)]
+    for line, colour in zip(lines, colours, strict=True):
         dots = " ".join(f"{_across(plot, moment, span):.1f},{_up(plot, v, low, high):.1f}" for moment, v in line.points)
         parts.append(f'<polyline points="{dots}" fill="none" stroke="{NAMED.get(colour, colour)}" stroke-width="1.2"/>')
-    return "".join(parts) + _legend(box, drawn, colours)
+    return "".join(parts) + _legend(box, lines, colours)
 
 
 def _bounds(values: Sequence[float], *, from_zero: bool) -> tuple[float, float]:
@@ -115,16 +113,6 @@ def _bounds(values: Sequence[float], *, from_zero: bool) -> tuple[float, float]:
         return min(0.0, lowest), (highest or 1.0) * ROOM
     room = (highest - lowest) * (ROOM - 1) or INVISIBLE
     return lowest - room, highest + room
-
-
-def _piled(lines: Sequence[Line]) -> list[Line]:
-    total: dict[float, float] = {}
-    piled = []
-    for line in lines:
-        for moment, value in line.points:
-            total[moment] = total.get(moment, 0.0) + value
-        piled.append(Line(line.name, line.labels, [(moment, total[moment]) for moment, _ in line.points]))
-    return piled
 
 
 def _stat(box: Box, looks: Looks, lines: Sequence[Line], _span: tuple[float, float]) -> str:

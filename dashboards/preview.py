@@ -68,7 +68,6 @@ def _looks(panel: Json) -> Looks:
         empty=defaults.get("noValue", "no data"),
         steps=[(float("-inf") if step["value"] is None else step["value"], step["color"]) for step in steps],
         states={value: (state["text"], state["color"]) for options in mappings for value, state in options.items()},
-        stacked=defaults.get("custom", {}).get("stacking", {}).get("mode") == "normal",
         columns=chosen["options"]["include"]["names"],
         colours={each["matcher"]["options"]: each["properties"][0]["value"]["fixedColor"] for each in overrides},
         from_zero="min" in defaults,
