@@ -42,7 +42,7 @@ def overview() -> models.Dashboard:
         Row(100, "Is it healthy?", [hops.replicas(101, Size(12, 6)), _firing(), *_headlines()]),
         Row(200, "Objectives", _objectives()),
         Row(300, "Doors", [_arrivals(), hops.families(302), hops.codes(303)]),
-        Row(400, "Parse", [hops.rejections(401, HALF), hops.senders(402, HALF)]),
+        Row(400, "Authenticate and parse", [hops.rejections(401, HALF), hops.senders(402, HALF)]),
         Row(500, "Queue and commit", [hops.queue_fill(501), hops.commit_lines(502), _written()]),
         Row(600, "Resources", _resources(), collapsed=True),
     ]

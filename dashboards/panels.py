@@ -101,9 +101,18 @@ def timeseries_panel(about: About, *queries: Query, size: Size = MEDIUM, look: L
 
 
 def stat_panel(about: About, query: Query, *, limits: Limits = (), zero: str = "", size: Size = SMALL) -> Panel:
-    """Return one number a series, with its way here behind it; `zero` is said for 0."""
-    panel = stat.Panel().targets(_ranges([query])).unit(about.unit).datasource(DATASOURCE).no_value(about.empty)
-    panel = panel.color_mode(_colours(limits)).graph_mode(common_models.BigValueGraphMode.AREA)
+    """Return one number a series; `zero` is said for 0.
+
+    It is asked for now only: the last number of a range would stay when its replica has died.
+    """
+    panel = (
+        stat.Panel()
+        .targets([_target(query, 0).instant()])
+        .unit(about.unit)
+        .datasource(DATASOURCE)
+        .no_value(about.empty)
+    )
+    panel = panel.color_mode(_colours(limits)).graph_mode(common_models.BigValueGraphMode.NONE)
     panel = panel.thresholds(_thresholds(limits)).reduce_options(_last()).mappings(_zero(zero))
     return _said(panel.text_mode(common_models.BigValueTextMode.AUTO).build(), about, size)
 

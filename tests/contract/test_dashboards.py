@@ -209,6 +209,13 @@ def test_the_first_row_of_the_overview_says_whether_it_is_healthy() -> None:
     assert {panel["type"] for panel in headlines} == {"stat"}
 
 
+def test_a_number_is_of_now_so_that_a_dead_replica_leaves_none() -> None:
+    ranged = [
+        panel["title"] for panel in every_panel() if panel["type"] == "stat" and not panel["targets"][0]["instant"]
+    ]
+    assert ranged == []
+
+
 @every_dashboard
 def test_every_dashboard_marks_versions_restarts_and_alerts(uid: str) -> None:
     names = [annotation["name"] for annotation in DASHBOARDS[uid]["annotations"]["list"]]
