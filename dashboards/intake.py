@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from dashboards import hops, promql
+from dashboards.books import books
 from dashboards.frame import Row, framed
 from dashboards.leads import INTAKE, SERVICE, log_lines
 from dashboards.panels import (
@@ -15,7 +16,6 @@ from dashboards.panels import (
     Query,
     Size,
     heatmap_panel,
-    stat_panel,
     timeseries_panel,
 )
 from dashboards.promql import MOST
@@ -24,14 +24,11 @@ from service.metrics.catalogue import (
     ARRIVED,
     COMMIT_ROWS,
     COMMIT_SECONDS,
-    CONSERVATION_DRIFT,
     HTTP_IN_FLIGHT,
     HTTP_RESPONSES,
     HTTP_SECONDS,
     IN_PROGRESS,
-    LATE_COMMITS,
     RECEIVED,
-    ROWS_WRITTEN,
     SENDER_RECEIVED,
     UNPARSED,
 )
@@ -55,7 +52,7 @@ def intake() -> models.Dashboard:
         Row(400, "Outcomes", [hops.families(401), _accepted(), _failed()]),
         Row(500, "Queue", [hops.queue_fill(501), hops.oldest_wait(502), _refused()]),
         Row(600, "Commit", commit),
-        Row(700, "Books", [_drift(), _written(), _late()], collapsed=True),
+        Row(700, "Books", books(), collapsed=True),
     ]
     return framed(INTAKE, "The way of a postback, hop by hop: where does it stop, and what was the sender told?", rows)
 
@@ -230,41 +227,3 @@ def _batches() -> Panel:
         ("PostbackQueueSaturated",),
     )
     return heatmap_panel(about, Query(promql.buckets(COMMIT_ROWS), "{{le}}"))
-
-
-def _drift() -> Panel:
-    about = About(
-        701,
-        "Conservation drift",
-        units.Short,
-        "arrivals: what came in, less those under way, less outcomes. receipts: outcomes that promise a row, "
-        "less rows written. Both are 0 at every moment.",
-        "anything but 0. `python -m service doctor` compares with the tables.",
-        ("PostbackConservationDrift",),
-    )
-    query = Query(f"max by (check) (abs({promql.series(CONSERVATION_DRIFT)}))", "{{check}}")
-    return timeseries_panel(about, query)
-
-
-def _written() -> Panel:
-    about = About(
-        702,
-        "Rows written, by table",
-        units.RowsPerSecond,
-        "Rows that the database says it inserted.",
-        "conversion at 0 while postbacks are accepted.",
-        ("PostbackNothingStored",),
-    )
-    return timeseries_panel(about, Query(promql.rate(ROWS_WRITTEN, "table"), "{{table}}"))
-
-
-def _late() -> Panel:
-    about = About(
-        703,
-        "Late commits",
-        units.Short,
-        "Rows that became durable after their sender had been told 503, in the time shown.",
-        "many: the disk stalls for longer than the 1.5 s that a postback waits.",
-        ("PostbackErrorSpike",),
-    )
-    return stat_panel(about, Query(promql.increase(LATE_COMMITS), "rows"), limits=[(1, ORANGE)])

@@ -1,6 +1,6 @@
 """Owns the dashboard of the processes: replicas, processor, memory, files, event loop, storage, log, certificate."""
 
-from dashboards import hops, promql
+from dashboards import hops, promql, resources
 from dashboards.frame import Row, framed
 from dashboards.leads import INTAKE, SERVICE, log_lines
 from dashboards.panels import (
@@ -39,14 +39,22 @@ LEVEL_LOGS = '{service_name="postback", level="${__field.labels.level}"}'
 
 def service() -> models.Dashboard:
     """Return the dashboard "Service"."""
-    processes = [hops.replicas(101), _versions(), hops.uptime(103), hops.processor(104), hops.memory(105)]
+    processes = [
+        resources.replicas(101),
+        _versions(),
+        resources.uptime(103),
+        resources.processor(104),
+        resources.memory(105),
+    ]
     rows = [
         Row(100, "Processes", processes),
-        Row(200, "Event loop and files", [_lag_heatmap(), hops.loop_lag(202, HALF), _open_files(), _certificate()]),
+        Row(
+            200, "Event loop and files", [_lag_heatmap(), resources.loop_lag(202, HALF), _open_files(), _certificate()]
+        ),
         Row(
             300,
             "Storage",
-            [_files(), _free(), hops.disk_free(303), hops.commit_lines(304, HALF), hops.storage_errors(305, HALF)],
+            [_files(), _free(), resources.disk_free(303), hops.commit_lines(304, HALF), hops.storage_errors(305, HALF)],
         ),
         Row(400, "Log", [_lines(), _dropped(), _rate_limited()]),
         Row(500, "Python", [_collections(), _virtual_memory()], collapsed=True),
