@@ -23,6 +23,7 @@ from service.storage.space import measure_space
 
 COMPARED = ("rows_counted", "outcomes_counted", "foreign_rows")
 CHECKS = (*COMPARED, "future_rows", "known_outcomes", "disk_lasts", "orphans", "repeated_keys", "one_outcome")
+_STARTED = "process_start_time_seconds"
 _START_MARGIN = timedelta(seconds=2)  # the system tells a process's start to about a second
 _CLOCK_MARGIN = timedelta(seconds=2)
 _TRIES = 3  # a commit may be durable a moment before it is counted
@@ -67,17 +68,20 @@ class Measure:
 def check(case: Case, operator: Operator | None) -> tuple[dict[str, int], list[Finding]]:
     """Return the rows by outcome, and the findings."""
     try:
-        measure = _measure_until_agreed(case, operator)
+        measure, compared = _measure_and_compare(case, operator)
     except StorageError as error:
         return {}, [unread(name, error) for name in CHECKS[:6]] + list(_laws(case, 0))
-    except NoAnswer as reason:
-        measure = _measure(case, None)
-        compared = [not_checked(name, f"the counters could not be read twice: {reason}") for name in COMPARED]
-    else:
-        compared = list(_compared(measure))
     rows = {outcome: found.rows for outcome, found in measure.counts.items()}
-    total = sum(rows.values())
-    return rows, [*compared, *_of_rows(case, measure.counts), *_laws(case, total)]
+    return rows, [*compared, *_of_rows(case, measure.counts), *_laws(case, sum(rows.values()))]
+
+
+def _measure_and_compare(case: Case, operator: Operator | None) -> tuple[Measure, list[Finding]]:
+    try:
+        measure = _measure_until_agreed(case, operator)
+    except NoAnswer as reason:
+        sentence = f"the counters could not be read twice: {reason}"
+        return _measure(case, None), [not_checked(name, sentence) for name in COMPARED]
+    return measure, list(_compared(measure))
 
 
 def _measure_until_agreed(case: Case, operator: Operator | None) -> Measure:
@@ -104,7 +108,7 @@ def _measure(case: Case, operator: Operator | None) -> Measure:
 def _window(scrape: Scrape | None, now: datetime) -> Window:
     if scrape is None:
         return Window("", now, now + _CLOCK_MARGIN)
-    started = datetime.fromtimestamp(scrape.total("process_start_time_seconds"), UTC)
+    started = datetime.fromtimestamp(scrape.total(_STARTED) or now.timestamp(), UTC)
     return Window(scrape.process, started + _START_MARGIN, now + _CLOCK_MARGIN)
 
 
@@ -173,6 +177,8 @@ def _outcomes_counted(measure: Measure) -> Finding:
 
 
 def _foreign_rows(measure: Measure) -> Finding:
+    if not (measure.after and measure.after.total(_STARTED)):
+        return not_checked("foreign_rows", "the process does not tell when it started")
     foreign = sum(found.foreign for found in measure.counts.values())
     if foreign:
         advice = "SQLite has one writer: somebody wrote by hand, or restored older rows. Their request ids tell which."

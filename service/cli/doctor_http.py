@@ -62,6 +62,8 @@ def checked_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError(f"{url!r} is not an http:// or https:// URL")
+    if parts.username or parts.password:
+        raise ValueError("a URL with a user name or password is not taken: it would be shown")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(f"{url!r}: give the address only, as in {parts.scheme}://{parts.netloc}")
     return f"{parts.scheme}://{parts.netloc}"
