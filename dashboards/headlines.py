@@ -9,6 +9,7 @@ from service.metrics.catalogue import HTTP_SECONDS, LAST_STORED, RECEIVED, SENDE
 
 EVERYTHING = float("-inf")
 BURN_ALERTS = ("PostbackErrorBudgetBurnFast", "PostbackErrorBudgetBurn", "PostbackErrorBudgetBurnSlow")
+SEVERITIES = {"critical": RED, "warning": ORANGE}
 NO_TRAFFIC = "no traffic"
 
 
@@ -24,7 +25,7 @@ def _firing() -> Panel:
         empty="nothing fires",
     )
     columns = ["alertname", "severity", "instance", "outcome", "sender", "error", "route", "code"]
-    return table_panel(about, Query(promql.FIRING, ""), columns, size=Size(12, 6))
+    return table_panel(about, Query(promql.FIRING, ""), columns, words=SEVERITIES, size=Size(12, 6))
 
 
 def headlines() -> list[Panel]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from dashboards.leads import below, runbook
 from dashboards.sdk import (
@@ -83,6 +84,7 @@ class Look:
 
 
 PLAIN = Look()
+NO_WORDS: Mapping[str, str] = MappingProxyType({})
 
 
 def timeseries_panel(about: About, *queries: Query, size: Size = MEDIUM, look: Look = PLAIN) -> Panel:
@@ -137,14 +139,21 @@ def states_panel(about: About, query: Query, states: dict[int, tuple[str, str]],
     return _said(panel.thresholds(_thresholds(())).build(), about, size)
 
 
-def table_panel(about: About, query: Query, columns: Sequence[str], *, size: Size = HALF, value: str = "") -> Panel:
-    """Return a row for each series as it is now, with these labels as columns, and the value under this name."""
+def table_panel(
+    about: About, query: Query, columns: Sequence[str], *, words: Mapping[str, str] = NO_WORDS, size: Size = HALF
+) -> Panel:
+    """Return a row for each series as it is now, with these labels as columns; `words` gives cells a colour."""
     target = _target(query, 0).format(prometheus_models.PromQueryFormat.TABLE).instant()
     panel = table.Panel().targets([target]).unit(about.unit).datasource(DATASOURCE).no_value(about.empty)
-    shown = [*columns, *(["Value"] if value else [])]
-    keep = models.DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": shown}})
-    order = {"indexByName": {name: index for index, name in enumerate(shown)}, "renameByName": {"Value": value}}
+    keep = models.DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": list(columns)}})
+    order = {"indexByName": {name: index for index, name in enumerate(columns)}}
     arrange = models.DataTransformerConfig(id_val="organize", options=order)
+    coloured = {word: models.ValueMappingResult(text=word, color=colour) for word, colour in words.items()}
+    panel = panel.mappings([models.ValueMap(options=coloured)] if words else [])
+    panel = panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color("text"))
+    panel = panel.cell_options(
+        common_models.TableColorTextCellOptions() if words else common_models.TableAutoCellOptions()
+    )
     return _said(panel.with_transformation(keep).with_transformation(arrange).build(), about, size)
 
 
