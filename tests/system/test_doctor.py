@@ -406,15 +406,21 @@ FALSE_NUMBERS = {
 
 
 @pytest.fixture(scope="module")
-def https(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Examined:
-    """Examine a service with a certificate that ends in 14 days."""
+def certified(command: Command, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Examined]:
+    """Examine a service with a certificate that ends in 14 days, by the name in it and without a name."""
     folder = tmp_path_factory.mktemp("https")
     public, key = certificate(folder, 14, "127.0.0.1")
     tls = {"TLS_CERT": str(public), "TLS_KEY": str(key)}
     with Service(folder, tls) as service:
         url = f"https://127.0.0.1:{service.public[1]}"
         settings = {f"POSTBACK_{name}": path for name, path in tls.items()}
-        return command.beside(service, "--public-url", url, SSL_CERT_FILE=str(public), **settings)
+        named = beside(service, "--public-url", url, SSL_CERT_FILE=str(public), **settings)
+        return command.together({"named": named, "nameless": beside(service, **settings)})
+
+
+@pytest.fixture
+def https(certified: dict[str, Examined]) -> Examined:
+    return certified["named"]
 
 
 @pytest.fixture(scope="module")
@@ -607,6 +613,13 @@ def test_https_is_examined_as_a_sender_sees_it_and_a_certificate_near_its_end_is
     assert https.named("wrong") == set()
     assert https.named("warning") == {"certificate_file", "public_certificate"}
     assert https.named("ok") >= PUBLIC - {"public_certificate"} | {"certificate_served", "public_process"}
+
+
+def test_without_the_public_name_a_certificate_is_judged_by_its_end_only(certified: dict[str, Examined]) -> None:
+    examined = certified["nameless"]
+    assert examined.named("wrong") == set()
+    assert examined.named("warning") == {"certificate_file", "public_certificate"}
+    assert "its name is not checked" in examined.check("public_certificate")[1]
 
 
 @pytest.mark.parametrize(
