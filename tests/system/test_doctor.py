@@ -1,163 +1,27 @@
 """`doctor` from outside: it finds nothing wrong with a healthy service, and each broken thing by its own line."""
 
-import json
 import re
 import sqlite3
-import ssl
-import subprocess
-import sys
 import threading
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from socketserver import StreamRequestHandler
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from tests.system.harness import REPOSITORY, Row, Service, clean_environment, read_database
+from tests.system.examining import MACHINE, Command, Examined, Run, beside, plainly, settings_of
+from tests.system.harness import REPOSITORY, Row, Service, read_database
+from tests.system.strangers import Garbage, altered, answering, certificate, listening
 
 pytestmark = pytest.mark.system
 
-MACHINE = {"file_system", "disk_space", "inodes", "clock_sync", "file_descriptors"}  # not of the service's making
 TABLES = ("conversion", "duplicate", "rejected_postback")
 PROCESS = {"ready", "metrics", "build", "conservation_drift", "storage_errors", "queue", "log", "file_descriptors"}
 COMPARED = {"same_database", "rows_counted", "outcomes_counted", "foreign_rows"}
 PUBLIC = {"public_name", "public_connection", "public_certificate", "public_health", "public_door", "public_walls"}
-
-
-Run = tuple[Path, Sequence[str], Mapping[str, str]]  # where, with which options, with which settings
-
-
-@dataclass(frozen=True)
-class Examined:
-    """How a run of doctor ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return dict(json.loads(self.out))
-
-    def check(self, name: str) -> tuple[str, str]:
-        """Return the state and the sentence of one check."""
-        (found,) = [check for check in self.report["checks"] if check["name"] == name]
-        return found["state"], found["sentence"]
-
-    def named(self, state: str) -> set[str]:
-        """Return the checks in a state, what depends on the machine left out."""
-        return {check["name"] for check in self.report["checks"] if _state(check) == state} - MACHINE
-
-
-def _state(check: Mapping[str, str]) -> str:
-    slow = check["sentence"].startswith("GET /healthz answered 200 in ")  # the machine is, not the service
-    return "ok" if slow else check["state"]
-
-
-FORKED = """
-import json, os, sys
-import service.cli
-from service.cli import doctor_configuration, doctor_conservation, doctor_public, doctor_report, doctor_storage
-
-for line in sys.stdin:
-    children = []
-    for run in json.loads(line):
-        if not (child := os.fork()):
-            os.chdir(run["directory"])
-            os.environ.clear()
-            os.environ.update(run["environment"])
-            for descriptor, name in ((1, "out"), (2, "err")):
-                os.dup2(os.open(run[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-            service.cli.app(["doctor", *run["options"]], prog_name="python -m service")
-        children.append(child)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    print(json.dumps(codes), flush=True)
-"""
-
-
-class Command:
-    """The command, imported once and forked for every run: nine tenths of a run of its own would be imports."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", FORKED],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=clean_environment(),
-            text=True,
-            bufsize=1,
-        )
-
-    def __call__(self, directory: Path, *options: str, **settings: str) -> Examined:
-        """Run the command with these settings in a folder."""
-        return self.together({"": (directory, options, settings)})[""]
-
-    def together(self, runs: Mapping[str, Run]) -> dict[str, Examined]:
-        """Do several runs at once."""
-        asked = [
-            {
-                "directory": str(directory),
-                "environment": {**clean_environment(), **settings},
-                "options": options,
-                "out": str(self._directory / f"out-{number}"),
-                "err": str(self._directory / f"err-{number}"),
-            }
-            for number, (directory, options, settings) in enumerate(runs.values())
-        ]
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(f"{json.dumps(asked)}\n")
-        codes = json.loads(self._process.stdout.readline())
-        texts = [[Path(str(run[name])).read_text(encoding="utf-8") for name in ("out", "err")] for run in asked]
-        return {name: Examined(code, out, err) for name, code, (out, err) in zip(runs, codes, texts, strict=True)}
-
-    def beside(self, service: Service, *options: str, **settings: str) -> Examined:
-        """Run it with the settings that a running service was started with."""
-        return self.together({"": beside(service, *options, **settings)})[""]
-
-    def close(self) -> None:
-        """End the process that forks."""
-        self._process.communicate(timeout=60)
-
-
-def beside(service: Service, *options: str, **settings: str) -> Run:
-    """Return a run with the settings that a running service was started with."""
-    return service.directory, ("--json", "--timeout", "20", *options), settings_of(service) | settings
-
-
-def settings_of(service: Service) -> dict[str, str]:
-    return {
-        "POSTBACK_PORT": str(service.public[1]),
-        "POSTBACK_OPERATOR_PORT": str(service.operator[1]),
-        "POSTBACK_DATABASE_URL": f"sqlite:///{service.database}",
-    }
-
-
-def plainly(directory: Path, *options: str, **settings: str) -> Examined:
-    """Run the command as people do, in a process of its own."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "service", "doctor", *options],
-        cwd=directory,
-        env=clean_environment() | settings,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return Examined(ended.returncode, ended.stdout, ended.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -295,101 +159,6 @@ def test_a_service_under_load_is_not_accused_and_the_probe_is_one_rejected_row(
     assert (examined.check("rows_counted")[0], examined.check("probe")[0]) == ("ok", "ok")
     assert arrived > sum(examined.report["rows"].values()) > 0
     assert kept == [("missing_value",)]
-
-
-def certificate(directory: Path, days: float, *names: str) -> tuple[Path, Path]:
-    """Make a self-signed certificate that ends in so many days; return its file and its key's."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=99))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([_named(each) for each in names]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = directory / f"{days}-{names[0]}.pem", directory / f"{days}-{names[0]}.key"
-    certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form, secret = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, secret))
-    return certificate_file, key_file
-
-
-def _named(name: str) -> x509.GeneralName:
-    return x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
-
-
-@contextmanager
-def listening(handler: type[StreamRequestHandler], tls: tuple[Path, Path] | None = None) -> Iterator[str]:
-    """Serve something that is not ours on a free port; yields its URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    if tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*tls)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def answering(status: int, body: bytes, **headers: str) -> type[StreamRequestHandler]:
-    """Return a handler that gives every request the same answer."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        do_GET = do_HEAD = do_OPTIONS = answer  # noqa: N815 - the names that the library calls
-
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
-
-    return Handler
-
-
-class Garbage(StreamRequestHandler):
-    """What a wrong port may answer."""
-
-    def handle(self) -> None:
-        """Answer without a word of HTTP."""
-        self.rfile.readline()
-        self.wfile.write(b"\x16\x03\x01 220 mail.example ESMTP\r\n\x1b[2J")
-
-
-def altered(operator: str, numbers: Mapping[str, str], *, ready: int = 200) -> type[StreamRequestHandler]:
-    """Return a handler that gives the operator listener's answers, with other numbers in the metrics."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            with direct.open(f"{operator}{self.path}", timeout=10) as answer:
-                text, request_id = answer.read().decode(), answer.headers["X-Request-Id"]
-            for series, number in numbers.items() if self.path == "/metrics" else ():
-                text, changes = re.subn(f"^{re.escape(series)} .*", f"{series} {number}", text, flags=re.MULTILINE)
-                assert changes == 1, series
-            self.send_response(ready if self.path == "/readyz" else 200)
-            self.send_header("X-Request-Id", request_id)
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
-
-    return Handler
 
 
 CONVERSIONS = 'postback_rows_written_total{table="conversion"}'
