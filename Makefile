@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run test soak lint fmt bench lock clean
+.PHONY: help install dev run stack test soak lint fmt dashboards bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
@@ -29,21 +29,29 @@ dev: $(VENV)/.installed-dev ## the same plus what tests, linters and benchmarks 
 run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
 	@exec $(BIN)/python -m service run
 
+stack: install ## the same with Prometheus, Alertmanager and a stand-in for your pager, without Docker (needs both installed)
+	@exec $(BIN)/python -m stack
+
 test: dev ## the whole suite, short forms of the system proofs included (under 5 minutes)
 	$(BIN)/python -m pytest
 
-soak: dev ## the long proofs: 100 kills, 20 power cuts, 30 s of overload, 100,000 generated inputs
+soak: dev ## the long proofs: 100 kills, 20 power cuts, 30 s of overload, 100,000 generated inputs, alerts live
 	POSTBACK_SOAK=1 $(BIN)/python -m pytest tests/system -x
 
-lint: dev ## ruff, mypy strict, import-linter
+lint: dev ## ruff, mypy strict, import-linter, and whether `make dashboards` would change anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m dashboards.build --check
 
 fmt: dev ## let ruff format and mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+dashboards: dev ## write what is generated: dashboards/generated and the table in docs/metrics.md
+	$(BIN)/python -m dashboards.build
+	$(BIN)/python -m service.metrics docs/metrics.md
 
 bench: dev ## paired benchmarks against the peers in tests/load (needs wrk)
 	$(BIN)/python -m tests.load.bench

@@ -17,8 +17,8 @@ from tests import builders
 from tests.contract.conftest import Command
 from tests.contract.documents import REPOSITORY
 
-COMMANDS = ["run", "send", "check", "lookup"]
-TARGETS = ["install", "run", "test", "lint", "fmt", "bench"]
+COMMANDS = ["run", "send", "check", "lookup", "doctor"]
+TARGETS = ["install", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 
 
@@ -69,7 +69,7 @@ def test_every_option_and_argument_of_every_command_explains_itself() -> None:
     assert [(name, each.name) for name, each in parameters if not getattr(each, "help", None)] == []
 
 
-@pytest.mark.parametrize("command", ["send", "check", "lookup"])
+@pytest.mark.parametrize("command", ["send", "check", "lookup", "doctor"])
 def test_the_help_of_a_command_that_answers_tells_its_exit_codes(service: Command, command: str) -> None:
     assert "Exit" in service(command, "--help").out
 

@@ -1,5 +1,10 @@
 """The documents: every word that can be seen from outside is described in them, and they describe no other."""
 
+from pathlib import Path
+
+import pytest
+
+from service.metrics.__main__ import main
 from service.metrics.catalogue import markdown_table
 from service.outcome import Outcome
 from service.settings import PREFIX, Settings
@@ -31,3 +36,16 @@ def test_each_setting_is_documented_with_its_default() -> None:
     assert documented == {
         name: "unset" if default in (None, "") else str(default) for name, default in defaults.items()
     }
+
+
+def test_the_generator_mends_the_table_and_touches_nothing_else(tmp_path: Path) -> None:
+    stale = tmp_path / "metrics.md"
+    stale.write_text(document("metrics.md").replace("| gauge |", "| gouge |"), encoding="utf-8")
+    assert main([str(stale)]) == 0
+    assert stale.read_text(encoding="utf-8") == document("metrics.md")
+
+
+@pytest.mark.parametrize("arguments", [[], ["/nowhere/metrics.md"], [__file__], ["a", "b"]])
+def test_the_generator_says_what_it_needs(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err
