@@ -105,8 +105,9 @@ def test_every_line_of_stdout_is_json_from_the_start_to_the_end(tmp_path: Path) 
         with Wire(service.public) as wire:
             wire.exchange(b"this is not HTTP\r\n\r\n")
         assert service.terminate() == 0
-        events = [line["event"] for line in service.log_lines()]
-        assert {"listening", "postback", "stopping", "stopped"} <= set(events)
+        lines = service.log_lines()
+        assert {"listening", "postback", "stopping", "stopped"} <= {line["event"] for line in lines}
+        assert "Invalid HTTP request received." in {it["event"] for it in lines if it.get("logger") == "uvicorn.error"}
         assert service.log_text().endswith("\n")
         assert service.stderr() == ""
 
