@@ -93,6 +93,12 @@ def test_every_declared_metric_has_a_meaning_and_no_two_share_one() -> None:
     assert len(set(meanings)) == len(meanings)
 
 
+def bounded_lines() -> set[tuple[str, str]]:
+    """Return every kind of line that is bounded: it could be left out, and must be countable before it is."""
+    postbacks = {("postback", outcome.value) for outcome in Outcome if outcome.level in ("warning", "error")}
+    return postbacks | {("unexpected_error", ""), ("library", "")}
+
+
 async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None:
     everything = samples(served.metrics, "postback_received_total", zeros=True)
     assert everything == {(door, outcome.value): 0.0 for door, outcome in product(get_args(Door), Outcome)}
@@ -108,6 +114,8 @@ async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None
         ("postback_tls_certificate_expiry_timestamp_seconds", {()}),
     ):
         assert samples(served.metrics, name, zeros=True) == dict.fromkeys(values, 0.0), name
+    floods = samples(served.metrics, "postback_log_rate_limited_total", zeros=True)
+    assert floods == dict.fromkeys(bounded_lines(), 0.0)
     errors = samples(served.metrics, "postback_storage_errors_total", zeros=True)
     assert errors[("commit", "SQLITE_FULL")] == errors[("commit", "TIMEOUT")] == 0.0
 
@@ -117,8 +125,9 @@ async def test_every_route_starts_at_zero_with_every_answer_it_can_give(served: 
     assert set(responses.values()) == {0.0}
     routes = {*POSTBACK_PATHS, "/healthz", "/readyz", "/metrics"}
     assert {route for route, _, _ in responses} == {*routes, "unmatched", "unparsed"}
-    for path, outcome in product(POSTBACK_PATHS, Outcome):
-        assert ("GET", str(outcome.status)) in {key[1:] for key in responses if key[0] == path}
+    statuses = {str(outcome.status) for outcome in Outcome}
+    for path, method, code in product(POSTBACK_PATHS, ("GET", "POST"), statuses):
+        assert (path, method, code) in responses
     durations = samples(served.metrics, "postback_http_request_duration_seconds_count", zeros=True)
     assert set(durations) == {(route,) for route in {*routes, "unmatched"}}
 

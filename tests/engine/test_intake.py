@@ -210,6 +210,13 @@ async def test_an_unexpected_error_before_anything_is_understood_is_counted_and_
     assert len(watched.lines.events("unexpected_error")) == 1
 
 
+async def test_a_traceback_tells_nothing_of_what_was_sent() -> None:
+    async with watching(FakeStore(RuntimeError("a bug in storage"))) as watched:
+        await watched.receive(builders.posted(b'{"c":"a","value":"1","token":"s3cr3t"}'))
+    assert len(watched.lines.events("unexpected_error")) == 1
+    assert "s3cr3t" not in str(watched.lines.kept)
+
+
 async def test_the_canonical_line_says_exactly_what_the_contract_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.intake.time", SimpleNamespace(perf_counter=ticking(1.0, 1.5), time=lambda: 0.0))
     monkeypatch.setattr("service.writer.time", SimpleNamespace(perf_counter=ticking(1.0, 1.25)))

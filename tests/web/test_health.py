@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from service.storage.engine import StorageBroken, StorageError
 from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes
 from service.writer import Writer
-from tests.engine.fakes import FakeStore, KeptLines, in_time, kept_log
+from tests.engine.fakes import PATIENCE, FakeStore, KeptLines, in_time, kept_log
 from tests.web.served import Served, client
 
 pytestmark = pytest.mark.anyio
@@ -156,3 +157,20 @@ async def test_the_metrics_page_speaks_the_dialect_it_is_asked_for(
     samples = [sample for family in parse(page.text) for sample in family.samples]
     received = {sample.labels["outcome"]: sample.value for sample in samples if sample.name == RECEIVED}
     assert {outcome: count for outcome, count in received.items() if count} == {"stored": 1.0, "missing_value": 1.0}
+
+
+async def test_a_scrape_that_takes_long_holds_up_no_postback(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing, written = threading.Event(), threading.Event()
+
+    def write_slowly(_families: object) -> bytes:
+        writing.set()
+        written.wait(PATIENCE)
+        return b""
+
+    monkeypatch.setattr("service.web.health.choose_encoder", lambda _accept: (write_slowly, "text/plain"))
+    scrape = asyncio.create_task(served.operator.get("/metrics"))
+    await asyncio.to_thread(writing.wait, PATIENCE)
+    assert (await in_time(served.public.get("/postback?c=a&value=1"))).text == "Success"
+    assert not scrape.done()
+    written.set()
+    assert (await in_time(scrape)).status_code == 200
