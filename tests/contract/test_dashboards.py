@@ -25,6 +25,17 @@ from tests.contract.promql import selectors
 from tests.system.panel_queries import EMPTY_IN_HEALTH, Json, Span, dashboards, panels, questions
 from tests.system.tools import need
 
+HOPS = ["Doors", "Authenticate", "Parse, by outcome", "Outcomes", "Queue", "Commit"]  # as a postback passes them
+HOPS_TOGETHER = ["Doors", "Authenticate and parse", "Queue and commit"]
+ROWS = {  # those in brackets are closed
+    "postback-overview": ["Is it healthy?", "Objectives", *HOPS_TOGETHER, "(Resources)"],
+    "postback-intake": [*HOPS, "(Books)"],
+    "postback-service": ["Processes", "Event loop and files", "Storage", "Log", "(Python)"],
+}
+LATENCIES = {
+    "postback-overview": ["Latency of postbacks"],
+    "postback-intake": ["Latency of postbacks", "Commit latency"],
+}
 ALERTS = REPOSITORY / "alerts"
 PACKAGE = REPOSITORY / "dashboards"
 PROVISIONING = PACKAGE / "provisioning"
@@ -208,6 +219,23 @@ def test_the_first_row_of_the_overview_says_whether_it_is_healthy() -> None:
     assert {panel["type"] for panel in headlines} == {"stat"}
 
 
+@every_dashboard
+def test_rows_stand_in_the_order_in_which_a_postback_passes_and_minor_ones_are_closed(uid: str) -> None:
+    rows = [panel for panel in DASHBOARDS[uid]["panels"] if panel["type"] == "row"]
+    assert [f"({row['title']})" if row["collapsed"] else row["title"] for row in rows] == ROWS[uid]
+
+
+@pytest.mark.parametrize(("uid", "what"), [(uid, what) for uid, named in LATENCIES.items() for what in named])
+def test_latency_is_a_heatmap_beside_p50_and_p99_with_the_objective_drawn(uid: str, what: str) -> None:
+    shown = {panel["title"]: panel for panel in panels(DASHBOARDS[uid])}
+    spread, lines = shown[f"{what}, spread"], shown[f"{what}, p50 and p99"]
+    assert (spread["type"], lines["type"]) == ("heatmap", "timeseries")
+    assert [target["legendFormat"] for target in lines["targets"]] == ["p50", "p99"]
+    drawn = lines["fieldConfig"]["defaults"]
+    assert [step["value"] for step in drawn["thresholds"]["steps"]] == [None, objectives.LATENCY_SECONDS]
+    assert drawn["custom"]["thresholdsStyle"]["mode"] == "dashed"
+
+
 def test_a_number_is_of_now_so_that_a_dead_replica_leaves_none() -> None:
     ranged = [
         panel["title"] for panel in every_panel() if panel["type"] == "stat" and not panel["targets"][0]["instant"]
@@ -217,8 +245,10 @@ def test_a_number_is_of_now_so_that_a_dead_replica_leaves_none() -> None:
 
 @every_dashboard
 def test_every_dashboard_marks_versions_restarts_and_alerts(uid: str) -> None:
-    names = [annotation["name"] for annotation in DASHBOARDS[uid]["annotations"]["list"]]
-    assert names == ["Version change", "Restart", "Firing alerts"]
+    marks = {mark["name"]: mark["target"]["expr"] for mark in DASHBOARDS[uid]["annotations"]["list"] if mark["enable"]}
+    assert list(marks) == ["Version change", "Restart", "Firing alerts"]
+    named = [{each.name for each in selectors(expression)} for expression in marks.values()]
+    assert named == [{"postback_build_info"}, {"process_start_time_seconds"}, {"ALERTS"}]
 
 
 def test_the_limits_drawn_are_the_objectives_of_the_rules() -> None:
