@@ -33,6 +33,17 @@ OBJECTIVES = {"postback:objective:availability": "0.999", "postback:objective:la
 CLIENT = {f"process_{name}" for name in ("cpu_seconds_total", "max_fds", "open_fds", "start_time_seconds")} | {
     "process_resident_memory_bytes"
 }
+BURNS = {  # error and latency objectives: how many times too fast, over the long and the short window
+    "PostbackErrorBudgetBurnFast": ("critical", ["errors 14.4 1h", "errors 14.4 5m"]),
+    "PostbackErrorBudgetBurn": ("critical", ["errors 6 6h", "errors 6 30m"]),
+    "PostbackErrorBudgetBurnSlow": ("warning", ["errors 3 1d", "errors 3 2h", "errors 1 3d", "errors 1 6h"]),
+    "PostbackErrorsElevated": ("warning", ["errors 10 30m", "errors 10 5m"]),
+    "PostbackLatencyBurnFast": ("critical", ["slow 14.4 1h", "slow 14.4 5m"]),
+    "PostbackLatencyBurnSlow": ("warning", ["slow 6 6h", "slow 6 30m"]),
+}
+BURN = re.compile(r"job:postback_(\w+):ratio_rate(\w+) > ([\d.]+) \* \(1 - scalar\(postback:objective:(\w+)\)\)")
+OBJECTIVE = {"errors": "availability", "slow": "latency"}
+EDGES = ["low traffic", "counter reset", "missing series"]
 every_alert = pytest.mark.parametrize("name", alerts())
 every_test_file = pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.name)
 
@@ -76,6 +87,15 @@ def test_an_alert_fires_in_a_test_stays_silent_in_another_and_ends(name: str) ->
     assert [case.name for case in own if case.fires] != []
     assert [case.name for case in own if not case.fires] != []
     assert [case.name for case in own if case.resolves] != []
+
+
+def test_no_alert_at_all_is_raised_by_low_traffic_by_a_counter_reset_or_by_missing_series() -> None:
+    edges = read(ALERTS / "edges.test.yml")
+    assert edges["rule_files"] == ["*.rules.yml"]
+    assert [test["name"].partition(":")[0] for test in edges["tests"]] == EDGES
+    for test in edges["tests"]:
+        (asked,) = test["promql_expr_test"]
+        assert ("ALERTS[3h]" in asked["expr"], asked["exp_samples"]) == (True, [])
 
 
 def test_every_case_that_fires_says_all_that_a_person_is_told() -> None:
@@ -128,6 +148,13 @@ def test_what_counts_as_our_failure_is_what_the_outcomes_say() -> None:
     assert sets == {frozenset(failed), frozenset(accepted), frozenset(failed | accepted)}
 
 
+def test_budgets_burn_over_two_windows_each_by_the_factors_that_are_promised() -> None:
+    found = {name: BURN.findall(alert["expr"]) for name, alert in alerts().items() if "objective" in alert["expr"]}
+    burns = {name: [f"{what} {factor} {window}" for what, window, factor, _ in each] for name, each in found.items()}
+    assert {name: (alerts()[name]["labels"]["severity"], each) for name, each in burns.items()} == BURNS
+    assert {(what, objective) for each in found.values() for what, _, _, objective in each} == set(OBJECTIVE.items())
+
+
 def test_the_objectives_are_written_in_one_place_only() -> None:
     written = {rule["record"]: str(rule["expr"]) for rule in rules() if rule.get("record") in OBJECTIVES}
     assert written == OBJECTIVES
@@ -145,7 +172,7 @@ def test_every_alert_has_its_heading_and_every_heading_its_alert() -> None:
 def test_a_heading_has_the_four_parts_in_order_and_three_things_to_type(name: str) -> None:
     text = headings()[name]
     assert re.findall(r"^\*\*([^*]+)\*\*", text, re.MULTILINE) == PARTS
-    assert len(blocks(text, "promql")) + len(blocks(text, "sh")) >= 2
+    assert len(blocks(text, "promql")) + len(blocks(text, "sh")) >= 3
     for part in re.split(r"^\*\*[^*]+\*\*", text, flags=re.MULTILINE)[1:]:
         assert len(part.strip()) > 5, part
 
@@ -173,9 +200,9 @@ def test_amtool_finds_nothing_wrong_with_the_routes() -> None:
     assert code == 0, said
 
 
-@pytest.mark.parametrize(("severity", "receiver"), PAGES.items())
+@pytest.mark.parametrize(("severity", "receiver"), [*PAGES.items(), ("", "ticket")])
 def test_a_severity_reaches_its_receiver_and_its_end_is_told(severity: str, receiver: str) -> None:
-    labels = ["alertname=PostbackErrorSpike", "job=postback", f"severity={severity}"]
+    labels = ["alertname=PostbackErrorSpike", "job=postback", *([f"severity={severity}"] if severity else [])]
     code, said = tool(
         "amtool",
         "config",
