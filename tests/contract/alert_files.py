@@ -76,5 +76,6 @@ def headings() -> dict[str, str]:
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """Return the lines of the code blocks of one language."""
-    return [line for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    """Return the lines of the code blocks of one language, empty ones not."""
+    written = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return [line for block in written for line in block.splitlines() if line.strip()]
