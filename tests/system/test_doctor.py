@@ -212,6 +212,7 @@ def elsewhere(
             return {"options": ("--operator-url", stack.enter_context(listening(handler)))}
 
         ours = answering(404, b"{}")
+        another = answering(405, b"", **{"Allow": "GET, POST", "X-Request-Id": "f" * 32})
         cases: dict[str, dict[str, Any]] = {
             "refused": {"options": ("--public-url", "http://127.0.0.1:1")},
             "no such name": {"options": ("--public-url", "http://no-such-host.invalid")},
@@ -219,6 +220,8 @@ def elsewhere(
             "200 to anything": public(answering(200, b"Success")),
             "a redirect": public(answering(301, b"", Location="https://elsewhere.example/")),
             "garbage": public(Garbage),
+            "another process": public(another),
+            "a postback among strangers": {"options": (*public(ours)["options"], "--probe")},
             "metrics for everybody": {"options": ("--public-url", operator)},
             "an expired certificate": public(ours, expired),
             "a certificate of another name": public(ours, other),
@@ -250,6 +253,8 @@ def _copy(service: Service, path: Path) -> Path:
         ("200 to anything", {"public_health", "public_door", "public_walls"}, "GET /healthz answered 200 'Success'"),
         ("a redirect", {"public_health", "public_door", "public_walls"}, "301 to https://elsewhere.example/"),
         ("garbage", {"public_health"}, "gives no answer"),
+        ("another process", {"public_health"}, "another process answers than the one behind the operator URL"),
+        ("a postback among strangers", {"public_door", "probe"}, "a postback without a value was answered 404"),
         ("metrics for everybody", {"public_door", "public_walls"}, "answered 200 with the service's metrics"),
         ("an expired certificate", {"public_certificate", "public_health"}, "1 days ago"),
         ("a certificate of another name", {"public_certificate", "public_health"}, "is not trusted"),
