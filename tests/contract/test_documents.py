@@ -1,14 +1,15 @@
 """The documents: every word that can be seen from outside is described in them, and they describe no other."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from service.metrics.__main__ import main
-from service.metrics.catalogue import markdown_table
+from service.metrics.catalogue import CATALOGUE, markdown_table
 from service.outcome import Outcome
 from service.settings import PREFIX, Settings
-from tests.contract.documents import document, table, words
+from tests.contract.documents import REPOSITORY, document, table, words
 
 
 def test_the_documented_outcomes_are_exactly_those_there_are() -> None:
@@ -24,6 +25,14 @@ def test_each_outcome_is_documented_with_its_status_and_where_it_is_kept() -> No
 
 def test_the_documented_metrics_are_the_declared_ones_word_for_word() -> None:
     assert markdown_table() in document("metrics.md")
+
+
+def test_every_metric_that_a_document_names_is_declared() -> None:
+    texts = [
+        path.read_text(encoding="utf-8") for path in [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md"]
+    ]
+    named = set(re.findall(r"\bpostback_[a-z_]+", "\n".join(texts)))
+    assert named - {declared.name for declared in CATALOGUE} == set()
 
 
 def test_the_documented_settings_are_exactly_those_there_are() -> None:

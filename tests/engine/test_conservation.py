@@ -84,6 +84,7 @@ async def test_the_books_balance_while_postbacks_wait_for_their_commit() -> None
         tasks = books.start("c=a&value=1", "c=b&value=1")
         await asyncio.to_thread(store.begun.acquire)
         assert (books.counted("arrived_total"), books.counted("in_progress")) == (2.0, 2.0)
+        assert (books.counted("received_total"), books.counted("rows_written_total")) == (0.0, 0.0)
         assert books.drift == BALANCED
         store.gate.set()
         while not all(task.done() for task in tasks):

@@ -99,7 +99,7 @@ async def test_an_answer_that_broke_off_is_never_mended_with_a_second_one() -> N
     assert samples(failing.metrics, "postback_http_requests_in_flight") == {}
 
 
-async def test_requests_in_flight_are_counted_while_they_are() -> None:
+async def test_requests_in_flight_are_counted_while_they_are_and_answers_once_they_were_given() -> None:
     arrived, release = asyncio.Barrier(4), asyncio.Event()
 
     async def waits(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -113,5 +113,7 @@ async def test_requests_in_flight_are_counted_while_they_are() -> None:
             requests.create_task(asking.post("/postback"))
         await arrived.wait()
         assert samples(failing.metrics, "postback_http_requests_in_flight") == {(): 3.0}
+        assert samples(failing.metrics, "postback_http_responses_total") == {}
         release.set()
     assert samples(failing.metrics, "postback_http_requests_in_flight") == {}
+    assert samples(failing.metrics, "postback_http_responses_total") == {("/postback", "POST", "500"): 3.0}
