@@ -92,6 +92,14 @@ def test_the_base_is_an_argument_with_an_exact_tag_and_the_only_one() -> None:
     assert SERVICES["receiver"]["image"] == base
 
 
+def test_the_image_is_built_in_two_stages_from_the_hashed_lock_and_ends_as_a_user_without_rights() -> None:
+    build, final = re.split(r"^FROM .+$", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    (installed,) = re.findall(r"-m pip [^&]* install\b([^&]*)", build)
+    assert {"--require-hashes", "--no-deps", "/opt/requirements.lock"} <= set(installed.split())
+    assert "pip" not in final
+    assert re.findall(r"^USER (.+)$", final, re.MULTILINE) == ["10001:10001"] == [SERVICES["service"]["user"]]
+
+
 @every_service
 def test_a_container_is_hardened(name: str) -> None:
     service = SERVICES[name]
