@@ -11,6 +11,16 @@ from service.outcome import Family
 SELECTOR = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)\{(?P<matchers>[^{}]*)\}(?P<range>\[[^\]]*\])?")
 BARE = re.compile(r"\b(?P<name>[a-z]+:[\w:]+|postback_\w+)(?![\w:{])")
 MATCHER = re.compile(r'(\w+)(=~|=|!=|!~)"([^"]*)"')
+OF_PROMETHEUS = {"up", "ALERTS"}
+OF_THE_LIBRARY = {
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_virtual_memory_bytes",
+    "python_gc_collections_total",
+}
 DOORS = ("postback", "batch", "pixel", "import", "replay")
 CLOSED = {
     "job": 1,  # one job is shown unless somebody asks for more

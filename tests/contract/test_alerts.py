@@ -26,13 +26,11 @@ from tests.contract.alert_files import (
     rules,
 )
 from tests.contract.documents import REPOSITORY
+from tests.contract.promql import OF_THE_LIBRARY
 from tests.system.tools import need, search_path
 
 PAGES = {"critical": "page", "warning": "ticket"}
 OBJECTIVES = {"postback:objective:availability": "0.999", "postback:objective:latency": "0.99"}
-CLIENT = {f"process_{name}" for name in ("cpu_seconds_total", "max_fds", "open_fds", "start_time_seconds")} | {
-    "process_resident_memory_bytes"
-}
 BURNS = {  # error and latency objectives: how many times too fast, over the long and the short window
     "PostbackErrorBudgetBurnFast": ("critical", ["errors 14.4 1h", "errors 14.4 5m"]),
     "PostbackErrorBudgetBurn": ("critical", ["errors 6 6h", "errors 6 30m"]),
@@ -136,7 +134,7 @@ def test_every_metric_of_every_rule_and_of_the_runbook_exists() -> None:
     asked = [rule["expr"] for rule in rules()] + [
         line for text in headings().values() for line in blocks(text, "promql")
     ]
-    known = {declared.name for declared in CATALOGUE} | CLIENT | recorded()
+    known = {declared.name for declared in CATALOGUE} | OF_THE_LIBRARY | recorded()
     assert {name for expression in asked for name in names_in(str(expression))} - known == set()
 
 

@@ -21,7 +21,7 @@ from service.metrics.catalogue import CATALOGUE, RECEIVED, HistogramOf
 from service.outcome import Family, Outcome
 from tests.contract import dashboard_rules
 from tests.contract.documents import REPOSITORY
-from tests.contract.promql import selectors
+from tests.contract.promql import OF_PROMETHEUS, OF_THE_LIBRARY, selectors
 from tests.system.panel_queries import EMPTY_IN_HEALTH, Json, Span, dashboards, panels, questions
 from tests.system.tools import need
 
@@ -39,8 +39,6 @@ LATENCIES = {
 ALERTS = REPOSITORY / "alerts"
 PACKAGE = REPOSITORY / "dashboards"
 PROVISIONING = PACKAGE / "provisioning"
-CLIENT = {"up", "ALERTS", "process_start_time_seconds", "process_cpu_seconds_total", "process_resident_memory_bytes"}
-CLIENT |= {"process_virtual_memory_bytes", "process_open_fds", "process_max_fds", "python_gc_collections_total"}
 DASHBOARDS = {dashboard["uid"]: dashboard for dashboard in dashboards()}
 every_dashboard = pytest.mark.parametrize("uid", DASHBOARDS)
 every_rule = pytest.mark.parametrize("name", dashboard_rules.RULES)
@@ -156,7 +154,7 @@ def test_every_exception_is_of_a_rule_and_carries_its_reason() -> None:
 def test_every_metric_of_every_query_exists() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     used = {selector.name for expression in every_expression() for selector in selectors(expression)}
-    assert used - exposed() - CLIENT - recorded == set()
+    assert used - exposed() - OF_THE_LIBRARY - OF_PROMETHEUS - recorded == set()
 
 
 def test_every_exported_metric_is_on_a_dashboard() -> None:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.metrics.catalogue import CATALOGUE, LEVELS
 from service.outcome import Family, Outcome
 from service.postback import POSTBACK_PATHS, Door
+from tests.contract.promql import OF_THE_LIBRARY
 from tests.engine.fakes import samples
 from tests.web.served import Served, serving
 
@@ -81,6 +82,10 @@ async def test_every_metric_has_the_name_the_type_and_the_labels_of_the_contract
     served: Served,
 ) -> None:
     assert await scraped(served) == CONTRACT
+
+
+async def test_what_dashboards_and_alerts_take_from_the_client_library_is_on_the_page(served: Served) -> None:
+    assert {name for name, _ in await series(served)} >= OF_THE_LIBRARY
 
 
 def test_what_is_declared_is_what_is_promised() -> None:
