@@ -44,6 +44,6 @@ def postback(query: str = "c=click-1&value=1.50", **changes: Any) -> Postback:
     return parse(raw(query, **changes), EZMOB)
 
 
-def rejection(outcome: Outcome = Outcome.INVALID_VALUE, click_id: str | None = "click-1") -> Rejection:
+def rejection(outcome: Outcome = Outcome.INVALID_VALUE, click_id: str | None = "click-1", **changes: Any) -> Rejection:
     """Return a postback that was not accepted."""
-    return Rejection(raw("c=click-1&value=x"), "ezmob", outcome, "'x' is not an amount", click_id)
+    return Rejection(raw("c=click-1&value=x", **changes), "ezmob", outcome, "'x' is not an amount", click_id)

@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from typer.main import get_command
 from service.cli import app
 from service.metrics.catalogue import CATALOGUE
 from service.outcome import Family, Outcome
+from service.storage.ledger import Ledger
+from tests import builders
 from tests.contract.alert_files import (
     ALERTS,
     PARTS,
@@ -191,6 +194,20 @@ def test_every_command_of_the_runbook_is_one_that_a_shell_and_the_service_know()
     for words in (shlex.split(line) for line in lines if line.startswith("python -m service")):
         known = {option for parameter in commands[words[3]].params for option in parameter.opts}
         assert {word for word in words[4:] if word.startswith("--")} <= known
+
+
+def test_every_look_at_the_database_finds_what_it_is_for(tmp_path: Path) -> None:
+    need("sqlite3")
+    looks = [line for text in headings().values() for line in blocks(text, "sh") if line.startswith("sqlite3 ")]
+    assert len(looks) >= 3
+    (tmp_path / "data").mkdir()
+    ledger = Ledger(tmp_path / "data" / "postback.db")
+    ledger.open()
+    ledger.commit([builders.rejection(outcome, received_at=datetime.now(UTC)) for outcome in Outcome if outcome.kept])
+    for look in looks:  # the service goes on meanwhile
+        found = subprocess.run(["bash", "-c", look], cwd=tmp_path, check=True, capture_output=True, text=True)
+        assert "is not an amount" in found.stdout, look
+    ledger.close()
 
 
 def test_amtool_finds_nothing_wrong_with_the_routes() -> None:
