@@ -129,7 +129,7 @@ def plant(service: Service) -> Iterator[Answer]:
 
 
 def test_no_secret_that_is_sent_comes_out_anywhere(tmp_path: Path) -> None:
-    with Service(tmp_path, {"LOG_LEVEL": "debug"}) as service:
+    with Service(tmp_path, {"LOG_LEVEL": "debug", "API_KEY": SECRET}) as service:  # no setting of ours: warned of
         answers = list(plant(service))
         assert service.terminate() == 0
         told = [f"{dict(answer.headers)} {answer.body!r}" for answer in answers]
