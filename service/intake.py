@@ -44,7 +44,7 @@ class Intake:
             verdict = Verdict(Outcome.STORAGE_UNAVAILABLE, str(error))
         except Exception as error:
             self._log.logger.exception("unexpected_error", request_id=raw.request_id)
-            verdict = Verdict(Outcome.INTERNAL_ERROR, repr(error))
+            verdict = Verdict(Outcome.INTERNAL_ERROR, f"{type(error).__name__}: {error}")  # its repr may hold input
         except asyncio.CancelledError:
             verdict = Verdict(Outcome.INTERNAL_ERROR, "given up by the stopping server")
             self._record(raw, understood, verdict, time.perf_counter() - started, None)

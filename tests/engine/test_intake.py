@@ -192,7 +192,7 @@ async def test_an_unexpected_error_is_one_internal_error_and_its_traceback_has_a
     async with watching(FakeStore(RuntimeError("a bug in storage"))) as watched:
         assert (await watched.receive(raw)).outcome is Outcome.INTERNAL_ERROR
     assert watched.counted == {("postback", "internal_error"): 1.0}
-    assert watched.only_line()["detail"] == "RuntimeError('a bug in storage')"
+    assert watched.only_line()["detail"] == "RuntimeError: a bug in storage"
     (unexpected,) = watched.lines.events("unexpected_error")
     assert (unexpected["level"], unexpected["request_id"]) == ("error", raw.request_id)
     assert str(unexpected["exception"]).startswith("Traceback (most recent call last):")
@@ -214,6 +214,16 @@ async def test_a_traceback_tells_nothing_of_what_was_sent() -> None:
     async with watching(FakeStore(RuntimeError("a bug in storage"))) as watched:
         await watched.receive(builders.posted(b'{"c":"a","value":"1","token":"s3cr3t"}'))
     assert len(watched.lines.events("unexpected_error")) == 1
+    assert "s3cr3t" not in str(watched.lines.kept)
+
+
+async def test_an_error_tells_nothing_of_the_text_that_it_was_about() -> None:
+    def authenticate(raw: RawPostback) -> None:
+        (raw.query.decode() + "\ud800").encode()  # the error's repr holds all of it
+
+    async with watching(FakeStore(), authenticate) as watched:  # type: ignore[arg-type]  # it never returns
+        await watched.receive(builders.raw("c=a&value=1&token=s3cr3t"))
+    assert str(watched.only_line()["detail"]).startswith("UnicodeEncodeError: ")
     assert "s3cr3t" not in str(watched.lines.kept)
 
 
