@@ -1,11 +1,12 @@
 # Two commands on a bare machine: `make run` serves, `make test` passes. Everything else is listed by `make help`.
 PYTHON ?= python3
 VENV := .venv
+CLOCK ?= 30
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run stack test soak lint fmt dashboards bench lock clean
+.PHONY: help install dev run stack test live soak lint fmt dashboards bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
@@ -33,9 +34,13 @@ stack: install ## the same with Prometheus, Alertmanager and a stand-in for your
 	@exec $(BIN)/python -m stack
 
 test: dev ## the whole suite, short forms of the system proofs included (under 5 minutes)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not alone" -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m alone
 
-soak: dev ## the long proofs: 100 kills, 20 power cuts, 30 s of overload, 100,000 generated inputs, alerts live
+live: dev ## real Prometheus and Alertmanager are told of every fault, on a clock CLOCK (30) times shorter (10 minutes)
+	POSTBACK_CLOCK=$(CLOCK) $(BIN)/python -m pytest -n 2 --dist loadfile tests/system/test_live.py tests/system/test_live_sparse.py
+
+soak: dev ## the long proofs: 100 kills, 20 power cuts, 30 s of overload, 100,000 generated inputs, every fault live
 	POSTBACK_SOAK=1 $(BIN)/python -m pytest tests/system -x
 
 lint: dev ## ruff, mypy strict, import-linter, and whether `make dashboards` would change anything

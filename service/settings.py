@@ -18,7 +18,7 @@ from service.storage.engine import sqlite_path
 PREFIX = "POSTBACK_"
 _DOTENV = ".env"
 Port = Annotated[int, Field(ge=0, le=65535)]
-_NOT_SETTINGS = {"REQUIRE_TOOLS", "SOAK", "REVISION"}  # read by the tests and the image build
+_NOT_SETTINGS = {"REQUIRE_TOOLS", "SOAK", "CLOCK", "REVISION"}  # read by the tests and the image build
 
 
 class WrongSettings(Exception):  # noqa: N818 - a plural is no error class

@@ -6,27 +6,30 @@ from typing import Literal
 
 import pytest
 
-_FIGURES = pytest.StashKey[list[str]]()
+_FIGURE = "figure"
+_LONGEST_FIRST = ("test_live.py", "test_live_sparse.py", "tests/system")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make room for the figures."""
-    config.stash[_FIGURES] = []
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: several files run at once, and the last one should not be waited for alone."""
+    items.sort(key=lambda item: next((rank for rank, part in enumerate(_LONGEST_FIRST) if part in item.nodeid), 9))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures that the tests left, below the results."""
-    if config.stash[_FIGURES]:
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    calls = [report for report in reports if getattr(report, "when", None) == "call"]
+    lines = [f"{call.nodeid}: {text}" for call in calls for name, text in call.user_properties if name == _FIGURE]
+    if lines:
         terminalreporter.section("figures")
-    for line in config.stash[_FIGURES]:
+    for line in lines:
         terminalreporter.write_line(line)
 
 
 @pytest.fixture
-def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
+def figures(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Take one line for the summary."""
-    lines = request.config.stash[_FIGURES]
-    return lambda line: lines.append(f"{request.node.name}: {line}")
+    return lambda line: record_property(_FIGURE, line)
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,11 @@ def test_what_counts_as_our_failure_is_what_the_outcomes_say() -> None:
 
 
 def test_budgets_burn_over_two_windows_each_by_the_factors_that_are_promised() -> None:
-    found = {name: BURN.findall(alert["expr"]) for name, alert in alerts().items() if "objective" in alert["expr"]}
+    found = {
+        name: BURN.findall(alert["expr"])
+        for name, alert in alerts().items()
+        if "scalar(postback:objective" in alert["expr"]
+    }
     burns = {name: [f"{what} {factor} {window}" for what, window, factor, _ in each] for name, each in found.items()}
     assert {name: (alerts()[name]["labels"]["severity"], each) for name, each in burns.items()} == BURNS
     assert {(what, objective) for each in found.values() for what, _, _, objective in each} == set(OBJECTIVE.items())

@@ -3,6 +3,8 @@
 import json
 import urllib.error
 import urllib.request
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 PATIENCE = 60
@@ -24,3 +26,10 @@ def ask(url: str, body: object = None) -> tuple[int, str]:
 def ask_json(url: str, body: object = None) -> Any:
     """Do the same; return what the answer says as JSON."""
     return json.loads(ask(url, body)[1])
+
+
+def is_ready(url: str) -> bool:
+    """Say whether a program answers 200 there by now."""
+    with suppress(OSError):
+        return ask(url)[0] == HTTPStatus.OK
+    return False

@@ -5,11 +5,10 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 
-from tests.system.asking import ask, ask_json
+from tests.system.asking import ask, ask_json, is_ready
 from tests.system.harness import REPOSITORY, wait_for
 from tests.system.tools import need, search_path
 
@@ -75,14 +74,6 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
-def ready(alertmanager: str) -> bool:
-    """Say whether it takes alerts by now."""
-    try:
-        return ask(f"{alertmanager}/-/ready")[0] == 200
-    except URLError:
-        return False
-
-
 def heard(alertmanager: str) -> set[tuple[str, str]]:
     """Return job and name of the alerts that somebody is told."""
     told = ask_json(f"{alertmanager}/api/v2/alerts?active=true&inhibited=false")
@@ -90,7 +81,7 @@ def heard(alertmanager: str) -> set[tuple[str, str]]:
 
 
 def test_what_is_worse_is_heard_and_what_follows_from_it_is_not(alertmanager: str) -> None:
-    wait_for(lambda: ready(alertmanager), PATIENCE)
+    wait_for(lambda: is_ready(f"{alertmanager}/-/ready"), PATIENCE, every=0.1)
     labels = [{"job": job, "alertname": name, "severity": severity} for job, name, severity in FIRING]
     assert ask(f"{alertmanager}/api/v2/alerts", [{"labels": each} for each in labels])[0] == 200
     wait_for(lambda: heard(alertmanager) == HEARD, PATIENCE)

@@ -13,7 +13,7 @@ from tests.system.ledger import run
 from tests.system.load import Load
 from tests.system.tools import need_strace
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 # Each commit takes as long as this disk: under a thousand postbacks a second, far below what this test can send.
 SLOW_DISK = "fdatasync:delay_enter=300ms"

@@ -1,0 +1,29 @@
+"""Owns the live proof of a quiet night: a postback in ten minutes, as last week, and nobody is told of anything.
+
+The rules run on a shorter clock (tests/system/clock.py): an hour takes one or two minutes, and so does its traffic.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.system.clock import times_shorter
+from tests.system.traffic import SPARSE
+from tests.system.watched import HOUR, Conditions, watched
+
+pytestmark = pytest.mark.system
+
+NIGHTLY_RATE = 1 / 600  # postbacks a second: one in ten minutes
+
+
+def test_an_hour_of_sparse_traffic_raises_nothing(tmp_path: Path, form: str, figures: Callable[[str], None]) -> None:
+    with watched(tmp_path, Conditions(times_shorter(form), NIGHTLY_RATE, SPARSE)) as live:
+        started = time.monotonic()
+        time.sleep(live.real(HOUR))
+        assert live.pager.told == []
+        assert live.fired(time.monotonic() - started) == set()
+        assert set(live.traffic.answers) == {"stored"}
+        assert 5 <= live.traffic.answers.total() <= 8
+        figures(f"{live.traffic.answers.total()} postbacks, no alert; clock {live.times} times shorter")
