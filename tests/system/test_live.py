@@ -200,6 +200,7 @@ def test_a_fault_is_told_to_whom_it_concerns_and_so_is_its_end(
     live.settle(2 * patience)
     began = time.monotonic()
     with fault.inject(live):
+        there = time.monotonic()
         told = live.pager.wait(fault.alert, fault.receiver, "firing", began, patience)
         assert_shown(live)
         time.sleep(live.real(GOES_ON_SECONDS))
@@ -208,7 +209,7 @@ def test_a_fault_is_told_to_whom_it_concerns_and_so_is_its_end(
     live.settle(2 * patience)
     pages, tickets = live.pager.firing("page", began), live.pager.firing("ticket", began)
     figures(
-        f"{fault.alert} ({fault.receiver}) after {told.at - began:.1f} s; "
+        f"{fault.alert} ({fault.receiver}) after {told.at - there:.1f} s; "
         f"resolved {over.at - ended:.1f} s after the end, all quiet {time.monotonic() - ended:.1f} s after; "
         f"pages {sorted(pages)}, tickets {sorted(tickets)}; clock {live.times} times shorter"
     )
