@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -15,9 +14,7 @@ from service.log import Log
 from service.metrics import Metrics
 from service.readiness import Readiness
 from service.settings import Settings
-from service.storage.engine import sqlite_path
-from service.storage.ledger import Ledger
-from service.storage.space import measure_space
+from service.storage.database import database_at
 from service.vitals import Vitals
 from service.web.doors import PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage
@@ -42,11 +39,11 @@ class App:
 
 def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
     """Wire the service. Raises StartRefused when AUTH and the address do not go together."""
-    path = sqlite_path(settings.database_url)
-    ledger = Ledger(path)
+    database = database_at(settings.database_url)
+    ledger = database.ledger()
     writer = Writer(ledger, metrics)
     readiness = Readiness(writer, metrics)
-    vitals = Vitals(metrics, log, readiness, partial(measure_space, path))
+    vitals = Vitals(metrics, log, readiness, database.space)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
     intake = Intake(choose_authenticator(settings.auth, settings.host), writer, metrics, log)
 

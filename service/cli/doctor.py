@@ -78,7 +78,7 @@ def _case(  # noqa: PLR0913 - the options again
     from service.cli.doctor_case import Case
     from service.cli.doctor_http import checked_url
     from service.cli.doctor_public import local_url
-    from service.storage.engine import sqlite_path
+    from service.storage.engine import place_of
 
     settings = settings_or_refuse()
     if not (operator_url or offline or settings.operator_port):
@@ -88,7 +88,7 @@ def _case(  # noqa: PLR0913 - the options again
     try:
         return Case(
             settings=settings,
-            path=sqlite_path(settings.database_url),
+            path=place_of(settings.database_url).path,
             operator_url=None if offline else checked_url(operator),
             public_url=checked_url(public_url) if public_url else local,
             public_given=public_url is not None,

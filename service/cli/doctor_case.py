@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.settings import Settings
 from service.storage.audit import INTERRUPTED
-from service.storage.engine import NO_FILE, StorageError
+from service.storage.engine import NO_DATABASE, StorageError
 
 
 class State(StrEnum):
@@ -78,7 +78,7 @@ def unread(name: str, error: StorageError) -> Finding:
     """Say why the database did not answer a question."""
     if error.kind == INTERRUPTED:
         return not_checked(name, "would have taken too long", "Ask again with --deep, at a quiet time.")
-    if error.kind == NO_FILE:
+    if error.kind == NO_DATABASE:
         return not_checked(name, "there is no database")
     return wrong(name, str(error), "See the runbook for storage errors; restore the file if it is damaged.")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from service.cli.doctor_case import Case, Finding, graded, guarded, not_checked, ok, warning, wrong
 from service.storage.audit import Audit, newest_version
-from service.storage.engine import connect_writer
 from service.storage.space import measure_space
+from service.storage.sqlite_file import connect_writer
 
 CHECKS = (
     "database_file",

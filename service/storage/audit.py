@@ -18,7 +18,8 @@ from sqlmodel import SQLModel
 
 from service.outcome import Outcome
 from service.storage import migrations, tables  # noqa: F401 - declares the metadata
-from service.storage.engine import NO_FILE, StorageError, storage_error
+from service.storage.engine import NO_DATABASE, StorageError
+from service.storage.sqlite_file import storage_error
 
 INTERRUPTED = "SQLITE_INTERRUPT"  # the kind of StorageError that says: not answered within the seconds given
 KEPT = {"conversion": Outcome.STORED.value, "duplicate": Outcome.DUPLICATE.value}
@@ -66,7 +67,7 @@ class Audit:
     def __enter__(self) -> Self:
         """Open the file."""
         if not self._path.exists():
-            raise StorageError(f"there is no database at {self._path}", NO_FILE)
+            raise StorageError(f"there is no database at {self._path}", NO_DATABASE)
         with _told():
             self._connection = sqlite3.connect(
                 f"{self._path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS

@@ -12,7 +12,8 @@ import typer.main
 from service.cli import app
 from service.outcome import Outcome
 from service.settings import Settings
-from service.storage.ledger import Entry, Ledger
+from service.storage.ledger import Entry
+from service.storage.sqlite import SqliteLedger
 from tests import builders
 from tests.contract.conftest import Command
 from tests.contract.documents import REPOSITORY
@@ -30,7 +31,7 @@ def stored(bare: Path) -> None:
         builders.postback("c=came&value=1.50&currency=EUR"),
         builders.rejection(Outcome.INVALID_VALUE, "refused"),
     ]
-    ledger = Ledger(bare / DATABASE)
+    ledger = SqliteLedger(bare / DATABASE)
     ledger.open()
     for entry in entries:
         ledger.commit([entry])

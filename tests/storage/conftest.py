@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.ledger import Ledger
+from service.storage.sqlite import SqliteLedger
 
 
 @pytest.fixture
@@ -15,9 +15,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
+def ledger(path: Path) -> Iterator[SqliteLedger]:
     """Open a ledger on an empty file, and close it after the test."""
-    opened = Ledger(path)
+    opened = SqliteLedger(path)
     opened.open()
     yield opened
     opened.close()

@@ -18,8 +18,9 @@ from service.storage.audit import (
     of_table,
     unknown_outcomes,
 )
-from service.storage.engine import NO_FILE, StorageBroken, StorageError
-from service.storage.ledger import Entry, Ledger, Probe
+from service.storage.engine import NO_DATABASE, StorageBroken, StorageError
+from service.storage.ledger import Entry, Probe
+from service.storage.sqlite import SqliteLedger
 from tests import builders
 
 NOW = builders.RECEIVED_AT + timedelta(minutes=1)
@@ -40,7 +41,7 @@ def entries() -> list[Entry]:
 
 
 @pytest.fixture
-def stored(ledger: Ledger) -> None:
+def stored(ledger: SqliteLedger) -> None:
     """Keep them in a file that goes on being served."""
     for entry in entries():
         ledger.commit([entry])
@@ -48,7 +49,7 @@ def stored(ledger: Ledger) -> None:
 
 def close_with(path: Path, kept: list[Entry]) -> None:
     """Make a file that nobody serves."""
-    ledger = Ledger(path)
+    ledger = SqliteLedger(path)
     ledger.open()
     for start in range(0, len(kept), 200):
         ledger.commit(kept[start : start + 200])
@@ -112,14 +113,14 @@ def test_the_last_day_ends_a_day_ago(audit: Audit) -> None:
     assert audit.counts(Window(OWN, STARTED, tomorrow))["stored"].last_day == 0
 
 
-def test_a_pinned_audit_does_not_see_what_is_written_later(audit: Audit, ledger: Ledger) -> None:
+def test_a_pinned_audit_does_not_see_what_is_written_later(audit: Audit, ledger: SqliteLedger) -> None:
     audit.pin()
     ledger.commit([builders.postback("c=later&value=1")])
     assert audit.counts(ALL)["stored"].rows == 2
 
 
 @pytest.mark.usefixtures("stored")
-def test_a_reading_audit_does_not_keep_the_service_from_writing(path: Path, ledger: Ledger) -> None:
+def test_a_reading_audit_does_not_keep_the_service_from_writing(path: Path, ledger: SqliteLedger) -> None:
     with Audit(path) as audit:
         audit.pin()
         assert ledger.commit([builders.postback("c=later&value=1")]).rows["conversion"] == 1
@@ -174,13 +175,13 @@ def test_a_file_that_was_never_migrated_has_no_version(tmp_path: Path) -> None:
         assert audit.schema_version() == ""
 
 
-def test_when_readiness_wrote_is_told(audit: Audit, ledger: Ledger) -> None:
+def test_when_readiness_wrote_is_told(audit: Audit, ledger: SqliteLedger) -> None:
     assert audit.probed_at() is None
     ledger.commit([Probe(builders.RECEIVED_AT)])
     assert audit.probed_at() == "2026-01-02 03:04:05.678901"
 
 
-def test_a_kept_rejection_is_found_by_its_request_id(audit: Audit, ledger: Ledger) -> None:
+def test_a_kept_rejection_is_found_by_its_request_id(audit: Audit, ledger: SqliteLedger) -> None:
     rejected = builders.rejection()
     assert not audit.holds(rejected.raw.request_id)
     ledger.commit([rejected])
@@ -219,7 +220,7 @@ def test_a_question_that_takes_too_long_is_not_answered(path: Path) -> None:
 def test_no_file_is_said_and_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as raised, Audit(tmp_path / "none.db"):
         pass
-    assert raised.value.kind == NO_FILE
+    assert raised.value.kind == NO_DATABASE
     assert list(tmp_path.iterdir()) == []
 
 
@@ -236,7 +237,7 @@ def test_a_name_that_means_something_in_a_url_is_no_trouble(tmp_path: Path, name
         assert audit.journal_mode() == "delete"
 
 
-def test_moments_are_compared_in_the_form_that_the_tables_hold(audit: Audit, ledger: Ledger) -> None:
+def test_moments_are_compared_in_the_form_that_the_tables_hold(audit: Audit, ledger: SqliteLedger) -> None:
     whole_second = datetime(2026, 1, 2, 3, 5, tzinfo=UTC)  # isoformat would leave its fraction out, and sort it lower
     ledger.commit([builders.postback("c=whole&value=1", received_at=whole_second)])
     assert audit.counts(Window("", whole_second, NOW))["stored"].foreign == 0

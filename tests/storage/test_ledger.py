@@ -8,7 +8,8 @@ import pytest
 
 from service.outcome import Outcome
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import MAX_BATCH, Entry, Ledger, Probe, winners_statement
+from service.storage.ledger import MAX_BATCH, Entry, Probe
+from service.storage.sqlite import SqliteLedger, winners_statement
 from tests import builders
 
 
@@ -19,11 +20,11 @@ def rows(path: Path, statement: str) -> list[tuple[object, ...]]:
     return found
 
 
-def outcomes(ledger: Ledger, *entries: Entry) -> list[Outcome]:
+def outcomes(ledger: SqliteLedger, *entries: Entry) -> list[Outcome]:
     return [verdict.outcome for verdict in ledger.commit(entries).verdicts]
 
 
-def test_a_conversion_is_stored_as_it_was_sent(ledger: Ledger, path: Path) -> None:
+def test_a_conversion_is_stored_as_it_was_sent(ledger: SqliteLedger, path: Path) -> None:
     sent = builders.postback("c=cl%C3%AFck&value=1.50&currency=EUR&goal=sale&txid=t1&x=1&x=2")
     assert outcomes(ledger, sent) == [Outcome.STORED]
     key = ("ezmob", 0, "clïck", "sale", "t1")
@@ -32,7 +33,9 @@ def test_a_conversion_is_stored_as_it_was_sent(ledger: Ledger, path: Path) -> No
     assert rows(path, "SELECT * FROM conversion") == [(*key, *value, *arrival)]
 
 
-def test_a_repeated_key_with_the_same_value_is_a_duplicate_and_changes_nothing(ledger: Ledger, path: Path) -> None:
+def test_a_repeated_key_with_the_same_value_is_a_duplicate_and_changes_nothing(
+    ledger: SqliteLedger, path: Path
+) -> None:
     ledger.commit([builders.postback("c=a&value=1.5&x=first")])
     before = rows(path, "SELECT * FROM conversion")
     again = builders.postback("c=a&value=1.50&x=second")
@@ -43,7 +46,7 @@ def test_a_repeated_key_with_the_same_value_is_a_duplicate_and_changes_nothing(l
 
 @pytest.mark.parametrize("later", ["c=a&value=2", "c=a&value=1&currency=USD"])
 def test_a_repeated_key_with_another_value_is_a_conflict_and_both_are_kept(
-    ledger: Ledger, path: Path, later: str
+    ledger: SqliteLedger, path: Path, later: str
 ) -> None:
     ledger.commit([builders.postback("c=a&value=1")])
     second = builders.postback(later)
@@ -54,16 +57,16 @@ def test_a_repeated_key_with_another_value_is_a_conflict_and_both_are_kept(
 
 
 @pytest.mark.parametrize("other", ["c=b&value=1", "c=A&value=1", "c=a&value=1&goal=g", "c=a&value=1&txid=t"])
-def test_any_part_of_the_key_makes_another_conversion(ledger: Ledger, other: str) -> None:
+def test_any_part_of_the_key_makes_another_conversion(ledger: SqliteLedger, other: str) -> None:
     assert outcomes(ledger, builders.postback("c=a&value=1"), builders.postback(other)) == [Outcome.STORED] * 2
 
 
-def test_twins_in_one_batch_are_judged_in_order(ledger: Ledger) -> None:
+def test_twins_in_one_batch_are_judged_in_order(ledger: SqliteLedger) -> None:
     batch = [builders.postback(query) for query in ("c=a&value=1", "c=a&value=1", "c=a&value=2", "c=b&value=1")]
     assert outcomes(ledger, *batch) == [Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT, Outcome.STORED]
 
 
-def test_everything_at_once_gets_its_verdict_in_order(ledger: Ledger, path: Path) -> None:
+def test_everything_at_once_gets_its_verdict_in_order(ledger: SqliteLedger, path: Path) -> None:
     ledger.commit([builders.postback("c=a&value=1")])
     batch: list[Entry] = [
         builders.rejection(Outcome.UNEXPANDED_MACRO),
@@ -84,19 +87,19 @@ def test_everything_at_once_gets_its_verdict_in_order(ledger: Ledger, path: Path
     assert rows(path, "SELECT probed_at FROM write_probe") == [("2026-01-01 00:00:00.000000",)]
 
 
-def test_the_same_entry_committed_twice_is_still_one_conversion(ledger: Ledger) -> None:
+def test_the_same_entry_committed_twice_is_still_one_conversion(ledger: SqliteLedger) -> None:
     sent = builders.postback()
     assert outcomes(ledger, sent, sent) == [Outcome.STORED] * 2  # its own request_id won: an ambiguous commit retried
 
 
 @pytest.mark.parametrize("size", [1, 2, MAX_BATCH])
-def test_a_batch_of_any_size_is_stored_whole(ledger: Ledger, path: Path, size: int) -> None:
+def test_a_batch_of_any_size_is_stored_whole(ledger: SqliteLedger, path: Path, size: int) -> None:
     batch = [builders.postback(f"c=click-{number}&value=1") for number in range(size)]
     assert outcomes(ledger, *batch) == [Outcome.STORED] * size
     assert rows(path, "SELECT count(*) FROM conversion") == [(size,)]
 
 
-def test_a_batch_of_rejections_only_is_kept(ledger: Ledger, path: Path) -> None:
+def test_a_batch_of_rejections_only_is_kept(ledger: SqliteLedger, path: Path) -> None:
     assert outcomes(ledger, *[builders.rejection()] * 3) == [Outcome.INVALID_VALUE] * 3
     assert rows(path, "SELECT count(*) FROM rejected_postback") == [(3,)]
 
@@ -108,20 +111,20 @@ def test_the_lookup_of_winners_uses_the_primary_key(path: Path) -> None:
     assert not any("SCAN conversion" in str(step[3]) for step in plan)
 
 
-def test_a_second_process_may_not_write_the_same_file(ledger: Ledger, path: Path) -> None:
+def test_a_second_process_may_not_write_the_same_file(ledger: SqliteLedger, path: Path) -> None:
     assert ledger
     with pytest.raises(StorageError, match="another process is serving"):
-        Ledger(path).open()
+        SqliteLedger(path).open()
 
 
-def test_a_closed_ledger_leaves_the_file_to_the_next(ledger: Ledger) -> None:
+def test_a_closed_ledger_leaves_the_file_to_the_next(ledger: SqliteLedger) -> None:
     ledger.commit([builders.postback()])
     ledger.close()
     ledger.open()
     assert outcomes(ledger, builders.postback()) == [Outcome.DUPLICATE]
 
 
-def test_another_programs_write_lock_is_an_error_that_passes(ledger: Ledger, path: Path) -> None:
+def test_another_programs_write_lock_is_an_error_that_passes(ledger: SqliteLedger, path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError) as busy:
@@ -133,14 +136,14 @@ def test_another_programs_write_lock_is_an_error_that_passes(ledger: Ledger, pat
     assert outcomes(ledger, builders.postback()) == [Outcome.STORED]
 
 
-def test_a_moved_file_is_never_acknowledged(ledger: Ledger, path: Path) -> None:
+def test_a_moved_file_is_never_acknowledged(ledger: SqliteLedger, path: Path) -> None:
     ledger.commit([builders.postback("c=first&value=1")])
     path.rename(path.with_suffix(".moved"))
     with pytest.raises(StorageBroken, match="was moved or deleted"):
         ledger.commit([builders.postback()])
 
 
-def test_a_failed_second_half_fails_the_whole_batch(ledger: Ledger, path: Path) -> None:
+def test_a_failed_second_half_fails_the_whole_batch(ledger: SqliteLedger, path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("DROP TABLE rejected_postback")
     other.close()
@@ -153,10 +156,10 @@ def test_a_directory_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "postback.db"
     path.write_bytes(b"this is not a database" * 100)
     with pytest.raises(StorageError):
-        Ledger(path).open()
+        SqliteLedger(path).open()
 
 
-def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(ledger: Ledger, path: Path) -> None:
+def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(ledger: SqliteLedger, path: Path) -> None:
     ledger.close()
     with sqlite3.connect(path) as other:
         other.execute("UPDATE alembic_version SET version_num = '9999'")
