@@ -1,9 +1,11 @@
 """Owns the composition: builds every component from the settings, in one place, with plain constructors."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -14,12 +16,17 @@ from service.log import Log
 from service.metrics import Metrics
 from service.readiness import Readiness
 from service.settings import Settings
-from service.storage.database import database_at
+from service.storage.database import Database, database_at
+from service.storage.engine import StorageError
+from service.storage.migrations import PENDING
 from service.vitals import Vitals
 from service.web.doors import PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes, public_routes
 from service.writer import Writer
+
+_MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
+_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
+        await _schema_is_ready(database, settings, log)
         ledger.open()
         writer.start()
         metrics.ready = True
@@ -65,3 +73,18 @@ def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
         storage_broken=writer.broken,
         count_unparsed=metrics.count_unparsed,
     )
+
+
+async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:
+    """Run pending migrations if we are told to, or wait until somebody did. Raises StorageError."""
+    if not database.shared:
+        return
+    migrations = database.migrations()
+    if settings.migrate:
+        await asyncio.to_thread(migrations.up, "head", partial(log.logger.info, "migrating"))
+    end = time.monotonic() + settings.migrate_wait
+    while refusal := (await asyncio.to_thread(migrations.status)).refusal:
+        if time.monotonic() >= end:
+            raise StorageError(f"{database.name}: {refusal}; {_MIGRATE}", PENDING)
+        log.logger.warning("waiting_for_migrations", detail=f"{refusal}; {_MIGRATE}", seconds=settings.migrate_wait)
+        await asyncio.sleep(min(_AGAIN_SECONDS, max(0.0, end - time.monotonic())))

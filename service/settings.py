@@ -60,6 +60,13 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         "sqlite:///data/postback.db", description="where conversions are kept (also POSTBACK_DATABASE_URL_FILE)"
     )
+    migrate: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="run pending migrations at the start (PostgreSQL; SQLite always does), also `run --migrate`",
+    )
+    migrate_wait: float = Field(
+        60.0, ge=0, description="seconds that a start waits for somebody else to run them, before it is refused"
+    )
     workers: Annotated[int, AfterValidator(_one_writer)] = Field(
         1, ge=1, description="processes; SQLite takes exactly one"
     )

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from service.settings import Settings
-from service.storage.audit import INTERRUPTED
+from service.storage.audit import INTERRUPTED, Audit
+from service.storage.database import Database
 from service.storage.engine import NO_DATABASE, StorageError
 
 
@@ -34,7 +34,7 @@ class Case:
     """What is examined. Without `operator_url` (offline) nothing is sent; times are seconds."""
 
     settings: Settings
-    path: Path
+    database: Database
     operator_url: str | None
     public_url: str | None
     public_given: bool
@@ -42,6 +42,10 @@ class Case:
     seconds: float | None
     deep: bool
     probe: bool
+
+    def audit(self) -> Audit:
+        """Return the questions to the database, within the seconds of this case."""
+        return self.database.audit(self.seconds)
 
 
 Check = Callable[[], Finding]

@@ -32,8 +32,8 @@ from service.storage.ledger import (
     judge,
     leftovers,
 )
-from service.storage.migrations import migrate
-from service.storage.sqlite_file import FileLock, connect_writer, storage_error, sync_directory
+from service.storage.migrations import Migrations
+from service.storage.sqlite_file import FileLock, connect_writer, migrating_engine, storage_error, sync_directory
 
 _PROBE = Table("write_probe", ("id", "probed_at"))
 
@@ -53,7 +53,7 @@ class SqliteLedger:
         except OSError as error:
             raise StorageError(f"cannot open {self._path}: {error.strerror}", "CANTOPEN") from error
         try:
-            migrate(self._path)
+            migrations_of(self._path).up()
             self._connection = connect_writer(self._path)
             with self._transaction():
                 pass  # from here on there is a WAL
@@ -130,6 +130,11 @@ class SqliteLedger:
             with suppress(sqlite3.Error):  # SQLite may have rolled back by itself already
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def migrations_of(path: Path) -> Migrations:
+    """Return the schema of a file; whoever changes it must be the only one."""
+    return Migrations(migrating_engine(path), str(path), storage_error)
 
 
 @cache

@@ -84,6 +84,11 @@ def reader_engine(path: Path) -> Engine:
     return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
 
 
+def migrating_engine(path: Path) -> Engine:
+    """Return an engine for the migrations."""
+    return create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+
 def sync_directory(path: Path) -> None:
     """Make a new file's directory entry durable: SQLite syncs the file, and a power cut can still lose its name."""
     for directory in (path.parent, path.parent.parent):

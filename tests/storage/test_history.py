@@ -1,22 +1,19 @@
 """The history: what a person is told of a click id is what happened, in order."""
 
-from pathlib import Path
-
 import pytest
 
 from service.outcome import Outcome
 from service.postback import Postback, Rejection
-from service.storage.database import SqliteDatabase
-from service.storage.engine import SqliteFile
 from service.storage.history import History
-from service.storage.sqlite import SqliteLedger
+from service.storage.ledger import Ledger
 from tests import builders
+from tests.storage.conftest import Engine
 
 
 @pytest.fixture
-def history(ledger: SqliteLedger, path: Path) -> History:
-    assert ledger  # the file is being served while it is read
-    return SqliteDatabase(SqliteFile(path)).history()
+def history(ledger: Ledger, engine: Engine) -> History:
+    assert ledger  # the database is being served while it is read
+    return engine.database.history()
 
 
 def test_a_click_id_that_never_came_has_no_history(history: History) -> None:
@@ -24,7 +21,7 @@ def test_a_click_id_that_never_came_has_no_history(history: History) -> None:
     assert history.arrivals("nobody") == []
 
 
-def test_every_arrival_is_told_in_order_with_the_answer_it_got(ledger: SqliteLedger, history: History) -> None:
+def test_every_arrival_is_told_in_order_with_the_answer_it_got(ledger: Ledger, history: History) -> None:
     entries: list[Postback | Rejection] = [
         builders.rejection(Outcome.INVALID_VALUE, "a"),
         builders.postback("c=a&value=1&goal=sale"),
@@ -45,13 +42,13 @@ def test_every_arrival_is_told_in_order_with_the_answer_it_got(ledger: SqliteLed
     assert history.arrivals("a")[1].received_at == builders.RECEIVED_AT
 
 
-def test_conversions_are_found_whatever_their_sender(ledger: SqliteLedger, history: History) -> None:
+def test_conversions_are_found_whatever_their_sender(ledger: Ledger, history: History) -> None:
     senders = ["ezmob", "another", "zeta"]
     ledger.commit([builders.postback("c=a&value=1")._replace(sender=sender) for sender in senders])
     assert sorted(conversion.sender for conversion in history.conversions("a")) == sorted(senders)
 
 
-def test_the_verdict_is_foreseen_without_storing_anything(ledger: SqliteLedger, history: History) -> None:
+def test_the_verdict_is_foreseen_without_storing_anything(ledger: Ledger, history: History) -> None:
     assert history.foresee(builders.postback("c=a&value=1")).outcome is Outcome.STORED
     assert history.conversions("a") == []
     ledger.commit([builders.postback("c=a&value=1")])
