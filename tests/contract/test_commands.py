@@ -18,7 +18,7 @@ from tests import builders
 from tests.contract.conftest import Command
 from tests.contract.documents import REPOSITORY
 
-COMMANDS = ["run", "send", "check", "lookup", "doctor", "migrate"]
+COMMANDS = ["run", "send", "check", "lookup", "doctor", "backup", "restore", "migrate"]
 TARGETS = ["install", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -83,7 +83,10 @@ class Ledger:
 
     def check_against(self, service: Service) -> dict[str, str]:
         """Assert what must hold at any time, and return what is stored, by id."""
-        rows = service.sql("SELECT click_id, value FROM conversion")
+        return self.check_rows(service.sql("SELECT click_id, value FROM conversion"))
+
+    def check_rows(self, rows: Sequence[tuple[object, ...]]) -> dict[str, str]:
+        """Do the same with rows of click id and value."""
         stored = {str(click_id): str(value) for click_id, value in rows}
         assert len(stored) == len(rows), "a key is stored twice"
         assert self.acknowledged <= stored.keys(), f"lost: {sorted(self.acknowledged - stored.keys())[:10]}"

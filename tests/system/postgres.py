@@ -11,8 +11,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -61,6 +61,17 @@ class PostgresServer:
             self.__exit__()
             raise
         return self
+
+    @classmethod
+    @contextmanager
+    def empty(cls) -> Iterator[Self]:
+        """Give a server with no data yet, to be filled from a backup before it starts."""
+        server = cls()
+        _own(server.directory)
+        try:
+            yield server
+        finally:
+            server.__exit__()
 
     def __exit__(self, *_: object) -> None:
         """Stop, and delete the data."""
@@ -141,18 +152,30 @@ class PostgresServer:
 
     def program(self, name: str, *arguments: str) -> str:
         """Run one of PostgreSQL's programs to its end; return what it printed."""
-        ended = subprocess.run(
+        process = self.begin(name, *arguments)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, f"{name}: {(err or out).decode()}"
+        return out.decode()
+
+    def begin(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start one of PostgreSQL's programs, as the server's user and in its directory."""
+        return subprocess.Popen(
             [str(_programs() / name), *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=120,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.directory,
             user=_user(),
             group=_group(),
             extra_groups=_groups(),
         )
-        assert ended.returncode == 0, f"{name}: {ended.stderr or ended.stdout}"
-        return ended.stdout
+
+    def own(self, *names: str) -> list[Path]:
+        """Make empty directories of these names for the server's user; return where they are."""
+        paths = [self.directory / name for name in names]
+        for path in paths:
+            path.mkdir()
+            _own(path)
+        return paths
 
     def _signal_all(self, signum: signal.Signals) -> None:
         assert self._process
