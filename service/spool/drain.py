@@ -9,15 +9,15 @@ database knows its own rows, so nothing is stored twice.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from threading import Thread
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 from service.log import Log
 from service.metrics import Metrics
 from service.outcome import Outcome
 from service.postback import Key, Postback
+from service.spool.aside import aside
 from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
@@ -27,14 +27,20 @@ from service.writer import Overloaded, Writer, Written
 
 _IDLE_SECONDS = 5.0  # between two looks at a spool that nobody put anything into
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0  # seconds between two attempts to reach a database that is away
+_SUSPICIOUS = (
+    8  # failures in a row after which the oldest entry itself may be the reason; it was alone in the last ones
+)
 _STOP_SECONDS = 2.0  # a step ends by the writer's deadline; a disk that hangs is not waited for
-
-Result = TypeVar("Result")
 
 
 class _Step(NamedTuple):
     waiting: Waiting
     entry: Kept
+
+    @property
+    def key(self) -> Key | int:
+        """Return what entries that must keep their order have in common."""
+        return self.entry.key if isinstance(self.entry, Postback) else self.waiting.seq
 
 
 class Drain:
@@ -48,6 +54,7 @@ class Drain:
         self._log = log.logger
         self._tried_up_to = 0  # the seq up to which commits were tried: their rows may be there already
         self._set_aside: set[int] = set()  # entries that no attempt can move: they stay in the journal, for a person
+        self._most = MAX_BATCH  # entries in a step; after a failure fewer, until a single one is left to blame
         self._failures = 0
         self._told_broken = False
         self._stopping = False
@@ -95,34 +102,34 @@ class Drain:
                 await self._outage.wake.wait()
         except TimeoutError:
             if not self._told_broken:
-                await _aside(self._journal.measure)
+                await aside(self._journal.measure)
 
     async def _step(self) -> bool:
         """Move the oldest entries; say whether there were any. Raises what kept them from being moved."""
         waiting = await self._oldest()
-        if waiting:
-            await self._move(_in_one_batch([step for step in map(self._read, waiting) if step]))
-        elif self._outage.on:
-            await self._probe()
+        steps = [step for step in map(self._read, waiting) if step]
+        if steps and self._failures >= _SUSPICIOUS:
+            await self._suspect(steps[0], [step for step in steps if step.key != steps[0].key][:1])
+        elif steps:
+            await self._move(_in_one_batch(steps)[: self._most])
+        elif self._outage.on and not waiting:
+            await self._database.write(Probe(datetime.now(UTC)))
+            self._outage.end()
         return bool(waiting)
 
     async def _oldest(self) -> list[Waiting]:
         if self._told_broken:
             return []
-        return await _aside(lambda: self._journal.oldest(MAX_BATCH, self._set_aside))
-
-    async def _probe(self) -> None:
-        await self._database.write(Probe(datetime.now(UTC)))
-        self._outage.end()
+        return await aside(lambda: self._journal.oldest(MAX_BATCH, self._set_aside))
 
     def _read(self, waiting: Waiting) -> _Step | None:
         try:
             return _Step(waiting, decode(waiting.version, waiting.outcome, waiting.text))
         except Unreadable as error:
-            self._put_aside(waiting, error)
+            self._putaside(waiting, error)
             return None
 
-    def _put_aside(self, waiting: Waiting, error: Exception) -> None:
+    def _putaside(self, waiting: Waiting, error: Exception) -> None:
         self._set_aside.add(waiting.seq)
         self._log.critical("spool_entry_set_aside", seq=waiting.seq, request_id=waiting.request_id, reason=str(error))
 
@@ -137,20 +144,28 @@ class Drain:
         if committed := [(step, result.verdict) for step, result in results if isinstance(result, Written)]:
             self._outage.end()
             await self._remove(committed)
-        await self._face([(step, result) for step, result in results if isinstance(result, Exception)])
-
-    async def _face(self, failures: Sequence[tuple[_Step, Exception]]) -> None:
-        """Tell a database that is away from an entry that no attempt can move: the others must not wait for it."""
-        for _, error in failures:
+        self._most = MAX_BATCH
+        for error in (result for _, result in results if isinstance(result, Exception)):
+            self._most = max(1, len(steps) // 4)
             if isinstance(error, StorageError):
                 self._outage.begin(error)
-                raise error
-        if len(failures) == 1:
-            await self._probe()
-            ((step, error),) = failures
-            self._put_aside(step.waiting, error)
-        for step, _ in failures if len(failures) > 1 else ():
+            raise error
+
+    async def _suspect(self, oldest: _Step, another: Sequence[_Step]) -> None:
+        """Tell a database that is away from an entry that no attempt can move: the others must not wait for it."""
+        try:
+            await self._move([oldest])
+        except Exception:
+            if not another:
+                raise
+            await self._move(another)  # raises if this one cannot be moved either: then it is the database
+            await self._move_or_putaside(oldest)
+
+    async def _move_or_putaside(self, step: _Step) -> None:
+        try:
             await self._move([step])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this entry's
+            self._putaside(step.waiting, error)
 
     def _may_be_there(self, step: _Step) -> bool:
         return step.waiting.seq <= self._tried_up_to or step.waiting.request_id in self._outage.may_hold
@@ -165,7 +180,7 @@ class Drain:
         failures = 0
         while True:
             try:
-                removed = await _aside(lambda: self._journal.remove(seqs))
+                removed = await aside(lambda: self._journal.remove(seqs))
                 break
             except StorageBroken:
                 self._metrics.unacknowledged -= len(committed)
@@ -216,26 +231,3 @@ def _delay(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row: twice as long each time, a random half of it."""
     longest: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures, 10))
     return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret
-
-
-async def _aside(function: Callable[[], Result]) -> Result:
-    """Run a blocking call on a thread that nobody waits for at the end: its disk may hang."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
-
-    def settle(result: Result | None, error: Exception | None) -> None:
-        if future.done():  # given up by the stopping server
-            return
-        if error:
-            future.set_exception(error)
-        else:
-            future.set_result(cast("Result", result))
-
-    def work() -> None:
-        try:
-            loop.call_soon_threadsafe(settle, function(), None)
-        except Exception as error:  # noqa: BLE001 - the awaiting task must hear of it
-            loop.call_soon_threadsafe(settle, None, error)
-
-    Thread(target=work, name="drain", daemon=True).start()
-    return await future

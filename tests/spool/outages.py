@@ -25,7 +25,7 @@ AWAY = StorageError("connection refused", "08001")
 LOST = StorageError("connection lost at COMMIT", "08007")
 BALANCED = {("arrivals",): 0.0, ("receipts",): 0.0, ("spool",): 0.0}
 Behaviour = Literal["well", "away", "hangs", "hangs and commits", "loses its answer", "slow"]
-DEADLINE = 0.2  # of the database in a test: what hangs need not hang for long
+DEADLINE = 0.3  # of the database in a test: what hangs need not hang for long
 
 Row = tuple[object, ...]
 
@@ -46,6 +46,9 @@ class ShakyLedger(Ledger):
         if self.behaviour == "away":
             raise AWAY
         super().open()
+        with closing(sqlite3.connect(self.path)) as connection:  # as PostgreSQL's migration 0002 makes them
+            for table in ("duplicate", "rejected_postback"):
+                connection.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS once_{table} ON {table} (request_id)")
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit, or not, or both."""
