@@ -1,6 +1,7 @@
 """Owns the composition: builds every component from the settings, in one place, with plain constructors."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,14 +19,17 @@ from service.settings import Settings
 from service.spool.fallback import DATABASE_SECONDS
 from service.spool.journal import Journal, journal_path
 from service.spool.wiring import OpenedLater, Spool
-from service.storage.engine import sqlite_path
-from service.storage.ledger import Ledger
-from service.storage.space import measure_space
+from service.storage.database import Database, database_at
+from service.storage.engine import StorageError
+from service.storage.migrations import PENDING
 from service.vitals import Vitals
 from service.web.doors import PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes, public_routes
 from service.writer import DEADLINE_SECONDS, Writer
+
+_MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
+_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +47,32 @@ class App:
     count_unparsed: Callable[[], None]
 
 
-def build_app(settings: Settings, log: Log, metrics: Metrics, *, spooling: bool = False, worker: int = 0) -> App:
-    """Wire the service; `spooling` puts worker `worker`'s spool behind the database.
+def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0) -> App:
+    """Wire the service. Raises StartRefused when AUTH and the address do not go together.
 
-    Raises StartRefused when AUTH and the address do not go together.
+    A database that others write to as well may be away, so a spool stands behind it; each worker has its own.
     """
-    path = sqlite_path(settings.database_url)
-    ledger = OpenedLater(Ledger(path))
-    database = Writer(ledger, metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
+    database = database_at(settings.database_url)
+    spooling = database.shared and settings.spool == "on"
+    ledger = OpenedLater(database.ledger())
+    storing = Writer(ledger, metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
     journal = Journal(journal_path(settings.spool_dir, worker), settings.spool_max_bytes)
-    spool = Spool(journal, database, metrics, log) if spooling else None
-    writer = spool.writer if spool else database
+    spool = Spool(journal, storing, metrics, log) if spooling else None
+    writer = spool.writer if spool else storing
     readiness = Readiness(writer, metrics)
-    vitals = Vitals(metrics, log, readiness, partial(measure_space, path))
+    vitals = Vitals(metrics, log, readiness, database.space)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
     intake = Intake(choose_authenticator(settings.auth, settings.host), writer, metrics, log)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
-        if spool:
-            spool.open_database(ledger)
-        else:
+        try:
+            await _schema_is_ready(database, settings, log)
             ledger.open()
-        database.start()
+        except StorageError as error:
+            if not (spool and spool.stands_in(error)):
+                raise
+        storing.start()
         async with AsyncExitStack() as stack:
             if spool:
                 await stack.enter_async_context(spool.running())
@@ -73,13 +80,28 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, spooling: bool 
             await stack.enter_async_context(vitals.running())
             yield
             metrics.ready = False
-        if await database.close():  # else a hung disk holds the connection
+        if await storing.close():  # else a hung disk holds the connection
             ledger.close()
 
     return App(
         public=listener(public_routes(PostbackDoor(intake)), metrics, log),
         operator=listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log),
         running=running,
-        storage_broken=database.broken,
+        storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,
     )
+
+
+async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:
+    """Run pending migrations if we are told to, or wait until somebody did. Raises StorageError."""
+    if not database.shared:
+        return
+    migrations = database.migrations()
+    if settings.migrate:
+        await asyncio.to_thread(migrations.up, "head", partial(log.logger.info, "migrating"))
+    end = time.monotonic() + settings.migrate_wait
+    while refusal := (await asyncio.to_thread(migrations.status)).refusal:
+        if time.monotonic() >= end:
+            raise StorageError(f"{database.name}: {refusal}; {_MIGRATE}", PENDING)
+        log.logger.warning("waiting_for_migrations", detail=f"{refusal}; {_MIGRATE}", seconds=settings.migrate_wait)
+        await asyncio.sleep(min(_AGAIN_SECONDS, max(0.0, end - time.monotonic())))

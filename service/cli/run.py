@@ -24,9 +24,11 @@ def run(
     host: Annotated[str | None, typer.Option(help=f"Instead of {PREFIX}HOST.")] = None,
     port: Annotated[int | None, typer.Option(help=f"Instead of {PREFIX}PORT.")] = None,
     operator_port: Annotated[int | None, typer.Option(help=f"Instead of {PREFIX}OPERATOR_PORT.")] = None,
+    *,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Run pending migrations first (PostgreSQL).")] = False,
 ) -> None:
     """Serve postbacks until SIGTERM."""
-    settings = settings_or_refuse(host=host, port=port, operator_port=operator_port)
+    settings = settings_or_refuse(host=host, port=port, operator_port=operator_port, migrate=migrate or None)
     from service import server
     from service.auth.authenticator import StartRefused
     from service.storage.engine import StorageError

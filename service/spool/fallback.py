@@ -48,7 +48,7 @@ class SpoolingWriter:
             self._outage.may_hold.add(request_id)  # before it is in the spool, where the drain may find it at once
         try:
             written = await self._spool.write(entry)
-        except BaseException:
+        except Overloaded:  # after any other failure it may be in the journal all the same
             self._outage.may_hold.discard(request_id)
             raise
         self._outage.wake.set()

@@ -19,15 +19,9 @@ from typing import NamedTuple
 from service.outcome import Outcome
 from service.postback import Postback
 from service.spool.encoding import VERSION, Kept, encode, outcome_of
-from service.storage.engine import (
-    FileLock,
-    StorageBroken,
-    StorageError,
-    connect_writer,
-    storage_error,
-    sync_directory,
-)
+from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import Committed, Entry, Probe, Verdict
+from service.storage.sqlite_file import FileLock, connect_writer, storage_error, sync_directory
 
 FILE_NAME = "spool.db"
 FULL = "SPOOL_FULL"

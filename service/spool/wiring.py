@@ -12,7 +12,11 @@ from service.spool.journal import Journal
 from service.spool.outage import Outage
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import Committed, Entry, Ledger
+from service.storage.migrations import PENDING
+from service.storage.postgres_server import NOT_DURABLE, OTHER
 from service.writer import Writer
+
+_REFUSED = (PENDING, NOT_DURABLE, OTHER)  # waiting mends none of them, so a start must not hide them
 
 
 class OpenedLater:
@@ -51,14 +55,12 @@ class Spool:
         self._log = log.logger
         self.writer = SpoolingWriter(database, self._spool, self._outage)
 
-    def open_database(self, ledger: OpenedLater) -> None:
-        """Open the ledger, or begin with an outage. Raises StorageBroken for what waiting does not mend."""
-        try:
-            ledger.open()
-        except StorageBroken:
-            raise
-        except StorageError as error:
-            self._outage.begin(error)
+    def stands_in(self, error: StorageError) -> bool:
+        """Begin with an outage if that is what kept the database from being opened; say whether it is."""
+        if isinstance(error, StorageBroken) or error.kind in _REFUSED:
+            return False
+        self._outage.begin(error)
+        return True
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

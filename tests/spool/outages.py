@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,8 @@ from service.readiness import Readiness
 from service.spool.journal import MAX_BYTES, Journal, journal_path
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.engine import StorageError
-from service.storage.ledger import Committed, Entry, Ledger, Verdict
+from service.storage.ledger import Committed, Entry, Verdict
+from service.storage.sqlite import SqliteLedger
 from service.writer import Writer
 from tests import builders
 from tests.engine.fakes import PATIENCE, KeptLines, in_time, kept_log, samples
@@ -30,7 +31,7 @@ DEADLINE = 0.3  # of the database in a test: what hangs need not hang for long
 Row = tuple[object, ...]
 
 
-class ShakyLedger(Ledger):
+class ShakyLedger(SqliteLedger):
     """A ledger that behaves as it is told."""
 
     def __init__(self, path: Path, behaviour: Behaviour = "well") -> None:
@@ -46,9 +47,6 @@ class ShakyLedger(Ledger):
         if self.behaviour == "away":
             raise AWAY
         super().open()
-        with closing(sqlite3.connect(self.path)) as connection:  # as PostgreSQL's migration 0002 makes them
-            for table in ("duplicate", "rejected_postback"):
-                connection.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS once_{table} ON {table} (request_id)")
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit, or not, or both."""
@@ -144,7 +142,10 @@ async def site(
     writer = Writer(ledger, metrics, deadline=deadline, capacity=capacity)
     journal = Journal(journal_path(folder / "spool", 0), max_bytes)
     spool = Spool(journal, writer, metrics, log)
-    spool.open_database(ledger)
+    with suppress(StorageError):
+        ledger.open()
+    if behaviour == "away":
+        assert spool.stands_in(AWAY)
     writer.start()
     try:
         async with spool.running():

@@ -13,7 +13,8 @@ from service.postback import Postback
 from service.spool.drain import _delay, _in_one_batch, _Step
 from service.spool.journal import Journal, Waiting, journal_path
 from service.storage.engine import StorageError
-from service.storage.ledger import MAX_BATCH, Committed, Entry, Ledger, Probe
+from service.storage.ledger import MAX_BATCH, Committed, Entry, Probe
+from service.storage.sqlite import SqliteLedger
 from tests import builders
 from tests.engine.fakes import PATIENCE, in_time
 from tests.spool.outages import AWAY, BALANCED, ShakyLedger, Site, site
@@ -103,7 +104,7 @@ async def test_what_the_database_has_already_is_recognised_after_a_kill_between_
 ) -> None:
     postbacks = [builders.postback("c=a&value=1"), builders.postback("c=b&value=2")]
     left_by_an_earlier_process(tmp_path, *postbacks)
-    ledger = Ledger(tmp_path / "postback.db")
+    ledger = SqliteLedger(tmp_path / "postback.db")
     ledger.open()
     ledger.commit(postbacks[:1])
     ledger.close()

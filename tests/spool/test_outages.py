@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests import builders
@@ -111,7 +111,12 @@ ACTIONS: dict[str, Callable[[Site, Senders, object], Awaitable[None]]] = {
 
 
 @pytest.mark.usefixtures("impatient")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(STEPS, min_size=2, max_size=8))
 def test_any_sequence_of_outages_and_restarts_keeps_each_acknowledged_postback_once(steps: list[Step]) -> None:
     with TemporaryDirectory() as folder:
