@@ -109,6 +109,7 @@ def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
         doctor_operator,
         doctor_public,
         doctor_schema,
+        doctor_spool,
         doctor_time,
     )
 
@@ -121,6 +122,7 @@ def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
     counted, findings = doctor_conservation.check(case, operator)
     rows.update(counted)
     yield from findings
+    yield from doctor_spool.check(case, operator)
     yield doctor_time.check_clock()
     yield from doctor_time.check_certificate(case, operator)
     yield from doctor_public.check(case, operator.process if operator else "")

@@ -6,7 +6,7 @@ import time
 from service.auth.authenticator import StartRefused, choose_authenticator
 from service.cli.doctor_case import Case, Finding, not_checked, ok, warning, wrong
 from service.cli.doctor_http import NoAnswer
-from service.cli.doctor_operator import Operator
+from service.cli.doctor_operator import SPOOLING, Operator
 from service.settings import unknown_settings
 from service.storage.engine import StorageError
 
@@ -36,8 +36,11 @@ def same_database(case: Case, operator: Operator | None) -> Finding:
         last = False
         while not last:
             last = time.monotonic() >= deadline  # asked that late, readiness has to write anew
-            if operator.get("/readyz").status != 200:  # noqa: PLR2004 - OK
-                return not_checked("same_database", "the running process is not ready, so it writes nowhere")
+            readiness = operator.get("/readyz")
+            if readiness.status != 200 or SPOOLING in readiness.text:  # noqa: PLR2004 - OK
+                return not_checked(
+                    "same_database", "the running process is not ready, or spools, so it writes to no database"
+                )
             if _probed_at(case) != before:
                 return ok("same_database", f"the running process writes to {case.database.name}")
             time.sleep(_ASK_SECONDS)

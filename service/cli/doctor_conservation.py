@@ -7,18 +7,18 @@ The counters are read before and after the moment whose rows are counted; what c
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from service.cli.doctor_case import Case, Finding, graded, guarded, not_checked, ok, unread, warning, wrong
 from service.cli.doctor_http import NoAnswer
+from service.cli.doctor_measure import Measure
 from service.cli.doctor_operator import Operator, Scrape
 from service.metrics import catalogue
 from service.outcome import Outcome
+from service.spool.look import own_entries
 from service.storage.audit import TABLES, Counts, Window, of_table, unknown_outcomes
 from service.storage.engine import StorageError
-from service.storage.ledger import MAX_BATCH
 
 COMPARED = ("rows_counted", "outcomes_counted", "foreign_rows")
 CHECKS = (*COMPARED, "future_rows", "known_outcomes", "disk_lasts", "orphans", "repeated_keys", "one_outcome")
@@ -31,37 +31,6 @@ _SORTED_ROWS = 1_000_000
 _FEW_DAYS, _SOME_DAYS = 2, 14
 _ROW_BYTES = 250
 _LONG_DAYS = 3650
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """The rows of one moment, and the counters shortly before and after it; both None without a process."""
-
-    counts: Mapping[str, Counts]
-    before: Scrape | None
-    after: Scrape | None
-
-    def drift(self, rows: int, name: str, **labels: str) -> tuple[int, int]:
-        """Return the bounds of (rows - counter): 0 lies between them when all is well.
-
-        What is in progress may be durable already, and not yet counted.
-        """
-        if self.before is None or self.after is None:
-            return 0, 0
-        at_most = self.after.total(name, **labels) + self.after.total(catalogue.IN_PROGRESS.name)
-        return rows - int(at_most), rows - int(self.before.total(name, **labels))
-
-    def width(self) -> int:
-        """Return how many rows may have been written while the counters were read."""
-        bounds = [self.drift(0, catalogue.ROWS_WRITTEN.name, table=table) for table in TABLES]
-        return max(high - low for low, high in bounds)
-
-    def excess(self) -> int:
-        """Return how many rows may be there that no outcome promised: late commits, and failed ones."""
-        if self.after is None:
-            return 0
-        failed = self.after.total(catalogue.STORAGE_ERRORS.name)
-        return int(self.after.total(catalogue.LATE_COMMITS.name) + failed * MAX_BATCH)
 
 
 def check(case: Case, operator: Operator | None) -> tuple[dict[str, int], list[Finding]]:
@@ -95,13 +64,14 @@ def _measure_until_agreed(case: Case, operator: Operator | None) -> Measure:
 
 def _measure(case: Case, operator: Operator | None) -> Measure:
     before = operator.scrape() if operator else None
+    waiting = own_entries(case.settings.spool_dir, before.process) if before and before.process else {}
     with case.audit() as audit:
         audit.pin()
         now = datetime.now(UTC)
         after = operator.scrape() if operator else None
         if before and after and before.process != after.process:
             raise NoAnswer("two different processes answered")
-        return Measure(audit.counts(_window(after, now)), before, after)
+        return Measure(audit.counts(_window(after, now)), before, after, waiting)
 
 
 def _window(scrape: Scrape | None, now: datetime) -> Window:
@@ -165,14 +135,25 @@ def _outcomes_counted(measure: Measure) -> Finding:
     faults = []
     for outcome in (outcome.value for outcome in Outcome if not outcome.our_fault and outcome is not Outcome.SPOOLED):
         own = measure.counts[outcome].own if outcome in measure.counts else 0
-        low, high = measure.drift(own, catalogue.RECEIVED.name, outcome=outcome)
+        own += measure.waiting.get(outcome, 0)
+        low, high = measure.drift(own, catalogue.RECEIVED.name, catalogue.SPOOL_DRAINED.name, outcome=outcome)
         if high < 0:
             faults.append(f"{outcome}: {-high} answered, and not in the tables")
         elif low > measure.excess():
             faults.append(f"{outcome}: {low} in the tables that nobody was answered")
+    if (lost := _lost_from_the_spool(measure)) > 0:
+        faults.append(f"spooled: {lost} answered, and neither drained nor in the spool")
     advice = "What senders were told and what is kept differ (law 2): keep a copy of the file and the log."
     sentence = "; ".join(faults) or "every receipt and rejection that was answered has its row"
     return graded("outcomes_counted", sentence, advice, bad=bool(faults), doubtful=False)
+
+
+def _lost_from_the_spool(measure: Measure) -> int:
+    if measure.before is None or measure.after is None:
+        return 0
+    answered = measure.before.total(catalogue.RECEIVED.name, outcome=Outcome.SPOOLED.value)
+    drained = measure.after.total(catalogue.SPOOL_DRAINED.name)
+    return int(answered - drained) - measure.waiting.get(Outcome.SPOOLED.value, 0)
 
 
 def _foreign_rows(measure: Measure, *, shared: bool) -> Finding:

@@ -12,6 +12,7 @@ from service.metrics import catalogue
 from service.version import VERSION, revision
 
 CHECKS = ("ready", "metrics", "build", "conservation_drift", "storage_errors", "queue", "log", "file_descriptors")
+SPOOLING = '"spooling"'  # the status that /readyz gives while the spool stands in
 _FULL, _FILLING = 0.95, 0.8
 _FEW_DESCRIPTORS = 1024
 
@@ -102,6 +103,9 @@ def _ready(operator: Operator) -> Finding:
         return wrong("ready", f"/readyz does not answer: {reason}", advice)
     if answer.status != 200:  # noqa: PLR2004 - OK
         return wrong("ready", f"/readyz answered {answer.status}: {answer.text[:300].strip()}", advice)
+    if SPOOLING in answer.text:
+        advice = "The database is away; postbacks are kept in the spool. See PostbackSpooling in the runbook."
+        return warning("ready", "/readyz says spooling: a commit works in the spool only", advice)
     return ok("ready", f"/readyz answered in {answer.seconds * 1000:.0f} ms: a commit works")
 
 
