@@ -65,6 +65,12 @@ class Node(PostgresServer):
         (self.data / "standby.signal").touch()
         self.configure({"primary_conninfo": primary.connection(self.name), "primary_slot_name": self.name})
 
+    def lose_primary(self) -> None:
+        """Receive nothing more. Holding the process would not do: what the kernel has buffered would still arrive."""
+        self.configure({"primary_conninfo": "host=127.0.0.1 port=1"})
+        self.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: not self.sql("SELECT pid FROM pg_stat_wal_receiver"), START_SECONDS)
+
     def rebuild(self, primary: "Node") -> None:
         """Throw the data away and begin as a copy of the new primary."""
         shutil.rmtree(self.data)
@@ -113,10 +119,10 @@ class Cluster:
         return f"postgresql://postgres@{hosts}/{database}?{wanted}"
 
     def wait_for_standbys(self, count: int = 2) -> None:
-        """Wait until so many standbys stream and count for the quorum."""
+        """Wait until so many standbys stream what is committed: from then on they count for the quorum."""
 
         def streaming() -> bool:
-            rows = self.primary.sql("SELECT application_name FROM pg_stat_replication WHERE sync_state = 'quorum'")
+            rows = self.primary.sql("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'")
             return len(rows) >= count
 
         wait_for(streaming, START_SECONDS, every=0.1)

@@ -18,6 +18,7 @@ from tests.system.wire import Answer, HungUp, Line
 
 ANSWER_SECONDS = 2.0  # Branch hangs up then
 SPOOLS = ("off",)
+ACCEPTED_WITH_SPOOL = 0.999
 DRAIN_SECONDS = 120.0
 _SENDERS = 6  # for each replica
 _PAUSE_SECONDS = 0.01
@@ -42,11 +43,11 @@ class Replica(Service):
         directory.mkdir(exist_ok=True)
         super().__init__(directory, {"DATABASE_URL": url, "MIGRATE": "true", "SPOOL": "off", **settings})
         self._place = place
-        self._name = database
+        self.place_name = database
 
     def sql(self, statement: str, *parameters: str) -> list[Row]:
         """Read the database on a connection of the test's own."""
-        return cast("list[Row]", self._place.sql(statement, *parameters, database=self._name))
+        return cast("list[Row]", self._place.sql(statement, *parameters, database=self.place_name))
 
 
 class Suffered(NamedTuple):
@@ -84,14 +85,21 @@ class Trial:
         self._slowest = 0.0
         self._refused_at = 0.0
 
-    def suffer(self, fault: Callable[[], None], *, after: float = 2.5) -> Suffered:
+    @property
+    def stored(self) -> int:
+        """How many conversions were acknowledged as stored."""
+        return self.ledger.answers["stored"]
+
+    def suffer(self, fault: Callable[[], None], *, after: float = 2.5, spool: str = "off") -> Suffered:
         """Send, let the fault happen to its end, go on until `after` seconds later, and check each answer."""
         self._begin()
         ended = run(self._send_through(fault, after))
         assert not self._unfit, self._unfit
         assert self._slowest <= ANSWER_SECONDS
         assert self._refused_at < ended + after - 1, "not whole again in time"
-        return Suffered(self._answers, self._slowest, max(0.0, self._refused_at - ended))
+        suffered = Suffered(self._answers, self._slowest, max(0.0, self._refused_at - ended))
+        assert spool == "off" or suffered.accepted >= ACCEPTED_WITH_SPOOL
+        return suffered
 
     async def _send_through(self, fault: Callable[[], None], after: float) -> float:
         async with self.sending():
@@ -141,7 +149,7 @@ class Trial:
         """Assert that the books are right; return after how many seconds all that was promised was there."""
         began = time.monotonic()
         with suppress(TimeoutError):
-            wait_for(lambda: not self._missing(), DRAIN_SECONDS, every=0.1)
+            wait_for(lambda: not self.missing(), DRAIN_SECONDS, every=0.1)
         waited = time.monotonic() - began
         self.ledger.check_against(self.replicas[0])
         run(self._retry_unknown())
@@ -150,7 +158,8 @@ class Trial:
         self._check_metrics()
         return waited
 
-    def _missing(self) -> set[str]:
+    def missing(self) -> set[str]:
+        """Return the request ids of what was promised and is not in the database."""
         return self._promised - {str(row[0]) for row in self.replicas[0].sql(_KEPT)}
 
     async def _retry_unknown(self) -> None:
