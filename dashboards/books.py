@@ -17,7 +17,7 @@ def _drift() -> Panel:
         "Conservation drift",
         units.Short,
         "arrivals: what came in, less those under way, less outcomes. receipts: outcomes that promise a row, "
-        "less rows written. Both are 0 at every moment.",
+        "less rows written. spool: entries drained, less entries that left the journal. All are 0 at every moment.",
         "anything but 0. `python -m service doctor` compares with the tables.",
         ("PostbackConservationDrift",),
     )
@@ -30,7 +30,7 @@ def _written() -> Panel:
         702,
         "Rows written, by table",
         units.RowsPerSecond,
-        "Rows that the database says it inserted.",
+        "Rows that the database, or the spool's journal, says it inserted.",
         "conversion at 0 while postbacks are accepted.",
         ("PostbackNothingStored",),
     )
@@ -42,7 +42,7 @@ def _late() -> Panel:
         703,
         "Late commits",
         units.Short,
-        "Rows that became durable after their sender had been told 503, in the time shown.",
+        "Rows that became durable after their commit had been given up (503, or spooled), in the time shown.",
         "many: the disk stalls for longer than the 1.5 s that a postback waits.",
         ("PostbackErrorSpike",),
     )

@@ -1,4 +1,4 @@
-"""Owns the dashboard of the way of a postback: doors, authenticate, parse by outcome, queue, commit, books."""
+"""Owns the dashboard of the way of a postback: doors, authenticate, parse by outcome, queue, commit, spool, books."""
 
 from http import HTTPStatus
 
@@ -20,6 +20,7 @@ from dashboards.panels import (
 )
 from dashboards.promql import MOST
 from dashboards.sdk import models, units
+from dashboards.spool import spool
 from service.metrics.catalogue import (
     ARRIVED,
     COMMIT_ROWS,
@@ -52,6 +53,7 @@ def intake() -> models.Dashboard:
         Row(400, "Outcomes", [hops.families(401), _accepted(), _failed()]),
         Row(500, "Queue", [hops.queue_fill(501), hops.oldest_wait(502), _refused()]),
         Row(600, "Commit", commit),
+        Row(800, "Spool", spool(), collapsed=True),
         Row(700, "Books", books(), collapsed=True),
     ]
     return framed(INTAKE, "The way of a postback, hop by hop: where does it stop, and what was the sender told?", rows)

@@ -17,6 +17,7 @@ from dashboards.panels import (
     timeseries_panel,
 )
 from dashboards.sdk import models, units
+from dashboards.spool import waiting
 from service.metrics.catalogue import (
     ARRIVED,
     CONSERVATION_DRIFT,
@@ -32,7 +33,7 @@ def overview() -> models.Dashboard:
         Row(200, "Objectives", _objectives()),
         Row(300, "Doors", [_arrivals(), hops.families(302), hops.codes(303)]),
         Row(400, "Authenticate and parse", [hops.rejections(401, HALF), hops.senders(402, HALF)]),
-        Row(500, "Queue and commit", [hops.queue_fill(501), hops.commit_lines(502), _written()]),
+        Row(500, "Queue and commit", [hops.queue_fill(501), hops.commit_lines(502), _written(), waiting(504)]),
         Row(600, "Resources", _resources(), collapsed=True),
     ]
     return framed(OVERVIEW, "Are postbacks healthy? The first row answers; the others say at which hop not.", rows)

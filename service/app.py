@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
@@ -15,6 +15,9 @@ from service.log import Log
 from service.metrics import Metrics
 from service.readiness import Readiness
 from service.settings import Settings
+from service.spool.fallback import DATABASE_SECONDS
+from service.spool.journal import Journal, journal_path
+from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
 from service.storage.engine import StorageError
 from service.storage.migrations import PENDING
@@ -22,7 +25,7 @@ from service.vitals import Vitals
 from service.web.doors import PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes, public_routes
-from service.writer import Writer
+from service.writer import DEADLINE_SECONDS, Writer
 
 _MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
 _AGAIN_SECONDS = 2.0
@@ -43,11 +46,18 @@ class App:
     count_unparsed: Callable[[], None]
 
 
-def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
-    """Wire the service. Raises StartRefused when AUTH and the address do not go together."""
+def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0) -> App:
+    """Wire the service. Raises StartRefused when AUTH and the address do not go together.
+
+    A database that others write to as well may be away, so a spool stands behind it; each worker has its own.
+    """
     database = database_at(settings.database_url)
-    ledger = database.ledger()
-    writer = Writer(ledger, metrics)
+    spooling = database.shared and settings.spool == "on"
+    ledger = OpenedLater(database.ledger())
+    storing = Writer(ledger, metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
+    journal = Journal(journal_path(settings.spool_dir, worker), settings.spool_max_bytes)
+    spool = Spool(journal, storing, metrics, log) if spooling else None
+    writer = spool.writer if spool else storing
     readiness = Readiness(writer, metrics)
     vitals = Vitals(metrics, log, readiness, database.space)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
@@ -55,21 +65,28 @@ def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
-        await _schema_is_ready(database, settings, log)
-        ledger.open()
-        writer.start()
-        metrics.ready = True
-        async with vitals.running():
+        try:
+            await _schema_is_ready(database, settings, log)
+            ledger.open()
+        except StorageError as error:
+            if not (spool and spool.stands_in(error)):
+                raise
+        storing.start()
+        async with AsyncExitStack() as stack:
+            if spool:
+                await stack.enter_async_context(spool.running())
+            metrics.ready = True
+            await stack.enter_async_context(vitals.running())
             yield
-        metrics.ready = False
-        if await writer.close():  # else a hung disk holds the connection
+            metrics.ready = False
+        if await storing.close():  # else a hung disk holds the connection
             ledger.close()
 
     return App(
         public=listener(public_routes(PostbackDoor(intake)), metrics, log),
         operator=listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log),
         running=running,
-        storage_broken=writer.broken,
+        storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,
     )
 

@@ -13,7 +13,7 @@ from service.sender import EZMOB, Sender
 from service.storage.engine import StorageError
 from service.storage.ledger import Verdict
 from service.version import VERSION
-from service.writer import Overloaded, Writer
+from service.writer import Overloaded, Writes
 
 Understood = Postback | Rejection
 
@@ -21,7 +21,7 @@ Understood = Postback | Rejection
 class Intake:
     """The one way in. Every door hands its input to `receive` and renders the verdict; nothing else decides."""
 
-    def __init__(self, authenticate: Authenticate, writer: Writer, metrics: Metrics, log: Log) -> None:
+    def __init__(self, authenticate: Authenticate, writer: Writes, metrics: Metrics, log: Log) -> None:
         self._authenticate = authenticate
         self._writer = writer
         self._metrics = metrics

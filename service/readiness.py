@@ -5,17 +5,22 @@ import time
 from datetime import UTC, datetime
 
 from service.metrics import Metrics
+from service.outcome import Outcome
 from service.storage.engine import StorageError
 from service.storage.ledger import Probe
-from service.writer import Overloaded, Writer
+from service.writer import Overloaded, Writes
 
 _PROBE_SECONDS = 1.0  # one write a second at most, however often readiness is asked
 
 
 class Readiness:
-    """Answers with the reason why not, or None; the answer is also the gauge `postback_ready`."""
+    """Answers with the reason why not, or None; the answer is also the gauge `postback_ready`.
 
-    def __init__(self, writer: Writer, metrics: Metrics) -> None:
+    `spooling` says that it is the spool that would take it: an honest receipt, and the database is away.
+    """
+
+    def __init__(self, writer: Writes, metrics: Metrics) -> None:
+        self.spooling = False
         self._writer = writer
         self._metrics = metrics
         self._lock = asyncio.Lock()
@@ -42,7 +47,8 @@ class Readiness:
 
     async def _probe(self) -> str | None:
         try:
-            await self._writer.write(Probe(datetime.now(UTC)))
+            written = await self._writer.write(Probe(datetime.now(UTC)))
         except (Overloaded, StorageError) as error:
             return str(error)
+        self.spooling = written.verdict.outcome is Outcome.SPOOLED
         return None

@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     spool_dir: Path = Field(
         Path("data/spool"), description="where postbacks wait while PostgreSQL is away; SQLite has no use for it"
     )
+    spool: Literal["on", "off"] = Field(
+        "on", description="on: while PostgreSQL is away, keep postbacks in SPOOL_DIR and answer 200; off: answer 503"
+    )
+    spool_max_bytes: int = Field(
+        2**30, ge=2**20, description="bytes that may wait in the spool of one worker; beyond them the answer is 503"
+    )
     tls_cert: Path | None = Field(None, description="PEM certificate chain of the public listener (with TLS_KEY)")
     tls_key: Path | None = Field(
         None, description="PEM private key of the public listener (with TLS_CERT)", validate_default=True

@@ -11,13 +11,13 @@ deadline. Otherwise everybody would wait, be given up, and be stored for nothing
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from itertools import chain
 from queue import SimpleQueue
 from threading import Thread
 from typing import NamedTuple, Protocol
 
-from service.metrics import Metrics
+from service.metrics.commits import CommitCounts
 from service.metrics.counts import Queue
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import MAX_BATCH, Committed, Entry, Probe, Verdict
@@ -42,6 +42,16 @@ class Store(Protocol):
         """Return one verdict for each entry, in order, and how many rows were written."""
 
 
+class Writes(Protocol):
+    """What makes an entry durable: a writer, or one with a spool behind it."""
+
+    def write(self, entry: Entry, /) -> "Awaitable[Written]":
+        """Return the entry's verdict once it is durable. Raises Overloaded or StorageError."""
+
+    def committed_within(self, seconds: float, /) -> bool:
+        """Say whether a commit worked that recently."""
+
+
 class Written(NamedTuple):
     """An entry's verdict and how many seconds its commit took."""
 
@@ -53,6 +63,7 @@ class _Queued(NamedTuple):
     entry: Entry
     future: "asyncio.Future[Written]"
     at: float
+    again: bool
 
 
 class _Batch(NamedTuple):
@@ -67,7 +78,7 @@ class Writer:
     """Commits entries in groups. `broken` is set when storage must not be used again: the process should stop."""
 
     def __init__(
-        self, store: Store, metrics: Metrics, *, capacity: int = CAPACITY, deadline: float = DEADLINE_SECONDS
+        self, store: Store, metrics: CommitCounts, *, capacity: int = CAPACITY, deadline: float = DEADLINE_SECONDS
     ) -> None:
         self.broken = asyncio.Event()
         self._store = store
@@ -93,9 +104,10 @@ class Writer:
         self._refusal = None
         self._make_room()
 
-    def write(self, entry: Entry) -> "asyncio.Future[Written]":
+    def write(self, entry: Entry, *, again: bool = False) -> "asyncio.Future[Written]":
         """Queue an entry; the future gives its verdict after the commit, or StorageError.
 
+        `again` says that its row may be there already, from a commit whose answer was lost (it comes from the spool).
         Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
         """
         if len(self._pending) >= self._room:
@@ -104,10 +116,15 @@ class Writer:
         future: asyncio.Future[Written] = self._loop.create_future()
         if not self._pending and self._may_hand_over():
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
-        self._pending.append(_Queued(entry, future, self._loop.time()))
+        self._pending.append(_Queued(entry, future, self._loop.time(), again))
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
         return future
+
+    @property
+    def room_left(self) -> int:
+        """Say how many more may wait now."""
+        return max(0, self._room - len(self._pending))
 
     def committed_within(self, seconds: float) -> bool:
         """Say whether a commit worked that recently."""
@@ -167,6 +184,7 @@ class Writer:
         self._committed_at = self._loop.time()
         self._metrics.count_commit(seconds, len(batch))
         self._metrics.count_rows(answer.rows)
+        self._count_recognised(batch, answer.rows)
         for queued, verdict in zip(batch, answer.verdicts, strict=True):
             counted = type(queued.entry) is not Probe
             if queued.future.done():  # it was given up
@@ -174,6 +192,12 @@ class Writer:
             else:
                 self._metrics.unacknowledged += counted
                 queued.future.set_result(Written(verdict, seconds))
+
+    def _count_recognised(self, batch: Sequence[_Queued], rows: Mapping[str, int]) -> None:
+        """Count entries whose row was there already: each other entry has a row of its own, or the books drift."""
+        if again := sum(queued.again for queued in batch):
+            missing = sum(type(queued.entry) is not Probe for queued in batch) - sum(rows.values())
+            self._metrics.count_recognised(max(0, min(again, missing)))
 
     def _stop_using_storage(self, error: StorageBroken) -> None:
         doomed = self._outstanding()

@@ -68,12 +68,17 @@ ARRIVED = _counter("arrived", "door", "Postbacks that came in at a door; each ge
 IN_PROGRESS = _gauge("in_progress", "", "Postbacks that came in and have no outcome yet.")
 RECEIVED = _counter("received", "door outcome", "Postbacks by their one outcome, counted when it is known.")
 SENDER_RECEIVED = _counter("sender_received", "sender family", "The same by sender and family of outcome.")
-ROWS_WRITTEN = _counter("rows_written", "table", "Rows that the database says it inserted for postbacks.")
-LATE_COMMITS = _counter("late_commits", "", "Rows that became durable after their sender had been told 503.")
+ROWS_WRITTEN = _counter(
+    "rows_written", "table", "Rows that the database (or the spool) says it inserted for postbacks."
+)
+LATE_COMMITS = _counter(
+    "late_commits", "", "Rows that became durable after their commit was given up (503, or spooled)."
+)
 CONSERVATION_DRIFT = _gauge(
     "conservation_drift",
     "check",
-    "Must be 0. arrivals: arrived - in progress - outcomes. receipts: outcomes that promise a row - rows written.",
+    "Must be 0. arrivals: arrived - in progress - outcomes. receipts: outcomes that promise a row, and entries drained "
+    "into another, - rows written. spool: entries drained - entries that left the journal.",
 )
 LAST_STORED = _gauge("last_stored_timestamp_seconds", "", "When a conversion was last stored (Unix time); 0 before.")
 READY = _gauge("ready", "", "1 if a commit worked in the last seconds, else 0. A probe commits when nobody else does.")
@@ -100,6 +105,22 @@ STORAGE_FILE_BYTES = _gauge("storage_file_bytes", "file", "Size of the database 
 STORAGE_FREE_BYTES = _gauge("storage_free_bytes", "", "Bytes still free where the database lives.")
 STORAGE_CAPACITY_BYTES = _gauge("storage_capacity_bytes", "", "Size of the file system where the database lives.")
 
+SPOOL_ACTIVE = _gauge("spool_active", "", "1 while the database is away and newcomers go to the spool at once, else 0.")
+SPOOL_USABLE = _gauge("spool_usable", "", "1 while the spool can take postbacks, 0 after an I/O error and without one.")
+SPOOL_ENTRIES = _gauge("spool_entries", "", "Postbacks that wait in the spool for the database.")
+SPOOL_BYTES = _gauge("spool_bytes", "", "Bytes that they take.")
+SPOOL_CAPACITY_BYTES = _gauge("spool_capacity_bytes", "", "Bytes that they may take; 0 without a spool.")
+SPOOL_OLDEST = _gauge(
+    "spool_oldest_timestamp_seconds", "", "When the oldest of them came (Unix time); 0 if none waits."
+)
+SPOOL_DRAINED = _counter(
+    "spool_drained", "outcome", "Entries moved from the spool to the database, by what became of them there."
+)
+SPOOL_RECOGNISED = _counter(
+    "spool_recognised", "", "Those of them whose row was there already: its commit had worked, its answer was lost."
+)
+SPOOL_INHERITED = _counter("spool_inherited", "", "Those of them that an earlier process had spooled.")
+
 EVENT_LOOP_LAG = _histogram(
     "event_loop_lag_seconds", "", "How much later than due a timer ran, tried four times a second."
 )
@@ -118,7 +139,8 @@ CATALOGUE = tuple(declared for declared in list(globals().values()) if isinstanc
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 LEVELS = ("debug", "info", "warning", "error", "critical")
-TABLES = ("conversion", "duplicate", "rejected_postback")
+TABLES = ("conversion", "duplicate", "rejected_postback", "spool")
+DRAINED = ("stored", "duplicate", "conflict", "rejected")
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "other")
 UNMATCHED, UNPARSED = "unmatched", "unparsed"
@@ -128,6 +150,7 @@ STORAGE_KINDS = (
     *("PG_CONNECTION", "PG_SHUTDOWN", "PG_SERIALIZATION", "PG_DEADLOCK", "PG_TIMEOUT", "PG_FULL", "PG_READ_ONLY"),
     *("PG_NOT_DURABLE", "PG_OTHER"),
 )
+SPOOL_KINDS = ("TIMEOUT", "MOVED", "SPOOL_FULL", "SQLITE_FULL", "SQLITE_IOERR")
 
 
 def expected_responses() -> list[tuple[str, str, int]]:
@@ -139,6 +162,11 @@ def expected_responses() -> list[tuple[str, str, int]]:
     wrong = [(route, method, 405) for route in ROUTES[:-1] for method in METHODS if (route, method) not in answered]
     missing = [(UNMATCHED, method, 404) for method in METHODS]
     return [*postbacks, *pages, *wrong, *missing, (UNPARSED, "other", 400)]
+
+
+def expected_errors() -> list[tuple[str, str]]:
+    """Return every (operation, error) that is expected of storage, so that each starts at 0."""
+    return [*(("commit", kind) for kind in STORAGE_KINDS), *(("spool", kind) for kind in SPOOL_KINDS)]
 
 
 def expected_floods() -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from prometheus_client.samples import Exemplar
 
 from service.metrics import catalogue as declared
 from service.metrics.distribution import Distribution
+from service.metrics.spool import SpoolCounts
 from service.outcome import Family, Outcome
 from service.postback import Door
 from service.version import VERSION, revision
@@ -58,6 +59,7 @@ class Metrics:
         self.in_progress = 0
         self.unacknowledged = 0  # postbacks whose verdict is known and whose outcome is not yet counted
         self.late_commits = 0
+        self.spool = SpoolCounts()
         self.requests_in_flight = 0
         self.last_stored_at = 0.0
         self.ready = False
@@ -71,7 +73,7 @@ class Metrics:
         self._request_seconds = {route: Distribution(declared.SECONDS) for route in declared.ROUTES}
         self._commit_seconds = Distribution(declared.SECONDS)
         self._commit_rows = Distribution(declared.ROWS)
-        self._storage_errors: Tally[tuple[str, str]] = Tally({("commit", kind): 0 for kind in declared.STORAGE_KINDS})
+        self._storage_errors: Tally[tuple[str, str]] = Tally(dict.fromkeys(declared.expected_errors(), 0))
         self._log_lines: Tally[str] = Tally()
         self._log_lock = Lock()  # lines are dropped on the log's thread as well
         self._log_dropped = 0
@@ -107,6 +109,10 @@ class Metrics:
         """Count what the database says it inserted, by table."""
         self._rows.update(written)
 
+    def count_recognised(self, entries: int) -> None:
+        """Count spooled entries whose row was in the database already."""
+        self.spool.recognised += entries
+
     def count_storage_error(self, operation: str, error: str) -> None:
         """Count one failed storage operation; `error` is a class of errors (SQLITE_FULL), never its message."""
         self._storage_errors[operation, error] += 1
@@ -131,6 +137,7 @@ class Metrics:
         yield from self._collect_conservation()
         yield from self._collect_http()
         yield from self._collect_storage()
+        yield from self.spool.collect()
         yield from self._collect_process()
 
     def _collect_postbacks(self) -> Iterator[Metric]:
@@ -155,10 +162,12 @@ class Metrics:
     def _collect_conservation(self) -> Iterator[Metric]:
         """Law 5, as sums that must be 0 at any moment between two turns of the event loop."""
         promised = sum(count for (_, outcome, _), count in self._received.items() if not outcome.our_fault)
+        durable = self.unacknowledged + self.late_commits + self.spool.drained.total() - self.spool.recognised
         drift = declared.CONSERVATION_DRIFT.family()
         arrivals = self.arrived.total() - self.in_progress - self._received.total()
         drift.add_metric(["arrivals"], arrivals)
-        drift.add_metric(["receipts"], promised + self.unacknowledged + self.late_commits - self._rows.total())
+        drift.add_metric(["receipts"], promised + durable - self._rows.total())
+        drift.add_metric(["spool"], self.spool.drift)
         rows = declared.ROWS_WRITTEN.family()
         for table in declared.TABLES:
             rows.add_metric([table], self._rows[table])

@@ -24,10 +24,10 @@ class ReadinessPage:
         self._readiness = readiness
 
     async def readyz(self, _request: Request) -> Response:
-        """Answer 200, or 503 with the reason."""
+        """Answer 200 (`ready`, or `spooling` while the spool stands in for the database), or 503 with the reason."""
         reason = await self._readiness.reason()
         if reason is None:
-            return JSONResponse({"status": "ready"})
+            return JSONResponse({"status": "spooling" if self._readiness.spooling else "ready"})
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
 
 

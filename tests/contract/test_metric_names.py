@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -42,12 +43,22 @@ CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other peopl
     "postback_received_total": ("counter", "door outcome"),
     "postback_rows_written_total": ("counter", "table"),
     "postback_sender_received_total": ("counter", "family sender"),
+    "postback_spool_active": ("gauge", ""),
+    "postback_spool_bytes": ("gauge", ""),
+    "postback_spool_capacity_bytes": ("gauge", ""),
+    "postback_spool_drained_total": ("counter", "outcome"),
+    "postback_spool_entries": ("gauge", ""),
+    "postback_spool_inherited_total": ("counter", ""),
+    "postback_spool_oldest_timestamp_seconds": ("gauge", ""),
+    "postback_spool_recognised_total": ("counter", ""),
+    "postback_spool_usable": ("gauge", ""),
     "postback_storage_capacity_bytes": ("gauge", ""),
     "postback_storage_errors_total": ("counter", "error operation"),
     "postback_storage_file_bytes": ("gauge", "file"),
     "postback_storage_free_bytes": ("gauge", ""),
     "postback_tls_certificate_expiry_timestamp_seconds": ("gauge", ""),
 }
+SPOOL = [name for name, (_, labels) in CONTRACT.items() if name.startswith("postback_spool_") and not labels]
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
 
 
@@ -96,20 +107,23 @@ def test_every_declared_metric_has_a_meaning_and_no_two_share_one() -> None:
 async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None:
     everything = samples(served.metrics, "postback_received_total", zeros=True)
     assert everything == {(door, outcome.value): 0.0 for door, outcome in product(get_args(Door), Outcome)}
-    for name, values in (
+    closed: list[tuple[str, AbstractSet[tuple[str, ...]]]] = [
         ("postback_arrived_total", {(door,) for door in get_args(Door)}),
         ("postback_log_lines_total", {(level,) for level in LEVELS}),
-        ("postback_rows_written_total", {("conversion",), ("duplicate",), ("rejected_postback",)}),
-        ("postback_conservation_drift", {("arrivals",), ("receipts",)}),
+        ("postback_rows_written_total", {("conversion",), ("duplicate",), ("rejected_postback",), ("spool",)}),
+        ("postback_conservation_drift", {("arrivals",), ("receipts",), ("spool",)}),
+        ("postback_spool_drained_total", {("stored",), ("duplicate",), ("conflict",), ("rejected",)}),
+        *((name, {()}) for name in SPOOL),
         ("postback_sender_received_total", set(product(("ezmob", "unknown"), Family))),
         ("postback_log_dropped_total", {()}),
         ("postback_late_commits_total", {()}),
         ("postback_last_stored_timestamp_seconds", {()}),
         ("postback_tls_certificate_expiry_timestamp_seconds", {()}),
-    ):
+    ]
+    for name, values in closed:
         assert samples(served.metrics, name, zeros=True) == dict.fromkeys(values, 0.0), name
     errors = samples(served.metrics, "postback_storage_errors_total", zeros=True)
-    assert errors[("commit", "SQLITE_FULL")] == errors[("commit", "TIMEOUT")] == 0.0
+    assert errors[("commit", "SQLITE_FULL")] == errors[("commit", "TIMEOUT")] == errors[("spool", "SPOOL_FULL")] == 0.0
 
 
 async def test_every_route_starts_at_zero_with_every_answer_it_can_give(served: Served) -> None:

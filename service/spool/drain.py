@@ -1,0 +1,233 @@
+"""Owns the way back: entries leave the spool for the database in their order, and only once they are there.
+
+They go through the database's own writer, beside live traffic: one connection, one order, one group commit. Each step
+takes at most half of the places that are free, so live postbacks wait for one more batch at most; and up to a whole
+batch, so the backlog shrinks much faster than it can grow. A step that fails is tried again from its beginning: the
+database knows its own rows, so nothing is stored twice.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from service.log import Log
+from service.metrics import Metrics
+from service.outcome import Outcome
+from service.postback import Key, Postback
+from service.spool.aside import aside
+from service.spool.encoding import Kept, Unreadable, decode
+from service.spool.journal import Journal, Waiting
+from service.spool.outage import Outage
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import MAX_BATCH, Probe, Verdict
+from service.writer import Overloaded, Writer, Written
+
+_IDLE_SECONDS = 5.0  # between two looks at a spool that nobody put anything into
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0  # seconds between two attempts to reach a database that is away
+_SUSPICIOUS = (
+    8  # failures in a row after which the oldest entry itself may be the reason; it was alone in the last ones
+)
+_STOP_SECONDS = 2.0  # a step ends by the writer's deadline; a disk that hangs is not waited for
+
+
+class _Step(NamedTuple):
+    waiting: Waiting
+    entry: Kept
+
+    @property
+    def key(self) -> Key | int:
+        """Return what entries that must keep their order have in common."""
+        return self.entry.key if isinstance(self.entry, Postback) else self.waiting.seq
+
+
+class Drain:
+    """The task that moves entries from a journal to the database, and finds out when an outage is over."""
+
+    def __init__(self, journal: Journal, database: Writer, outage: Outage, metrics: Metrics, log: Log) -> None:
+        self._journal = journal
+        self._database = database
+        self._outage = outage
+        self._metrics = metrics
+        self._log = log.logger
+        self._tried_up_to = 0  # the seq up to which commits were tried: their rows may be there already
+        self._set_aside: set[int] = set()  # entries that no attempt can move: they stay in the journal, for a person
+        self._most = MAX_BATCH  # entries in a step; after a failure fewer, until a single one is left to blame
+        self._failures = 0
+        self._told_broken = False
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start draining, what was found at the start first; call it in the running loop."""
+        self._tried_up_to = self._journal.found_up_to  # an earlier process may have been killed before it removed them
+        self._task = asyncio.create_task(self._drain_forever())
+
+    async def stop(self) -> None:
+        """Finish the step under way, or give it up if it takes too long; what is left waits for the next start."""
+        self._stopping = True
+        self._outage.wake.set()
+        await asyncio.wait([self._task], timeout=_STOP_SECONDS)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _drain_forever(self) -> None:
+        while not self._stopping:
+            self._outage.wake.clear()
+            try:
+                moved = await self._step()
+                self._failures = 0
+                if not moved:
+                    await self._rest()
+            except (StorageError, Overloaded):
+                self._tell_broken()
+                await self._wait()
+            except Exception:  # noqa: BLE001 - whatever it is, the spool must be drained
+                self._log.exception("drain_failed")
+                await self._wait()
+
+    def _tell_broken(self) -> None:
+        if self._journal.broken and not self._told_broken:
+            self._told_broken = True  # the database can still come back, and postbacks go there then
+            self._log.critical("spool_broken", reason=str(self._journal.broken), waiting=self._metrics.spool.entries)
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(_delay(self._failures))
+        self._failures += 1
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._outage.wake.wait()
+        except TimeoutError:
+            if not self._told_broken:
+                await aside(self._journal.measure)
+
+    async def _step(self) -> bool:
+        """Move the oldest entries; say whether there were any. Raises what kept them from being moved."""
+        waiting = await self._oldest()
+        steps = [step for step in map(self._read, waiting) if step]
+        if steps and self._failures >= _SUSPICIOUS:
+            await self._suspect(steps[0], [step for step in steps if step.key != steps[0].key][:1])
+        elif steps:
+            await self._move(_in_one_batch(steps)[: self._most])
+        elif self._outage.on and not waiting:
+            await self._database.write(Probe(datetime.now(UTC)))
+            self._outage.end()
+        return bool(waiting)
+
+    async def _oldest(self) -> list[Waiting]:
+        if self._told_broken:
+            return []
+        return await aside(lambda: self._journal.oldest(MAX_BATCH, self._set_aside))
+
+    def _read(self, waiting: Waiting) -> _Step | None:
+        try:
+            return _Step(waiting, decode(waiting.version, waiting.outcome, waiting.text))
+        except Unreadable as error:
+            self._putaside(waiting, error)
+            return None
+
+    def _putaside(self, waiting: Waiting, error: Exception) -> None:
+        self._set_aside.add(waiting.seq)
+        self._log.critical("spool_entry_set_aside", seq=waiting.seq, request_id=waiting.request_id, reason=str(error))
+
+    async def _move(self, steps: Sequence[_Step]) -> None:
+        """Commit as many of the steps as there is room for, and remove them."""
+        steps = steps[: (self._database.room_left + 1) // 2]
+        futures = [self._database.write(step.entry, again=self._may_be_there(step)) for step in steps]
+        if not futures:
+            raise Overloaded("live postbacks take every place")
+        self._tried_up_to = max(self._tried_up_to, steps[-1].waiting.seq)
+        results = list(zip(steps, await asyncio.gather(*futures, return_exceptions=True), strict=True))
+        if committed := [(step, result.verdict) for step, result in results if isinstance(result, Written)]:
+            self._outage.end()
+            await self._remove(committed)
+        self._most = MAX_BATCH
+        for error in (result for _, result in results if isinstance(result, Exception)):
+            self._most = max(1, len(steps) // 4)
+            if isinstance(error, StorageError):
+                self._outage.begin(error)
+            raise error
+
+    async def _suspect(self, oldest: _Step, another: Sequence[_Step]) -> None:
+        """Tell a database that is away from an entry that no attempt can move: the others must not wait for it."""
+        try:
+            await self._move([oldest])
+        except Exception:
+            if not another:
+                raise
+            await self._move(another)  # raises if this one cannot be moved either: then it is the database
+            await self._move_or_putaside(oldest)
+
+    async def _move_or_putaside(self, step: _Step) -> None:
+        try:
+            await self._move([step])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this entry's
+            self._putaside(step.waiting, error)
+
+    def _may_be_there(self, step: _Step) -> bool:
+        return step.waiting.seq <= self._tried_up_to or step.waiting.request_id in self._outage.may_hold
+
+    async def _remove(self, committed: Sequence[tuple[_Step, Verdict]]) -> None:
+        """Take what is in the database out of the journal, and count both in one turn of the loop.
+
+        Until then they count as unacknowledged. If the journal cannot be written, this is tried for ever, for there is
+        no other way to go on: committing them again would keep duplicates and rejections twice.
+        """
+        seqs = [step.waiting.seq for step, _ in committed]
+        failures = 0
+        while True:
+            try:
+                removed = await aside(lambda: self._journal.remove(seqs))
+                break
+            except StorageBroken:
+                self._metrics.unacknowledged -= len(committed)
+                self._metrics.late_commits += len(committed)
+                raise
+            except StorageError as error:
+                self._metrics.count_storage_error("spool", error.kind)
+                await asyncio.sleep(_delay(failures))
+                failures += 1
+        self._count(committed, removed)
+
+    def _count(self, committed: Sequence[tuple[_Step, Verdict]], removed: int) -> None:
+        counts = self._metrics.spool
+        counts.removed += removed
+        self._metrics.unacknowledged -= len(committed)
+        for step, verdict in committed:
+            outcome = verdict.outcome if isinstance(step.entry, Postback) else None
+            counts.drained[outcome.value if outcome else "rejected"] += 1
+            counts.inherited += step.waiting.seq <= self._journal.found_up_to
+            self._outage.may_hold.discard(step.waiting.request_id)
+            if outcome is Outcome.STORED:
+                self._metrics.last_stored_at = time.time()
+            elif outcome is Outcome.CONFLICT:
+                self._tell_conflict(step, verdict)
+
+    def _tell_conflict(self, step: _Step, verdict: Verdict) -> None:
+        """Log what the canonical line could not know: it said `spooled`."""
+        kept, word = step.waiting.request_id, verdict.outcome.value
+        click_id = step.entry.click_id
+        self._log.warning("drained", outcome=word, request_id=kept, click_id=click_id, detail=verdict.detail)
+
+
+def _in_one_batch(steps: Sequence[_Step]) -> list[_Step]:
+    """Return the steps before the first that brings a key of theirs with another value.
+
+    The writer may commit them in two batches, of which the first can fail: the later value must not be stored then.
+    """
+    amounts: dict[Key, tuple[int, str | None]] = {}
+    for place, step in enumerate(steps):
+        if isinstance(step.entry, Postback):
+            amount = (step.entry.value_micros, step.entry.currency)
+            if amounts.setdefault(step.entry.key, amount) != amount:
+                return list(steps[:place])
+    return list(steps)
+
+
+def _delay(failures: int) -> float:
+    """Return the seconds to wait after so many failures in a row: twice as long each time, a random half of it."""
+    longest: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures, 10))
+    return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret

@@ -1,0 +1,59 @@
+"""Owns the choice between database and spool for each entry, within one request's deadline."""
+
+from service.spool.outage import Outage
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import Entry, Probe
+from service.writer import Overloaded, Writer, Written
+
+DATABASE_SECONDS = 0.9  # what the database has of a request's 1.5 s; its own retries should end within 0.8 s
+SPOOL_SECONDS = 0.4  # what the journal's fsync has after that; the rest is the pace at which deadlines are looked at
+
+
+class SpoolingWriter:
+    """Writes to the database; what it does not take in time goes to the spool, with the outcome `spooled`.
+
+    During an outage nobody waits for the database: newcomers go to the spool at once, and the drain finds out when it
+    is back. Two writers of the same kind, so both have their group commit, their bounded queue and their deadline.
+    """
+
+    def __init__(self, database: Writer, spool: Writer, outage: Outage) -> None:
+        self._database = database
+        self._spool = spool
+        self._outage = outage
+
+    async def write(self, entry: Entry) -> Written:
+        """Return the verdict once the entry is durable, in the database or in the spool.
+
+        Raises Overloaded or StorageError when neither takes it: then it may be in the database, and is in no spool.
+        """
+        tried = False
+        if not self._outage.on:
+            try:
+                future = self._database.write(entry)
+                tried = True
+                return await future
+            except StorageBroken:
+                raise
+            except StorageError as error:
+                self._outage.begin(error)
+            except Overloaded:
+                pass  # it is there, and slower than what arrives: the spool takes the rest
+        return await self._spool_it(entry, tried=tried)
+
+    async def _spool_it(self, entry: Entry, *, tried: bool) -> Written:
+        if isinstance(entry, Probe):
+            return await self._spool.write(entry)
+        request_id = entry.raw.request_id
+        if tried:
+            self._outage.may_hold.add(request_id)  # before it is in the spool, where the drain may find it at once
+        try:
+            written = await self._spool.write(entry)
+        except Overloaded:  # after any other failure it may be in the journal all the same
+            self._outage.may_hold.discard(request_id)
+            raise
+        self._outage.wake.set()
+        return written
+
+    def committed_within(self, seconds: float) -> bool:
+        """Say whether a commit worked that recently, in whichever of the two takes entries now."""
+        return (self._spool if self._outage.on else self._database).committed_within(seconds)

@@ -1,0 +1,210 @@
+"""Owns the journal: a SQLite file where entries wait in the order of their arrival, each fsynced before its receipt.
+
+It has the one method that a writer needs of storage, so a second group commit stands before it. An entry leaves only by
+`remove`, after the database's commit. Bounded in bytes: a full journal is a 503, never a false 200.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from service.outcome import Outcome
+from service.postback import Postback
+from service.spool.encoding import VERSION, Kept, encode, outcome_of
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import Committed, Entry, Probe, Verdict
+from service.storage.sqlite_file import FileLock, connect_writer, storage_error, sync_directory
+
+FILE_NAME = "spool.db"
+FULL = "SPOOL_FULL"
+MAX_BYTES = 2**30  # a million postbacks, roughly
+_ROW_BYTES = 200  # of columns and B-tree around an entry's text
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    version INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    click_id TEXT,
+    received_at TEXT NOT NULL,
+    entry TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS write_probe (id INTEGER PRIMARY KEY, probed_at TEXT NOT NULL);
+"""
+
+
+class Waiting(NamedTuple):
+    """One row of the journal: its place in the order, and the entry as it is encoded."""
+
+    seq: int
+    version: int
+    outcome: str
+    request_id: str
+    text: str
+
+
+class JournalSize(NamedTuple):
+    """Bytes taken and bytes that may be taken, and when the oldest entry came (Unix seconds, 0 if there is none)."""
+
+    taken: int = 0
+    capacity: int = 0
+    oldest_at: float = 0.0
+
+
+def journal_path(spool_directory: Path, worker: int) -> Path:
+    """Return the journal of one worker: each process has a directory of its own, because a file has one writer."""
+    return spool_directory / f"worker-{worker}" / FILE_NAME
+
+
+class Journal:
+    """One process's journal. Every method blocks and may be called on any thread, once it is open.
+
+    After an I/O error nothing that the file says can be trusted: `broken` is set, and every later call raises it.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.path = path
+        self.size = JournalSize(capacity=max_bytes)
+        self.found = 0  # entries that an earlier process left
+        self.found_up_to = 0  # the seq of the last of them
+        self.broken: StorageBroken | None = None
+        self._max_bytes = max_bytes
+        self._names = (path, path.with_name(f"{path.name}-wal"))
+        self._lock = Lock()
+
+    def open(self) -> None:
+        """Lock, create what is not there, and count what was left. Raises StorageError."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file_lock = FileLock(self.path)
+        except OSError as error:
+            raise StorageError(f"cannot open the spool {self.path}: {error.strerror}", "CANTOPEN") from error
+        try:
+            self._connection = connect_writer(self.path)
+            self._connection.executescript(_SCHEMA)
+            self.found, last = self._connection.execute("SELECT count(*), max(seq) FROM entry").fetchone()
+            self.found_up_to = last or 0
+            for path in (self.path, self.path.parent):
+                sync_directory(path)
+        except (sqlite3.Error, StorageError) as error:
+            self._file_lock.close()
+            raise error if isinstance(error, StorageError) else storage_error(error) from error
+        self._files = self._identities()
+        self.measure()
+
+    def commit(self, entries: Sequence[Entry]) -> Committed:
+        """Append the entries and return their verdicts once they are durable; a probe commits and leaves nothing.
+
+        Raises StorageError, of kind FULL when there is no room: then nothing was appended.
+        """
+        kept = [entry for entry in entries if not isinstance(entry, Probe)]
+        rows = [_row(entry) for entry in kept]
+        with self._using():
+            self._refuse_beyond_capacity(sum(_ROW_BYTES + len(row[-1]) for row in rows))
+            if rows:
+                self._connection.execute(_append_statement(len(rows)), tuple(chain.from_iterable(rows)))
+            if len(kept) < len(entries):
+                self._connection.execute("INSERT OR REPLACE INTO write_probe VALUES (1, ?)", (str(datetime.now(UTC)),))
+            if self._identities() != self._files:
+                raise StorageBroken(f"{self.path} or its WAL was moved or deleted", "MOVED")
+            self._measure()
+        return Committed([_verdict(entry) for entry in entries], {"spool": len(rows)})
+
+    def oldest(self, count: int, passing_over: Collection[int] = ()) -> list[Waiting]:
+        """Return the entries that have waited longest, in order, without those of the given seqs."""
+        statement = (
+            "SELECT seq, version, outcome, request_id, entry FROM entry "
+            "WHERE seq NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?"
+        )
+        with self._using():
+            return [Waiting(*row) for row in self._connection.execute(statement, (json.dumps([*passing_over]), count))]
+
+    def remove(self, seqs: Collection[int]) -> int:
+        """Remove entries that the database has committed; return how many there were."""
+        statement = "DELETE FROM entry WHERE seq IN (SELECT value FROM json_each(?))"
+        with self._using():
+            removed = self._connection.execute(statement, (json.dumps([*seqs]),)).rowcount
+            self._measure()
+        return removed
+
+    def measure(self) -> None:
+        """Measure `size` anew: what is free on the file system changes by itself."""
+        with self._using():
+            self._measure()
+
+    def close(self) -> None:
+        """Close the file; it keeps what waits."""
+        with self._lock:
+            self._connection.close()
+            self._file_lock.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """Take the connection for oneself; remember an error after which it must not be used again."""
+        with self._lock:
+            if self.broken:
+                raise self.broken.with_traceback(None)
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise self._noted(storage_error(error)) from error
+            except StorageBroken as error:
+                raise self._noted(error) from None
+
+    def _noted(self, error: StorageError) -> StorageError:
+        if isinstance(error, StorageBroken):
+            self.broken = error
+        return error
+
+    def _refuse_beyond_capacity(self, more: int) -> None:
+        taken = self._taken()
+        if more and taken + more + self._pragma("page_size") > self._max_bytes:
+            raise StorageError(f"the spool is full: {taken} of {self._max_bytes} bytes are taken", FULL)
+
+    def _measure(self) -> None:
+        taken, system = self._taken(), os.statvfs(self.path.parent)
+        capacity = min(self._max_bytes, taken + system.f_bavail * system.f_frsize)
+        oldest = self._connection.execute("SELECT received_at FROM entry ORDER BY seq LIMIT 1").fetchone()
+        self.size = JournalSize(taken, capacity, datetime.fromisoformat(oldest[0]).timestamp() if oldest else 0.0)
+
+    def _taken(self) -> int:
+        """Return the bytes of pages in use; the file keeps those of entries that have left, for the next."""
+        count, free, each = (self._pragma(name) for name in ("page_count", "freelist_count", "page_size"))
+        return (count - free) * each
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def _identities(self) -> list[tuple[int, int]]:
+        """Say which files are at our names: SQLite goes on writing to a deleted one, and 200 would be no receipt."""
+        try:
+            return [(stat.st_dev, stat.st_ino) for stat in map(os.stat, self._names)]
+        except FileNotFoundError:
+            return []
+
+
+def _verdict(entry: Entry) -> Verdict:
+    if isinstance(entry, Postback | Probe):
+        return Verdict(Outcome.SPOOLED)
+    return Verdict(entry.outcome, entry.detail)
+
+
+def _row(entry: Kept) -> tuple[int, str, str, str | None, str, str]:
+    raw = entry.raw
+    return VERSION, outcome_of(entry), raw.request_id, entry.click_id, raw.received_at.isoformat(), encode(entry)
+
+
+@cache
+def _append_statement(rows: int) -> str:
+    row = f"({', '.join('?' * 6)})"
+    columns = "version, outcome, request_id, click_id, received_at, entry"
+    return f"INSERT INTO entry ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our own names

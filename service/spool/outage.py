@@ -1,0 +1,35 @@
+"""Owns what is known of the database's absence: since when, why, and what it may hold all the same."""
+
+import asyncio
+
+from service.log import Log
+from service.metrics import Metrics
+from service.storage.engine import StorageError
+
+
+class Outage:
+    """Begins with the first commit that fails, ends with the first that works. All on the event loop.
+
+    `wake` tells the drain that there is something to do. `may_hold` has the request ids of spooled entries whose commit
+    was tried and not answered: the database may hold them, and the drain must expect to find its own row there.
+    """
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self.on = False
+        self.wake = asyncio.Event()
+        self.may_hold: set[str] = set()
+        self._metrics = metrics
+        self._log = log.logger
+
+    def begin(self, error: StorageError) -> None:
+        """Send newcomers to the spool at once, until a commit works."""
+        self.wake.set()
+        if not self.on:
+            self.on = self._metrics.spool.active = True
+            self._log.error("database_away", reason=str(error), error=error.kind)
+
+    def end(self) -> None:
+        """Send newcomers to the database again."""
+        if self.on:
+            self.on = self._metrics.spool.active = False
+            self._log.warning("database_back", waiting=self._metrics.spool.entries)

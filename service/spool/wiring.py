@@ -1,0 +1,81 @@
+"""Owns the composition of a spool: journal, the writer before it, outage and drain, opened and closed as one."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from service.log import Log
+from service.metrics import Metrics
+from service.metrics.commits import JournalCounts
+from service.spool.drain import Drain
+from service.spool.fallback import SPOOL_SECONDS, SpoolingWriter
+from service.spool.journal import Journal
+from service.spool.outage import Outage
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import Committed, Entry, Ledger
+from service.storage.migrations import PENDING
+from service.storage.postgres_server import NOT_DURABLE, OTHER
+from service.writer import Writer
+
+_REFUSED = (PENDING, NOT_DURABLE, OTHER)  # waiting mends none of them, so a start must not hide them
+
+
+class OpenedLater:
+    """A ledger whose database need not be there at the start: until it is, every commit tries to open it first."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._is_open = False
+
+    def open(self) -> None:
+        """Open the ledger. Raises StorageError."""
+        self._ledger.open()
+        self._is_open = True
+
+    def commit(self, entries: Sequence[Entry]) -> Committed:
+        """Commit, after opening if that was not possible before."""
+        if not self._is_open:
+            self.open()
+        return self._ledger.commit(entries)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._is_open:
+            self._ledger.close()
+
+
+class Spool:
+    """A journal beside a database's writer. `writer` is what takes the postbacks; it needs `running()`."""
+
+    def __init__(self, journal: Journal, database: Writer, metrics: Metrics, log: Log) -> None:
+        self._journal = journal
+        self._spool = Writer(journal, JournalCounts(metrics), deadline=SPOOL_SECONDS)
+        self._outage = Outage(metrics, log)
+        self._drain = Drain(journal, database, self._outage, metrics, log)
+        self._metrics = metrics
+        self._log = log.logger
+        self.writer = SpoolingWriter(database, self._spool, self._outage)
+
+    def stands_in(self, error: StorageError) -> bool:
+        """Begin with an outage if that is what kept the database from being opened; say whether it is."""
+        if isinstance(error, StorageBroken) or error.kind in _REFUSED:
+            return False
+        self._outage.begin(error)
+        return True
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the journal, drain while the context is open, and leave what is left for the next start.
+
+        Raises StorageError when the journal cannot be opened or another process has it.
+        """
+        self._journal.open()
+        self._metrics.spool.watch(self._journal)
+        self._spool.start()
+        self._drain.start()
+        self._log.info("spool_open", path=str(self._journal.path), waiting=self._journal.found)
+        try:
+            yield
+        finally:
+            await self._drain.stop()
+            if await self._spool.close():  # else a hung disk holds the connection
+                self._journal.close()

@@ -1,0 +1,307 @@
+"""The way back from the spool: in order, once each, beside live traffic, and past whatever cannot be moved."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from service.postback import Postback
+from service.spool.drain import _delay, _in_one_batch, _Step
+from service.spool.journal import Journal, Waiting, journal_path
+from service.storage.engine import StorageError
+from service.storage.ledger import MAX_BATCH, Committed, Entry, Probe
+from service.storage.sqlite import SqliteLedger
+from tests import builders
+from tests.engine.fakes import PATIENCE, in_time
+from tests.spool.outages import AWAY, BALANCED, ShakyLedger, Site, site
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+
+FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
+
+
+async def spooled(there: Site, *queries: str) -> None:
+    """Let postbacks come in one after the other during an outage."""
+    there.database.behaviour = "away"
+    for query in queries:
+        assert await there.receive(query) == ["spooled"]
+
+
+def committed(batches: Sequence[Sequence[Entry]]) -> list[str]:
+    """Return the click ids that were handed to the database, in order."""
+    return [entry.click_id for batch in batches for entry in batch if isinstance(entry, Postback)]
+
+
+def left_by_an_earlier_process(folder: Path, *postbacks: Postback) -> None:
+    """Make a journal with these entries."""
+    journal = Journal(journal_path(folder / "spool", 0))
+    journal.open()
+    journal.commit(postbacks)
+    journal.close()
+
+
+async def test_the_backlog_goes_to_the_database_in_the_order_in_which_it_came(tmp_path: Path) -> None:
+    async with site(tmp_path) as there:
+        await spooled(there, *(f"c=click-{number}&value=1" for number in range(60)))
+        there.database.batches.clear()
+        there.database.recover()
+        await there.drained()
+        first = committed(there.database.batches).index("click-0")
+        assert committed(there.database.batches)[first:][-60:] == [f"click-{number}" for number in range(60)]
+
+
+async def test_of_two_spooled_values_the_first_stands_and_the_second_is_kept_as_a_conflict(tmp_path: Path) -> None:
+    async with site(tmp_path) as there:
+        await spooled(there, "c=a&value=1", "c=b&value=1", "c=a&value=2", "c=a&value=1")
+        there.database.recover()
+        await there.drained()
+        assert there.stored() == {"a": "1", "b": "1"}
+        assert there.rows("SELECT outcome, click_id FROM rejected_postback") == [("conflict", "a")]
+        assert there.rows("SELECT click_id FROM duplicate") == [("a",)]
+        drained = {("stored",): 2.0, ("duplicate",): 1.0, ("conflict",): 1.0}
+        assert there.spool("drained_total") == drained
+        (line,) = there.lines.events("drained")
+        assert (line["outcome"], line["click_id"]) == ("conflict", "a")
+        assert line["detail"] == "stored 1 (no currency), received 2 (no currency)"
+
+
+async def test_a_key_that_was_stored_before_the_outage_makes_a_kept_conflict(tmp_path: Path) -> None:
+    async with site(tmp_path) as there:
+        assert await there.receive("c=a&value=1") == ["stored"]
+        await spooled(there, "c=a&value=2")
+        there.database.recover()
+        await there.drained()
+        assert there.stored() == {"a": "1"}
+        assert there.rows("SELECT outcome, click_id FROM rejected_postback") == [("conflict", "a")]
+
+
+async def test_a_live_retry_of_a_key_that_still_waits_is_one_conversion(tmp_path: Path) -> None:
+    left_by_an_earlier_process(tmp_path, builders.postback("c=a&value=1"))
+    async with site(tmp_path) as there:
+        assert await there.receive("c=a&value=1") in (["stored"], ["duplicate"])
+        await there.drained()
+        assert there.stored() == {"a": "1"}
+        assert there.rows("SELECT click_id FROM duplicate") == [("a",)]
+
+
+async def test_the_next_process_drains_what_it_finds_and_counts_it_as_inherited(tmp_path: Path) -> None:
+    async with site(tmp_path) as before:
+        await spooled(before, "c=a&value=1", "c=b&value=2")
+    async with site(tmp_path) as there:
+        assert there.spool("entries") in ({(): 2.0}, {})
+        await there.drained()
+        assert there.stored() == {"a": "1", "b": "2"}
+        assert there.spool("inherited_total") == {(): 2.0}
+        assert await there.receive("c=a&value=1") == ["duplicate"]
+
+
+async def test_what_the_database_has_already_is_recognised_after_a_kill_between_commit_and_removal(
+    tmp_path: Path,
+) -> None:
+    postbacks = [builders.postback("c=a&value=1"), builders.postback("c=b&value=2")]
+    left_by_an_earlier_process(tmp_path, *postbacks)
+    ledger = SqliteLedger(tmp_path / "postback.db")
+    ledger.open()
+    ledger.commit(postbacks[:1])
+    ledger.close()
+    async with site(tmp_path) as there:
+        await there.drained()
+        assert there.stored() == {"a": "1", "b": "2"}
+        assert there.spool("drained_total") == {("stored",): 2.0}
+        assert there.spool("recognised_total") == {(): 1.0}
+        assert there.rows("SELECT * FROM duplicate") == []
+
+
+async def test_a_step_whose_answer_was_lost_is_tried_again_and_recognised(tmp_path: Path) -> None:
+    async with site(tmp_path) as there:
+        await spooled(there, "c=a&value=1", "c=b&value=2")
+        there.database.behaviour = "loses its answer"
+        await there.until(lambda: there.rows("SELECT count(*) FROM conversion") == [(2,)])
+        there.database.recover()
+        await there.drained()
+        assert there.spool("recognised_total") == {(): 2.0}
+        assert there.rows("SELECT * FROM duplicate") == []
+
+
+async def test_a_removal_that_fails_is_tried_again_without_another_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, remove = [FULL, FULL], Journal.remove
+
+    def removing(journal: Journal, seqs: Collection[int]) -> int:
+        if failures:
+            raise failures.pop()
+        return remove(journal, seqs)
+
+    monkeypatch.setattr(Journal, "remove", removing)
+    async with site(tmp_path) as there:
+        await spooled(there, "c=a&value=1", "c=a&value=1")
+        there.database.recover()
+        await there.drained()
+        assert failures == []
+        assert there.rows("SELECT click_id FROM duplicate") == [("a",)]
+        assert there.spool("recognised_total") == {}
+
+
+class Picky(ShakyLedger):
+    """A ledger in which one entry meets a bug, or every entry does."""
+
+    bug: Callable[[Entry], bool] = staticmethod(lambda _: False)
+
+    def commit(self, entries: Sequence[Entry]) -> Committed:
+        """Commit, unless one of them is the one."""
+        if any(map(self.bug, entries)):
+            raise LookupError("a bug")
+        return super().commit(entries)
+
+
+async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.spool.outages.ShakyLedger", Picky)
+    async with site(tmp_path) as there:
+        await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
+        assert isinstance(there.database, Picky)
+        there.database.bug = lambda entry: isinstance(entry, Postback) and entry.click_id == "b"
+        there.database.recover()
+        await there.until(lambda: there.metrics.spool.entries == 1 and not there.metrics.spool.active)
+        assert there.stored() == {"a": "1", "c": "1", "d": "1"}
+        (line,) = there.lines.events("spool_entry_set_aside")
+        assert (line["level"], line["reason"]) == ("critical", "a bug")
+    async with site(tmp_path) as later:  # a mended version
+        await later.drained()
+        assert later.stored().keys() == {"a", "b", "c", "d"}
+
+
+async def test_a_bug_that_meets_everything_sets_nothing_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.spool.outages.ShakyLedger", Picky)
+    async with site(tmp_path) as there:
+        await spooled(there, "c=a&value=1", "c=b&value=1")
+        assert isinstance(there.database, Picky)
+        there.database.bug = lambda _: True
+        there.database.recover()
+        await there.until(lambda: len(there.lines.events("drain_failed")) > 2)
+        assert there.lines.events("spool_entry_set_aside") == []
+        there.database.bug = lambda _: False
+        await there.drained()
+        assert there.stored() == {"a": "1", "b": "1"}
+
+
+async def test_a_row_that_cannot_be_read_stays_for_a_person_and_the_others_go_on(tmp_path: Path) -> None:
+    left_by_an_earlier_process(tmp_path, *(builders.postback(f"c={click_id}&value=1") for click_id in "abc"))
+    with closing(sqlite3.connect(journal_path(tmp_path / "spool", 0))) as connection, connection:
+        connection.execute("UPDATE entry SET version = 99 WHERE click_id = 'b'")
+    async with site(tmp_path) as there:
+        await there.until(lambda: there.metrics.spool.entries == 1)
+        assert there.stored() == {"a": "1", "c": "1"}
+        assert "version 99" in str(there.lines.events("spool_entry_set_aside")[0]["reason"])
+        assert await there.receive("c=d&value=1") == ["stored"]
+
+
+async def test_live_postbacks_find_places_while_a_backlog_is_drained(tmp_path: Path) -> None:
+    left_by_an_earlier_process(tmp_path, *(builders.postback(f"c=old-{number}&value=1") for number in range(MAX_BATCH)))
+    async with site(tmp_path, "slow", capacity=8) as there:
+        outcomes: list[str] = []
+        while there.metrics.spool.entries > 100:
+            outcomes += await there.receive(*(f"c=new-{len(outcomes) + number}&value=1" for number in range(4)))
+        assert outcomes.count("stored") == len(outcomes) > 20
+        there.database.recover()
+        await there.drained()
+
+
+async def test_a_backlog_drains_much_faster_than_it_grows_and_live_answers_stay_quick(
+    tmp_path: Path, figures: Callable[[str], None]
+) -> None:
+    async with site(tmp_path, deadline=2.0) as there:
+        there.database.behaviour = "away"
+        for start in range(0, 4000, 200):
+            await there.receive(*(f"c=old-{number}&value=1" for number in range(start, start + 200)))
+        there.database.recover()
+        began, seconds = time.monotonic(), list[float]()
+        while there.metrics.spool.entries:
+            asked = time.monotonic()
+            assert await there.receive(f"c=new-{len(seconds)}&value=1") in (["stored"], ["spooled"])
+            seconds.append(time.monotonic() - asked)
+            await asyncio.sleep(0.002)
+        took = time.monotonic() - began
+        figures(f"4000 entries in {took:.2f} s, {4000 / took:,.0f}/s; slowest live answer {max(seconds):.3f} s")
+        assert max(seconds) < 1.0
+        assert took < PATIENCE
+        assert there.drift == BALANCED
+
+
+async def test_stopping_during_an_outage_is_quick_and_keeps_what_waits(tmp_path: Path) -> None:
+    async with site(tmp_path) as there:
+        await spooled(there, "c=a&value=1")
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    journal = Journal(journal_path(tmp_path / "spool", 0))
+    journal.open()
+    assert journal.found == 1
+    journal.close()
+
+
+async def test_stopping_while_a_step_is_under_way_finishes_it(tmp_path: Path) -> None:
+    left_by_an_earlier_process(tmp_path, *(builders.postback(f"c={number}&value=1") for number in range(20)))
+    async with site(tmp_path, "slow", deadline=2.0) as there:
+        there.database.slowness = 0.3
+        await there.until(lambda: bool(there.database.batches))
+    assert there.metrics.spool.drained.total() == 20
+    assert there.drift == BALANCED
+
+
+async def test_a_partly_durable_step_is_settled_by_the_next(tmp_path: Path) -> None:
+    async with site(tmp_path) as there:
+        await spooled(there, "c=a&value=1", "c=b&value=2")
+        commit = there.database.commit
+
+        def halfway(entries: Sequence[Entry]) -> Committed:
+            if not any(isinstance(entry, Postback) for entry in entries):
+                return commit(entries)
+            there.database.commit = commit  # type: ignore[method-assign]  # this once
+            rows = commit([entry for entry in entries if not isinstance(entry, Probe)]).rows
+            raise StorageError("lost", "08006", rows={"conversion": rows["conversion"]})
+
+        there.database.commit = halfway  # type: ignore[method-assign]
+        there.database.recover()
+        await there.drained()
+        assert there.metrics.late_commits >= 1
+        assert there.spool("recognised_total") == {(): float(there.metrics.late_commits)}
+        assert there.stored() == {"a": "1", "b": "2"}
+
+
+def steps(*queries: str) -> list[_Step]:
+    """Return steps of these postbacks."""
+    return [_Step(Waiting(seq, 1, "spooled", "", ""), builders.postback(query)) for seq, query in enumerate(queries)]
+
+
+def test_two_values_of_one_key_are_never_committed_in_one_step() -> None:
+    mixed = steps("c=a&value=1", "c=b&value=2", "c=a&value=1.00", "c=a&value=1&goal=g", "c=a&value=2", "c=c&value=1")
+    assert _in_one_batch(mixed) == mixed[:4]
+    assert _in_one_batch(mixed[4:]) == mixed[4:]
+    currencies = steps("c=a&value=1&currency=EUR", "c=a&value=1&currency=USD")
+    assert _in_one_batch(currencies) == currencies[:1]
+
+
+def test_pauses_grow_to_a_bound_and_no_two_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.spool.drain._FIRST_DELAY", 0.1)
+    monkeypatch.setattr("service.spool.drain._LONGEST_DELAY", 2.0)
+    assert 0.05 <= _delay(0) <= 0.1
+    assert 0.1 <= _delay(1) <= 0.2
+    assert all(1.0 <= _delay(failures) <= 2.0 for failures in (5, 20, 10**6))
+    assert len({_delay(3) for _ in range(10)}) > 5
+
+
+async def test_an_outage_that_nobody_notices_ends_by_a_probe(tmp_path: Path) -> None:
+    async with site(tmp_path) as there:
+        there.database.behaviour = "away"
+        await there.readiness.reason()
+        assert there.spool("active") == {(): 1.0}
+        there.database.recover()
+        await in_time(there.drained())
+        assert [type(entry) for entry in there.database.batches[-1]] == [Probe]
+        assert there.lines.events("database_away")[0]["reason"] == str(AWAY)

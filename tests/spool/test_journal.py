@@ -1,0 +1,192 @@
+"""The journal, on real files: durable before it answers, in order, bounded, and never trusted after an I/O error."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.outcome import Outcome
+from service.spool.encoding import decode
+from service.spool.journal import FULL, Journal, Waiting, journal_path
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import MAX_BATCH, Probe, Verdict
+from tests import builders
+
+PROBE = Probe(datetime(2026, 1, 2, tzinfo=UTC))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Open a journal in the test's folder."""
+    opened = Journal(journal_path(tmp_path, 3))
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def click_ids(journal: Journal, count: int = 1000) -> list[str | None]:
+    """Return who waits, in order."""
+    return [decode(*_encoded(waiting)).click_id for waiting in journal.oldest(count)]
+
+
+def _encoded(waiting: Waiting) -> tuple[int, str, str]:
+    return waiting.version, waiting.outcome, waiting.text
+
+
+def append(journal: Journal, *click_ids: str) -> None:
+    """Append a postback for each click id, together."""
+    journal.commit([builders.postback(f"c={click_id}&value=1") for click_id in click_ids])
+
+
+def fill(journal: Journal) -> None:
+    """Append until there is no room, two at a time."""
+    while True:
+        append(journal, "a", "b")
+
+
+def test_each_worker_has_a_directory_of_its_own(tmp_path: Path) -> None:
+    assert journal_path(tmp_path, 0) == tmp_path / "worker-0" / "spool.db"
+    assert journal_path(tmp_path, 11) == tmp_path / "worker-11" / "spool.db"
+
+
+def test_a_postback_is_spooled_and_a_rejection_keeps_its_outcome(journal: Journal) -> None:
+    rejection = builders.rejection(Outcome.INVALID_VALUE)
+    verdicts, rows = journal.commit([builders.postback(), rejection, PROBE])
+    assert verdicts == [
+        Verdict(Outcome.SPOOLED),
+        Verdict(Outcome.INVALID_VALUE, rejection.detail),
+        Verdict(Outcome.SPOOLED),
+    ]
+    assert rows == {"spool": 2}
+    assert [waiting.outcome for waiting in journal.oldest(10)] == ["spooled", "invalid_value"]
+
+
+def test_a_probe_commits_and_leaves_nothing_to_drain(journal: Journal) -> None:
+    assert journal.commit([PROBE]).rows == {"spool": 0}
+    assert journal.oldest(10) == []
+    with closing(sqlite3.connect(journal.path)) as connection:
+        assert connection.execute("SELECT count(*) FROM write_probe").fetchone() == (1,)
+
+
+def test_entries_come_back_in_the_order_in_which_they_came(journal: Journal) -> None:
+    append(journal, "c", "a")
+    append(journal, "b")
+    assert click_ids(journal) == ["c", "a", "b"]
+    assert click_ids(journal, 2) == ["c", "a"]
+
+
+def test_what_is_removed_is_gone_and_what_came_later_stays(journal: Journal) -> None:
+    append(journal, "a", "b", "c")
+    first, second, _ = (waiting.seq for waiting in journal.oldest(3))
+    assert journal.remove([first, second]) == 2
+    assert journal.remove([first]) == 0
+    append(journal, "d")
+    assert click_ids(journal) == ["c", "d"]
+
+
+def test_a_place_in_the_order_is_never_given_twice(journal: Journal) -> None:
+    append(journal, "a", "b")
+    taken = [waiting.seq for waiting in journal.oldest(2)]
+    journal.remove(taken)
+    append(journal, "c")
+    assert journal.oldest(1)[0].seq > max(taken)
+
+
+def test_entries_can_be_passed_over(journal: Journal) -> None:
+    append(journal, "a", "b", "c")
+    seqs = [waiting.seq for waiting in journal.oldest(3)]
+    assert [waiting.seq for waiting in journal.oldest(3, {seqs[0], seqs[2]})] == [seqs[1]]
+
+
+def test_the_next_process_finds_what_was_left_and_knows_that_it_did(tmp_path: Path) -> None:
+    path = journal_path(tmp_path, 0)
+    journal = Journal(path)
+    journal.open()
+    assert (journal.found, journal.found_up_to) == (0, 0)
+    append(journal, "a", "b")
+    last = journal.oldest(2)[-1].seq
+    journal.close()
+    journal = Journal(path)
+    journal.open()
+    assert (journal.found, journal.found_up_to) == (2, last)
+    assert click_ids(journal) == ["a", "b"]
+    journal.close()
+
+
+def test_one_process_has_a_spool_directory(journal: Journal) -> None:
+    with pytest.raises(StorageError, match="another process is serving") as refused:
+        Journal(journal.path).open()
+    assert refused.value.kind == "LOCKED"
+    append(journal, "a")
+
+
+def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError, match="cannot open the spool"):
+        Journal(journal_path(tmp_path / "file", 0)).open()
+
+
+def test_a_file_that_is_no_journal_is_refused_and_may_be_tried_again(tmp_path: Path) -> None:
+    path = journal_path(tmp_path, 0)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"long enough to be read as a header" * 99)
+    journal = Journal(path)
+    for _ in range(2):  # the lock was given back
+        with pytest.raises(StorageBroken, match="SQLITE_NOTADB"):
+            journal.open()
+
+
+def test_the_connection_is_as_durable_as_the_databases_own(journal: Journal) -> None:
+    connection = journal._connection  # noqa: SLF001 - the property is the connection's
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_full_journal_appends_nothing_of_the_batch_and_has_room_again_when_it_was_drained(tmp_path: Path) -> None:
+    journal = Journal(journal_path(tmp_path, 0), max_bytes=200_000)
+    journal.open()
+    with pytest.raises(StorageError, match="the spool is full") as full:
+        fill(journal)
+    assert full.value.kind == FULL
+    assert not isinstance(full.value, StorageBroken)
+    waiting = journal.oldest(5000)
+    assert 200 < len(waiting) < 400
+    assert len(waiting) % 2 == 0
+    assert journal.size.taken <= journal.size.capacity == 200_000
+    assert journal.commit([PROBE]).verdicts == [Verdict(Outcome.SPOOLED)]
+    journal.remove([one.seq for one in waiting])
+    append(journal, "later")
+    assert click_ids(journal) == ["later"]
+    journal.close()
+
+
+def test_the_size_tells_what_is_taken_and_when_the_oldest_came(journal: Journal) -> None:
+    empty = journal.size
+    assert empty.oldest_at == 0.0
+    append(journal, *(f"c{number}" for number in range(MAX_BATCH)))
+    assert journal.size.taken > empty.taken + MAX_BATCH * 200
+    assert journal.size.oldest_at == builders.RECEIVED_AT.timestamp()
+    journal.remove([waiting.seq for waiting in journal.oldest(MAX_BATCH)])
+    assert journal.size.taken < empty.taken + 20_000
+    assert journal.size.oldest_at == 0.0
+
+
+def test_what_may_be_taken_is_no_more_than_what_is_free(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = os.statvfs(journal.path.parent)
+    monkeypatch.setattr("os.statvfs", lambda _: os.statvfs_result([*system[:4], 10, *system[5:]]))
+    journal.measure()
+    assert journal.size.capacity == journal.size.taken + 10 * system.f_frsize
+
+
+@pytest.mark.parametrize("name", ["spool.db", "spool.db-wal"])
+def test_a_journal_whose_file_was_deleted_gives_no_receipt_and_is_never_used_again(journal: Journal, name: str) -> None:
+    append(journal, "a")
+    (journal.path.parent / name).unlink()
+    for use in (lambda: append(journal, "b"), lambda: journal.oldest(1), lambda: journal.remove([1]), journal.measure):
+        with pytest.raises(StorageBroken, match="moved or deleted"):
+            use()
+    assert journal.broken is not None
