@@ -52,9 +52,7 @@ class PostgresServer:
         """Make the data directory and start."""
         try:
             _own(self.directory)
-            self.program(
-                "initdb", "-D", str(self.data), "-E", "UTF8", "--locale=C.UTF-8", "-U", "postgres", "-A", "trust", "-N"
-            )
+            self.make_data()
             self.configure(self._settings)
             self.start()
         except BaseException:
@@ -77,6 +75,12 @@ class PostgresServer:
         """Stop, and delete the data."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def make_data(self) -> None:
+        """Make the data directory."""
+        self.program(
+            "initdb", "-D", str(self.data), "-E", "UTF8", "--locale=C.UTF-8", "-U", "postgres", "-A", "trust", "-N"
+        )
 
     def configure(self, settings: Mapping[str, str]) -> None:
         """Add lines to postgresql.conf; they count from the next start on."""

@@ -1,0 +1,55 @@
+"""Owns what a start on PostgreSQL promises: the schema is made when asked for, and a 200 that is no receipt refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import NotStarted
+from tests.system.postgres import PostgresServer
+from tests.system.trial import Replica
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """Start one server for this file's tests."""
+    with PostgresServer() as started:
+        yield started
+
+
+def replica(directory: Path, server: PostgresServer, database: str) -> Replica:
+    """Return the service on a database that may be empty."""
+    return Replica(directory / "replica", server.url(database), server, database, {})
+
+
+def test_a_start_that_is_to_migrate_makes_the_schema_and_says_so(tmp_path: Path, server: PostgresServer) -> None:
+    with replica(tmp_path, server, server.new_database()) as service:
+        assert service.postback("first").outcome == "stored"
+        migrations = [line for line in service.log_lines() if line["event"] == "migrating"]
+        assert migrations
+        assert all(str(line["detail"]).startswith("0") for line in migrations)
+
+
+def test_a_database_that_acknowledges_before_it_is_durable_is_refused_at_the_start(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    database = server.new_database()
+    server.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
+    service = replica(tmp_path, server, database)
+    with pytest.raises(NotStarted, match="synchronous_commit=off"), service:
+        pass
+
+
+def test_a_database_that_stops_being_durable_while_the_service_runs_gets_no_new_connection(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    database = server.new_database()
+    with replica(tmp_path, server, database) as service:
+        assert service.postback("durable").outcome == "stored"
+        server.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
+        server.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'postback'")
+        assert service.postback("not-durable").status == 503
+        server.sql(f"ALTER DATABASE {database} RESET synchronous_commit")
+        assert service.postback("durable-again").outcome == "stored"
