@@ -47,6 +47,7 @@ CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other peopl
     "postback_storage_file_bytes": ("gauge", "file"),
     "postback_storage_free_bytes": ("gauge", ""),
     "postback_tls_certificate_expiry_timestamp_seconds": ("gauge", ""),
+    "postback_worker_restarts_total": ("counter", ""),
 }
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
 
