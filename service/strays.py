@@ -41,7 +41,6 @@ class Strays:
                 listening.close()
 
     async def _begin(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(OSError):  # it hung up, or TLS could not be agreed on
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection, ssl=self._tls)
 
