@@ -1,6 +1,7 @@
 """Owns the composition: builds every component from the settings, in one place, with plain constructors."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -15,14 +16,17 @@ from service.log import Log
 from service.metrics import Metrics
 from service.readiness import Readiness
 from service.settings import Settings
-from service.storage.engine import sqlite_path
-from service.storage.ledger import Ledger
-from service.storage.space import measure_space
+from service.storage.database import Database, database_at
+from service.storage.engine import StorageError
+from service.storage.migrations import PENDING
 from service.vitals import Vitals
 from service.web.doors import PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes, public_routes
 from service.writer import Writer
+
+_MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
+_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,17 @@ class App:
 
 def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
     """Wire the service. Raises StartRefused when AUTH and the address do not go together."""
-    path = sqlite_path(settings.database_url)
-    ledger = Ledger(path)
+    database = database_at(settings.database_url)
+    ledger = database.ledger()
     writer = Writer(ledger, metrics)
     readiness = Readiness(writer, metrics)
-    vitals = Vitals(metrics, log, readiness, partial(measure_space, path))
+    vitals = Vitals(metrics, log, readiness, database.space)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
     intake = Intake(choose_authenticator(settings.auth, settings.host), writer, metrics, log)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
+        await _schema_is_ready(database, settings, log)
         ledger.open()
         writer.start()
         metrics.ready = True
@@ -68,3 +73,18 @@ def build_app(settings: Settings, log: Log, metrics: Metrics) -> App:
         storage_broken=writer.broken,
         count_unparsed=metrics.count_unparsed,
     )
+
+
+async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:
+    """Run pending migrations if we are told to, or wait until somebody did. Raises StorageError."""
+    if not database.shared:
+        return
+    migrations = database.migrations()
+    if settings.migrate:
+        await asyncio.to_thread(migrations.up, "head", partial(log.logger.info, "migrating"))
+    end = time.monotonic() + settings.migrate_wait
+    while refusal := (await asyncio.to_thread(migrations.status)).refusal:
+        if time.monotonic() >= end:
+            raise StorageError(f"{database.name}: {refusal}; {_MIGRATE}", PENDING)
+        log.logger.warning("waiting_for_migrations", detail=f"{refusal}; {_MIGRATE}", seconds=settings.migrate_wait)
+        await asyncio.sleep(min(_AGAIN_SECONDS, max(0.0, end - time.monotonic())))

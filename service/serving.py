@@ -5,7 +5,8 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Literal, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
@@ -38,7 +39,7 @@ REPLACED = Ending("replaced", 5.5, shown=False)  # uvicorn itself closes connect
 ORPHANED = Ending("the supervisor is gone", 1.0, shown=False)  # its successor needs the ports
 
 End = Callable[[Ending], None]
-_Awaited = asyncio.Future[Ending] | asyncio.Task[Literal[True]] | asyncio.Task[None]
+_Awaited = asyncio.Future[Ending] | asyncio.Future[Literal[True]] | asyncio.Future[None]
 
 
 class Listeners(NamedTuple):
@@ -75,12 +76,15 @@ class Serving:
 
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, end, SIGNAL)
-        async with self._app.running():
+        listen_to(end)
+        async with AsyncExitStack() as running:
+            if not await _unless_ended(running.enter_async_context(self._app.running()), ending):
+                self._logger.info("stopped", reason=ending.result().reason)
+                return 0
             _tune()
             serving = [await server.begin(listening) for server, listening in self._sockets]
             strays = asyncio.create_task(self._public.strays(self._others).take_in()) if self._others else None
             started()
-            listen_to(end)
             how = await self._first(ending, *serving)
             self._logger.log(50 if how is _BROKEN else 20, "stopping", reason=how.reason)
             if strays:
@@ -107,6 +111,19 @@ class Serving:
         await public
         self._operator.should_exit = True
         await operator
+
+
+async def _unless_ended(opening: Awaitable[None], ending: asyncio.Future[Ending]) -> bool:
+    """Open storage; give up, and say False, when the process is to end before that: migrations may be waited for."""
+    task: asyncio.Future[None] = asyncio.ensure_future(opening)
+    awaited: list[_Awaited] = [task, ending]
+    await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+        return True
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return False
 
 
 def _public(app: App, settings: Settings) -> HttpServer:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.auth.authenticator import Mode
-from service.storage.engine import sqlite_path
+from service.storage.engine import place_of
 
 PREFIX = "POSTBACK_"
 _DOTENV = ".env"
@@ -37,8 +37,8 @@ def _networks(text: str) -> str:
     return text
 
 
-def _sqlite_url(url: str) -> str:
-    sqlite_path(url)
+def _database_url(url: str) -> str:
+    place_of(url)
     return url
 
 
@@ -51,8 +51,15 @@ class Settings(BaseSettings):
     port: Port = Field(8000, description="port of the public listener (0: any free one)")
     operator_host: str = Field("127.0.0.1", description="address of the operator listener (metrics, readiness)")
     operator_port: Port = Field(8001, description="port of the operator listener (0: any free one)")
-    database_url: Annotated[str, AfterValidator(_sqlite_url)] = Field(
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         "sqlite:///data/postback.db", description="where conversions are kept (also POSTBACK_DATABASE_URL_FILE)"
+    )
+    migrate: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="run pending migrations at the start (PostgreSQL; SQLite always does), also `run --migrate`",
+    )
+    migrate_wait: float = Field(
+        60.0, ge=0, description="seconds that a start waits for somebody else to run them, before it is refused"
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="processes that share the public port, on PostgreSQL; SQLite takes exactly one"

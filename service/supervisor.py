@@ -30,7 +30,8 @@ from service.worker import Launch, Worker
 
 EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a worker was killed, or had to be
 COMMAND = (sys.executable, "-m", "service", "run")
-_STOP_SECONDS = 9.0  # all of them together; whoever runs us waits for 10
+_START_SECONDS = 60.0  # of a later start; the first one may have a migration to run, or to wait for
+_STOP_SECONDS = 8.5  # all of them together; whoever runs us waits for 10
 _REPLACED_SECONDS = 15.0  # connections that rest are waited for, then requests, then the last commit
 
 
@@ -63,7 +64,7 @@ def run(settings: Settings, command: Sequence[str] = COMMAND) -> int:
 
 def _environment(settings: Settings, public: socket.socket) -> dict[str, str]:
     """Return what workers read their settings from; the command line's options are ours alone and go with it."""
-    given = {"HOST": settings.host, "PORT": str(public.getsockname()[1])}
+    given = {"HOST": settings.host, "PORT": str(public.getsockname()[1]), "MIGRATE": str(settings.migrate)}
     return {**os.environ, **{PREFIX + name: text for name, text in given.items()}}
 
 
@@ -100,7 +101,7 @@ class _Slot:
         """Start another worker and end the present one when the new one serves; False if that does not come so far."""
         async with self._changing:
             new = await self._start()
-            if not await new.ready():
+            if not await new.ready(_START_SECONDS):
                 await self._launch.gone(new)
                 return False
             old, self._worker = self._worker, new
@@ -123,7 +124,7 @@ class _Slot:
             give_up_if_hopeless(code)
             await asyncio.sleep(pause)
             worker = await self._start()
-            if await worker.ready():
+            if await worker.ready(_START_SECONDS):
                 self._worker, self.hopeless = worker, False
                 return
             dead, code = worker, await self._launch.gone(worker)

@@ -8,8 +8,6 @@ from contextlib import suppress
 
 from service.link import READY, Assignment
 
-_START_SECONDS = 60.0  # the database may have to be waited for
-
 
 class Worker:
     """One worker process."""
@@ -22,10 +20,10 @@ class Worker:
         self._process = process
         self._link, self._to = link, to
 
-    async def ready(self) -> bool:
+    async def ready(self, within: float | None = None) -> bool:
         """Wait until it serves; False if it ended before that, or did not come so far in time."""
         try:
-            async with asyncio.timeout(_START_SECONDS):
+            async with asyncio.timeout(within):
                 return await self._link.readexactly(1) == READY
         except (asyncio.IncompleteReadError, ConnectionError):
             return False

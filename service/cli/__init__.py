@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import check, doctor, lookup, run, send
+from service.cli import check, doctor, lookup, migrate, run, send
 
 app = typer.Typer(
     name="python -m service",
@@ -14,3 +14,4 @@ app = typer.Typer(
 )
 for command in (run.run, send.send, check.check, lookup.lookup, doctor.doctor):
     app.command()(command)
+app.add_typer(migrate.app, name="migrate")

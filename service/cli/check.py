@@ -48,13 +48,13 @@ def _foresee(parts: SplitResult) -> _Foreseen:
         postback = parse(_raw(parts), EZMOB)
     except Rejected as rejected:
         return _Foreseen(rejected.outcome, rejected.detail)
-    from service.storage.engine import NO_FILE, StorageError, sqlite_path
-    from service.storage.history import History
+    from service.storage.database import database_at
+    from service.storage.engine import NO_DATABASE, StorageError
 
     try:
-        verdict = History(sqlite_path(settings_or_refuse().database_url)).foresee(postback)
+        verdict = database_at(settings_or_refuse().database_url).history().foresee(postback)
     except StorageError as error:
-        if error.kind != NO_FILE:
+        if error.kind != NO_DATABASE:
             refuse([str(error)])
         return _Foreseen(Outcome.STORED, str(error), postback)  # then nothing is stored under this key either
     return _Foreseen(verdict.outcome, verdict.detail, postback)

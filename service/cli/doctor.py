@@ -78,7 +78,7 @@ def _case(  # noqa: PLR0913 - the options again
     from service.cli.doctor_case import Case
     from service.cli.doctor_http import checked_url
     from service.cli.doctor_public import local_url
-    from service.storage.engine import sqlite_path
+    from service.storage.database import database_at
 
     settings = settings_or_refuse()
     if not (operator_url or offline or settings.operator_port):
@@ -88,7 +88,7 @@ def _case(  # noqa: PLR0913 - the options again
     try:
         return Case(
             settings=settings,
-            path=sqlite_path(settings.database_url),
+            database=database_at(settings.database_url),
             operator_url=None if offline else checked_url(operator),
             public_url=checked_url(public_url) if public_url else local,
             public_given=public_url is not None,
@@ -108,7 +108,7 @@ def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
         doctor_conservation,
         doctor_operator,
         doctor_public,
-        doctor_storage,
+        doctor_schema,
         doctor_time,
     )
 
@@ -117,7 +117,7 @@ def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
     yield reached
     yield doctor_configuration.same_database(case, operator)
     yield from doctor_operator.check(operator)
-    yield from doctor_storage.check(case)
+    yield from doctor_schema.check(case)
     counted, findings = doctor_conservation.check(case, operator)
     rows.update(counted)
     yield from findings

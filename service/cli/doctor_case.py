@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from service.settings import Settings
-from service.storage.audit import INTERRUPTED
-from service.storage.engine import NO_FILE, StorageError
+from service.storage.audit import INTERRUPTED, Audit
+from service.storage.database import Database
+from service.storage.engine import NO_DATABASE, StorageError
 
 
 class State(StrEnum):
@@ -34,7 +34,7 @@ class Case:
     """What is examined. Without `operator_url` (offline) nothing is sent; times are seconds."""
 
     settings: Settings
-    path: Path
+    database: Database
     operator_url: str | None
     public_url: str | None
     public_given: bool
@@ -42,6 +42,10 @@ class Case:
     seconds: float | None
     deep: bool
     probe: bool
+
+    def audit(self) -> Audit:
+        """Return the questions to the database, within the seconds of this case."""
+        return self.database.audit(self.seconds)
 
 
 Check = Callable[[], Finding]
@@ -78,7 +82,7 @@ def unread(name: str, error: StorageError) -> Finding:
     """Say why the database did not answer a question."""
     if error.kind == INTERRUPTED:
         return not_checked(name, "would have taken too long", "Ask again with --deep, at a quiet time.")
-    if error.kind == NO_FILE:
+    if error.kind == NO_DATABASE:
         return not_checked(name, "there is no database")
     return wrong(name, str(error), "See the runbook for storage errors; restore the file if it is damaged.")
 

@@ -8,7 +8,6 @@ from service.cli.doctor_case import Case, Finding, not_checked, ok, warning, wro
 from service.cli.doctor_http import NoAnswer
 from service.cli.doctor_operator import Operator
 from service.settings import unknown_settings
-from service.storage.audit import Audit
 from service.storage.engine import StorageError
 
 _PROBE_SECONDS = 1.2  # readiness writes once a second at most
@@ -40,14 +39,14 @@ def same_database(case: Case, operator: Operator | None) -> Finding:
             if operator.get("/readyz").status != 200:  # noqa: PLR2004 - OK
                 return not_checked("same_database", "the running process is not ready, so it writes nowhere")
             if _probed_at(case) != before:
-                return ok("same_database", f"the running process writes to {case.path}")
+                return ok("same_database", f"the running process writes to {case.database.name}")
             time.sleep(_ASK_SECONDS)
     except (NoAnswer, StorageError) as reason:
         return not_checked("same_database", str(reason))
     advice = "POSTBACK_DATABASE_URL here is not what the process was started with; or the file was replaced under it."
-    return wrong("same_database", f"the running process is ready, and does not write to {case.path}", advice)
+    return wrong("same_database", f"the running process is ready, and does not write to {case.database.name}", advice)
 
 
 def _probed_at(case: Case) -> str | None:
-    with Audit(case.path, case.seconds) as audit:
+    with case.audit() as audit:
         return audit.probed_at()

@@ -16,10 +16,9 @@ from service.cli.doctor_http import NoAnswer
 from service.cli.doctor_operator import Operator, Scrape
 from service.metrics import catalogue
 from service.outcome import Outcome
-from service.storage.audit import TABLES, Audit, Counts, Window, of_table, unknown_outcomes
+from service.storage.audit import TABLES, Counts, Window, of_table, unknown_outcomes
 from service.storage.engine import StorageError
 from service.storage.ledger import MAX_BATCH
-from service.storage.space import measure_space
 
 COMPARED = ("rows_counted", "outcomes_counted", "foreign_rows")
 CHECKS = (*COMPARED, "future_rows", "known_outcomes", "disk_lasts", "orphans", "repeated_keys", "one_outcome")
@@ -81,7 +80,7 @@ def _measure_and_compare(case: Case, operator: Operator | None) -> tuple[Measure
     except NoAnswer as reason:
         sentence = f"the counters could not be read twice: {reason}"
         return _measure(case, None), [not_checked(name, sentence) for name in COMPARED]
-    return measure, list(_compared(measure))
+    return measure, list(_compared(case, measure))
 
 
 def _measure_until_agreed(case: Case, operator: Operator | None) -> Measure:
@@ -96,7 +95,7 @@ def _measure_until_agreed(case: Case, operator: Operator | None) -> Measure:
 
 def _measure(case: Case, operator: Operator | None) -> Measure:
     before = operator.scrape() if operator else None
-    with Audit(case.path, case.seconds) as audit:
+    with case.audit() as audit:
         audit.pin()
         now = datetime.now(UTC)
         after = operator.scrape() if operator else None
@@ -123,7 +122,7 @@ def _differences(measure: Measure) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _compared(measure: Measure) -> Iterator[Finding]:
+def _compared(case: Case, measure: Measure) -> Iterator[Finding]:
     if measure.after is None:
         yield from (not_checked(name, "there is no running process to compare with") for name in COMPARED)
         return
@@ -132,7 +131,7 @@ def _compared(measure: Measure) -> Iterator[Finding]:
         return
     yield _rows_counted(measure)
     yield _outcomes_counted(measure)
-    yield _foreign_rows(measure)
+    yield _foreign_rows(measure, shared=case.database.shared)
 
 
 def _rows_counted(measure: Measure) -> Finding:
@@ -176,10 +175,14 @@ def _outcomes_counted(measure: Measure) -> Finding:
     return graded("outcomes_counted", sentence, advice, bad=bool(faults), doubtful=False)
 
 
-def _foreign_rows(measure: Measure) -> Finding:
+def _foreign_rows(measure: Measure, *, shared: bool) -> Finding:
     if not (measure.after and measure.after.total(_STARTED)):
         return not_checked("foreign_rows", "the process does not tell when it started")
     foreign = sum(found.foreign for found in measure.counts.values())
+    if shared:
+        return ok(
+            "foreign_rows", f"{foreign} rows of other processes came since this one started: replicas write here too"
+        )
     if foreign:
         advice = "SQLite has one writer: somebody wrote by hand, or restored older rows. Their request ids tell which."
         return wrong("foreign_rows", f"{foreign} rows came since the start that the process did not write", advice)
@@ -199,7 +202,9 @@ def _of_rows(case: Case, counts: Mapping[str, Counts]) -> Iterator[Finding]:
 
 
 def _disk_lasts(case: Case, counts: Mapping[str, Counts]) -> Finding:
-    space = measure_space(case.path)
+    space = case.database.space()
+    if not space.capacity:
+        return not_checked("disk_lasts", "how much room is left on the server is unknown here")
     rows = sum(found.rows for found in counts.values())
     daily = sum(found.last_day for found in counts.values())
     each = max(_ROW_BYTES, space.database / rows if rows >= _ROW_BYTES else 0)  # an almost empty file is all overhead
@@ -221,7 +226,7 @@ def _laws(case: Case, total: int) -> Iterator[Finding]:
 
 
 def _orphans(case: Case) -> Finding:
-    with Audit(case.path, case.seconds) as audit:
+    with case.audit() as audit:
         found = {outcome: number for outcome, number in audit.orphans().items() if number}
     sentence = ", ".join(
         f"{number} rows of {outcome} repeat a conversion that is gone" for outcome, number in found.items()
@@ -232,7 +237,7 @@ def _orphans(case: Case) -> Finding:
 
 
 def _repeated_keys(case: Case) -> Finding:
-    with Audit(case.path, case.seconds) as audit:
+    with case.audit() as audit:
         found = audit.repeated_keys()
     sentence = f"{found} keys have several conversions" if found else "one key, one conversion"
     advice = "The table lost its primary key: see schema. Each of these was paid for twice."
@@ -243,7 +248,7 @@ def _one_outcome(case: Case, total: int) -> Finding:
     if total > _SORTED_ROWS and not case.deep:
         advice = "Ask with --deep, at a quiet time: it sorts them on the disk."
         return not_checked("one_outcome", f"{total} request ids are too many to compare", advice)
-    with Audit(case.path, case.seconds) as audit:
+    with case.audit() as audit:
         found = audit.repeated_request_ids()
     sentence = f"{found} request ids have several rows" if found else "each request id has one row, so one outcome"
     advice = "Rows were copied by hand, or an id was given twice (law 2): compare them by request_id."

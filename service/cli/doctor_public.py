@@ -16,7 +16,6 @@ from service.cli.doctor_case import Case, Finding, State, graded, not_checked, o
 from service.cli.doctor_http import Answer, NoAnswer, fetch, proxied
 from service.cli.doctor_time import compare_clock, public_certificate
 from service.outcome import Outcome
-from service.storage.audit import Audit
 from service.storage.engine import StorageError
 
 PROBE_CLICK_ID = "postback-doctor"
@@ -191,13 +190,13 @@ def _probe(case: Case, public: _Public) -> Finding:
 def _kept(case: Case, answer: Answer, click_id: str) -> Finding:
     told = f"{click_id} without a value was answered 400 missing_value with its hint"
     try:
-        with Audit(case.path, case.seconds) as audit:
+        with case.audit() as audit:
             kept = audit.holds(answer.headers.get("x-request-id", ""))
     except StorageError as error:
         return not_checked("probe", f"{told}; whether it is kept cannot be read: {error}")
     if not kept:
         advice = "The public URL leads to a service with another database."
-        return wrong("probe", f"{told}, but it is not kept in {case.path}", advice)
+        return wrong("probe", f"{told}, but it is not kept in {case.database.name}", advice)
     return ok("probe", f"{told}, and is kept in rejected_postback")
 
 

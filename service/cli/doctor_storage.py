@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from service.cli.doctor_case import Case, Finding, graded, guarded, not_checked, ok, warning, wrong
-from service.storage.audit import Audit, newest_version
-from service.storage.engine import connect_writer
+from service.storage.audit_sqlite import SqliteAudit
 from service.storage.space import measure_space
+from service.storage.sqlite_file import connect_writer
 
 CHECKS = (
     "database_file",
@@ -21,8 +21,6 @@ CHECKS = (
     "wal_size",
     "journal_mode",
     "synchronous",
-    "schema_version",
-    "schema",
     "integrity",
 )
 _NETWORK = {
@@ -47,25 +45,23 @@ _SYNCHRONOUS_FULL = 2
 _FAULTS_SHOWN = 3
 
 
-def check(case: Case) -> Iterator[Finding]:
+def check(case: Case, path: Path) -> Iterator[Finding]:
     """Yield the findings about the file; without one, only that."""
-    if not case.path.is_file():
+    if not path.is_file():
         advice = "Start the service once, or mend POSTBACK_DATABASE_URL; a relative path is from the working directory."
-        yield wrong("database_file", f"there is no database at {case.path.absolute()}", advice)
+        yield wrong("database_file", f"there is no database at {path.absolute()}", advice)
         yield from (not_checked(name, "there is no database") for name in CHECKS[1:])
         return
-    yield _file(case.path)
-    yield _file_system(case.path)
-    yield _disk_space(case.path)
-    yield _inodes(case.path)
-    yield _wal_size(case.path)
+    yield _file(path)
+    yield _file_system(path)
+    yield _disk_space(path)
+    yield _inodes(path)
+    yield _wal_size(path)
     yield from guarded(
         [
-            ("journal_mode", partial(_journal_mode, case)),
+            ("journal_mode", partial(_journal_mode, case, path)),
             ("synchronous", _synchronous),
-            ("schema_version", partial(_schema_version, case)),
-            ("schema", partial(_schema, case)),
-            ("integrity", partial(_integrity, case)),
+            ("integrity", partial(_integrity, case, path)),
         ]
     )
 
@@ -140,8 +136,8 @@ def _wal_size(path: Path) -> Finding:
     return graded("wal_size", f"{_megabytes(wal)}", advice, bad=False, doubtful=wal > _LARGE_WAL)
 
 
-def _journal_mode(case: Case) -> Finding:
-    with Audit(case.path, case.seconds) as audit:
+def _journal_mode(case: Case, path: Path) -> Finding:
+    with SqliteAudit(path, case.seconds) as audit:
         mode = audit.journal_mode()
     advice = "The service sets it at its start: another program changed it. Restart the service, find the program."
     sentence = f"{mode}" if mode == "wal" else f"{mode} instead of wal"
@@ -158,26 +154,8 @@ def _synchronous() -> Finding:
     return ok("synchronous", sentence)
 
 
-def _schema_version(case: Case) -> Finding:
-    with Audit(case.path, case.seconds) as audit:
-        found, newest = audit.schema_version(), newest_version()
-    if found == newest:
-        return ok("schema_version", f"{found}, the newest that this code knows")
-    sentence = f"the file is at {found or 'none'}, this code at {newest}"
-    return wrong("schema_version", sentence, "Older: restart the service, it migrates. Newer: run the newer version.")
-
-
-def _schema(case: Case) -> Finding:
-    with Audit(case.path, case.seconds) as audit:
-        faults = audit.schema_faults()
-    advice = "Somebody changed the tables by hand: restore them, or the file, from a backup."
-    return graded(
-        "schema", "; ".join(faults) or "tables and keys as declared", advice, bad=bool(faults), doubtful=False
-    )
-
-
-def _integrity(case: Case) -> Finding:
-    with Audit(case.path, case.seconds) as audit:
+def _integrity(case: Case, path: Path) -> Finding:
+    with SqliteAudit(path, case.seconds) as audit:
         damage = audit.damage(deep=case.deep)
     advice = "The file is damaged: stop the service, keep a copy, restore a backup or use sqlite3's .recover."
     if damage:

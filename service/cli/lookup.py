@@ -21,11 +21,11 @@ def lookup(
 
     Exit 0: it is stored. 1: it is not (it never came, or was rejected: then why). 2: bad configuration.
     """
-    from service.storage.engine import StorageError, sqlite_path
-    from service.storage.history import History
+    from service.storage.database import database_at
+    from service.storage.engine import StorageError
 
     try:
-        history = History(sqlite_path(settings_or_refuse().database_url))
+        history = database_at(settings_or_refuse().database_url).history()
         stored = bool(history.conversions(click_id))
         arrivals = history.arrivals(click_id)
     except StorageError as error:

@@ -24,10 +24,12 @@ def run(
     host: Annotated[str | None, typer.Option(help=f"Instead of {PREFIX}HOST.")] = None,
     port: Annotated[int | None, typer.Option(help=f"Instead of {PREFIX}PORT.")] = None,
     operator_port: Annotated[int | None, typer.Option(help=f"Instead of {PREFIX}OPERATOR_PORT.")] = None,
+    *,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Run pending migrations first (PostgreSQL).")] = False,
     worker: Annotated[str | None, typer.Option(hidden=True, help="What a supervisor assigns to its worker.")] = None,
 ) -> None:
     """Serve postbacks until SIGTERM."""
-    settings = settings_or_refuse(host=host, port=port, operator_port=operator_port)
+    settings = settings_or_refuse(host=host, port=port, operator_port=operator_port, migrate=migrate or None)
     from service.auth.authenticator import StartRefused
     from service.listening import CannotListen
     from service.storage.engine import StorageError

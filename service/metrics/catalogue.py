@@ -128,7 +128,11 @@ SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "other")
 UNMATCHED, UNPARSED = "unmatched", "unparsed"
 ROUTES = (*POSTBACK_PATHS, "/healthz", "/readyz", "/metrics", UNMATCHED)
-STORAGE_KINDS = ("TIMEOUT", "MOVED", "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT")
+STORAGE_KINDS = (
+    *("TIMEOUT", "MOVED", "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT"),
+    *("PG_CONNECTION", "PG_SHUTDOWN", "PG_SERIALIZATION", "PG_DEADLOCK", "PG_TIMEOUT", "PG_FULL", "PG_READ_ONLY"),
+    *("PG_NOT_DURABLE", "PG_OTHER"),
+)
 
 
 def expected_responses() -> list[tuple[str, str, int]]:

@@ -1,21 +1,17 @@
-"""Owns the way from a database URL to an engine: SQLite's durability pragmas, the writer's lock, read-only readers."""
+"""Owns the way from a database URL to a place (which engine, where), and the errors that every engine raises."""
 
-import fcntl
-import os
-import sqlite3
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
 
-from sqlalchemy import Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
-NO_FILE = "NO_FILE"
-_SYNCHRONOUS_FULL = 2
-_BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
-_CHECKPOINT_PAGES = 1000
-_STATEMENTS = 300  # prepared and kept: an INSERT for each size of batch, see ledger
+_LOOKS_LIKE = "it looks like sqlite:///data/postback.db or postgresql://user:password@host/postback"
+NO_DATABASE = "NO_DATABASE"  # the kind of StorageError that says: nothing is there yet
 
 
 class StorageError(Exception):
@@ -34,89 +30,60 @@ class StorageBroken(StorageError):  # noqa: N818 - the state, not another error
     """Storage is in an unknown state (an I/O error, a moved file): this process must stop, and never retry on it."""
 
 
-def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:
-    """Classify a driver's error.
+@dataclass(frozen=True, slots=True)
+class SqliteFile:
+    """A file on this machine, with one writing process."""
 
-    After SQLITE_IOERR and its kin nothing that this connection says can be trusted (a failed fsync may have dropped
-    pages that later look clean), so they are broken, not retryable.
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A database on a server, or on one of several: connection parameters as libpq names them, a password among them.
+
+    `name` is for people and holds no password.
     """
-    driver = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
-    kind = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
-    fatal = code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
-    return (StorageBroken if fatal else StorageError)(f"{kind}: {driver}", kind, rows)
+
+    name: str
+    parameters: Mapping[str, str] = field(repr=False)
 
 
-def sqlite_path(url: str) -> Path:
-    """Return the file behind a `sqlite:///…` URL. Raises ValueError for another engine or no file."""
+Place = SqliteFile | PostgresServer
+_POSTGRES = re.compile(r"(?:postgres|postgresql|postgresql\+psycopg)://")
+
+
+def place_of(url: str) -> Place:
+    """Return what a database URL stands for. Raises ValueError, which never repeats the URL: it may hold a password."""
+    if prefix := _POSTGRES.match(url):
+        return _server_of(f"postgresql://{url[prefix.end() :]}")
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise ValueError("not a database URL; it looks like sqlite:///data/postback.db") from None
+        raise ValueError(f"not a database URL; {_LOOKS_LIKE}") from None
     if parsed.get_backend_name() != "sqlite":
-        raise ValueError("only sqlite:///path is supported in this version")
+        raise ValueError(f"only SQLite and PostgreSQL are supported; {_LOOKS_LIKE}")
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("an in-memory database keeps nothing: name a file, as in sqlite:///data/postback.db")
-    return Path(parsed.database)
+    return SqliteFile(Path(parsed.database))
 
 
-class FileLock:
-    """Being the only writer of a SQLite file, by whatever name it is opened, until `close`.
+def _server_of(url: str) -> PostgresServer:
+    """Read the URL as libpq does (manual, 34.1.1.2): several hosts, sockets, and every parameter it knows."""
+    from psycopg import ProgrammingError  # noqa: PLC0415 - 60 ms that SQLite's users need not wait for
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - same
 
-    Two writing processes could both checkpoint; before 3.51.3 SQLite can then lose committed writes (WAL-reset bug).
-    The lock is flock on the file itself, which SQLite's own locks (POSIX) do not see.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Create the file if need be and lock it. Raises OSError, or StorageError if another process holds it."""
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._descriptor)
-            raise StorageError(f"another process is serving {path}", "LOCKED") from None
-
-    def close(self) -> None:
-        """Let another process write. Only after SQLite's connection is closed: this drops the process's POSIX locks."""
-        os.close(self._descriptor)
-
-
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """Return the one writing connection: WAL and synchronous=FULL, both asserted; statements commit by themselves."""
-    connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS, timeout=_BUSY_SECONDS
-    )
     try:
-        _assert_durable(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _assert_durable(connection: sqlite3.Connection) -> None:
-    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA fullfsync=ON")  # macOS: fsync alone does not reach the disk there
-    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-    connection.execute("PRAGMA cache_size=-16000")  # KiB: the upper pages; the system caches the rest
-    synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
-    if mode != "wal" or synchronous != _SYNCHRONOUS_FULL:
-        raise StorageBroken(f"journal_mode={mode} synchronous={synchronous}: a 200 would be no receipt", "NOT_DURABLE")
-
-
-def reader_engine(path: Path) -> Engine:
-    """Return an engine whose connections cannot write or checkpoint (`mode=ro`). Raises StorageError for no file."""
-    if not path.exists():
-        raise StorageError(f"there is no database at {path}", NO_FILE)
-    return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
-
-
-def sync_directory(path: Path) -> None:
-    """Make a new file's directory entry durable: SQLite syncs the file, and a power cut can still lose its name."""
-    for directory in (path.parent, path.parent.parent):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except ProgrammingError:
+        raise ValueError(
+            "not a URL that PostgreSQL's client library understands (percent-encode what is special in a password); "
+            "it looks like postgresql://user:password@host:5432/postback"
+        ) from None
+    hosts = parameters.get("host", "").split(",")
+    ports = parameters.get("port", "").split(",")
+    if not all(port == "" or port.isdecimal() for port in ports):
+        raise ValueError("a port of PostgreSQL's is a number, as in postgresql://user:password@host:5432/postback")
+    if len(hosts) > 1:
+        parameters.setdefault("target_session_attrs", "read-write")  # a standby cannot store anything
+    shown = [f"{host}:{port}" if port else host for host, port in zip_longest(hosts, ports, fillvalue=ports[-1])]
+    return PostgresServer(f"postgresql://{','.join(shown)}/{parameters.get('dbname', '')}", parameters)

@@ -1,10 +1,9 @@
 """Owns the reads that people ask for: what arrived under a click id, when, and what became of it. Never writes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -12,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from service.outcome import Outcome
 from service.postback import Postback
-from service.storage.engine import reader_engine, storage_error
+from service.storage.engine import StorageError
 from service.storage.ledger import Verdict, Winner, judge_against
 from service.storage.tables import Conversion, Duplicate, RejectedPostback
 
@@ -40,10 +39,14 @@ class Arrival:
 
 
 class History:
-    """Reads of a SQLite file, which may be served at the same time. StorageError: no file, or none of ours."""
+    """Reads of a database, which may be served at the same time. StorageError: not there, or not ours.
 
-    def __init__(self, path: Path) -> None:
-        self._engine: Engine = reader_engine(path)
+    `engine` must not be able to write; `classify` says what an error of its driver means.
+    """
+
+    def __init__(self, engine: Engine, classify: Callable[[DBAPIError], StorageError]) -> None:
+        self._engine = engine
+        self._classify = classify
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
@@ -51,7 +54,7 @@ class History:
             with Session(self._engine) as session:
                 yield session
         except DBAPIError as error:
-            raise storage_error(error) from error
+            raise self._classify(error) from error
 
     def conversions(self, click_id: str) -> list[Conversion]:
         """Return what is stored under a click id, oldest first: one row for each goal and transaction_id."""

@@ -1,38 +1,25 @@
-"""Owns every statement that writes postbacks: one batch in, one verdict for each entry out, durable when it returns.
+"""Owns what every engine's ledger shares: entries in, one verdict for each out, and how an entry becomes a row.
 
-On the driver's own connection and not through SQLAlchemy: this is the hot path, and it has four statements.
+An engine (sqlite.py, postgres.py) owns its statements and its connection; what a row holds and what a repeated key
+means is decided here, once, so that all engines agree.
 """
 
-import os
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from itertools import chain
-from pathlib import Path
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, Protocol, assert_never
 
 import orjson
-from sqlalchemy.exc import DBAPIError
 
 from service.outcome import Outcome
 from service.postback import Key, Postback, Rejection
-from service.storage.engine import (
-    FileLock,
-    StorageBroken,
-    StorageError,
-    connect_writer,
-    storage_error,
-    sync_directory,
-)
-from service.storage.migrations import migrate
+from service.storage.engine import StorageError
 
 MAX_BATCH = 256  # entries; 256 rows of 12 columns stay far below SQLite's 32,766 parameters
 
-Scalar = str | int | bytes | None
+Scalar = str | int | bytes | datetime | None
 Row = tuple[Scalar, ...]
+Moment = Callable[[datetime], Scalar]  # how an engine wants a UTC datetime in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,112 +46,22 @@ class Committed(NamedTuple):
     rows: dict[str, int]
 
 
-class Ledger:
-    """The writing side of a SQLite file. Used by one thread; `commit` blocks until the disk has the batch."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._names = (str(path), f"{path}-wal")
+class Ledger(Protocol):
+    """The writing side of an engine. Used by one thread; every call may block. All raise StorageError."""
 
     def open(self) -> None:
-        """Lock, migrate and connect. Raises StorageError if the file cannot be made durable or is being served."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self._path)
-        except OSError as error:
-            raise StorageError(f"cannot open {self._path}: {error.strerror}", "CANTOPEN") from error
-        try:
-            migrate(self._path)
-            self._connection = connect_writer(self._path)
-            with self._transaction():
-                pass  # from here on there is a WAL
-        except StorageError:
-            self._lock.close()
-            raise
-        except (sqlite3.Error, DBAPIError) as error:
-            self._lock.close()
-            raise storage_error(error) from error
-        sync_directory(self._path)
-        self._files = self._identities()
+        """Connect, and refuse what could not keep a promise: the 200s of a ledger that opened are receipts."""
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], /) -> Committed:
         """Store up to MAX_BATCH entries and return their verdicts, in order, once they are durable.
 
-        New conversions go in first, with a statement that is a transaction of its own: one fsync, and the only work in
-        the usual case. What is left (retries, conflicts, rejections, probes) follows in a second transaction. Raises
-        StorageError: then nothing may be acknowledged; its `rows` are durable for sure, others may be.
+        New conversions go in first, in a transaction of their own; what is left (retries, conflicts, rejections,
+        probes) follows in a second one. After a StorageError nothing may be acknowledged; its `rows` are durable for
+        sure, others may be.
         """
-        written: dict[str, int] = {}
-        try:
-            postbacks = [entry for entry in entries if type(entry) is Postback]
-            inserted = self._insert(*_CONVERSION, [_conversion_row(postback) for postback in postbacks])
-            written["conversion"] = inserted
-            if inserted == len(entries):
-                verdicts = [_STORED] * inserted
-            else:
-                winners = {} if inserted == len(postbacks) else self._winners(postbacks)
-                verdicts = [_judge(entry, winners) for entry in entries]
-                written |= self._keep(entries, verdicts)
-        except sqlite3.Error as error:
-            raise storage_error(error, written) from error
-        if self._identities() != self._files:
-            raise StorageBroken(f"{self._path} or its WAL was moved or deleted while it was being written", "MOVED")
-        return Committed(verdicts, written)
 
     def close(self) -> None:
-        """Checkpoint by closing the last connection, and let another process write."""
-        self._connection.close()
-        self._lock.close()
-
-    def _identities(self) -> list[tuple[int, int]]:
-        """Say which files are at our names: SQLite goes on writing to a deleted one, and 200 would be no receipt."""
-        try:
-            return [(stat.st_dev, stat.st_ino) for stat in map(os.stat, self._names)]
-        except FileNotFoundError:
-            return []
-
-    def _insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], clash: str = "DO NOTHING") -> int:
-        if not rows:
-            return 0
-        statement = _insert_statement(table, columns, len(rows), clash)
-        return self._connection.execute(statement, tuple(chain.from_iterable(rows))).rowcount
-
-    def _winners(self, postbacks: Sequence[Postback]) -> "dict[Key, Winner]":
-        """Return what is stored now under each postback's key: its own row, or the one that came first."""
-        statement = winners_statement(len(postbacks))
-        keys = tuple(chain.from_iterable(postback.key for postback in postbacks))
-        rows = self._connection.execute(statement, keys)
-        return {(row[0], bool(row[1]), row[2], row[3], row[4]): Winner(*row[5:]) for row in rows}
-
-    def _keep(self, entries: Sequence[Entry], verdicts: Sequence[Verdict]) -> dict[str, int]:
-        duplicates: list[Row] = []
-        rejected: list[Row] = []
-        probes: list[Row] = []
-        for entry, verdict in zip(entries, verdicts, strict=True):
-            if isinstance(entry, Probe):
-                probes = [(1, _utc(entry.at))]
-            elif verdict.outcome.kept:
-                rejected.append(_rejected_row(entry, verdict))
-            elif verdict is _REPEATED and isinstance(entry, Postback):
-                duplicates.append(_duplicate_row(entry))
-        with self._transaction():
-            written = {
-                "duplicate": self._insert(*_DUPLICATE, duplicates),
-                "rejected_postback": self._insert(*_REJECTED, rejected),
-            }
-            self._insert(*_PROBE, probes, "(id) DO UPDATE SET probed_at = excluded.probed_at")
-        return written
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself already
-                self._connection.execute("ROLLBACK")
-            raise
+        """Let go of the database."""
 
 
 class Winner(NamedTuple):
@@ -176,84 +73,97 @@ class Winner(NamedTuple):
     currency: str | None
 
 
-_STORED = Verdict(Outcome.STORED)
-_REPEATED = Verdict(Outcome.DUPLICATE)
+class Table(NamedTuple):
+    """A table that postbacks go into, and the columns that are written, in the order of its rows."""
+
+    name: str
+    columns: tuple[str, ...]
 
 
-def _judge(entry: Entry, winners: "dict[Key, Winner]") -> Verdict:
+KEY = ("sender", "is_test", "click_id", "goal", "transaction_id")
+CONVERSION = Table(
+    "conversion", (*KEY, "value", "value_micros", "currency", "params", "received_at", "request_id", "door")
+)
+DUPLICATE = Table("duplicate", (*KEY, "received_at", "request_id", "door"))
+REJECTED = Table(
+    "rejected_postback", ("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id")
+)
+
+STORED = Verdict(Outcome.STORED)
+REPEATED = Verdict(Outcome.DUPLICATE)
+
+
+def judge(entry: Entry, winners: Mapping[Key, Winner] | None) -> Verdict:
+    """Return the verdict on an entry; `winners` is who holds each key now, None when every postback was new."""
     match entry:
         case Postback():
-            winner = winners.get(entry.key)
-            if winner is None or winner.request_id == entry.raw.request_id:
-                return _STORED
-            return judge_against(winner, entry)
+            return STORED if winners is None else _judge_repeated(entry, winners)
         case Rejection():
             return Verdict(entry.outcome, entry.detail)
         case Probe():
-            return _STORED
+            return STORED
         case _:
             assert_never(entry)
+
+
+def _judge_repeated(postback: Postback, winners: Mapping[Key, Winner]) -> Verdict:
+    winner = winners.get(postback.key)
+    if winner is None:
+        raise StorageError("a conversion was not inserted, and none holds its key: somebody deletes rows", "VANISHED")
+    if winner.request_id == postback.raw.request_id:
+        return STORED  # its own row: just inserted, or by an ambiguous commit that is being retried
+    return judge_against(winner, postback)
 
 
 def judge_against(winner: Winner, postback: Postback) -> Verdict:
     """Return what a postback is whose key is stored already: the first value stands (law 3)."""
     if (winner.value_micros, winner.currency) == (postback.value_micros, postback.currency):
-        return _REPEATED
+        return REPEATED
     return Verdict(Outcome.CONFLICT, f"stored {_amount(winner)}, received {_amount(postback)}")
 
 
-def _amount(holder: "Winner | Postback") -> str:
+def _amount(holder: Winner | Postback) -> str:
     return f"{holder.value} {holder.currency or '(no currency)'}"
 
 
-_KEY = ("sender", "is_test", "click_id", "goal", "transaction_id")
-_CONVERSION = (
-    "conversion",
-    (*_KEY, "value", "value_micros", "currency", "params", "received_at", "request_id", "door"),
-)
-_DUPLICATE = ("duplicate", (*_KEY, "received_at", "request_id", "door"))
-_REJECTED = (
-    "rejected_postback",
-    ("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id"),
-)
-_PROBE = ("write_probe", ("id", "probed_at"))
+class Leftovers(NamedTuple):
+    """What the second transaction of a batch writes; `probed_at` is the last probe's moment, None without one."""
+
+    duplicates: list[Row]
+    rejected: list[Row]
+    probed_at: Scalar
 
 
-@cache
-def _insert_statement(table: str, columns: tuple[str, ...], rows: int, clash: str) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT {clash}"  # noqa: S608 - our own names
+def leftovers(entries: Sequence[Entry], verdicts: Sequence[Verdict], moment: Moment) -> Leftovers:
+    """Return the rows for everything that is not a new conversion, in order."""
+    duplicates: list[Row] = []
+    rejected: list[Row] = []
+    probed_at: Scalar = None
+    for entry, verdict in zip(entries, verdicts, strict=True):
+        if isinstance(entry, Probe):
+            probed_at = moment(entry.at)
+        elif verdict.outcome.kept:
+            rejected.append(_rejected_row(entry, verdict, moment))
+        elif verdict is REPEATED and isinstance(entry, Postback):
+            duplicates.append(_duplicate_row(entry, moment))
+    return Leftovers(duplicates, rejected, probed_at)
 
 
-@cache
-def winners_statement(keys: int) -> str:
-    """Return the query for the rows under `keys` keys, each a jump in the primary key."""
-    key, row = ", ".join(_KEY), f"({', '.join('?' * len(_KEY))})"
-    return (  # a join, because SQLite scans the whole table for `(…) IN (VALUES …)`
-        f"WITH wanted ({key}) AS (VALUES {', '.join([row] * keys)}) "  # noqa: S608 - our own names
-        f"SELECT {key}, request_id, value, value_micros, currency FROM wanted CROSS JOIN conversion USING ({key})"
-    )
-
-
-def _conversion_row(postback: Postback) -> Row:
+def conversion_row(postback: Postback, moment: Moment) -> Row:
+    """Return the values of CONVERSION's columns."""
     raw = postback.raw
-    return (
-        *postback[1:9],
-        orjson.dumps(postback.params).decode() if postback.params else "{}",
-        _utc(raw.received_at),
-        raw.request_id,
-        raw.door,
-    )
+    params = orjson.dumps(postback.params).decode() if postback.params else "{}"
+    return (*postback[1:9], params, moment(raw.received_at), raw.request_id, raw.door)
 
 
-def _duplicate_row(postback: Postback) -> Row:
-    return (*postback.key, _utc(postback.raw.received_at), postback.raw.request_id, postback.raw.door)
+def _duplicate_row(postback: Postback, moment: Moment) -> Row:
+    return (*postback.key, moment(postback.raw.received_at), postback.raw.request_id, postback.raw.door)
 
 
-def _rejected_row(entry: Postback | Rejection, verdict: Verdict) -> Row:
+def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment) -> Row:
     raw = entry.raw
     return (
-        _utc(raw.received_at),
+        moment(raw.received_at),
         raw.door,
         entry.sender,
         verdict.outcome.value,
@@ -262,8 +172,3 @@ def _rejected_row(entry: Postback | Rejection, verdict: Verdict) -> Row:
         raw.as_sent(),
         raw.request_id,
     )
-
-
-def _utc(moment: datetime) -> str:
-    """Format as the declared column type does, without its cost; `moment` is in UTC."""
-    return moment.isoformat(" ", "microseconds")[:26]

@@ -3,8 +3,22 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, LargeBinary, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Identity,
+    Integer,
+    LargeBinary,
+    String,
+    TypeDecorator,
+)
 from sqlmodel import Field, SQLModel
+
+Text = String().with_variant(String(collation="C"), "postgresql")  # byte order, as SQLite compares and sorts
+Number = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is SQLite's own row number
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -18,18 +32,18 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Give back an aware datetime."""
-        return value and value.replace(tzinfo=value.tzinfo or UTC)
+        """Give back UTC: SQLite keeps no zone, PostgreSQL tells the moment in its session's."""
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
 
 
 class ConversionKey(SQLModel):
     """The identity of a conversion (law 3). Natural, so that the same schema distributes on a sharded PostgreSQL."""
 
-    sender: str
+    sender: str = Field(sa_type=Text)
     is_test: bool
-    click_id: str
-    goal: str
-    transaction_id: str
+    click_id: str = Field(sa_type=Text)
+    goal: str = Field(sa_type=Text)
+    transaction_id: str = Field(sa_type=Text)
 
 
 class Conversion(ConversionKey, table=True):
@@ -38,30 +52,33 @@ class Conversion(ConversionKey, table=True):
     __tablename__ = "conversion"
     __table_args__ = {"sqlite_with_rowid": False}  # one B-tree instead of two
 
-    sender: str = Field(primary_key=True)
+    sender: str = Field(sa_type=Text, primary_key=True)
     is_test: bool = Field(primary_key=True)
-    click_id: str = Field(primary_key=True)
-    goal: str = Field(primary_key=True)
-    transaction_id: str = Field(primary_key=True)
-    value: str
+    click_id: str = Field(sa_type=Text, primary_key=True)
+    goal: str = Field(sa_type=Text, primary_key=True)
+    transaction_id: str = Field(sa_type=Text, primary_key=True)
+    value: str = Field(sa_type=Text)
     value_micros: int = Field(sa_type=BigInteger)
-    currency: str | None
+    currency: str | None = Field(sa_type=Text)
     params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     received_at: datetime = Field(sa_type=UtcDateTime)
-    request_id: str
-    door: str
+    request_id: str = Field(sa_type=Text)
+    door: str = Field(sa_type=Text)
 
 
 class Duplicate(ConversionKey, table=True):
-    """A later arrival of a stored conversion with the same value: it changed nothing, and this says when it came."""
+    """A later arrival of a stored conversion with the same value: it changed nothing, and this says when it came.
+
+    `request_id` is unique, so that a batch whose commit was ambiguous can be committed again.
+    """
 
     __tablename__ = "duplicate"
 
-    id: int | None = Field(default=None, primary_key=True)
-    click_id: str = Field(index=True)
+    id: int | None = Field(default=None, sa_column=Column(Number, Identity(), primary_key=True))
+    click_id: str = Field(sa_type=Text, index=True)
     received_at: datetime = Field(sa_type=UtcDateTime)
-    request_id: str
-    door: str
+    request_id: str = Field(sa_type=Text, unique=True, index=True)
+    door: str = Field(sa_type=Text)
 
 
 class RejectedPostback(SQLModel, table=True):
@@ -69,23 +86,32 @@ class RejectedPostback(SQLModel, table=True):
 
     __tablename__ = "rejected_postback"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_column=Column(Number, Identity(), primary_key=True))
     received_at: datetime = Field(sa_type=UtcDateTime)
-    door: str
-    sender: str | None
-    outcome: str
-    detail: str
-    click_id: str | None = Field(index=True)
+    door: str = Field(sa_type=Text)
+    sender: str | None = Field(sa_type=Text)
+    outcome: str = Field(sa_type=Text)
+    detail: str = Field(sa_type=Text)
+    click_id: str | None = Field(sa_type=Text, index=True)
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    request_id: str
+    request_id: str = Field(sa_type=Text, unique=True, index=True)
     replayed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    replay_outcome: str | None = None
+    replay_outcome: str | None = Field(default=None, sa_type=Text)
 
 
 class WriteProbe(SQLModel, table=True):
-    """One row that readiness rewrites: proof that the whole way to the disk works."""
+    """Rows that readiness rewrites, proof that the whole way to the disk works: one on SQLite, one for each replica."""
 
     __tablename__ = "write_probe"
 
-    id: int = Field(primary_key=True)
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     probed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SchemaFloor(SQLModel, table=True):
+    """One row: the oldest code, named by its newest migration, that may run on this schema. Contracting raises it."""
+
+    __tablename__ = "schema_floor"
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    oldest_code: str = Field(sa_type=Text)

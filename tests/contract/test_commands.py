@@ -12,12 +12,13 @@ import typer.main
 from service.cli import app
 from service.outcome import Outcome
 from service.settings import Settings
-from service.storage.ledger import Entry, Ledger
+from service.storage.ledger import Entry
+from service.storage.sqlite import SqliteLedger
 from tests import builders
 from tests.contract.conftest import Command
 from tests.contract.documents import REPOSITORY
 
-COMMANDS = ["run", "send", "check", "lookup", "doctor"]
+COMMANDS = ["run", "send", "check", "lookup", "doctor", "migrate"]
 TARGETS = ["install", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 
@@ -30,7 +31,7 @@ def stored(bare: Path) -> None:
         builders.postback("c=came&value=1.50&currency=EUR"),
         builders.rejection(Outcome.INVALID_VALUE, "refused"),
     ]
-    ledger = Ledger(bare / DATABASE)
+    ledger = SqliteLedger(bare / DATABASE)
     ledger.open()
     for entry in entries:
         ledger.commit([entry])
@@ -65,13 +66,18 @@ def test_every_option_and_argument_of_every_command_explains_itself() -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
     assert list(group.commands) == COMMANDS
-    parameters = [(name, each) for name, command in group.commands.items() for each in command.params]
+    commands = dict(group.commands)
+    for name, command in group.commands.items():
+        commands |= {f"{name} {sub}": each for sub, each in getattr(command, "commands", {}).items()}
+    parameters = [(name, each) for name, command in commands.items() for each in command.params]
     assert [(name, each.name) for name, each in parameters if not getattr(each, "help", None)] == []
 
 
-@pytest.mark.parametrize("command", ["send", "check", "lookup", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["send", "check", "lookup", "doctor", "migrate up", "migrate down", "migrate status"]
+)
 def test_the_help_of_a_command_that_answers_tells_its_exit_codes(service: Command, command: str) -> None:
-    assert "Exit" in service(command, "--help").out
+    assert "Exit" in service(*command.split(), "--help").out
 
 
 def test_the_help_of_run_shows_every_setting_with_its_default(service: Command) -> None:
@@ -93,7 +99,7 @@ def test_bad_usage_ends_with_2_and_says_why_without_a_traceback(service: Command
 
 @pytest.mark.parametrize("command", [["run"], ["lookup", "came"], ["check", "/postback?c=a&value=1"]])
 def test_wrong_settings_end_with_2_and_a_line_for_each(service: Command, command: list[str]) -> None:
-    ended = service(*command, PORT="x", DATABASE_URL="postgresql://u:hunter2@h/d")
+    ended = service(*command, PORT="x", DATABASE_URL="postgresql://u:hunter2@h:port/d")
     assert (ended.code, ended.out) == (2, "")
     assert [line.partition(":")[0] for line in ended.err.splitlines()] == ["POSTBACK_PORT=x", "POSTBACK_DATABASE_URL"]
     assert "hunter2" not in ended.err

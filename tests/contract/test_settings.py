@@ -15,6 +15,8 @@ DEFAULTS = {
     "OPERATOR_HOST": "127.0.0.1",
     "OPERATOR_PORT": 8001,
     "DATABASE_URL": "sqlite:///data/postback.db",
+    "MIGRATE": False,
+    "MIGRATE_WAIT": 60.0,
     "WORKERS": 1,
     "LOG_FORMAT": "auto",
     "LOG_LEVEL": "info",
@@ -24,7 +26,7 @@ DEFAULTS = {
     "TLS_KEY": None,
     "FORWARDED_ALLOW_IPS": "",
 }
-SECRET_URL = "postgresql://receiver:hunter2@db.example/postback"
+SECRET_URL = "postgresql://receiver:hunter2@db.example/postback?sslmod=require"
 
 
 def mistakes() -> list[str]:
@@ -56,6 +58,9 @@ def test_every_setting_has_a_default_and_a_description(name: str) -> None:
         ("PORT", "0", "port", 0),
         ("OPERATOR_PORT", "65535", "operator_port", 65535),
         ("DATABASE_URL", "sqlite:////var/p.db", "database_url", "sqlite:////var/p.db"),
+        ("DATABASE_URL", "postgres://h1:5432,h2/p", "database_url", "postgres://h1:5432,h2/p"),
+        ("MIGRATE", "true", "migrate", True),
+        ("MIGRATE_WAIT", "0", "migrate_wait", 0.0),
         ("LOG_FORMAT", "json", "log_format", "json"),
         ("LOG_LEVEL", "critical", "log_level", "critical"),
         ("AUTH", "open", "auth", "open"),
@@ -80,7 +85,11 @@ def test_a_setting_is_read_from_the_environment(
         ("DATABASE_URL", "nonsense"),
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite:///:memory:"),
-        ("DATABASE_URL", "postgresql://db/postback"),
+        ("DATABASE_URL", "postgresql://db:port/postback"),
+        ("DATABASE_URL", "postgresql://db/postback?nonsense=1"),
+        ("DATABASE_URL", "mysql://db/postback"),
+        ("MIGRATE", "perhaps"),
+        ("MIGRATE_WAIT", "-1"),
         ("WORKERS", "0"),
         ("WORKERS", "2"),
         ("LOG_FORMAT", "xml"),

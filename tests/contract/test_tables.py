@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from service.storage.migrations import migrate
+from service.storage.sqlite import migrations_of
 
 KEY = ["sender", "is_test", "click_id", "goal", "transaction_id"]
 CONVERSION = {*KEY, "value", "value_micros", "currency", "params", "received_at", "request_id"}
@@ -39,7 +39,7 @@ class Column(NamedTuple):
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Migrate an empty file."""
-    migrate(tmp_path / "postback.db")
+    migrations_of(tmp_path / "postback.db").up()
     return tmp_path / "postback.db"
 
 

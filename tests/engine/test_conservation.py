@@ -14,7 +14,8 @@ from service.metrics import Metrics
 from service.outcome import Outcome
 from service.postback import RawPostback
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import Committed, Entry, Ledger, Verdict
+from service.storage.ledger import Committed, Entry, Verdict
+from service.storage.sqlite import SqliteLedger
 from service.writer import Store, Writer
 from tests import builders
 from tests.engine.fakes import FakeStore, KeptLines, LoopClock, in_time, kept_log, samples
@@ -66,7 +67,7 @@ async def keeping_books(store: Store, authenticate: Authenticate = authenticate_
 
 
 async def test_the_books_balance_on_real_storage_with_every_kind_of_row(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "postback.db")
+    ledger = SqliteLedger(tmp_path / "postback.db")
     ledger.open()
     async with keeping_books(ledger) as books:
         became = await books.outcomes("c=a&value=1", "c=a&value=1", "c=a&value=2", "c=a", "c=b&value=1")

@@ -15,7 +15,8 @@ from service.metrics import Metrics
 from service.outcome import Family, Outcome
 from service.postback import RawPostback
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import Ledger, Verdict
+from service.storage.ledger import Verdict
+from service.storage.sqlite import SqliteLedger
 from service.version import VERSION
 from service.writer import Store, Writer
 from tests import builders
@@ -90,16 +91,16 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
+def ledger(path: Path) -> Iterator[SqliteLedger]:
     """Open a real ledger."""
-    opened = Ledger(path)
+    opened = SqliteLedger(path)
     opened.open()
     yield opened
     opened.close()
 
 
 @pytest.fixture
-async def watched(ledger: Ledger) -> AsyncIterator[Watched]:
+async def watched(ledger: SqliteLedger) -> AsyncIterator[Watched]:
     """Run an intake on the real ledger."""
     async with watching(ledger) as line:
         yield line

@@ -21,8 +21,8 @@ from service.metrics.counts import Space
 from service.postback import Postback
 from service.readiness import Readiness
 from service.storage.engine import StorageError
-from service.storage.ledger import Ledger
 from service.storage.space import measure_space
+from service.storage.sqlite import SqliteLedger
 from service.vitals import Vitals
 from service.writer import Writer
 from tests import builders
@@ -144,7 +144,7 @@ async def test_what_the_log_left_out_is_told_while_it_happens(monkeypatch: pytes
 
 def test_the_space_of_a_real_database(tmp_path: Path) -> None:
     path = tmp_path / "p.db"
-    ledger = Ledger(path)
+    ledger = SqliteLedger(path)
     ledger.open()
     ledger.commit([builders.postback()])
     space = measure_space(path)

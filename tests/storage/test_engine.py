@@ -7,15 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from service.storage.engine import (
-    StorageBroken,
-    StorageError,
-    connect_writer,
-    reader_engine,
-    sqlite_path,
-    storage_error,
-)
-from service.storage.ledger import Ledger
+from service.storage.engine import StorageBroken, StorageError, place_of
+from service.storage.sqlite_file import connect_writer, reader_engine, storage_error
 
 
 def test_the_writer_is_in_wal_mode_and_syncs_every_commit(tmp_path: Path) -> None:
@@ -30,8 +23,8 @@ def test_a_connection_that_cannot_be_made_durable_is_refused() -> None:
         connect_writer(Path(":memory:"))  # SQLite knows no WAL there
 
 
-def test_a_reader_cannot_write(ledger: Ledger, path: Path) -> None:
-    assert ledger
+@pytest.mark.usefixtures("sqlite_ledger")
+def test_a_reader_cannot_write(path: Path) -> None:
     with reader_engine(path).connect() as connection, pytest.raises(OperationalError, match="readonly"):
         connection.execute(text("DELETE FROM conversion"))
 
@@ -41,10 +34,20 @@ def test_a_reader_of_no_file_says_so(tmp_path: Path) -> None:
         reader_engine(tmp_path / "none.db")
 
 
-@pytest.mark.parametrize("url", ["postgresql://localhost/x", "sqlite://", "sqlite:///:memory:", "nonsense"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://localhost/x",
+        "sqlite://",
+        "postgresql://h/x?nonsense=1",
+        "postgresql://h:port/x",
+        "sqlite:///:memory:",
+        "nonsense",
+    ],
+)
 def test_a_url_we_cannot_serve_is_a_value_error(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        sqlite_path(url)
+        place_of(url)
 
 
 @pytest.mark.parametrize(

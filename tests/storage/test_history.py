@@ -1,7 +1,5 @@
 """The history: what a person is told of a click id is what happened, in order."""
 
-from pathlib import Path
-
 import pytest
 
 from service.outcome import Outcome
@@ -9,12 +7,13 @@ from service.postback import Postback, Rejection
 from service.storage.history import History
 from service.storage.ledger import Ledger
 from tests import builders
+from tests.storage.conftest import Engine
 
 
 @pytest.fixture
-def history(ledger: Ledger, path: Path) -> History:
-    assert ledger  # the file is being served while it is read
-    return History(path)
+def history(ledger: Ledger, engine: Engine) -> History:
+    assert ledger  # the database is being served while it is read
+    return engine.database.history()
 
 
 def test_a_click_id_that_never_came_has_no_history(history: History) -> None:

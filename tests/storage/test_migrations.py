@@ -1,41 +1,142 @@
-"""The migrations: an empty file becomes exactly the declared schema, and going there twice changes nothing."""
+"""The migrations, on every engine: the schema they build is the declared one; who may run on which; once, and back."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine as Connector
 from sqlmodel import SQLModel
 
-from service.storage.migrations import migrate
+from service.storage.database import database_at
+from service.storage.engine import PostgresServer as Place
+from service.storage.engine import StorageError, place_of
+from service.storage.migrations import newest_version
+from service.storage.postgres_server import engine_of
+from service.storage.sqlite_file import migrating_engine
+from tests.storage.conftest import Engine
+from tests.system.postgres import PostgresServer
 
 
-def test_the_migrated_schema_is_the_declared_schema(tmp_path: Path) -> None:
-    path = tmp_path / "p.db"
-    migrate(path)
-    with create_engine(f"sqlite:///{path}", poolclass=NullPool).connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, SQLModel.metadata) == []
+def connector(url: str) -> Connector:
+    place = place_of(url)
+    return engine_of(place) if isinstance(place, Place) else migrating_engine(place.path)
 
 
-def test_the_comparison_would_see_a_difference(tmp_path: Path) -> None:
-    with create_engine(f"sqlite:///{tmp_path / 'empty.db'}", poolclass=NullPool).connect() as connection:
-        missing = compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
-    assert len(missing) >= len(SQLModel.metadata.tables) > 0
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    """Give an empty database of each engine."""
+    if request.param == "sqlite":
+        return Engine(f"sqlite:///{tmp_path / 'p.db'}")
+    server: PostgresServer = request.getfixturevalue("server")
+    return Engine(server.url(server.new_database()))
 
 
-def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "p.db"
-    migrate(path)
-    before = path.read_bytes()
-    migrate(path)
-    assert path.read_bytes() == before
+def differences(url: str) -> list[object]:
+    with connector(url).connect() as connection:
+        opts = {"compare_type": True, "compare_server_default": not url.startswith("sqlite")}  # it has no IDENTITY
+        context = MigrationContext.configure(connection, opts=opts)
+        return list(compare_metadata(context, SQLModel.metadata))
+
+
+def test_the_migrated_schema_is_the_declared_schema(empty: Engine) -> None:
+    empty.database.migrations().up()
+    assert differences(empty.url) == []
+
+
+def test_the_comparison_would_see_a_difference(empty: Engine) -> None:
+    assert len(differences(empty.url)) >= len(SQLModel.metadata.tables) > 0
+
+
+def test_migrating_twice_changes_nothing(empty: Engine) -> None:
+    migrations = empty.database.migrations()
+    first = migrations.up()
+    told: list[str] = []
+    assert migrations.up(tell=told.append) == first
+    assert told == []
+
+
+def test_every_step_leads_back_and_forward_again(empty: Engine) -> None:
+    migrations = empty.database.migrations()
+    migrations.up()
+    assert migrations.down("0001").current == "0001"
+    assert len(migrations.status().pending) == int(newest_version()) - 1
+    assert migrations.up().current == newest_version()
+    assert migrations.down("base").current == ""
+    assert migrations.up().current == newest_version()
+    assert differences(empty.url) == []
+
+
+def test_an_interrupted_build_of_an_index_is_no_hindrance(empty: Engine) -> None:
+    migrations = empty.database.migrations()
+    migrations.up("0001")
+    empty.change("CREATE INDEX ix_duplicate_request_id ON duplicate (request_id)")  # as if it had not become unique
+    migrations.up()
+    assert differences(empty.url) == []
+
+
+def test_going_to_a_version_that_is_none_is_refused(empty: Engine) -> None:
+    with pytest.raises(StorageError, match="no version 7"):
+        empty.database.migrations().down("7")
+
+
+def test_a_newer_schema_that_only_adds_is_good_enough(empty: Engine) -> None:
+    """The old version of the service runs beside the new one while replicas are replaced one by one."""
+    migrations = empty.database.migrations()
+    migrations.up()
+    empty.change("UPDATE alembic_version SET version_num = '0999'")
+    status = migrations.status()
+    assert (status.refusal, status.pending, status.current) == (None, (), "0999")
+    ledger = empty.database.ledger()
+    ledger.open()
+    ledger.close()
+    assert empty.rows("SELECT version_num FROM alembic_version") == [("0999",)]
+
+
+def test_a_newer_schema_that_takes_something_away_is_refused_and_left_as_it_is(empty: Engine) -> None:
+    migrations = empty.database.migrations()
+    migrations.up()
+    empty.change("UPDATE alembic_version SET version_num = '0999'")
+    empty.change("UPDATE schema_floor SET oldest_code = '0998'")
+    with pytest.raises(StorageError, match="needs code of 0998 or newer"):
+        empty.database.ledger().open()
+    with pytest.raises(StorageError, match="cannot be migrated"):
+        migrations.up()
+    assert empty.rows("SELECT version_num FROM alembic_version") == [("0999",)]
+    empty.change("UPDATE schema_floor SET oldest_code = '0001'")
+    ledger = empty.database.ledger()
+    ledger.open()  # the refusal let go of every lock
+    ledger.close()
+
+
+def test_a_version_that_nobody_knows_and_that_says_nothing_is_refused(empty: Engine) -> None:
+    migrations = empty.database.migrations()
+    migrations.up("0001")
+    empty.change("UPDATE alembic_version SET version_num = 'someone'")
+    assert migrations.status().refusal
+
+
+def test_several_who_migrate_at_the_same_time_do_it_once(server: PostgresServer) -> None:
+    url = server.url(server.new_database())
+    told: list[str] = []
+    with ThreadPoolExecutor(4) as four:
+        ended = list(four.map(lambda _: database_at(url).migrations().up(tell=told.append), range(4)))
+    assert {status.current for status in ended} == {newest_version()}
+    assert len(told) == int(newest_version())
 
 
 def test_conversions_are_kept_in_one_tree(tmp_path: Path) -> None:
-    path = tmp_path / "p.db"
-    migrate(path)
-    with create_engine(f"sqlite:///{path}", poolclass=NullPool).connect() as connection:
-        ddl = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE name = 'conversion'").scalar_one()
-    assert "WITHOUT ROWID" in ddl
+    sqlite = Engine(f"sqlite:///{tmp_path / 'p.db'}")
+    sqlite.database.migrations().up()
+    ((ddl,),) = sqlite.rows("SELECT sql FROM sqlite_schema WHERE name = 'conversion'")
+    assert "WITHOUT ROWID" in str(ddl)
+
+
+def test_texts_are_compared_byte_by_byte_on_postgresql_as_on_sqlite(postgres_url: str) -> None:
+    found = Engine(postgres_url).rows("""
+        SELECT table_name, column_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND data_type = 'character varying' AND collation_name IS DISTINCT FROM 'C'
+          AND table_name <> 'alembic_version'
+    """)
+    assert found == []

@@ -36,7 +36,7 @@ def refusal(directory: Path, settings: dict[str, str]) -> list[str]:
         ({"AUTH": "required"}, ["POSTBACK_AUTH"]),
         ({"HOST": "0.0.0.0"}, ["POSTBACK_HOST"]),
         ({"FORWARDED_ALLOW_IPS": "*"}, ["POSTBACK_FORWARDED_ALLOW_IPS"]),
-        ({"DATABASE_URL": "postgresql://user:planted-secret@db/p"}, ["POSTBACK_DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://user:planted-secret@db:port/p"}, ["POSTBACK_DATABASE_URL"]),
         ({"DATABASE_URL": "sqlite://"}, ["POSTBACK_DATABASE_URL"]),
         ({"DATABASE_URL_FILE": "/nowhere/url"}, ["/nowhere/url"]),
         ({"TLS_CERT": "/nowhere/cert.pem"}, ["TLS_CERT"]),

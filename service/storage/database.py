@@ -1,0 +1,116 @@
+"""Owns the choice of an engine: everything that can be done with the database behind a URL, and nothing of how."""
+
+from typing import Protocol, assert_never
+
+from service.metrics.counts import Space
+from service.storage.audit import Audit
+from service.storage.audit_postgres import PostgresAudit
+from service.storage.audit_sqlite import SqliteAudit
+from service.storage.engine import PostgresServer, SqliteFile, StorageError, place_of
+from service.storage.history import History
+from service.storage.ledger import Ledger
+from service.storage.migrations import Migrations
+from service.storage.postgres import PostgresLedger
+from service.storage.postgres_server import engine_of, postgres_error
+from service.storage.space import measure_space
+from service.storage.sqlite import SqliteLedger, migrations_of
+from service.storage.sqlite_file import reader_engine, storage_error
+
+_SPACE_SECONDS = 2.0
+
+
+class Database(Protocol):
+    """A database, not connected: each of these opens what it needs. `name` is for people, and holds no password."""
+
+    name: str
+    shared: bool  # whether other processes write to it at the same time, and may migrate it
+
+    def ledger(self) -> Ledger:
+        """Return the writing side, to be opened by the one thread that writes."""
+
+    def history(self) -> History:
+        """Return the reading side. Raises StorageError when there is nothing to read."""
+
+    def audit(self, seconds: float | None = None) -> Audit:
+        """Return the questions that `doctor` asks, each answered within so many seconds."""
+
+    def migrations(self) -> Migrations:
+        """Return the schema's history."""
+
+    def space(self) -> Space:
+        """Measure the room it takes and what is left; 0 is unknown. May block."""
+
+
+def database_at(url: str) -> Database:
+    """Return the database behind a URL. Raises ValueError for a URL that we cannot serve."""
+    match place := place_of(url):
+        case SqliteFile():
+            return SqliteDatabase(place)
+        case PostgresServer():
+            return PostgresDatabase(place)
+        case _:
+            assert_never(place)
+
+
+class SqliteDatabase:
+    """A SQLite file; its one writer migrates it when it is opened."""
+
+    shared = False
+
+    def __init__(self, place: SqliteFile) -> None:
+        self.path = place.path
+        self.name = str(place.path)
+
+    def ledger(self) -> Ledger:
+        """Return the file's one writer; it migrates when it is opened."""
+        return SqliteLedger(self.path)
+
+    def history(self) -> History:
+        """Return reads on connections that can neither write nor checkpoint."""
+        return History(reader_engine(self.path), storage_error)
+
+    def audit(self, seconds: float | None = None) -> SqliteAudit:
+        """Return questions on such a connection."""
+        return SqliteAudit(self.path, seconds)
+
+    def migrations(self) -> Migrations:
+        """Return the file's schema; whoever changes it must be the only one."""
+        return migrations_of(self.path)
+
+    def space(self) -> Space:
+        """Measure the file, its write-ahead log and their file system."""
+        return measure_space(self.path)
+
+
+class PostgresDatabase:
+    """A database on a PostgreSQL server."""
+
+    shared = True
+
+    def __init__(self, place: PostgresServer) -> None:
+        self._place = place
+        self.name = place.name
+
+    def ledger(self) -> Ledger:
+        """Return this process's writer; other processes have theirs."""
+        return PostgresLedger(self._place, self.migrations())
+
+    def history(self) -> History:
+        """Return reads in read-only transactions."""
+        return History(engine_of(self._place), postgres_error)
+
+    def audit(self, seconds: float | None = None) -> PostgresAudit:
+        """Return questions in such a transaction."""
+        return PostgresAudit(self._place, seconds)
+
+    def migrations(self) -> Migrations:
+        """Return the database's schema; whoever changes it takes a lock."""
+        return Migrations(engine_of(self._place, writes=True), self.name, postgres_error)
+
+    def space(self) -> Space:
+        """Ask for the size of the database; a server does not tell how much room is left."""
+        try:
+            with PostgresAudit(self._place, _SPACE_SECONDS) as audit:
+                return Space(database=audit.size())
+        except StorageError:
+            return Space()

@@ -1,0 +1,231 @@
+"""Owns every statement that writes postbacks to PostgreSQL: one batch, one round trip, durable when it returns.
+
+A lost connection leaves open whether a commit took place. Every statement here can be repeated: a conversion is known
+by its key and its request_id, anything else by its request_id, so the same batch is committed again and finds its own.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import psycopg
+
+from service.postback import Key, Postback
+from service.storage.engine import PostgresServer, StorageError
+from service.storage.ledger import (
+    CONVERSION,
+    DUPLICATE,
+    KEY,
+    REJECTED,
+    STORED,
+    Committed,
+    Entry,
+    Leftovers,
+    Row,
+    Scalar,
+    Table,
+    Winner,
+    conversion_row,
+    judge,
+    leftovers,
+)
+from service.storage.migrations import PENDING, Migrations
+from service.storage.postgres_link import Link
+from service.storage.postgres_server import RETRIED, Session, postgres_error
+
+DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1.5
+_OPENING_SECONDS = 10.0
+_TRIES = 4  # the first, and three more
+_PAUSE_SECONDS = 0.05  # before the second try; then twice as long each time, with jitter
+_PROBES = 64  # rows of write_probe: replicas seldom share one, so none waits for another's commit
+
+
+class _Batch(NamedTuple):
+    """A batch on its way: its postbacks sorted by key, so that two replicas lock their keys in the same order."""
+
+    entries: Sequence[Entry]
+    postbacks: list[Postback]
+    deadline: float
+    written: dict[str, int]
+
+
+class PostgresLedger:
+    """The writing side of a PostgreSQL database; `commit` blocks until the server has made the batch durable."""
+
+    def __init__(
+        self,
+        place: PostgresServer,
+        migrations: Migrations,
+        *,
+        seconds: float = DEADLINE_SECONDS,
+        connect: Callable[[PostgresServer], Session] = Session.to,
+    ) -> None:
+        self._migrations = migrations
+        self._seconds = seconds
+        self._link = Link(lambda: connect(place))
+        self._probe = 1 + secrets.randbelow(_PROBES)
+        self._well = True  # whether the last commit worked: while the server is away, one try a batch must do
+
+    def open(self) -> None:
+        """Connect and look at the schema. Raises StorageError when a commit would be no receipt, or is not possible."""
+        try:
+            self._link.session(time.monotonic() + _OPENING_SECONDS)
+        except psycopg.Error as error:
+            raise postgres_error(error) from error
+        if refusal := self._migrations.status().refusal:
+            self._link.close()
+            raise StorageError(f"{refusal}: run `python -m service migrate up`", PENDING)
+
+    def commit(self, entries: Sequence[Entry]) -> Committed:
+        """Commit as Ledger says; after an error that a new try may mend, the whole batch again, within its deadline."""
+        postbacks = [entry for entry in entries if type(entry) is Postback]
+        if len(postbacks) > 1:
+            postbacks.sort(key=_key)  # stable: of two with the same key, the first arrival stays the first
+        batch = _Batch(entries, postbacks, time.monotonic() + self._seconds, {})
+        for number in range(_TRIES if self._well else 1):
+            if number:
+                time.sleep(_pause(number))
+            try:
+                committed = self._try(batch, again=number > 0)
+            except (psycopg.Error, StorageError) as error:
+                failure = self._failed(error, batch)
+                if failure.kind not in RETRIED or time.monotonic() + _pause(number + 1) > batch.deadline:
+                    break
+            else:
+                self._well = True
+                return committed
+        self._well = False
+        raise failure
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._link.close()
+
+    def _failed(self, error: psycopg.Error | StorageError, batch: _Batch) -> StorageError:
+        """Classify an error. Whatever it was, its connection is not used again: a new one has nothing half done."""
+        self._link.drop()
+        if isinstance(error, psycopg.Error):
+            failure = postgres_error(error, batch.written)
+            failure.__cause__ = error
+            return failure
+        error.rows = batch.written
+        return error
+
+    def _try(self, batch: _Batch, *, again: bool) -> Committed:
+        session = self._link.session(batch.deadline)
+        entries, postbacks, written = batch.entries, batch.postbacks, batch.written
+        inserted = _insert(session, CONVERSION, [conversion_row(postback, _as_is) for postback in postbacks])
+        _raise(written, CONVERSION, inserted)
+        if inserted == len(entries):
+            return Committed([STORED] * inserted, written)
+        winners = None if inserted == len(postbacks) else _winners(session, postbacks)
+        verdicts = [judge(entry, winners) for entry in entries]
+        own = inserted if winners is None else _own(winners, postbacks)
+        if again:
+            _raise(written, CONVERSION, own)
+        left = leftovers(entries, verdicts, _as_is)
+        if own > inserted and left.probed_at is None:
+            left = left._replace(probed_at=datetime.now(UTC))  # see _own
+        self._keep(session, left, written, again=again)
+        return Committed(verdicts, written)
+
+    def _keep(self, session: Session, left: Leftovers, written: dict[str, int], *, again: bool) -> None:
+        columns = [*_columns(DUPLICATE, left.duplicates), *_columns(REJECTED, left.rejected)]
+        if not (left.duplicates or left.rejected or left.probed_at):
+            return
+        counted = session.execute(_KEEP, [*columns, self._probe, left.probed_at]).fetchone()
+        for table, rows, number in zip((DUPLICATE, REJECTED), left[:2], counted or (0, 0), strict=True):
+            _raise(written, table, _present(session, table, rows) if again else int(str(number)))
+
+
+def _raise(written: dict[str, int], table: Table, rows: int) -> None:
+    written[table.name] = max(written.get(table.name, 0), rows)
+
+
+def _insert(session: Session, table: Table, rows: Sequence[Row]) -> int:
+    return session.execute(_INSERT, _columns(table, rows)).rowcount if rows else 0
+
+
+def _winners(session: Session, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+    """Return what is stored now under each postback's key: its own row, or the one that came first."""
+    keys = [list(column) for column in zip(*(postback.key for postback in postbacks), strict=True)]
+    rows: list[tuple[str, bool, str, str, str, str, str, int, str | None]]
+    rows = session.execute(_WINNERS, keys).fetchall()  # type: ignore[assignment]  # as the columns are declared
+    return {row[:5]: Winner(*row[5:]) for row in rows}
+
+
+def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
+    """Count the rows that this batch wrote, now or earlier.
+
+    One of an earlier try was only read now, and reading waits for no standby: a commit of ours must follow before it
+    is acknowledged. Standbys receive commits in order, so when they have that one, they have the row.
+    """
+    ours = {postback.raw.request_id for postback in postbacks}
+    return sum(winner.request_id in ours for winner in winners.values())
+
+
+def _present(session: Session, table: Table, rows: Sequence[Row]) -> int:
+    """Count the rows of a repeated batch that are there, whichever try wrote them."""
+    place = table.columns.index("request_id")
+    statement = _PRESENT[table.name]
+    counted = session.execute(statement, [[row[place] for row in rows]]).fetchone() if rows else None
+    return int(str(counted[0])) if counted else 0
+
+
+def _columns(table: Table, rows: Sequence[Row]) -> list[list[Scalar]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in table.columns]
+
+
+def _key(postback: Postback) -> Key:
+    return postback.key
+
+
+def _as_is(moment: datetime) -> datetime:
+    return moment
+
+
+def _pause(number: int) -> float:
+    return _PAUSE_SECONDS * (1 << (number - 1)) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+
+
+_TYPES = {
+    "is_test": "boolean",
+    "value_micros": "bigint",
+    "params": "json",
+    "received_at": "timestamptz",
+    "raw": "bytea",
+}
+
+
+def _arrays(columns: Sequence[str]) -> str:
+    """Return the parameters, one array a column. Binary (`%b`), which costs a quarter of the text form to make."""
+    return ", ".join(f"%b::{_TYPES.get(column, 'text')}[]" for column in columns)
+
+
+def _insertion(table: Table) -> str:
+    names, arrays = ", ".join(table.columns), _arrays(table.columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
+
+
+_INSERT = _insertion(CONVERSION).encode()
+_WINNERS = f"""
+    SELECT {", ".join(KEY)}, request_id, value, value_micros, currency
+    FROM unnest({_arrays(KEY)}) AS wanted ({", ".join(KEY)}) JOIN conversion USING ({", ".join(KEY)})
+""".encode()  # noqa: S608 - our own names
+_KEEP = f"""
+    WITH repeated AS ({_insertion(DUPLICATE)} RETURNING 1),
+         refused AS ({_insertion(REJECTED)} RETURNING 1),
+         probed AS (
+             INSERT INTO write_probe (id, probed_at)
+             SELECT id, probed_at FROM (VALUES (%b::integer, %b::timestamptz)) AS probe (id, probed_at)
+             WHERE probed_at IS NOT NULL
+             ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at)
+    SELECT (SELECT count(*) FROM repeated), (SELECT count(*) FROM refused)
+""".encode()  # noqa: S608 - our own names
+_PRESENT = {
+    table.name: f"SELECT count(*) FROM {table.name} WHERE request_id = ANY (%b::text[])".encode()  # noqa: S608 - our own names
+    for table in (DUPLICATE, REJECTED)
+}

@@ -1,0 +1,145 @@
+"""Owns how a PostgreSQL server is reached: what a session must promise, deadlines on every wait, what errors mean."""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Self, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from service.storage.engine import PostgresServer, StorageError
+
+CONNECTION = "PG_CONNECTION"
+SHUTDOWN = "PG_SHUTDOWN"
+SERIALIZATION = "PG_SERIALIZATION"
+DEADLOCK = "PG_DEADLOCK"
+TIMEOUT = "PG_TIMEOUT"
+FULL = "PG_FULL"
+READ_ONLY = "PG_READ_ONLY"
+NOT_DURABLE = "PG_NOT_DURABLE"
+OTHER = "PG_OTHER"
+
+RETRIED = frozenset({CONNECTION, SHUTDOWN, SERIALIZATION, DEADLOCK, READ_ONLY})
+
+# By SQLSTATE, the longest beginning first (PostgreSQL manual, appendix A).
+_KINDS = (
+    ("57P01", SHUTDOWN),
+    ("57P02", SHUTDOWN),
+    ("57P03", SHUTDOWN),
+    ("57014", TIMEOUT),
+    ("55P03", TIMEOUT),
+    ("40001", SERIALIZATION),
+    ("40P01", DEADLOCK),
+    ("53100", FULL),
+    ("53300", CONNECTION),
+    ("25006", READ_ONLY),
+    ("08", CONNECTION),
+)
+_READ_SECONDS = 10.0
+_CANCEL_SECONDS = 0.2
+_CONNECT = {
+    "application_name": "postback",
+    "client_encoding": "utf8",
+    "gssencmode": "disable",  # it would cost a round trip, and a warning
+    "connect_timeout": "2",  # for each host
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "5000",
+}
+_PROMISES = """
+    SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding'),
+           pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean
+"""
+
+Value = TypeVar("Value")
+
+
+class DeadlinePassed(psycopg.OperationalError):
+    """The server did not answer in time; whether it did what it was asked is unknown."""
+
+
+class Session(psycopg.Connection[tuple[object, ...]]):
+    """A connection whose every wait ends at `deadline` (monotonic seconds), whatever the server or the network does.
+
+    Not a statement_timeout: that could hit a COMMIT that waits for its standbys, and leave it half done.
+    """
+
+    deadline = float("inf")
+
+    def wait(self, gen: PQGen[Value], interval: float = 0.1, timeout: float | None = None) -> Value:
+        """Run one exchange with the server."""
+        left = max(0.0, self.deadline - time.monotonic())
+        try:
+            return super().wait(gen, interval, left if timeout is None else min(left, timeout))
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and time.monotonic() >= self.deadline:
+                raise DeadlinePassed("the server did not answer in time") from None
+            raise
+
+    @classmethod
+    def to(cls, place: PostgresServer) -> Self:
+        """Connect, to the host that takes writes if there are several. Raises psycopg.Error, or what it must refuse.
+
+        Without server-side prepared statements, which a pooler before PgBouncer 1.21 mixes up between its clients;
+        a batch gains next to nothing by them.
+        """
+        session = cls.connect(conninfo(place), autocommit=True, prepare_threshold=None)
+        try:
+            session.assert_durable()
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def assert_durable(self) -> None:
+        """Raise StorageError if a commit here would be no receipt, or is not possible."""
+        synchronous, fsync, encoding, read_only = self.execute(_PROMISES).fetchone() or ("?", "?", "?", True)
+        if synchronous == "off" or fsync == "off":
+            sentence = f"synchronous_commit={synchronous} fsync={fsync}: a 200 would be no receipt"
+            raise StorageError(sentence, NOT_DURABLE)
+        if read_only:
+            raise StorageError("the server is a standby, or its transactions are read-only by default", READ_ONLY)
+        if encoding != "UTF8":
+            raise StorageError(f"the database's encoding is {encoding}; create it with ENCODING 'UTF8'", OTHER)
+
+    def abandon(self) -> None:
+        """Close the connection at once, and ask the server to forget what it is still doing for it."""
+        with suppress(psycopg.Error):
+            self.cancel_safe(timeout=_CANCEL_SECONDS)
+        self.close()
+
+
+def conninfo(place: PostgresServer, **more: str) -> str:
+    """Return the connection string: what the URL says wins over our defaults, `more` over both."""
+    return make_conninfo(**{**_CONNECT, **place.parameters, **more})
+
+
+def engine_of(place: PostgresServer, *, writes: bool = False) -> Engine:
+    """Return an engine for reads (or, with `writes`, for migrations), each connection made anew."""
+
+    def connect() -> psycopg.Connection[tuple[object, ...]]:
+        session = Session.connect(conninfo(place), prepare_threshold=None)
+        session.read_only = None if writes else True
+        return session
+
+    return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+
+
+def postgres_error(error: psycopg.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:
+    """Classify a driver's error by its SQLSTATE; without one, the connection is lost or was never made."""
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    sqlstate = getattr(driver, "sqlstate", None)
+    if isinstance(driver, DeadlinePassed):
+        kind = TIMEOUT
+    elif sqlstate is None:
+        kind = CONNECTION if isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError) else OTHER
+    else:
+        kind = next((kind for beginning, kind in _KINDS if sqlstate.startswith(beginning)), OTHER)
+    return StorageError(f"{kind}: {' '.join(str(driver).split())}", kind, rows)

@@ -1,0 +1,158 @@
+"""Owns every statement that writes postbacks to a SQLite file: one batch, one fsync, durable when it returns.
+
+On the driver's own connection and not through SQLAlchemy: this is the hot path, and it has four statements.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from service.postback import Key, Postback
+from service.storage.engine import StorageBroken, StorageError
+from service.storage.ledger import (
+    CONVERSION,
+    DUPLICATE,
+    KEY,
+    REJECTED,
+    STORED,
+    Committed,
+    Entry,
+    Leftovers,
+    Row,
+    Table,
+    Winner,
+    conversion_row,
+    judge,
+    leftovers,
+)
+from service.storage.migrations import Migrations
+from service.storage.sqlite_file import FileLock, connect_writer, migrating_engine, storage_error, sync_directory
+
+_PROBE = Table("write_probe", ("id", "probed_at"))
+
+
+class SqliteLedger:
+    """The writing side of a SQLite file; `commit` blocks until the disk has the batch."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._names = (str(path), f"{path}-wal")
+
+    def open(self) -> None:
+        """Lock, migrate and connect. Raises StorageError if the file cannot be made durable or is being served."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self._path)
+        except OSError as error:
+            raise StorageError(f"cannot open {self._path}: {error.strerror}", "CANTOPEN") from error
+        try:
+            migrations_of(self._path).up()
+            self._connection = connect_writer(self._path)
+            with self._transaction():
+                pass  # from here on there is a WAL
+        except StorageError:
+            self._lock.close()
+            raise
+        except (sqlite3.Error, DBAPIError) as error:
+            self._lock.close()
+            raise storage_error(error) from error
+        sync_directory(self._path)
+        self._files = self._identities()
+
+    def commit(self, entries: Sequence[Entry]) -> Committed:
+        """Commit as Ledger says; new conversions go in with a statement that is a transaction of its own."""
+        written: dict[str, int] = {}
+        try:
+            postbacks = [entry for entry in entries if type(entry) is Postback]
+            inserted = self._insert(CONVERSION, [conversion_row(postback, utc_text) for postback in postbacks])
+            written["conversion"] = inserted
+            if inserted == len(entries):
+                verdicts = [STORED] * inserted
+            else:
+                winners = None if inserted == len(postbacks) else self._winners(postbacks)
+                verdicts = [judge(entry, winners) for entry in entries]
+                written |= self._keep(leftovers(entries, verdicts, utc_text))
+        except sqlite3.Error as error:
+            raise storage_error(error, written) from error
+        if self._identities() != self._files:
+            raise StorageBroken(f"{self._path} or its WAL was moved or deleted while it was being written", "MOVED")
+        return Committed(verdicts, written)
+
+    def close(self) -> None:
+        """Checkpoint by closing the last connection, and let another process write."""
+        self._connection.close()
+        self._lock.close()
+
+    def _identities(self) -> list[tuple[int, int]]:
+        """Say which files are at our names: SQLite goes on writing to a deleted one, and 200 would be no receipt."""
+        try:
+            return [(stat.st_dev, stat.st_ino) for stat in map(os.stat, self._names)]
+        except FileNotFoundError:
+            return []
+
+    def _insert(self, table: Table, rows: Sequence[Row], clash: str = "DO NOTHING") -> int:
+        if not rows:
+            return 0
+        statement = _insert_statement(table, len(rows), clash)
+        return self._connection.execute(statement, tuple(chain.from_iterable(rows))).rowcount
+
+    def _winners(self, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+        """Return what is stored now under each postback's key: its own row, or the one that came first."""
+        statement = winners_statement(len(postbacks))
+        keys = tuple(chain.from_iterable(postback.key for postback in postbacks))
+        rows = self._connection.execute(statement, keys)
+        return {(row[0], bool(row[1]), row[2], row[3], row[4]): Winner(*row[5:]) for row in rows}
+
+    def _keep(self, left: Leftovers) -> dict[str, int]:
+        with self._transaction():
+            written = {
+                DUPLICATE.name: self._insert(DUPLICATE, left.duplicates),
+                REJECTED.name: self._insert(REJECTED, left.rejected),
+            }
+            if left.probed_at:
+                self._insert(_PROBE, [(1, left.probed_at)], "(id) DO UPDATE SET probed_at = excluded.probed_at")
+        return written
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself already
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def migrations_of(path: Path) -> Migrations:
+    """Return the schema of a file; whoever changes it must be the only one."""
+    return Migrations(migrating_engine(path), str(path), storage_error)
+
+
+@cache
+def _insert_statement(table: Table, rows: int, clash: str) -> str:
+    row = f"({', '.join('?' * len(table.columns))})"
+    return f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT {clash}"  # noqa: S608 - our own names
+
+
+@cache
+def winners_statement(keys: int) -> str:
+    """Return the query for the rows under `keys` keys, each a jump in the primary key."""
+    key, row = ", ".join(KEY), f"({', '.join('?' * len(KEY))})"
+    return (  # a join, because SQLite scans the whole table for `(…) IN (VALUES …)`
+        f"WITH wanted ({key}) AS (VALUES {', '.join([row] * keys)}) "  # noqa: S608 - our own names
+        f"SELECT {key}, request_id, value, value_micros, currency FROM wanted CROSS JOIN conversion USING ({key})"
+    )
+
+
+def utc_text(moment: datetime) -> str:
+    """Format as the declared column type does, without its cost; `moment` is in UTC."""
+    return moment.isoformat(" ", "microseconds")[:26]

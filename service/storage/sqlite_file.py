@@ -1,0 +1,99 @@
+"""Owns how a SQLite file is opened: durability pragmas for the one writer, its lock, readers that cannot write."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from service.storage.engine import NO_DATABASE, StorageBroken, StorageError
+
+_SYNCHRONOUS_FULL = 2
+_BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
+_CHECKPOINT_PAGES = 1000
+_STATEMENTS = 300  # prepared and kept: an INSERT for each size of batch, see ledger
+
+
+def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:
+    """Classify a driver's error.
+
+    After SQLITE_IOERR and its kin nothing that this connection says can be trusted (a failed fsync may have dropped
+    pages that later look clean), so they are broken, not retryable.
+    """
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
+    kind = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
+    fatal = code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
+    return (StorageBroken if fatal else StorageError)(f"{kind}: {driver}", kind, rows)
+
+
+class FileLock:
+    """Being the only writer of a SQLite file, by whatever name it is opened, until `close`.
+
+    Two writing processes could both checkpoint; before 3.51.3 SQLite can then lose committed writes (WAL-reset bug).
+    The lock is flock on the file itself, which SQLite's own locks (POSIX) do not see.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Create the file if need be and lock it. Raises OSError, or StorageError if another process holds it."""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise StorageError(f"another process is serving {path}", "LOCKED") from None
+
+    def close(self) -> None:
+        """Let another process write. Only after SQLite's connection is closed: this drops the process's POSIX locks."""
+        os.close(self._descriptor)
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Return the one writing connection: WAL and synchronous=FULL, both asserted; statements commit by themselves."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS, timeout=_BUSY_SECONDS
+    )
+    try:
+        _assert_durable(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _assert_durable(connection: sqlite3.Connection) -> None:
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA fullfsync=ON")  # macOS: fsync alone does not reach the disk there
+    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA cache_size=-16000")  # KiB: the upper pages; the system caches the rest
+    synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
+    if mode != "wal" or synchronous != _SYNCHRONOUS_FULL:
+        raise StorageBroken(f"journal_mode={mode} synchronous={synchronous}: a 200 would be no receipt", "NOT_DURABLE")
+
+
+def reader_engine(path: Path) -> Engine:
+    """Return an engine whose connections cannot write or checkpoint (`mode=ro`). Raises StorageError for no file."""
+    if not path.exists():
+        raise StorageError(f"there is no database at {path}", NO_DATABASE)
+    return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
+
+
+def migrating_engine(path: Path) -> Engine:
+    """Return an engine for the migrations."""
+    return create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a new file's directory entry durable: SQLite syncs the file, and a power cut can still lose its name."""
+    for directory in (path.parent, path.parent.parent):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
