@@ -55,6 +55,8 @@ def run_worker(settings: Settings, assignment: Assignment) -> int:
     with logging_to_stdout(settings, metrics, turn, worker=assignment.worker) as log, ExitStack() as held:
         link, operator = (held.enter_context(socket.socket(fileno=fd)) for fd in (assignment.link, assignment.operator))
         public, others = assignment.listeners()
+        for listening in (public, *others):
+            held.callback(listening.close)
         app = build_app(settings, log, metrics)
 
         def ready() -> None:

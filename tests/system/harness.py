@@ -108,7 +108,7 @@ class Service:
 
     def announced(self, line: LogLine) -> None:
         """Take the addresses from the line that says the service listens."""
-        self.public, self.operator = _address(line["public"]), _address(line["operator"])
+        self.public, self.operator = address(line["public"]), address(line["operator"])
         self.pid = int(str(line["pid"]))
 
     def _wait_for_listening(self) -> LogLine:
@@ -137,8 +137,7 @@ class Service:
 
     def metrics(self) -> Metrics:
         """Scrape /metrics."""
-        text = self.ask_operator("/metrics").body.decode()
-        return Metrics(sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        return scrape(self.operator)
 
     def sql(self, statement: str, *parameters: str) -> list[Row]:
         """Read the database, whether the service runs or not, on a connection that cannot write or checkpoint."""
@@ -181,6 +180,13 @@ class Service:
         self._process.wait(START_SECONDS)
 
 
+def scrape(operator: Address) -> Metrics:
+    """Read the metrics page of one operator listener."""
+    with Wire(operator) as wire:
+        text = wire.exchange(request("/metrics", headers={"Connection": "close"})).body.decode()
+    return Metrics(sample for family in text_string_to_metric_families(text) for sample in family.samples)
+
+
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without settings of the service or Python; the service comes from this tree."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("POSTBACK_", "PYTHON"))}
@@ -209,7 +215,8 @@ def _output(directory: Path, name: str) -> tuple[IO[bytes], Path]:
     return os.fdopen(descriptor, "wb"), Path(path)
 
 
-def _address(url: object) -> Address:
+def address(url: object) -> Address:
+    """Return where a URL leads."""
     parts = urlsplit(str(url))
     if parts.hostname is None or parts.port is None:
         raise NotStarted(f"not an address: {url}")
