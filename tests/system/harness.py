@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.system.wire import Address, Answer, Wire, request
+from tests.system.wire import Address, Answer, Wire, refused, request
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 60  # a busy machine, under strace
@@ -129,6 +129,10 @@ class Service:
     def postback(self, click_id: str, value: str = "1.50") -> Answer:
         """Send one postback; both texts go out as they are."""
         return self.get(f"/postback?c={click_id}&value={value}")
+
+    def refuses_connections(self) -> bool:
+        """Tell whether nobody listens on the public address any more."""
+        return refused(self.public)
 
     def ask_operator(self, target: str) -> Answer:
         """Send one GET to the operator listener."""

@@ -48,15 +48,6 @@ def never_read(wire: Wire) -> None:
             wire.send(many)
 
 
-def refuses_connections(service: Service) -> bool:
-    """Tell whether nobody listens on the public address any more."""
-    try:
-        Wire(service.public).socket.close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_under_load_stops_the_service_in_time_and_loses_nothing(
     tmp_path: Path, signum: signal.Signals, figures: Callable[[str], None]
@@ -65,7 +56,7 @@ def test_a_signal_under_load_stops_the_service_in_time_and_loses_nothing(
     with Service(tmp_path) as service:
         run_until(ledger.press(service.public, CONNECTIONS), 0.6, lambda: service.send_signal(signum))
         assert service.wait(EXIT_SECONDS) == 0
-        assert refuses_connections(service)
+        assert service.refuses_connections()
         assert ledger.check_against(service).keys() == ledger.acknowledged  # whatever was stored was answered, too
         assert [line["event"] for line in service.log_lines()][-1] == "stopped"
     assert len(ledger.acknowledged) > 100
@@ -80,7 +71,7 @@ def test_who_sends_another_request_while_it_stops_gets_the_answer_and_is_told_to
         assert "connection" not in wire.exchange(request("/postback?c=before&value=1")).headers
         assert resting.exchange(request("/healthz")).status == 200
         service.send_signal(signal.SIGTERM)
-        wait_for(lambda: refuses_connections(service), EXIT_SECONDS)
+        wait_for(service.refuses_connections, EXIT_SECONDS)
         time.sleep(0.4)  # it stops, and has had the time to cut the connection
         answer = wire.exchange(request("/postback?c=after&value=1"))
         assert (answer.outcome, answer.headers["connection"]) == ("stored", "close")
@@ -97,7 +88,7 @@ def test_hostile_clients_hold_up_neither_the_others_nor_the_stop(
         assert service.postback("beside-them").outcome == "stored"
         told = time.monotonic()
         service.send_signal(signal.SIGTERM)
-        wait_for(lambda: refuses_connections(service), EXIT_SECONDS)
+        wait_for(service.refuses_connections, EXIT_SECONDS)
         refused = time.monotonic()
         assert service.wait(EXIT_SECONDS) == 0
         figures(f"refuses connections after {refused - told:.1f} s, exits after {time.monotonic() - told:.1f} s")

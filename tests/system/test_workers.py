@@ -13,7 +13,7 @@ import pytest
 from tests.system.harness import EXIT_SECONDS, NotStarted, wait_for
 from tests.system.ledger import run, run_until
 from tests.system.postgres import PostgresServer
-from tests.system.wire import Wire, request
+from tests.system.wire import Wire, refused, request
 from tests.system.workers import READY_SECONDS, Clients, Workers, processes_that_answer
 
 pytestmark = pytest.mark.system
@@ -110,6 +110,21 @@ def test_a_rolling_restart_under_load_refuses_resets_and_loses_nothing(
         )
 
 
+def test_a_connection_that_is_seldom_used_is_told_that_its_worker_is_replaced(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    """Cut at once, its next postback would be lost with it."""
+    with Workers(tmp_path, server) as service, Wire(service.public) as wire:
+        service.send_signal(signal.SIGHUP)
+        answers = [wire.exchange(request("/postback?c=first&value=1"))]
+        while "connection" not in answers[-1].headers:
+            time.sleep(0.8)
+            answers.append(wire.exchange(request("/postback?c=first&value=1")))
+        assert answers[-1].headers["connection"] == "close"
+        assert {answer.status for answer in answers} == {200}
+        assert len({answer.request_id[:16] for answer in answers}) == 1
+
+
 def test_a_rolling_restart_takes_what_a_dotenv_says_now(tmp_path: Path, server: PostgresServer) -> None:
     with Workers(tmp_path, server) as service:
         service.postback("told")
@@ -162,18 +177,53 @@ def test_a_signal_under_load_ends_all_workers_in_time_and_loses_nothing(tmp_path
         assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
+def test_while_workers_finish_newcomers_are_refused_at_once(tmp_path: Path, server: PostgresServer) -> None:
+    """Left in a queue that nobody serves any more, they would wait until the last worker has ended."""
+    with Workers(tmp_path, server) as service, Wire(service.public) as wire:
+        wire.send(b"GET /postback?c=half")
+        service.send_signal(signal.SIGTERM)
+        wait_for(service.refuses_connections, 2)
+        assert service.alive
+        assert service.wait(EXIT_SECONDS) == 0
+
+
 def test_after_the_supervisor_was_killed_another_can_be_started_at_once(tmp_path: Path, server: PostgresServer) -> None:
     with Workers(tmp_path, server) as first:
         pids = first.pids()
-        with Wire(first.public) as wire:
+        with Wire(first.public) as wire, Wire(first.public) as half:
+            half.send(b"GET /postback?c=half")  # its worker has to wait for the rest
             assert wire.exchange(request("/postback?c=before&value=1")).outcome == "stored"
             first.send_signal(signal.SIGKILL)
             assert first.wait() == -signal.SIGKILL
             assert wire.exchange(request("/postback?c=during&value=1")).outcome == "stored"
-        ports = {"PORT": str(first.public[1]), "OPERATOR_PORT": str(first.operators[0][1])}
-        with Workers(tmp_path, server, 2, **ports) as second:
-            assert second.postback("after").outcome == "stored"
-            wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), EXIT_SECONDS)
+            for operator in first.operators:
+                wait_for(partial(refused, operator), 2)
+            with Workers(tmp_path, server, PORT=str(first.public[1])) as second:
+                assert second.postback("after").outcome == "stored"
+                wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), EXIT_SECONDS)
+
+
+def test_doctor_asks_every_worker_and_finds_nothing_wrong(tmp_path: Path, server: PostgresServer) -> None:
+    with Workers(tmp_path, server) as service:
+        run(Clients(service, "healthy").press(0.5))
+        examined = service.examine()
+        assert examined.named("wrong") == set()
+        assert examined.check("operator")[1].startswith("each of 2 workers: ")
+        assert examined.check("rows_counted")[1].startswith("each of 2 workers: ")
+        assert examined.check("public_process")[0] == "ok"
+
+
+def test_doctor_says_which_worker_does_not_answer(tmp_path: Path, server: PostgresServer) -> None:
+    with Workers(tmp_path, server) as service:
+        hung = service.pids()[1]
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            state, sentence = service.examine("--timeout", "1").check("operator")
+        finally:
+            os.kill(hung, signal.SIGCONT)
+        assert state == "wrong"
+        assert f":{service.operators[1][1]} does not answer" in sentence
+        assert f":{service.operators[0][1]}" not in sentence
 
 
 def test_what_keeps_a_worker_from_starting_is_said_once(tmp_path: Path, server: PostgresServer) -> None:

@@ -1,11 +1,14 @@
 """Owns the service with several workers on a real PostgreSQL, and clients that note each connection that fails."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.system.examining import Examined
 from tests.system.harness import LogLine, Metrics, Row, Service, address, scrape
 from tests.system.ledger import Ledger
 from tests.system.postgres import PostgresServer
@@ -50,6 +53,21 @@ class Workers(Service):
         newest = {str(line["worker"]): int(str(line["pid"])) for line in self.events("worker_ready")}
         return [newest[number] for number in sorted(newest, key=int)]
 
+    def examine(self, *options: str) -> Examined:
+        """Run doctor, with the settings of the service and the addresses that it told."""
+        operators = [f"--operator-url=http://127.0.0.1:{port}" for _, port in self.operators]
+        public = f"--public-url=http://127.0.0.1:{self.public[1]}"
+        ended = subprocess.run(
+            [sys.executable, "-m", "service", "doctor", "--json", public, *operators, *options],
+            cwd=self.directory,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Examined(ended.returncode, ended.stdout, ended.stderr)
+
     def of_each(self) -> list[Metrics]:
         """Scrape every worker."""
         return [scrape(operator) for operator in self.operators]
@@ -71,7 +89,7 @@ class Clients:
             for number in range(18):
                 group.create_task(self._send(keeps=number < 12))
             end = time.monotonic() + seconds
-            while time.monotonic() < end and not until():
+            while time.monotonic() < end and not until():  # noqa: ASYNC110 - it may be seen from outside only
                 await asyncio.sleep(_LOOK_SECONDS)
             self._enough = True
 
