@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from tests.system.workers import READY_SECONDS, Clients, Workers, processes_that
 pytestmark = pytest.mark.system
 
 REFUSED = 2
+HALF_A_BODY = (  # a worker that finishes waits for the rest
+    b"POST /postback HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +184,7 @@ def test_a_signal_under_load_ends_all_workers_in_time_and_loses_nothing(tmp_path
 def test_while_workers_finish_newcomers_are_refused_at_once(tmp_path: Path, server: PostgresServer) -> None:
     """Left in a queue that nobody serves any more, they would wait until the last worker has ended."""
     with Workers(tmp_path, server) as service, Wire(service.public) as wire:
-        wire.send(b"GET /postback?c=half")
+        wire.send(HALF_A_BODY)
         service.send_signal(signal.SIGTERM)
         wait_for(service.refuses_connections, 2)
         assert service.alive
@@ -190,8 +194,9 @@ def test_while_workers_finish_newcomers_are_refused_at_once(tmp_path: Path, serv
 def test_after_the_supervisor_was_killed_another_can_be_started_at_once(tmp_path: Path, server: PostgresServer) -> None:
     with Workers(tmp_path, server) as first:
         pids = first.pids()
-        with Wire(first.public) as wire, Wire(first.public) as half:
-            half.send(b"GET /postback?c=half")  # its worker has to wait for the rest
+        with Wire(first.public) as wire, ExitStack() as halves:
+            for _ in range(8):
+                halves.enter_context(Wire(first.public)).send(HALF_A_BODY)
             assert wire.exchange(request("/postback?c=before&value=1")).outcome == "stored"
             first.send_signal(signal.SIGKILL)
             assert first.wait() == -signal.SIGKILL
