@@ -1,4 +1,4 @@
-"""Owns `python -m deploy.rules`: writes kubernetes/rules.yaml from alerts/*.rules.yml; with --check, shows the change."""
+"""Owns `python -m deploy.rules`: writes kubernetes/rules.yaml from alerts/*.rules.yml; --check shows the change."""
 
 import difflib
 import sys
