@@ -80,7 +80,7 @@ async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> 
         return
     migrations = database.migrations()
     if settings.migrate:
-        await asyncio.to_thread(migrations.up, "head", lambda version: log.logger.info("migrating", version=version))
+        await asyncio.to_thread(migrations.up, "head", lambda step: log.logger.info("migrating", detail=step))
     end = time.monotonic() + settings.migrate_wait
     while refusal := (await asyncio.to_thread(migrations.status)).refusal:
         if time.monotonic() >= end:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.system.examining import Examined
-from tests.system.harness import LogLine, Metrics, Row, Service, address, scrape
+from tests.system.harness import LogLine, Metrics, Service, address, scrape
 from tests.system.ledger import Ledger
 from tests.system.postgres import PostgresServer
 from tests.system.wire import Address, HungUp, Line, request
@@ -19,14 +19,12 @@ _LOOK_SECONDS = 0.2
 
 
 class Workers(Service):
-    """`python -m service run` with several workers and a database of its own; `sql` asks that database."""
+    """`python -m service run` with several workers and a database of its own."""
 
     operators: list[Address]
 
     def __init__(self, directory: Path, server: PostgresServer, workers: int = 2, **settings: str) -> None:
-        self._server = server
-        self.name = server.new_database()
-        url = server.url(self.name)
+        url = server.url(server.new_database())
         super().__init__(
             directory,
             {"DATABASE_URL": url, "WORKERS": str(workers), "MIGRATE": "true", "OPERATOR_PORT": "0", **settings},
@@ -38,11 +36,6 @@ class Workers(Service):
         operators = line["operators"]
         assert isinstance(operators, list)
         self.operators = [address(url) for url in operators]
-
-    def sql(self, statement: str, *parameters: str) -> list[Row]:
-        """Ask the database."""
-        rows: list[Row] = [tuple(row) for row in self._server.sql(statement, *parameters, database=self.name)]  # type: ignore[arg-type]  # of columns that hold texts and numbers
-        return rows
 
     def events(self, event: str) -> list[LogLine]:
         """Return the log lines of one event."""
