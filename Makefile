@@ -49,14 +49,16 @@ lint: dev ## ruff, mypy strict, import-linter, and whether `make dashboards` wou
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m dashboards.build --check
+	$(BIN)/python -m deploy.rules --check
 
 fmt: dev ## let ruff format and mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-dashboards: dev ## write what is generated: dashboards/generated and the table in docs/metrics.md
+dashboards: dev ## write what is generated: dashboards/generated, the table in docs/metrics.md, Kubernetes' copy of the alerts
 	$(BIN)/python -m dashboards.build
 	$(BIN)/python -m service.metrics docs/metrics.md
+	$(BIN)/python -m deploy.rules
 
 bench: dev ## paired benchmarks against the peers in tests/load (needs wrk)
 	$(BIN)/python -m tests.load.bench

@@ -7,6 +7,7 @@ from dashboards.panels import (
     BLUE,
     GREEN,
     HALF,
+    MEDIUM,
     ORANGE,
     RED,
     YELLOW,
@@ -30,6 +31,7 @@ from service.metrics.catalogue import (
     LOG_RATE_LIMITED,
     STORAGE_FILE_BYTES,
     STORAGE_FREE_BYTES,
+    WORKER_RESTARTS,
 )
 
 DAY = 86_400
@@ -45,6 +47,7 @@ def service() -> models.Dashboard:
         resources.uptime(103),
         resources.processor(104),
         resources.memory(105),
+        _worker_deaths(),
     ]
     rows = [
         Row(100, "Processes", processes),
@@ -73,6 +76,19 @@ def _versions() -> Panel:
     )
     query = Query(promql.gauge(BUILD_INFO, "instance", "version", "revision", how="max"), "")
     return table_panel(about, query, ["instance", "version", "revision"])
+
+
+def _worker_deaths() -> Panel:
+    about = About(
+        106,
+        "Workers that died",
+        units.Short,
+        f"Deaths within the time shown, each followed by a new start (POSTBACK_WORKERS above 1). The {MOST} highest.",
+        "any at all. The supervisor's line worker_died has the exit code: -9 is a kill, mostly for memory.",
+        ("PostbackWorkerDied",),
+    )
+    query = Query(promql.most(promql.increase(WORKER_RESTARTS, "instance")), "{{instance}}")
+    return timeseries_panel(about, query, size=MEDIUM)
 
 
 def _lag_heatmap() -> Panel:

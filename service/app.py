@@ -16,7 +16,7 @@ from service.metrics import Metrics
 from service.readiness import Readiness
 from service.settings import Settings
 from service.spool.fallback import DATABASE_SECONDS
-from service.spool.journal import Journal, journal_path
+from service.spool.journal import Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
 from service.storage.engine import StorageError
@@ -55,7 +55,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     spooling = database.shared and settings.spool == "on"
     ledger = OpenedLater(database.ledger())
     storing = Writer(ledger, metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
-    journal = Journal(journal_path(settings.spool_dir, worker), settings.spool_max_bytes)
+    journal = Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
     spool = Spool(journal, storing, metrics, log) if spooling else None
     writer = spool.writer if spool else storing
     readiness = Readiness(writer, metrics)

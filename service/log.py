@@ -1,20 +1,23 @@
 """Owns the log: a structlog logger that writes one JSON object a line, through a sink that never blocks its callers.
 
 The sink takes whole lines into a bounded queue; one thread writes them out in large pieces. A blocked or broken stdout
-costs lines, which are counted, and never a postback.
+costs lines, which are counted, and never a postback. Workers that share one stdout write in turn: a pipe takes more
+than 4 KiB in several pieces, between which another process's could come.
 """
 
+import fcntl
 import json
 import logging
+import mmap
 import os
 import sys
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Literal
+from types import MappingProxyType, TracebackType
+from typing import Literal, Self
 
 import orjson
 import structlog
@@ -30,6 +33,49 @@ _GATHER_SECONDS = 0.02  # how long lines may gather before they are written toge
 _CAPACITY_LINES = 20_000  # about 10 MB
 
 
+class Alone:
+    """The turn of a process that has its output for itself. `torn`: the last line that went out has no end yet."""
+
+    torn = False
+
+    def __enter__(self) -> Self:
+        """Nobody needs to be waited for."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nobody waits."""
+
+
+class SharedTurns:
+    """The turns of several processes at one output: they hold the lock of a common file, whose one byte is `torn`.
+
+    A process that dies gives its turn up; it leaves `torn` behind if it died within a line.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        os.ftruncate(fd, 1)
+        self._byte = mmap.mmap(fd, 1)
+
+    def __enter__(self) -> Self:
+        """Wait until nobody else writes."""
+        fcntl.lockf(self._fd, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the next one write."""
+        fcntl.lockf(self._fd, fcntl.LOCK_UN)
+
+    @property
+    def torn(self) -> bool:
+        """Whether the last line that went out has no end yet, whosever it was."""
+        return self._byte[0] != 0
+
+    @torn.setter
+    def torn(self, torn: bool) -> None:
+        self._byte[0] = torn
+
+
 class LineSink:
     """A bounded queue of lines in front of a file descriptor, emptied by a thread of its own.
 
@@ -37,12 +83,18 @@ class LineSink:
     goes for lines that the descriptor refuses.
     """
 
-    def __init__(self, fd: int, on_drop: Callable[[int], None], capacity: int = _CAPACITY_LINES) -> None:
+    def __init__(
+        self,
+        fd: int,
+        on_drop: Callable[[int], None],
+        capacity: int = _CAPACITY_LINES,
+        turn: Alone | SharedTurns | None = None,
+    ) -> None:
         self._fd = fd
         self._on_drop = on_drop
         self._capacity = capacity
+        self._turn = turn or Alone()
         self._lines: deque[bytes] = deque()
-        self._torn = False
         self._signalled = False
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -81,16 +133,21 @@ class LineSink:
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
         if not lines:
             return
-        block = b"\n".join([*lines, b""])
+        with self._turn as turn:
+            self._write_block(turn, b"\n".join([*lines, b""]))
+
+    def _write_block(self, turn: Alone | SharedTurns, block: bytes) -> None:
         start = written = 0
-        if self._torn:  # the last line that went out has no end yet
+        torn = turn.torn
+        if torn:
             block, start = b"\n" + block, 1
+        turn.torn = True  # as it will be if we are killed in the middle
         try:
             while written < len(block):
                 written += os.write(self._fd, memoryview(block)[written:])
         except OSError:  # a closed pipe, a full disk: the log may fail, the service may not
             self._on_drop(block.count(b"\n", max(written, start)))
-        self._torn = block[written - 1 : written] != b"\n" if written else self._torn
+        turn.torn = block[written - 1 : written] != b"\n" if written else torn
 
 
 class _SinkLogger:
@@ -104,11 +161,20 @@ class Log:
     """The service's log. `logger` is a structlog logger for everything but postbacks; see `line` for those.
 
     `count_line(level)` is told of every line that passes the level, and `flood` bounds those of warnings and worse.
+    `everywhere` is in every line: which worker wrote it, when there are several.
     """
 
-    def __init__(
-        self, sink: LineSink, log_format: LogFormat, level: str, count_line: Callable[[str], None], flood: FloodBound
+    def __init__(  # noqa: PLR0913 - the parts of a log
+        self,
+        sink: LineSink,
+        log_format: LogFormat,
+        level: str,
+        count_line: Callable[[str], None],
+        flood: FloodBound,
+        *,
+        everywhere: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
+        self._everywhere = everywhere
         self._sink = sink
         self._flood = flood
         self._threshold = _LEVELS[level]
@@ -151,7 +217,7 @@ class Log:
     def _stamp(self, _logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
         self._count_line(method)
         event = event_dict.pop("event")
-        return {"timestamp": datetime.now(UTC), "level": method, "event": event, **event_dict}
+        return {"timestamp": datetime.now(UTC), "level": method, "event": event, **self._everywhere, **event_dict}
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:

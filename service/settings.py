@@ -42,12 +42,6 @@ def _database_url(url: str) -> str:
     return url
 
 
-def _one_writer(workers: int) -> int:
-    if workers > 1:
-        raise ValueError("SQLite has one writer, so one process serves one file; use 1")
-    return workers
-
-
 class Settings(BaseSettings):
     """Everything that can be set, from the environment (prefix POSTBACK_) or a .env file."""
 
@@ -67,8 +61,8 @@ class Settings(BaseSettings):
     migrate_wait: float = Field(
         60.0, ge=0, description="seconds that a start waits for somebody else to run them, before it is refused"
     )
-    workers: Annotated[int, AfterValidator(_one_writer)] = Field(
-        1, ge=1, description="processes; SQLite takes exactly one"
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="processes that share the public port, on PostgreSQL; SQLite takes exactly one"
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json lines, or console for people; auto: console on a terminal"
@@ -95,6 +89,13 @@ class Settings(BaseSettings):
     forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated"
     )
+
+    @field_validator("workers")
+    @classmethod
+    def _check_workers(cls, workers: int, known: ValidationInfo) -> int:
+        if workers > 1 and str(known.data.get("database_url", "")).startswith("sqlite"):
+            raise ValueError("SQLite has one writer, so one process serves one file; use 1, or PostgreSQL")
+        return workers
 
     @field_validator("tls_key")
     @classmethod

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 _READING_SECONDS = 10.0  # of one question to the database: a long read keeps the WAL from shrinking
 
 _OperatorUrl = Annotated[
-    str | None, typer.Option(help="Operator listener of the running service; by default where the settings put it.")
+    list[str] | None,
+    typer.Option(
+        help="Operator listener of the running service, once for each worker; by default as the settings say."
+    ),
 ]
 _PublicUrl = Annotated[
     str | None,
@@ -73,7 +76,7 @@ def doctor(  # noqa: PLR0913 - each parameter is one option of the command
 
 
 def _case(  # noqa: PLR0913 - the options again
-    operator_url: str | None, public_url: str | None, *, timeout: float, deep: bool, probe: bool, offline: bool
+    operator_url: list[str] | None, public_url: str | None, *, timeout: float, deep: bool, probe: bool, offline: bool
 ) -> "Case":
     from service.cli.doctor_case import Case
     from service.cli.doctor_http import checked_url
@@ -83,13 +86,14 @@ def _case(  # noqa: PLR0913 - the options again
     settings = settings_or_refuse()
     if not (operator_url or offline or settings.operator_port):
         refuse(["POSTBACK_OPERATOR_PORT=0 is any free port: say which with --operator-url, or use --offline"])
-    operator = operator_url or local_url(settings.operator_host, settings.operator_port, tls=False)
+    ports = range(settings.operator_port, settings.operator_port + settings.workers)
+    operators = operator_url or [local_url(settings.operator_host, port, tls=False) for port in ports]
     local = local_url(settings.host, settings.port, tls=settings.tls_cert is not None) if settings.port else None
     try:
         return Case(
             settings=settings,
             database=database_at(settings.database_url),
-            operator_url=None if offline else checked_url(operator),
+            operator_urls=[] if offline else [checked_url(url) for url in operators],
             public_url=checked_url(public_url) if public_url else local,
             public_given=public_url is not None,
             timeout=timeout,
@@ -114,15 +118,15 @@ def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
     )
 
     yield doctor_configuration.settings(case)
-    operator, reached = doctor_operator.reach(case)
+    operators, reached = doctor_operator.reach(case)
     yield reached
-    yield doctor_configuration.same_database(case, operator)
-    yield from doctor_operator.check(operator)
+    yield from doctor_configuration.same_database(case, operators)
+    yield from doctor_operator.check(operators)
     yield from doctor_schema.check(case)
-    counted, findings = doctor_conservation.check(case, operator)
+    counted, findings = doctor_conservation.check(case, operators)
     rows.update(counted)
     yield from findings
-    yield from doctor_spool.check(case, operator)
+    yield from doctor_spool.check(case, operators)
     yield doctor_time.check_clock()
-    yield from doctor_time.check_certificate(case, operator)
-    yield from doctor_public.check(case, operator.process if operator else "")
+    yield from doctor_time.check_certificate(case, operators)
+    yield from doctor_public.check(case, {operator.process for operator in operators})

@@ -1,6 +1,6 @@
 """Owns the words of an examination: what is to be examined, and what one check found."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,11 +31,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is examined. Without `operator_url` (offline) nothing is sent; times are seconds."""
+    """What is examined. Without `operator_urls`, one for each worker, (offline) nothing is sent; times are seconds."""
 
     settings: Settings
     database: Database
-    operator_url: str | None
+    operator_urls: Sequence[str]
     public_url: str | None
     public_given: bool
     timeout: float
@@ -76,6 +76,22 @@ def graded(name: str, sentence: str, advice: str, *, bad: bool, doubtful: bool) 
     if bad:
         return wrong(name, sentence, advice)
     return warning(name, sentence, advice) if doubtful else ok(name, sentence)
+
+
+def of_all(each: Sequence[Iterable[Finding]], whose: Sequence[str]) -> Iterator[Finding]:
+    """Yield for each check one finding from those of several processes: the worst, and whose it is."""
+    worst = [State.WRONG, State.WARNING, State.NOT_CHECKED, State.OK]
+    for findings in zip(*each, strict=True):
+        state = min((finding.state for finding in findings), key=worst.index)
+        chosen = [(finding, name) for finding, name in zip(findings, whose, strict=True) if finding.state is state]
+        first = chosen[0][0]
+        if len(findings) == 1:
+            yield first
+        elif state is State.OK:
+            yield ok(first.name, f"each of {len(findings)} workers: {first.sentence}")
+        else:
+            sentence = "; ".join(f"{name}: {finding.sentence}" for finding, name in chosen)
+            yield Finding(first.name, state, sentence, first.advice)
 
 
 def unread(name: str, error: StorageError) -> Finding:

@@ -2,9 +2,10 @@
 
 import os
 import time
+from collections.abc import Iterator, Sequence
 
 from service.auth.authenticator import StartRefused, choose_authenticator
-from service.cli.doctor_case import Case, Finding, not_checked, ok, warning, wrong
+from service.cli.doctor_case import Case, Finding, not_checked, of_all, ok, warning, wrong
 from service.cli.doctor_http import NoAnswer
 from service.cli.doctor_operator import SPOOLING, Operator
 from service.settings import unknown_settings
@@ -26,10 +27,15 @@ def settings(case: Case) -> Finding:
     return ok("settings", "valid; the service would start with them")
 
 
-def same_database(case: Case, operator: Operator | None) -> Finding:
-    """See whether the row that /readyz rewrites changes in this file: then the running process writes here."""
-    if operator is None:
-        return not_checked("same_database", "there is no running process to compare with")
+def same_database(case: Case, operators: Sequence[Operator]) -> Iterator[Finding]:
+    """See whether the row that /readyz rewrites changes in this database: then the running process writes here."""
+    if not operators:
+        yield not_checked("same_database", "there is no running process to compare with")
+    found = [[_same_database(case, operator)] for operator in operators]
+    yield from of_all(found, [operator.url for operator in operators])
+
+
+def _same_database(case: Case, operator: Operator) -> Finding:
     try:
         before = _probed_at(case)
         deadline = time.monotonic() + _PROBE_SECONDS

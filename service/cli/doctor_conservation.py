@@ -6,11 +6,11 @@ The counters are read before and after the moment whose rows are counted; what c
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from service.cli.doctor_case import Case, Finding, graded, guarded, not_checked, ok, unread, warning, wrong
+from service.cli.doctor_case import Case, Finding, graded, guarded, not_checked, of_all, ok, unread, warning, wrong
 from service.cli.doctor_http import NoAnswer
 from service.cli.doctor_measure import Measure
 from service.cli.doctor_operator import Operator, Scrape
@@ -33,10 +33,14 @@ _ROW_BYTES = 250
 _LONG_DAYS = 3650
 
 
-def check(case: Case, operator: Operator | None) -> tuple[dict[str, int], list[Finding]]:
-    """Return the rows by outcome, and the findings."""
+def check(case: Case, operators: Sequence[Operator]) -> tuple[dict[str, int], list[Finding]]:
+    """Return the rows by outcome, and the findings: each process's own rows are compared with its own counters."""
+    asked: Sequence[Operator | None] = operators or [None]
     try:
-        measure, compared = _measure_and_compare(case, operator)
+        measured = [_measure_and_compare(case, operator) for operator in asked]
+        measure = measured[-1][0]
+        names = [operator.url if operator else "" for operator in asked]
+        compared = of_all([findings for _, findings in measured], names)
     except StorageError as error:
         return {}, [unread(name, error) for name in CHECKS[:6]] + list(_laws(case, 0))
     rows = {outcome: found.rows for outcome, found in measure.counts.items()}

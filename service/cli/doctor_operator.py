@@ -1,12 +1,12 @@
 """Owns the checks of the running process: what its operator listener says of readiness, counters and limits."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from service.cli.doctor_case import Case, Finding, graded, not_checked, ok, warning, wrong
+from service.cli.doctor_case import Case, Finding, graded, not_checked, of_all, ok, warning, wrong
 from service.cli.doctor_http import Answer, NoAnswer, fetch
 from service.metrics import catalogue
 from service.version import VERSION, revision
@@ -61,11 +61,16 @@ class Operator:
         return Scrape(self.get("/metrics"))
 
 
-def reach(case: Case) -> tuple[Operator | None, Finding]:
-    """Return the operator listener, None when it does not answer as ours would, and the finding about it."""
-    if case.operator_url is None:
-        return None, not_checked("operator", "offline: the running process was not asked, nothing was compared with it")
-    operator = Operator(case.operator_url, case.timeout)
+def reach(case: Case) -> tuple[list[Operator], Finding]:
+    """Return the operator listeners that answer as ours would, and the finding about all of them."""
+    if not case.operator_urls:
+        return [], not_checked("operator", "offline: the running process was not asked, nothing was compared with it")
+    reached = [_reach(Operator(url, case.timeout)) for url in case.operator_urls]
+    (finding,) = of_all([[finding] for _, finding in reached], case.operator_urls)
+    return [operator for operator, _ in reached if operator], finding
+
+
+def _reach(operator: Operator) -> tuple[Operator | None, Finding]:
     try:
         answer = operator.get("/healthz")
     except NoAnswer as reason:
@@ -78,11 +83,14 @@ def reach(case: Case) -> tuple[Operator | None, Finding]:
     return operator, ok("operator", f"{operator.url} answers")
 
 
-def check(operator: Operator | None) -> Iterator[Finding]:
-    """Yield the findings about the process."""
-    if operator is None:
+def check(operators: Sequence[Operator]) -> Iterator[Finding]:
+    """Yield the findings about the processes."""
+    if not operators:
         yield from (not_checked(name, "there is no running process to ask") for name in CHECKS)
-        return
+    yield from of_all([_check(operator) for operator in operators], [operator.url for operator in operators])
+
+
+def _check(operator: Operator) -> Iterator[Finding]:
     yield _ready(operator)
     try:
         scrape = operator.scrape()

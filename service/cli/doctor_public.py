@@ -7,7 +7,7 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -42,11 +42,11 @@ class _Public:
         return fetch(f"{self.url}{path}", timeout=self.timeout, method=method, verify=self.named)
 
 
-def check(case: Case, process: str) -> Iterator[Finding]:
-    """Yield the findings; `process` begins the request ids of the process that the operator listener belongs to."""
-    if case.operator_url is None or case.public_url is None:
+def check(case: Case, processes: Collection[str]) -> Iterator[Finding]:
+    """Yield the findings; `processes` begin the request ids of those that the operator listeners belong to."""
+    if not case.operator_urls or case.public_url is None:
         reason = "its port is 0 (any free one): give --public-url"
-        why = "offline: nothing was sent" if case.operator_url is None else reason
+        why = "offline: nothing was sent" if not case.operator_urls else reason
         yield from (not_checked(name, why) for name in (*CONNECTION, *ANSWERS, "probe"))
         return
     public = _Public(case, case.public_url)
@@ -55,7 +55,7 @@ def check(case: Case, process: str) -> Iterator[Finding]:
     if any(finding.state is State.WRONG for finding in connection[:2]):
         yield from (not_checked(name, "there is no connection") for name in (*ANSWERS, "probe"))
         return
-    yield from _answers(public, process)
+    yield from _answers(public, processes)
     yield _probe(case, public) if case.probe else not_checked("probe", "no postback was sent: --probe sends one")
 
 
@@ -101,7 +101,7 @@ def _refusal(address: str, public: _Public) -> str:
     return ""
 
 
-def _answers(public: _Public, process: str) -> Iterator[Finding]:
+def _answers(public: _Public, processes: Collection[str]) -> Iterator[Finding]:
     asked = time.time()
     try:
         health = public.ask("/healthz")
@@ -117,7 +117,7 @@ def _answers(public: _Public, process: str) -> Iterator[Finding]:
     yield _health(health)
     yield _door(door)
     yield _walls(walls)
-    yield _process(door, process)
+    yield _process(door, processes)
 
 
 def _health(answer: Answer) -> Finding:
@@ -162,10 +162,10 @@ def _walls(answer: Answer) -> Finding:
     return graded("public_walls", sentence, advice, bad=answer.status < HTTPStatus.BAD_REQUEST, doubtful=True)
 
 
-def _process(door: Answer, process: str) -> Finding:
-    if not (door.process and process):
+def _process(door: Answer, processes: Collection[str]) -> Finding:
+    if not (door.process and processes):
         return not_checked("public_process", "no request id tells which process answered")
-    if door.process == process:
+    if door.process in processes:
         return ok("public_process", "the process behind the public URL is the one behind the operator URL")
     advice = "With several replicas this is normal; with one, the public URL leads somewhere else."
     return warning("public_process", "another process answers than the one behind the operator URL", advice)

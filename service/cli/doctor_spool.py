@@ -1,6 +1,6 @@
 """Owns the checks of the spool: what waits, since when, whether somebody will drain it, whether all of it is there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from service.cli.doctor_case import Case, Finding, graded, not_checked, ok, unread, warning, wrong
@@ -15,7 +15,7 @@ _FILLING, _FULL = 0.5, 0.9
 _DRAIN = "docs/spool.md says how to drain it by hand. Its postbacks were answered 200 and are in no database."
 
 
-def check(case: Case, operator: Operator | None) -> Iterator[Finding]:
+def check(case: Case, operators: Sequence[Operator]) -> Iterator[Finding]:
     """Yield the findings; what lies in SPOOL_DIR is looked at even when no spool is used any more."""
     try:
         found = [look(worker, path) for worker, path in journals(case.settings.spool_dir)]
@@ -24,10 +24,10 @@ def check(case: Case, operator: Operator | None) -> Iterator[Finding]:
         yield from (not_checked(name, "a journal could not be read") for name in CHECKS[1:])
         return
     used = case.database.shared and case.settings.spool == "on"
-    own = [one for one in found if used and one.worker < case.settings.workers]
+    own = [one for one in found if used and one.worker <= case.settings.workers]
     yield _own(case, own) if used else _unused(case)
     yield _orphans([one for one in found if one not in own])
-    yield _counted(own, operator) if used else ok("spool_counted", "no spool is in use")
+    yield _counted(own, operators) if used else ok("spool_counted", "no spool is in use")
 
 
 def _unused(case: Case) -> Finding:
@@ -63,10 +63,11 @@ def _orphans(others: list[Looked]) -> Finding:
     return wrong("spool_orphans", f"no worker of these settings drains {sentence}", _DRAIN)
 
 
-def _counted(own: list[Looked], operator: Operator | None) -> Finding:
+def _counted(own: list[Looked], operators: Sequence[Operator]) -> Finding:
     """Compare with the process's own count; with several workers, each answers for its own journal only."""
-    if operator is None or len(own) != 1:
+    if len(operators) != 1 or len(own) != 1:
         return not_checked("spool_counted", "there is not one running process with one journal to compare")
+    (operator,) = operators
     try:
         before = operator.scrape()
         entries = look(own[0].worker, own[0].path).entries

@@ -4,14 +4,14 @@ import ctypes
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from cryptography import x509
 
 from service.certificate import certificate_expiry
-from service.cli.doctor_case import Case, Finding, graded, not_checked, ok, warning, wrong
+from service.cli.doctor_case import Case, Finding, graded, not_checked, of_all, ok, warning, wrong
 from service.cli.doctor_http import NoAnswer
 from service.cli.doctor_operator import Operator
 from service.metrics import catalogue
@@ -53,8 +53,14 @@ def compare_clock(where: str, date: str | None, asked: float) -> Finding:
     return graded("clock_difference", sentence, advice, bad=apart > _FAR_SECONDS, doubtful=apart > _CLOSE_SECONDS)
 
 
-def check_certificate(case: Case, operator: Operator | None) -> Iterator[Finding]:
-    """Look at the certificate of the settings, and whether the running process serves that one."""
+def check_certificate(case: Case, operators: Sequence[Operator]) -> Iterator[Finding]:
+    """Look at the certificate of the settings, and whether the running processes serve that one."""
+    asked: Sequence[Operator | None] = operators or [None]
+    names = [operator.url if operator else "" for operator in asked]
+    yield from of_all([_certificates(case, operator) for operator in asked], names)
+
+
+def _certificates(case: Case, operator: Operator | None) -> Iterator[Finding]:
     if case.settings.tls_cert is None:
         yield ok("certificate_file", "none is set: HTTPS, if there is any, ends at a proxy")
         return

@@ -26,17 +26,28 @@ def run(
     operator_port: Annotated[int | None, typer.Option(help=f"Instead of {PREFIX}OPERATOR_PORT.")] = None,
     *,
     migrate: Annotated[bool, typer.Option("--migrate", help="Run pending migrations first (PostgreSQL).")] = False,
+    worker: Annotated[str | None, typer.Option(hidden=True, help="What a supervisor assigns to its worker.")] = None,
 ) -> None:
     """Serve postbacks until SIGTERM."""
     settings = settings_or_refuse(host=host, port=port, operator_port=operator_port, migrate=migrate or None)
-    from service import server
     from service.auth.authenticator import StartRefused
+    from service.listening import CannotListen
     from service.storage.engine import StorageError
 
     try:
-        raise typer.Exit(server.run(settings))
-    except (StartRefused, StorageError, server.CannotListen) as refusal:
+        raise typer.Exit(_serve(settings, worker))
+    except (StartRefused, StorageError, CannotListen) as refusal:
         refuse([str(refusal)])
+
+
+def _serve(settings: Settings, worker: str | None) -> int:
+    """Be what was asked for: a worker, the supervisor of several, or the only process."""
+    from service import server, supervisor
+    from service.link import Assignment
+
+    if worker:
+        return server.run_worker(settings, Assignment.read(worker))
+    return supervisor.run(settings) if settings.workers > 1 else server.run(settings)
 
 
 run.__doc__ = _settings_help()  # the settings teach themselves: one source for help, docs and checks

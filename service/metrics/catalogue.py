@@ -132,6 +132,11 @@ LOG_DROPPED = _counter("log_dropped", "", "Those of them that were not written: 
 LOG_RATE_LIMITED = _counter(
     "log_rate_limited", "event outcome", "Those not written because too many alike came in a second."
 )
+WORKER_RESTARTS = _counter(
+    "worker_restarts",
+    "",
+    "Deaths of the worker on this operator port, each followed by a new start; not the planned ones.",
+)
 BUILD_INFO = _gauge("build_info", "version revision", "Always 1.")
 
 CATALOGUE = tuple(declared for declared in list(globals().values()) if isinstance(declared, Declared))

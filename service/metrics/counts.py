@@ -65,6 +65,7 @@ class Metrics:
         self.ready = False
         self.space = Space()
         self.certificate_expires_at = 0.0
+        self.worker_restarts = 0
         self.event_loop_lag = Distribution(declared.SECONDS)
         self._received: Tally[tuple[Door, Outcome, str]] = Tally()
         self._exemplars: dict[tuple[Door, Outcome], Exemplar] = {}
@@ -213,9 +214,11 @@ class Metrics:
         limited = declared.LOG_RATE_LIMITED.family()
         for event_and_outcome, count in list(self._log_rate_limited.items()):
             limited.add_metric(event_and_outcome, count)
+        restarts = declared.WORKER_RESTARTS.family()
+        restarts.add_metric([], self.worker_restarts)
         build = declared.BUILD_INFO.family()
         build.add_metric([VERSION, revision()], 1)
-        yield from (lines, dropped, limited, build)
+        yield from (lines, dropped, limited, restarts, build)
 
 
 def _gauge(metric: declared.GaugeOf, value: float) -> Metric:

@@ -60,9 +60,12 @@ class JournalSize(NamedTuple):
     oldest_at: float = 0.0
 
 
-def journal_path(spool_directory: Path, worker: int) -> Path:
-    """Return the journal of one worker: each process has a directory of its own, because a file has one writer."""
-    return spool_directory / f"worker-{worker}" / FILE_NAME
+def journal_paths(spool_directory: Path, worker: int) -> tuple[Path, ...]:
+    """Return the journals that one worker may take: each process has one of its own, because a file has one writer.
+
+    The second is for who comes while the first is still open: in a rolling restart the old process finishes later.
+    """
+    return tuple(spool_directory / f"worker-{worker}{turn}" / FILE_NAME for turn in ("", "-next"))
 
 
 class Journal:
@@ -71,23 +74,21 @@ class Journal:
     After an I/O error nothing that the file says can be trusted: `broken` is set, and every later call raises it.
     """
 
-    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        self.path = path
+    def __init__(self, *paths: Path, max_bytes: int = MAX_BYTES) -> None:
+        """Take the first of the paths that no other process has, when it is opened."""
+        self._paths = paths
+        self.path = paths[0]
         self.size = JournalSize(capacity=max_bytes)
         self.found = 0  # entries that an earlier process left
         self.found_up_to = 0  # the seq of the last of them
         self.broken: StorageBroken | None = None
         self._max_bytes = max_bytes
-        self._names = (path, path.with_name(f"{path.name}-wal"))
         self._lock = Lock()
 
     def open(self) -> None:
         """Lock, create what is not there, and count what was left. Raises StorageError."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file_lock = FileLock(self.path)
-        except OSError as error:
-            raise StorageError(f"cannot open the spool {self.path}: {error.strerror}", "CANTOPEN") from error
+        self.path, self._file_lock = self._free_path()
+        self._names = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         try:
             self._connection = connect_writer(self.path)
             self._connection.executescript(_SCHEMA)
@@ -100,6 +101,17 @@ class Journal:
             raise error if isinstance(error, StorageError) else storage_error(error) from error
         self._files = self._identities()
         self.measure()
+
+    def _free_path(self) -> tuple[Path, FileLock]:
+        for path in self._paths:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return path, FileLock(path)
+            except OSError as error:
+                raise StorageError(f"cannot open the spool {path}: {error.strerror}", "CANTOPEN") from error
+            except StorageError as error:
+                taken = error
+        raise taken
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Append the entries and return their verdicts once they are durable; a probe commits and leaves nothing.

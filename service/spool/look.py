@@ -15,7 +15,7 @@ from service.storage.engine import StorageError
 from service.storage.sqlite_file import storage_error
 
 _BUSY_SECONDS = 2.0
-_DIRECTORY = re.compile(r"worker-(\d+)")
+_DIRECTORY = re.compile(r"worker-(\d+)(?:-next)?")
 
 
 class Looked(NamedTuple):

@@ -56,7 +56,10 @@ class OnePiece:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol on a OnePiece transport; `count_unparsed` is told of each answer to what is not HTTP."""
+    """uvicorn's protocol on a OnePiece transport; `count_unparsed` is told of each answer to what is not HTTP.
+
+    While `leaving` says so, each answer is the last of its connection, and says that.
+    """
 
     transport: OnePiece  # type: ignore[assignment]  # it acts as one
     _between_requests = True
@@ -69,9 +72,11 @@ class Protocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         count_unparsed: Callable[[], None],
+        leaving: Callable[[], bool] = bool,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._count_unparsed = count_unparsed
+        self._leaving = leaving
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Wrap the transport."""
@@ -109,6 +114,13 @@ class Protocol(HttpToolsProtocol):
         if b"#" in self.url:  # the request's task has not begun yet
             path, _, query = self.url.partition(b"?")
             self.scope["path"], self.scope["query_string"] = path.decode("latin-1"), query
+        if self._leaving():
+            self.leave()
+
+    def leave(self) -> None:
+        """Make the answer that is under way, if any, the last one: it will say `Connection: close`."""
+        if self.cycle:
+            self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
         """Let a head without a body go."""

@@ -13,7 +13,7 @@ from typer.main import get_command
 from service.cli import app
 from service.metrics.catalogue import CATALOGUE
 from service.outcome import Family, Outcome
-from service.storage.ledger import Ledger
+from service.storage.sqlite import SqliteLedger
 from tests import builders
 from tests.contract.alert_files import (
     ALERTS,
@@ -205,7 +205,7 @@ def test_every_look_at_the_database_finds_what_it_is_for(tmp_path: Path) -> None
     looks = [line for text in headings().values() for line in blocks(text, "sh") if line.startswith("sqlite3 ")]
     assert len(looks) >= 3
     (tmp_path / "data").mkdir()
-    ledger = Ledger(tmp_path / "data" / "postback.db")
+    ledger = SqliteLedger(tmp_path / "data" / "postback.db")
     ledger.open()
     ledger.commit([builders.rejection(outcome, received_at=datetime.now(UTC)) for outcome in Outcome if outcome.kept])
     for look in looks:  # the service goes on meanwhile

@@ -17,7 +17,8 @@ from service.cli.doctor_case import Case, Finding
 from service.cli.doctor_http import Answer
 from service.metrics.counts import Space
 from service.settings import Settings
-from service.storage.ledger import Ledger
+from service.storage.database import SqliteDatabase, database_at
+from service.storage.sqlite import SqliteLedger
 from tests import builders
 
 GB, DAY = 10**9, 86_400
@@ -28,8 +29,8 @@ def examination(path: Path, **settings: object) -> Case:
     """Return a case without addresses."""
     return Case(
         settings=Settings.model_construct(**settings),  # type: ignore[arg-type]  # the test's own
-        path=path,
-        operator_url=None,
+        database=database_at(f"sqlite:///{path}"),
+        operator_urls=[],
         public_url=None,
         public_given=False,
         timeout=3.0,
@@ -55,11 +56,17 @@ class Telling(doctor_operator.Operator):
 def case(tmp_path: Path) -> Case:
     """Examine a database with one conversion, which came just now."""
     path = tmp_path / "p.db"
-    ledger = Ledger(path)
+    ledger = SqliteLedger(path)
     ledger.open()
     ledger.commit([builders.postback(received_at=datetime.now(UTC))])
     ledger.close()
     return examination(path)
+
+
+def path_of(case: Case) -> Path:
+    """Return the file that is examined."""
+    assert isinstance(case.database, SqliteDatabase)
+    return case.database.path
 
 
 def state(findings: Iterable[Finding], name: str) -> str:
@@ -84,7 +91,7 @@ def test_little_space_and_a_large_wal_are_told(
     case: Case, monkeypatch: pytest.MonkeyPatch, name: str, space: Space, expected: str
 ) -> None:
     monkeypatch.setattr("service.cli.doctor_storage.measure_space", lambda _: space)
-    assert state(doctor_storage.check(case), name) == expected
+    assert state(doctor_storage.check(case, path_of(case)), name) == expected
 
 
 @pytest.mark.parametrize(("days", "expected"), [(15, "ok"), (13, "warning"), (1, "wrong")])
@@ -92,8 +99,8 @@ def test_the_days_that_the_free_space_lasts_are_counted_by_the_rows_of_the_last_
     case: Case, monkeypatch: pytest.MonkeyPatch, days: int, expected: str
 ) -> None:
     one_row_a_day = ROOMY._replace(free=days * 250)
-    monkeypatch.setattr("service.cli.doctor_conservation.measure_space", lambda _: one_row_a_day)
-    assert state(doctor_conservation.check(case, None)[1], "disk_lasts") == expected
+    monkeypatch.setattr("service.storage.database.measure_space", lambda _: one_row_a_day)
+    assert state(doctor_conservation.check(case, [])[1], "disk_lasts") == expected
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ def test_few_free_inodes_are_told(case: Case, monkeypatch: pytest.MonkeyPatch, f
     system = SimpleNamespace(f_files=100, f_favail=free, f_flag=0)
     monkeypatch.setattr(os, "statvfs", lambda _: system)
     monkeypatch.setattr("service.cli.doctor_storage.measure_space", lambda _: ROOMY)
-    assert state(doctor_storage.check(case), "inodes") == expected
+    assert state(doctor_storage.check(case, path_of(case)), "inodes") == expected
 
 
 @pytest.mark.parametrize(
@@ -121,11 +128,11 @@ def test_a_file_system_that_keeps_no_promise_is_told(
     case: Case, monkeypatch: pytest.MonkeyPatch, kind: str | None, expected: str
 ) -> None:
     monkeypatch.setattr("service.cli.doctor_storage._kind_of_file_system", lambda _: kind)
-    assert state(doctor_storage.check(case), "file_system") == expected
+    assert state(doctor_storage.check(case, path_of(case)), "file_system") == expected
 
 
 def test_a_sqlite_that_does_not_wait_for_the_disk_is_told(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert state(doctor_storage.check(case), "synchronous") == "ok"
+    assert state(doctor_storage.check(case, path_of(case)), "synchronous") == "ok"
 
     def careless(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path)
@@ -133,7 +140,7 @@ def test_a_sqlite_that_does_not_wait_for_the_disk_is_told(case: Case, monkeypatc
         return connection
 
     monkeypatch.setattr("service.cli.doctor_storage.connect_writer", careless)
-    assert state(doctor_storage.check(case), "synchronous") == "wrong"
+    assert state(doctor_storage.check(case, path_of(case)), "synchronous") == "wrong"
 
 
 @pytest.mark.parametrize(("said", "expected"), [(0, "ok"), (5, "warning"), (-1, "not_checked")])
@@ -160,12 +167,12 @@ def test_an_answer_without_a_date_tells_nothing_of_clocks() -> None:
     [(100, 4096, "ok"), (100, 1000, "warning"), (3300, 4096, "warning"), (3900, 4096, "wrong")],
 )
 def test_few_descriptors_are_told(used: int, most: int, expected: str) -> None:
-    findings = doctor_operator.check(Telling(f"process_open_fds {used}\nprocess_max_fds {most}\n"))
+    findings = doctor_operator.check([Telling(f"process_open_fds {used}\nprocess_max_fds {most}\n")])
     assert state(findings, "file_descriptors") == expected
 
 
 def test_a_process_that_exports_less_or_runs_another_build_is_told() -> None:
-    findings = list(doctor_operator.check(Telling('postback_build_info{version="0.0.1",revision="old"} 1\n')))
+    findings = list(doctor_operator.check([Telling('postback_build_info{version="0.0.1",revision="old"} 1\n')]))
     assert (state(findings, "metrics"), state(findings, "build")) == ("wrong", "warning")
     (missing,) = [finding.sentence for finding in findings if finding.name == "metrics"]
     assert "postback_conservation_drift" in missing
@@ -179,7 +186,7 @@ def test_a_certificate_that_was_renewed_and_is_not_served_yet_is_told(
     now = time.time()
     monkeypatch.setattr("service.cli.doctor_time.certificate_expiry", lambda _: now + 90 * DAY)
     serving = Telling(f"postback_tls_certificate_expiry_timestamp_seconds {now + served_days * DAY}\n")
-    findings = doctor_time.check_certificate(examination(case.path, tls_cert=Path("c.pem")), serving)
+    findings = doctor_time.check_certificate(examination(path_of(case), tls_cert=Path("c.pem")), [serving])
     assert state(findings, "certificate_served") == expected
 
 

@@ -58,6 +58,7 @@ CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other peopl
     "postback_storage_file_bytes": ("gauge", "file"),
     "postback_storage_free_bytes": ("gauge", ""),
     "postback_tls_certificate_expiry_timestamp_seconds": ("gauge", ""),
+    "postback_worker_restarts_total": ("counter", ""),
 }
 SPOOL = [name for name, (_, labels) in CONTRACT.items() if name.startswith("postback_spool_") and not labels]
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")

@@ -124,7 +124,7 @@ def test_a_value_with_a_line_break_is_one_line_too(monkeypatch: pytest.MonkeyPat
 
 
 def test_several_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = {"PORT": "x", "LOG_LEVEL": "x", "DATABASE_URL": "x", "WORKERS": "2", "AUTH": "x", "TLS_KEY": "x"}
+    wrong = {"PORT": "x", "LOG_LEVEL": "x", "DATABASE_URL": "x", "WORKERS": "0", "AUTH": "x", "TLS_KEY": "x"}
     for name, value in wrong.items():
         monkeypatch.setenv(PREFIX + name, value)
     lines = mistakes()

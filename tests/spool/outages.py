@@ -13,7 +13,7 @@ from service.auth.authenticator import authenticate_open
 from service.intake import Intake
 from service.metrics import Metrics
 from service.readiness import Readiness
-from service.spool.journal import MAX_BYTES, Journal, journal_path
+from service.spool.journal import MAX_BYTES, Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.engine import StorageError
 from service.storage.ledger import Committed, Entry, Verdict
@@ -140,7 +140,7 @@ async def site(
     database = ShakyLedger(folder / "postback.db", behaviour)
     ledger = OpenedLater(database)
     writer = Writer(ledger, metrics, deadline=deadline, capacity=capacity)
-    journal = Journal(journal_path(folder / "spool", 0), max_bytes)
+    journal = Journal(journal_paths(folder / "spool", 0)[0], max_bytes=max_bytes)
     spool = Spool(journal, writer, metrics, log)
     with suppress(StorageError):
         ledger.open()

@@ -11,7 +11,7 @@ import pytest
 
 from service.postback import Postback
 from service.spool.drain import _delay, _in_one_batch, _Step
-from service.spool.journal import Journal, Waiting, journal_path
+from service.spool.journal import Journal, Waiting, journal_paths
 from service.storage.engine import StorageError
 from service.storage.ledger import MAX_BATCH, Committed, Entry, Probe
 from service.storage.sqlite import SqliteLedger
@@ -38,7 +38,7 @@ def committed(batches: Sequence[Sequence[Entry]]) -> list[str]:
 
 def left_by_an_earlier_process(folder: Path, *postbacks: Postback) -> None:
     """Make a journal with these entries."""
-    journal = Journal(journal_path(folder / "spool", 0))
+    journal = Journal(journal_paths(folder / "spool", 0)[0])
     journal.open()
     journal.commit(postbacks)
     journal.close()
@@ -193,7 +193,7 @@ async def test_a_bug_that_meets_everything_sets_nothing_aside(tmp_path: Path, mo
 
 async def test_a_row_that_cannot_be_read_stays_for_a_person_and_the_others_go_on(tmp_path: Path) -> None:
     left_by_an_earlier_process(tmp_path, *(builders.postback(f"c={click_id}&value=1") for click_id in "abc"))
-    with closing(sqlite3.connect(journal_path(tmp_path / "spool", 0))) as connection, connection:
+    with closing(sqlite3.connect(journal_paths(tmp_path / "spool", 0)[0])) as connection, connection:
         connection.execute("UPDATE entry SET version = 99 WHERE click_id = 'b'")
     async with site(tmp_path) as there:
         await there.until(lambda: there.metrics.spool.entries == 1)
@@ -239,7 +239,7 @@ async def test_stopping_during_an_outage_is_quick_and_keeps_what_waits(tmp_path:
         await spooled(there, "c=a&value=1")
         began = time.monotonic()
     assert time.monotonic() - began < 2
-    journal = Journal(journal_path(tmp_path / "spool", 0))
+    journal = Journal(journal_paths(tmp_path / "spool", 0)[0])
     journal.open()
     assert journal.found == 1
     journal.close()

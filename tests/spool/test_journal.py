@@ -11,7 +11,7 @@ import pytest
 
 from service.outcome import Outcome
 from service.spool.encoding import decode
-from service.spool.journal import FULL, Journal, Waiting, journal_path
+from service.spool.journal import FULL, Journal, Waiting, journal_paths
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import MAX_BATCH, Probe, Verdict
 from tests import builders
@@ -22,7 +22,7 @@ PROBE = Probe(datetime(2026, 1, 2, tzinfo=UTC))
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     """Open a journal in the test's folder."""
-    opened = Journal(journal_path(tmp_path, 3))
+    opened = Journal(journal_paths(tmp_path, 3)[0])
     opened.open()
     yield opened
     opened.close()
@@ -49,8 +49,8 @@ def fill(journal: Journal) -> None:
 
 
 def test_each_worker_has_a_directory_of_its_own(tmp_path: Path) -> None:
-    assert journal_path(tmp_path, 0) == tmp_path / "worker-0" / "spool.db"
-    assert journal_path(tmp_path, 11) == tmp_path / "worker-11" / "spool.db"
+    assert journal_paths(tmp_path, 0)[0] == tmp_path / "worker-0" / "spool.db"
+    assert journal_paths(tmp_path, 11)[0] == tmp_path / "worker-11" / "spool.db"
 
 
 def test_a_postback_is_spooled_and_a_rejection_keeps_its_outcome(journal: Journal) -> None:
@@ -103,7 +103,7 @@ def test_entries_can_be_passed_over(journal: Journal) -> None:
 
 
 def test_the_next_process_finds_what_was_left_and_knows_that_it_did(tmp_path: Path) -> None:
-    path = journal_path(tmp_path, 0)
+    path = journal_paths(tmp_path, 0)[0]
     journal = Journal(path)
     journal.open()
     assert (journal.found, journal.found_up_to) == (0, 0)
@@ -127,11 +127,11 @@ def test_one_process_has_a_spool_directory(journal: Journal) -> None:
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StorageError, match="cannot open the spool"):
-        Journal(journal_path(tmp_path / "file", 0)).open()
+        Journal(journal_paths(tmp_path / "file", 0)[0]).open()
 
 
 def test_a_file_that_is_no_journal_is_refused_and_may_be_tried_again(tmp_path: Path) -> None:
-    path = journal_path(tmp_path, 0)
+    path = journal_paths(tmp_path, 0)[0]
     path.parent.mkdir(parents=True)
     path.write_bytes(b"long enough to be read as a header" * 99)
     journal = Journal(path)
@@ -147,7 +147,7 @@ def test_the_connection_is_as_durable_as_the_databases_own(journal: Journal) -> 
 
 
 def test_a_full_journal_appends_nothing_of_the_batch_and_has_room_again_when_it_was_drained(tmp_path: Path) -> None:
-    journal = Journal(journal_path(tmp_path, 0), max_bytes=200_000)
+    journal = Journal(journal_paths(tmp_path, 0)[0], max_bytes=200_000)
     journal.open()
     with pytest.raises(StorageError, match="the spool is full") as full:
         fill(journal)
@@ -190,3 +190,19 @@ def test_a_journal_whose_file_was_deleted_gives_no_receipt_and_is_never_used_aga
         with pytest.raises(StorageBroken, match="moved or deleted"):
             use()
     assert journal.broken is not None
+
+
+def test_a_journal_that_another_process_has_is_passed_over_for_the_next(tmp_path: Path) -> None:
+    """In a rolling restart the old process still has its journal when the new one starts."""
+    old, new = (Journal(*journal_paths(tmp_path, 1)) for _ in range(2))
+    old.open()
+    new.open()
+    assert (old.path.parent.name, new.path.parent.name) == ("worker-1", "worker-1-next")
+    with pytest.raises(StorageError, match="another process"):
+        Journal(*journal_paths(tmp_path, 1)).open()
+    old.close()
+    again = Journal(*journal_paths(tmp_path, 1))
+    again.open()
+    assert again.path == old.path
+    for journal in (new, again):
+        journal.close()

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from tests.system.postgres import run_sql
-from tests.system.wire import Address, Answer, Wire, request
+from tests.system.wire import Address, Answer, Wire, refused, request
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 60  # a busy machine, under strace
@@ -110,7 +110,7 @@ class Service:
 
     def announced(self, line: LogLine) -> None:
         """Take the addresses from the line that says the service listens."""
-        self.public, self.operator = _address(line["public"]), _address(line["operator"])
+        self.public, self.operator = address(line["public"]), address(line["operator"])
         self.pid = int(str(line["pid"]))
 
     def _wait_for_listening(self) -> LogLine:
@@ -132,6 +132,10 @@ class Service:
         """Send one postback; both texts go out as they are."""
         return self.get(f"/postback?c={click_id}&value={value}")
 
+    def refuses_connections(self) -> bool:
+        """Tell whether nobody listens on the public address any more."""
+        return refused(self.public)
+
     def ask_operator(self, target: str) -> Answer:
         """Send one GET to the operator listener."""
         with Wire(self.operator) as wire:
@@ -139,8 +143,7 @@ class Service:
 
     def metrics(self) -> Metrics:
         """Scrape /metrics."""
-        text = self.ask_operator("/metrics").body.decode()
-        return Metrics(sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        return scrape(self.operator)
 
     def sql(self, statement: str, *parameters: str) -> list[Row]:
         """Read the database, whether the service runs or not, on a connection that cannot write or checkpoint."""
@@ -185,6 +188,13 @@ class Service:
         self._process.wait(START_SECONDS)
 
 
+def scrape(operator: Address) -> Metrics:
+    """Read the metrics page of one operator listener."""
+    with Wire(operator) as wire:
+        text = wire.exchange(request("/metrics", headers={"Connection": "close"})).body.decode()
+    return Metrics(sample for family in text_string_to_metric_families(text) for sample in family.samples)
+
+
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without settings of the service or Python; the service comes from this tree."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("POSTBACK_", "PYTHON"))}
@@ -213,7 +223,8 @@ def _output(directory: Path, name: str) -> tuple[IO[bytes], Path]:
     return os.fdopen(descriptor, "wb"), Path(path)
 
 
-def _address(url: object) -> Address:
+def address(url: object) -> Address:
+    """Return where a URL leads."""
     parts = urlsplit(str(url))
     if parts.hostname is None or parts.port is None:
         raise NotStarted(f"not an address: {url}")

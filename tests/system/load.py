@@ -103,7 +103,10 @@ class Load:
             self.answers.errors[type(error).__name__] += 1
             return
         self.answers.note(answer, time.monotonic() - started)
-        self._idle.append((line, time.monotonic()))
+        if answer.headers.get("connection") == "close":
+            line.close()
+        else:
+            self._idle.append((line, time.monotonic()))
 
     def _rested(self) -> Line | None:
         """Return a line that the service has no reason to close just now: it may, when one has rested for long."""

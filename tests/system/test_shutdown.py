@@ -11,7 +11,7 @@ import pytest
 
 from tests.system.harness import EXIT_SECONDS, Service, wait_for
 from tests.system.ledger import Ledger, run_until
-from tests.system.wire import Wire, request
+from tests.system.wire import HungUp, Wire, request
 
 pytestmark = pytest.mark.system
 
@@ -48,15 +48,6 @@ def never_read(wire: Wire) -> None:
             wire.send(many)
 
 
-def refuses_connections(service: Service) -> bool:
-    """Tell whether nobody listens on the public address any more."""
-    try:
-        Wire(service.public).socket.close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_under_load_stops_the_service_in_time_and_loses_nothing(
     tmp_path: Path, signum: signal.Signals, figures: Callable[[str], None]
@@ -65,11 +56,29 @@ def test_a_signal_under_load_stops_the_service_in_time_and_loses_nothing(
     with Service(tmp_path) as service:
         run_until(ledger.press(service.public, CONNECTIONS), 0.6, lambda: service.send_signal(signum))
         assert service.wait(EXIT_SECONDS) == 0
-        assert refuses_connections(service)
+        assert service.refuses_connections()
         assert ledger.check_against(service).keys() == ledger.acknowledged  # whatever was stored was answered, too
         assert [line["event"] for line in service.log_lines()][-1] == "stopped"
     assert len(ledger.acknowledged) > 100
     figures(f"{len(ledger.acknowledged)} acknowledged, 0 lost, {len(ledger.unknown)} unknown")
+
+
+def test_who_sends_another_request_while_it_stops_gets_the_answer_and_is_told_to_come_back_elsewhere(
+    tmp_path: Path,
+) -> None:
+    """A connection that rests looks open to its client: cut at once, the next request would be lost with it."""
+    with Service(tmp_path) as service, Wire(service.public) as wire, Wire(service.public) as resting:
+        assert "connection" not in wire.exchange(request("/postback?c=before&value=1")).headers
+        assert resting.exchange(request("/healthz")).status == 200
+        service.send_signal(signal.SIGTERM)
+        wait_for(service.refuses_connections, EXIT_SECONDS)
+        time.sleep(0.4)  # it stops, and has had the time to cut the connection
+        answer = wire.exchange(request("/postback?c=after&value=1"))
+        assert (answer.outcome, answer.headers["connection"]) == ("stored", "close")
+        with pytest.raises(HungUp):
+            wire.answer()
+        assert service.wait(EXIT_SECONDS) == 0
+        assert service.sql("SELECT count(*) FROM conversion") == [(2,)]
 
 
 def test_hostile_clients_hold_up_neither_the_others_nor_the_stop(
@@ -79,7 +88,7 @@ def test_hostile_clients_hold_up_neither_the_others_nor_the_stop(
         assert service.postback("beside-them").outcome == "stored"
         told = time.monotonic()
         service.send_signal(signal.SIGTERM)
-        wait_for(lambda: refuses_connections(service), EXIT_SECONDS)
+        wait_for(service.refuses_connections, EXIT_SECONDS)
         refused = time.monotonic()
         assert service.wait(EXIT_SECONDS) == 0
         figures(f"refuses connections after {refused - told:.1f} s, exits after {time.monotonic() - told:.1f} s")

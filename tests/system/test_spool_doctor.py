@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.spool.journal import Journal, journal_path
+from service.spool.journal import Journal, journal_paths
 from service.storage.database import database_at
 from tests import builders
 from tests.system.examining import Examined, plainly
@@ -75,7 +75,7 @@ def test_doctor_tells_an_outage_from_a_loss_and_balances_the_books_after_it(
 
 def test_doctor_finds_postbacks_that_nobody_will_drain(tmp_path: Path, server: PostgresServer) -> None:
     for worker in (0, 3):
-        journal = Journal(journal_path(tmp_path / "spool", worker))
+        journal = Journal(journal_paths(tmp_path / "spool", worker)[0])
         journal.open()
         journal.commit([builders.postback(f"c=left-{worker}&value=1")])
         journal.close()
@@ -98,7 +98,7 @@ def test_an_entry_deleted_by_hand_is_missed(tmp_path: Path, server: PostgresServ
         server.stop()
         service.postback("a")
         service.postback("b")
-        _delete(journal_path(tmp_path / "spool", 0), "a")
+        _delete(journal_paths(tmp_path / "spool", 0)[0], "a")
         assert examine(service, server).check("spool_counted")[0] == "wrong"
         server.start()
 

@@ -104,6 +104,15 @@ class Wire:
         return self.answer(head_only=data.startswith(b"HEAD "))
 
 
+def refused(address: Address) -> bool:
+    """Tell whether nobody listens there."""
+    try:
+        Wire(address).socket.close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 class Line(asyncio.Protocol):
     """A keep-alive connection for asyncio, with one exchange at a time."""
 

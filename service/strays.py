@@ -1,0 +1,53 @@
+"""Owns the connections that wait at another worker's listener: those whose worker is dead, hung or behind.
+
+The kernel gives each new connection to one worker's listener, whatever that worker does. The supervisor keeps all of
+them open, and every worker looks now and then whether a connection still waits at another's, and takes it in. So a
+worker's death, and the pause before it is started again, refuse nobody and keep nobody waiting.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from ssl import SSLContext
+
+_LOOK_SECONDS = 0.02  # long enough for a healthy owner to come first
+_MOST = 64  # connections of one listener at a time
+
+
+class Strays:
+    """Takes in what waits at `listeners`, for `protocol`."""
+
+    def __init__(
+        self, listeners: Sequence[socket.socket], protocol: Callable[[], asyncio.Protocol], tls: SSLContext | None
+    ) -> None:
+        self._listeners = listeners
+        self._protocol = protocol
+        self._tls = tls
+        self._handshakes: set[asyncio.Task[None]] = set()
+
+    async def take_in(self) -> None:
+        """Look for ever; cancelled, let go of the listeners."""
+        try:
+            while True:
+                await asyncio.sleep(_LOOK_SECONDS)
+                for listening in self._listeners:
+                    for connection in _waiting(listening):
+                        task = asyncio.create_task(self._begin(connection))
+                        self._handshakes.add(task)
+                        task.add_done_callback(self._handshakes.discard)
+        finally:
+            for listening in self._listeners:
+                listening.close()
+
+    async def _begin(self, connection: socket.socket) -> None:
+        with suppress(OSError):  # it hung up, or TLS could not be agreed on
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection, ssl=self._tls)
+
+
+def _waiting(listening: socket.socket) -> Iterator[socket.socket]:
+    with suppress(OSError):  # nothing waits; or no descriptor is left, and then its own worker may have one
+        for _ in range(_MOST):
+            connection, _address = listening.accept()
+            connection.setblocking(False)  # noqa: FBT003 - its only form
+            yield connection

@@ -1,0 +1,41 @@
+"""A worker in forty lines: it keeps its side of the link, tells who it is to whoever connects, and fails when told to.
+
+What it does is written to the file `events`, a line each. The file `fail-N` makes worker N end with the code in it,
+`deaf-N` makes it take no orders.
+"""
+
+import json
+import os
+import select
+import socket
+import sys
+from pathlib import Path
+
+assigned = json.loads(sys.argv[sys.argv.index("--worker") + 1])
+number = assigned["worker"]
+link = socket.socket(fileno=assigned["link"])
+public = [socket.socket(fileno=fd) for fd in assigned["public"]][number - 1]
+public.settimeout(0)
+
+
+def note(event: str) -> None:
+    """Write down what happened."""
+    with Path("events").open("a", encoding="ascii") as events:
+        events.write(f"{event} {number} {os.getpid()}\n")
+
+
+fail = Path(f"fail-{number}")
+if fail.exists():
+    note("failed")
+    sys.exit(int(fail.read_text(encoding="ascii")))
+note("ready")
+link.send(b"r")
+while True:
+    readable, _, _ = select.select([public, link], [], [])
+    if link in readable and not Path(f"deaf-{number}").exists():
+        note({b"s": "stopped", b"p": "replaced", b"": "orphaned"}[link.recv(1)])
+        sys.exit(0)
+    if public in readable:
+        connection, _ = public.accept()
+        connection.sendall(f"{number} {os.getpid()} {assigned['restarts']}".encode())
+        connection.close()
