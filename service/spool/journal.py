@@ -26,6 +26,7 @@ from service.storage.sqlite_file import FileLock, connect_writer, storage_error,
 FILE_NAME = "spool.db"
 FULL = "SPOOL_FULL"
 MAX_BYTES = 2**30  # a million postbacks, roughly
+RESERVED_BYTES = 8 * 2**20  # of the disk: removing entries takes room as well, or it could never be drained
 _ROW_BYTES = 200  # of columns and B-tree around an entry's text
 
 _SCHEMA = """
@@ -178,13 +179,17 @@ class Journal:
         return error
 
     def _refuse_beyond_capacity(self, more: int) -> None:
-        taken = self._taken()
-        if more and taken + more + self._pragma("page_size") > self._max_bytes:
+        if not more:
+            return
+        taken, free = self._taken(), self._free()
+        if taken + more + self._pragma("page_size") > self._max_bytes:
             raise StorageError(f"the spool is full: {taken} of {self._max_bytes} bytes are taken", FULL)
+        if free < 2 * more + RESERVED_BYTES:  # it is written twice: into the write-ahead log, and then into the file
+            raise StorageError(f"the disk under the spool is full: {free} bytes are free", FULL)
 
     def _measure(self) -> None:
-        taken, system = self._taken(), os.statvfs(self.path.parent)
-        capacity = min(self._max_bytes, taken + system.f_bavail * system.f_frsize)
+        taken = self._taken()
+        capacity = min(self._max_bytes, taken + max(0, self._free() - RESERVED_BYTES))
         oldest = self._connection.execute("SELECT received_at FROM entry ORDER BY seq LIMIT 1").fetchone()
         self.size = JournalSize(taken, capacity, datetime.fromisoformat(oldest[0]).timestamp() if oldest else 0.0)
 
@@ -192,6 +197,10 @@ class Journal:
         """Return the bytes of pages in use; the file keeps those of entries that have left, for the next."""
         count, free, each = (self._pragma(name) for name in ("page_count", "freelist_count", "page_size"))
         return (count - free) * each
+
+    def _free(self) -> int:
+        system = os.statvfs(self.path.parent)
+        return system.f_bavail * system.f_frsize
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])

@@ -11,7 +11,7 @@ import pytest
 
 from service.outcome import Outcome
 from service.spool.encoding import decode
-from service.spool.journal import FULL, Journal, Waiting, journal_paths
+from service.spool.journal import FULL, RESERVED_BYTES, Journal, Waiting, journal_paths
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import MAX_BATCH, Probe, Verdict
 from tests import builders
@@ -177,9 +177,24 @@ def test_the_size_tells_what_is_taken_and_when_the_oldest_came(journal: Journal)
 
 def test_what_may_be_taken_is_no_more_than_what_is_free(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     system = os.statvfs(journal.path.parent)
-    monkeypatch.setattr("os.statvfs", lambda _: os.statvfs_result([*system[:4], 10, *system[5:]]))
+    blocks = RESERVED_BYTES // system.f_frsize
+    monkeypatch.setattr("os.statvfs", lambda _: os.statvfs_result([*system[:4], blocks + 10, *system[5:]]))
     journal.measure()
     assert journal.size.capacity == journal.size.taken + 10 * system.f_frsize
+
+
+def test_so_much_of_the_disk_stays_free_that_entries_can_be_removed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(journal, "a")
+    system = os.statvfs(journal.path.parent)
+    blocks = RESERVED_BYTES // system.f_frsize
+    monkeypatch.setattr("os.statvfs", lambda _: os.statvfs_result([*system[:4], blocks, *system[5:]]))
+    with pytest.raises(StorageError, match="the disk under the spool is full") as full:
+        append(journal, "b")
+    assert full.value.kind == FULL
+    assert journal.commit([PROBE]).verdicts == [Verdict(Outcome.SPOOLED)]
+    assert journal.remove([waiting.seq for waiting in journal.oldest(2)]) == 1
 
 
 @pytest.mark.parametrize("name", ["spool.db", "spool.db-wal"])

@@ -11,10 +11,12 @@ import psycopg
 import pytest
 
 from service.storage.database import database_at
+from tests.system.disk import Disk
 from tests.system.harness import Service, wait_for
 from tests.system.ledger import run
 from tests.system.load import Load
 from tests.system.postgres import PostgresServer
+from tests.system.tools import need_mounts
 
 pytestmark = pytest.mark.system
 
@@ -163,6 +165,48 @@ def test_a_locked_table_is_answered_from_the_spool_and_nobody_waits_twice(
         assert [service.postback(f"later-{number}").outcome for number in range(10)] == ["spooled"] * 10
         assert time.monotonic() - began < ANSWER_SECONDS
     assert (tmp_path / "spool" / "worker-0" / "spool.db").exists()
+
+
+def test_a_slow_database_is_relieved_so_that_every_answer_is_200_in_time(
+    tmp_path: Path, server: PostgresServer, figures: Callable[[str], None]
+) -> None:
+    body = "'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END'"
+    server.sql(f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS {body}")
+    with serving(tmp_path, server) as service:
+        load = Load(service.public, "slow")
+        slow = "CREATE TRIGGER slow AFTER INSERT ON conversion FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+        run(outage(load, lambda: server.sql(slow), lambda: server.sql("DROP TRIGGER slow ON conversion"), 5.0))
+        took = drained(service)
+        answers = load.answers
+        assert (answers.errors, answers.outcomes.total()) == ({}, load.sent)
+        assert set(answers.outcomes) <= {"stored", "spooled"}
+        assert server.sql("SELECT count(*) FROM conversion") == [(load.sent,)]
+        assert drift(service) == {}
+        assert answers.slowest <= ANSWER_SECONDS
+        figures(f"{load.sent} sent, {answers.outcomes}, slowest {answers.slowest:.2f} s; drained in {took:.2f} s")
+
+
+def test_a_disk_that_is_full_under_the_spool_is_503_and_no_receipt_is_lost(
+    tmp_path: Path, server: PostgresServer, figures: Callable[[str], None]
+) -> None:
+    need_mounts()
+    with (
+        Disk(tmp_path, 32) as disk,
+        Service(tmp_path, {"DATABASE_URL": server.url(), "SPOOL_DIR": str(disk.path / "spool")}) as service,
+    ):
+        server.stop()
+        load = Load(service.public, "full", padding=7000)
+        run(load.send(3000))
+        spooled, refused = load.answers.outcomes["spooled"], load.answers.outcomes["storage_unavailable"]
+        assert spooled + refused == load.sent
+        assert min(spooled, refused) > 100
+        assert load.answers.without_retry_after == 0
+        server.start()
+        took = drained(service)
+        assert server.sql("SELECT count(*) FROM conversion") == [(spooled,)]
+        assert drift(service) == {}
+        assert service.postback("later").outcome == "stored"
+        figures(f"{spooled} spooled, {refused} refused with 503; drained in {took:.2f} s")
 
 
 def test_with_the_spool_off_an_outage_is_503(tmp_path: Path, server: PostgresServer) -> None:
