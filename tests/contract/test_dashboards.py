@@ -29,7 +29,7 @@ HOPS = ["Doors", "Authenticate", "Parse, by outcome", "Outcomes", "Queue", "Comm
 HOPS_TOGETHER = ["Doors", "Authenticate and parse", "Queue and commit"]
 ROWS = {  # those in brackets are closed
     "postback-overview": ["Is it healthy?", "Objectives", *HOPS_TOGETHER, "(Resources)"],
-    "postback-intake": [*HOPS, "(Books)"],
+    "postback-intake": [*HOPS, "(Spool)", "(Books)"],
     "postback-service": ["Processes", "Event loop and files", "Storage", "Log", "(Python)"],
 }
 LATENCIES = {
