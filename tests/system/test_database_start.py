@@ -21,7 +21,7 @@ def server() -> Iterator[PostgresServer]:
 
 def replica(directory: Path, server: PostgresServer, database: str) -> Replica:
     """Return the service on a database that may be empty."""
-    return Replica(directory / "replica", server.url(database), server, database, {})
+    return Replica(directory / "replica", server.url(database))
 
 
 def test_a_start_that_is_to_migrate_makes_the_schema_and_says_so(tmp_path: Path, server: PostgresServer) -> None:

@@ -27,11 +27,10 @@ def cluster() -> Iterator[Cluster]:
 def trial_on(cluster: Cluster, directory: Path, settings: Mapping[str, str]) -> Iterator[Trial]:
     """Run two replicas on a database of their own."""
     cluster.rebuild()
-    database = f"test_{directory.name}"[:60].lower()
-    cluster.sql(f'CREATE DATABASE "{database}"')
+    database = cluster.primary.new_database()
     with ExitStack() as stack:
-        replicas = [Replica(directory / name, cluster.url(database), cluster, database, settings) for name in "ab"]
-        yield Trial("failover", [stack.enter_context(replica) for replica in replicas])
+        replicas = [Replica(directory / name, cluster.url(database), settings) for name in "ab"]
+        yield Trial(database, [stack.enter_context(replica) for replica in replicas])
 
 
 @pytest.mark.parametrize("spool", SPOOLS)
@@ -85,8 +84,7 @@ def test_an_old_primary_that_nobody_fenced_acknowledges_nothing(tmp_path: Path, 
         trial.suffer(lambda: None, after=1.0)
         cluster.fail_over()
         old.start()  # it knows of no other primary, and takes connections
-        database = str(trial.replicas[0].place_name)
-        with Replica(tmp_path / "astray", old.url(database), old, database, {"MIGRATE": "false"}) as astray:
+        with Replica(tmp_path / "astray", old.url(trial.database), {"MIGRATE": "false"}) as astray:
             answers = [astray.postback(f"astray-{number}") for number in range(3)]
             assert {answer.status for answer in answers} == {503}
         old.stop(signal.SIGQUIT)
