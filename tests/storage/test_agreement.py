@@ -19,7 +19,7 @@ from service.storage.ledger import Entry, Ledger, Verdict
 from tests import builders
 from tests.storage.conftest import Engine, Row
 
-EXAMPLES = 100
+EXAMPLES = 60
 _TABLES = {
     "conversion": "sender, is_test, click_id, goal, transaction_id, value, value_micros, currency, "
     "CAST(params AS text), received_at, request_id, door",

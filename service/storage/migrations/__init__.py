@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from service.storage.engine import StorageError
+from service.storage.migrations.online import LOCK_SECONDS
 
 PENDING = "MIGRATION"  # the kind of StorageError that says: the schema is not the one that this code needs
-LOCK_SECONDS = 1.0  # the longest that writers wait behind a migration which waits for a table
 _LOCK_KEY = 0x706F_7374_6261_636B  # "postback": the advisory lock of whoever migrates
 _PATIENCE_SECONDS = 600.0
 _BETWEEN_SECONDS = 0.2
