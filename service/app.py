@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -98,7 +97,7 @@ async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> 
         return
     migrations = database.migrations()
     if settings.migrate:
-        await asyncio.to_thread(migrations.up, "head", partial(log.logger.info, "migrating"))
+        await asyncio.to_thread(migrations.up, "head", lambda step: log.logger.info("migrating", detail=step))
     end = time.monotonic() + settings.migrate_wait
     while refusal := (await asyncio.to_thread(migrations.status)).refusal:
         if time.monotonic() >= end:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import orjson
@@ -11,6 +12,7 @@ from service.cli.setting_up import refuse, settings_or_refuse
 
 if TYPE_CHECKING:
     from service.storage.database import Database
+    from service.storage.engine import Place
     from service.storage.migrations import Status
 
 app = typer.Typer(
@@ -68,6 +70,68 @@ def status(*, as_json: _Json = False) -> None:
         found = database.migrations().status()
     _print(found, as_json=as_json)
     raise typer.Exit(1 if found.refusal else 0)
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(help="The SQLite file, as in sqlite:///data/postback.db; not being served.")],
+    target: Annotated[
+        str | None, typer.Argument(help="The PostgreSQL database; by default POSTBACK_DATABASE_URL, which ps(1) hides.")
+    ] = None,
+    *,
+    as_json: _Json = False,
+) -> None:
+    """Move everything from a SQLite file into an empty PostgreSQL database.
+
+    Stop the service first. The target is migrated, filled in ranges, and
+    compared row by row at the end; an interrupted copy goes on where it
+    was when the same command is given again. The source is only read.
+
+    Example: python -m service migrate copy sqlite:///data/postback.db
+
+    JSON keys: equal, tables [{table source_rows target_rows
+    source_checksum target_checksum equal}].
+
+    Exit code: 0 both hold the same, 1 they differ, 2 it cannot be done.
+    """
+    from service.storage.copying import copy as copied
+    from service.storage.database import PostgresDatabase, SqliteDatabase
+    from service.storage.engine import PostgresServer, SqliteFile, StorageError
+
+    file, server = _place(source), _place(target or settings_or_refuse().database_url)
+    if not isinstance(file, SqliteFile) or not isinstance(server, PostgresServer):
+        refuse(["copy goes from a SQLite file to a PostgreSQL server: sqlite:///… postgresql://…"])
+    try:
+        with SqliteDatabase(file).audit():
+            pass  # where there is no file, none is made
+        if refusal := SqliteDatabase(file).migrations().status().refusal:
+            refuse([f"{file.path}: {refusal}; run `migrate up` there first"])
+        PostgresDatabase(server).migrations().up()
+        compared = copied(file, server, _progress)
+    except StorageError as error:
+        refuse([str(error), "Nothing is lost: when the reason is mended, the same command goes on where it was."])
+    equal = all(it.equal for it in compared)
+    if as_json:
+        tables = [{**asdict(it), "equal": it.equal} for it in compared]
+        typer.echo(orjson.dumps({"equal": equal, "tables": tables}, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for it in compared:
+            word = "the same" if it.equal else f"DIFFERENT, {it.target_rows:,} rows there"
+            typer.echo(f"{it.table}: {it.source_rows:,} rows, checksum {it.source_checksum}: {word}")
+    raise typer.Exit(0 if equal else 1)
+
+
+def _place(url: str) -> "Place":
+    from service.storage.engine import place_of
+
+    try:
+        return place_of(url)
+    except ValueError as error:
+        refuse([str(error)])
+
+
+def _progress(table: str, done: int, total: int) -> None:
+    typer.echo(f"{table}: {done:,} of {total:,}", err=True)
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def test_every_option_and_argument_of_every_command_explains_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["send", "check", "lookup", "doctor", "migrate up", "migrate down", "migrate status"]
+    "command", ["send", "check", "lookup", "doctor", "migrate up", "migrate down", "migrate status", "migrate copy"]
 )
 def test_the_help_of_a_command_that_answers_tells_its_exit_codes(service: Command, command: str) -> None:
     assert "Exit" in service(*command.split(), "--help").out

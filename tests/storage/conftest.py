@@ -57,10 +57,17 @@ def postgres_url(server: PostgresServer, lent: dict[str, str]) -> Iterator[str]:
     """Lend an empty, migrated database; one whose schema the test changed is not lent again."""
     database = lent["database"]
     yield server.url(database)
-    if server.sql(_FINGERPRINT, database=database) == server.sql(_FINGERPRINT, database=TEMPLATE):
+    if _fingerprint(server, database) == _fingerprint(server, TEMPLATE):
         server.sql(f"TRUNCATE {', '.join(_FILLED)} RESTART IDENTITY", database=database)
     else:
         lent["database"] = server.new_database(TEMPLATE)
+
+
+def _fingerprint(server: PostgresServer, database: str) -> list[list[Row]]:
+    versions = ("SELECT version_num FROM alembic_version", "SELECT oldest_code FROM schema_floor")
+    shape = server.sql(_FINGERPRINT, database=database)
+    whole = shape[0][-1] is not None
+    return [shape, *(server.sql(statement, database=database) for statement in versions if whole)]
 
 
 _FILLED = ("conversion", "duplicate", "rejected_postback", "write_probe")
@@ -68,7 +75,7 @@ _FINGERPRINT = """
     SELECT (SELECT string_agg(concat_ws(' ', table_name, column_name, data_type), ',' ORDER BY table_name, column_name)
             FROM information_schema.columns WHERE table_schema = 'public'),
            (SELECT string_agg(indexdef, ',' ORDER BY indexdef) FROM pg_indexes WHERE schemaname = 'public'),
-           (SELECT version_num FROM alembic_version), (SELECT oldest_code FROM schema_floor)
+           to_regclass('schema_floor')
 """
 
 

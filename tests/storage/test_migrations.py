@@ -1,8 +1,10 @@
 """The migrations, on every engine: the schema they build is the declared one; who may run on which; once, and back."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -13,10 +15,11 @@ from service.storage.database import database_at
 from service.storage.engine import PostgresServer as Place
 from service.storage.engine import StorageError, place_of
 from service.storage.migrations import newest_version
+from service.storage.migrations.online import LOCK_SECONDS
 from service.storage.postgres_server import engine_of
 from service.storage.sqlite_file import migrating_engine
 from tests.storage.conftest import Engine
-from tests.system.postgres import PostgresServer
+from tests.system.postgres import PostgresServer, run_sql
 
 
 def connector(url: str) -> Connector:
@@ -124,6 +127,25 @@ def test_several_who_migrate_at_the_same_time_do_it_once(server: PostgresServer)
         ended = list(four.map(lambda _: database_at(url).migrations().up(tell=told.append), range(4)))
     assert {status.current for status in ended} == {newest_version()}
     assert len(told) == int(newest_version())
+
+
+def test_a_step_that_waits_for_a_table_keeps_its_writers_waiting_for_a_second_at_most(postgres_url: str) -> None:
+    """Writers queue behind whoever waits for the table, so whoever waits has to give up its place again and again."""
+    insert = "INSERT INTO conversion SELECT 'ezmob', false, %s, '', '', '1', 1, NULL, '{}', now(), 'x', 'postback'"
+    longest = 0.0
+    with psycopg.connect(postgres_url) as reader, ThreadPoolExecutor(1) as thread:
+        reader.execute("SELECT count(*) FROM conversion")  # a report that takes its time
+        migrating = thread.submit(Engine(postgres_url).database.migrations().down, "base")
+        for number in range(4):
+            time.sleep(0.4)
+            started = time.monotonic()
+            run_sql(f"{postgres_url}?options=-c%20lock_timeout%3D5000", insert, f"click-{number}")
+            longest = max(longest, time.monotonic() - started)
+        waited = not migrating.done()
+        reader.rollback()
+        assert migrating.result().current == ""
+    assert waited
+    assert 0.2 < longest < 2 * LOCK_SECONDS
 
 
 def test_conversions_are_kept_in_one_tree(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def settings_of(service: Service) -> dict[str, str]:
     return {
         "POSTBACK_PORT": str(service.public[1]),
         "POSTBACK_OPERATOR_PORT": str(service.operator[1]),
-        "POSTBACK_DATABASE_URL": f"sqlite:///{service.database}",
+        "POSTBACK_DATABASE_URL": service.database_url,
     }
 
 

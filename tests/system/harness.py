@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from tests.system.postgres import run_sql
 from tests.system.wire import Address, Answer, Wire, request
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 60  # a busy machine, under strace
 EXIT_SECONDS = 10  # what the service promises after SIGTERM
 
-Row = tuple[str | int | float | bytes | None, ...]
+Row = tuple[object, ...]
 LogLine = dict[str, object]
 Found = TypeVar("Found")
 
@@ -63,6 +64,7 @@ class Service:
     ) -> None:
         self.directory = directory
         self.database = database or directory / "p.db"
+        self.database_url = (settings or {}).get("DATABASE_URL", f"sqlite:///{self.database}")
         self._wrapper = wrapper
         self._stdout = stdout
         self._environment = clean_environment() | {
@@ -142,7 +144,9 @@ class Service:
 
     def sql(self, statement: str, *parameters: str) -> list[Row]:
         """Read the database, whether the service runs or not, on a connection that cannot write or checkpoint."""
-        return read_database(self.database, statement, *parameters)
+        if self.database_url.startswith("sqlite"):
+            return read_database(self.database, statement, *parameters)
+        return run_sql(self.database_url, statement, *parameters)
 
     def log_text(self) -> str:
         """Return all that was written to stdout until now."""

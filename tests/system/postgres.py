@@ -43,7 +43,7 @@ class PostgresServer:
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="postback-pg-"))
         self.data = self.directory / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self.log = self.directory / "log"
         self._settings = {**_QUIET, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -83,9 +83,9 @@ class PostgresServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # so that all its processes can be signalled together
-                user=_user(),
-                group=_group(),
-                extra_groups=_groups(),
+                user=user(),
+                group=group(),
+                extra_groups=groups(),
             )
         self.wait_until_ready()
 
@@ -147,9 +147,9 @@ class PostgresServer:
             capture_output=True,
             text=True,
             timeout=120,
-            user=_user(),
-            group=_group(),
-            extra_groups=_groups(),
+            user=user(),
+            group=group(),
+            extra_groups=groups(),
         )
         assert ended.returncode == 0, f"{name}: {ended.stderr or ended.stdout}"
         return ended.stdout
@@ -173,7 +173,8 @@ def _children(parent: int) -> Sequence[int]:
     return [int(pid) for pid in listed.split()]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 
@@ -184,15 +185,18 @@ def _own(directory: Path) -> None:
     directory.chmod(0o755)
 
 
-def _user() -> str | None:
+def user() -> str | None:
+    """Say as whom PostgreSQL's programs run: they refuse root."""
     return "nobody" if os.geteuid() == 0 else None
 
 
-def _group() -> str | None:
+def group() -> str | None:
+    """Say in which group."""
     return "nogroup" if os.geteuid() == 0 else None
 
 
-def _groups() -> list[str] | None:
+def groups() -> list[str] | None:
+    """Say in which other groups."""
     return [] if os.geteuid() == 0 else None
 
 

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from service.storage.engine import StorageError
+from service.storage.migrations.online import LOCK_SECONDS
 
 PENDING = "MIGRATION"  # the kind of StorageError that says: the schema is not the one that this code needs
-LOCK_SECONDS = 1.0  # the longest that writers wait behind a migration which waits for a table
 _LOCK_KEY = 0x706F_7374_6261_636B  # "postback": the advisory lock of whoever migrates
 _PATIENCE_SECONDS = 600.0
 _BETWEEN_SECONDS = 0.2
@@ -36,18 +36,25 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a database's schema is; `current` is empty before the first migration, `floor` names the oldest code."""
+    """Where a database's schema is.
+
+    `current` is empty before the first migration; `floor` is the newest migration that the oldest code which may run
+    here knows, empty where nothing tells; `strange` says that `current` is neither known nor newer than this code.
+    """
 
     current: str
     newest: str
     floor: str
     pending: tuple[Version, ...]
+    strange: bool
 
     @property
     def refusal(self) -> str | None:
         """Say why this code cannot work on that schema, None if it can."""
         if self.pending:
             return f"{len(self.pending)} pending migrations ({self.current or 'empty'} → {self.newest})"
+        if self.strange:
+            return f"the schema is at {self.current}, which this code ({self.newest}) does not know"
         if self.floor > self.newest:
             return (
                 f"the schema is at {self.current} and needs code of {self.floor} or newer; this code is {self.newest}"
@@ -132,10 +139,11 @@ def _status(connection: Connection) -> Status:
     )
     connection.rollback()
     versions = _versions()
-    known = {version.number for version in versions} | {""}
-    unknown_and_silent = current not in known and not floor  # written by nobody who knows of floors
-    pending = tuple(version for version in versions if version.number > current) if current in known else ()
-    return Status(current, versions[-1].number, "9999" if unknown_and_silent else floor or "", pending)
+    newest = versions[-1].number
+    known = current in {"", *(version.number for version in versions)}
+    pending = tuple(version for version in versions if version.number > current) if known else ()
+    newer = current > newest and floor  # whoever wrote it knows of floors
+    return Status(current, newest, floor or "", pending, strange=not (known or newer))
 
 
 @contextmanager

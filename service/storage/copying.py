@@ -1,0 +1,196 @@
+"""Owns `migrate copy`: a grown SQLite file moved into an empty PostgreSQL database, resumable, and compared at the end.
+
+Ranges of the primary key, one transaction each: the rows and how far they go are durable together, so a copy that was
+interrupted goes on where it was. Memory is bounded by a range, whatever the size of the tables.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import orjson
+import psycopg
+
+from service.storage.engine import PostgresServer, SqliteFile, StorageError
+from service.storage.ledger import CONVERSION, DUPLICATE, KEY, REJECTED
+from service.storage.postgres_server import Session, postgres_error
+from service.storage.sqlite_file import FileLock, storage_error
+
+RANGE_ROWS = 10_000
+_LOCK_KEY = 0x706F_7374_636F_7079  # "postcopy"
+
+Value = str | int | bytes | None
+Row = tuple[Value, ...]
+
+
+class _Copied(NamedTuple):
+    """A table to copy: its primary key, and all its columns."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+_TABLES = (
+    _Copied(CONVERSION.name, KEY, CONVERSION.columns),
+    _Copied(DUPLICATE.name, ("id",), ("id", *DUPLICATE.columns)),
+    _Copied(REJECTED.name, ("id",), ("id", *REJECTED.columns, "replayed_at", "replay_outcome")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One table on both sides after the copy; checksums are over every column of every row, in the key's order."""
+
+    table: str
+    source_rows: int
+    target_rows: int
+    source_checksum: str
+    target_checksum: str
+
+    @property
+    def equal(self) -> bool:
+        """Whether both sides hold the same."""
+        return (self.source_rows, self.source_checksum) == (self.target_rows, self.target_checksum)
+
+
+Progress = Callable[[str, int, int], None]  # table, rows copied, rows in all
+
+
+def copy(source: SqliteFile, target: PostgresServer, progress: Progress) -> list[Compared]:
+    """Copy what is missing, compare everything, and return the comparison. Raises StorageError.
+
+    The source must not be being served (its lock is held meanwhile), and both must be at this code's schema. The target
+    must hold nothing but what an earlier, interrupted copy of the same file brought there.
+    """
+    with _opened(source) as file, _connected(target) as session:
+        _begin(session, str(source.path.resolve()))
+        for table in _TABLES:
+            _copy_table(file, session, table, progress)
+        compared = [_compare(file, session, table, progress) for table in _TABLES]
+        if all(it.equal for it in compared):
+            session.execute("DROP TABLE copy_progress")
+        return compared
+
+
+@contextmanager
+def _opened(source: SqliteFile) -> Iterator[sqlite3.Connection]:
+    if not source.path.exists():
+        raise StorageError(f"there is no database at {source.path}", "NO_DATABASE")
+    lock = FileLock(source.path)
+    try:
+        with closing(sqlite3.connect(f"{source.path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise storage_error(error) from error
+    finally:
+        lock.close()
+
+
+@contextmanager
+def _connected(target: PostgresServer) -> Iterator[Session]:
+    try:
+        with closing(Session.to(target)) as session:
+            session.execute("SET TIME ZONE 'UTC'")
+            yield session
+    except psycopg.Error as error:
+        raise postgres_error(error) from error
+
+
+def _begin(session: Session, source: str) -> None:
+    """Find out whether this is the first try; refuse a target that holds anything else, or that another copy fills."""
+    if session.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK_KEY]).fetchone() != (True,):
+        raise StorageError("another copy into the target is under way", "COPY")
+    with session.transaction():
+        session.execute(
+            "CREATE TABLE IF NOT EXISTS copy_progress "
+            "(table_name text PRIMARY KEY, source text NOT NULL, rows bigint NOT NULL, last_key text)"
+        )
+        known = session.execute("SELECT DISTINCT source FROM copy_progress").fetchall()
+        if known and known != [(source,)]:
+            raise StorageError(
+                f"the target holds part of a copy of {known[0][0]}: go on with that, or empty it", "COPY"
+            )
+        for table in _TABLES:
+            if not known and session.execute(f"SELECT 1 FROM {table.name} LIMIT 1".encode()).fetchone():  # noqa: S608 - our own names
+                raise StorageError(f"the target's table {table.name} is not empty: copy into an empty database", "COPY")
+            session.execute(
+                "INSERT INTO copy_progress VALUES (%s, %s, 0, NULL) ON CONFLICT DO NOTHING", [table.name, source]
+            )
+
+
+def _copy_table(file: sqlite3.Connection, session: Session, table: _Copied, progress: Progress) -> None:
+    (total,) = file.execute(f"SELECT count(*) FROM {table.name}").fetchone()  # noqa: S608 - our own names
+    done, last = _done(session, table)
+    while rows := _range(file, table, last):
+        last = _key_of(table, rows[-1])
+        done += len(rows)
+        with session.transaction():
+            _copy_in(session, table, rows)
+            session.execute(
+                "UPDATE copy_progress SET rows = %s, last_key = %s WHERE table_name = %s",
+                [done, orjson.dumps(last).decode(), table.name],
+            )
+        progress(table.name, done, total)
+    if "id" in table.columns:
+        session.execute(
+            f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), (SELECT max(id) FROM {table.name}))".encode()  # noqa: S608 - our own names
+        )
+
+
+def _done(session: Session, table: _Copied) -> tuple[int, list[Value] | None]:
+    found = session.execute("SELECT rows, last_key FROM copy_progress WHERE table_name = %s", [table.name]).fetchone()
+    rows, last = found or (0, None)
+    return int(str(rows)), orjson.loads(str(last)) if last else None
+
+
+def _range(file: sqlite3.Connection, table: _Copied, last: Sequence[Value] | None) -> list[Row]:
+    """Return the next rows after a key, in the key's order."""
+    key, marks = ", ".join(table.key), ", ".join("?" * len(table.key))
+    after = f"WHERE ({key}) > ({marks})" if last else ""
+    statement = f"SELECT {', '.join(table.columns)} FROM {table.name} {after} ORDER BY {key} LIMIT {RANGE_ROWS}"  # noqa: S608 - our own names
+    return file.execute(statement, last or ()).fetchall()
+
+
+def _key_of(table: _Copied, row: Row) -> list[Value]:
+    return [row[table.columns.index(column)] for column in table.key]
+
+
+def _copy_in(session: Session, table: _Copied, rows: Sequence[Row]) -> None:
+    """Bring rows in the fastest way there is, which knows nothing of rows that are there already."""
+    columns = ", ".join(table.columns)
+    booleans = [number for number, column in enumerate(table.columns) if column == "is_test"]
+    with session.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN".encode()) as copying:
+        for row in rows:
+            copying.write_row([bool(value) if number in booleans else value for number, value in enumerate(row)])
+
+
+def _compare(file: sqlite3.Connection, session: Session, table: _Copied, progress: Progress) -> Compared:
+    ordered = f"FROM {table.name} ORDER BY {', '.join(table.key)}"
+    there = [f"CAST({column} AS text)" if column == "params" else column for column in table.columns]
+    ours = _checksum(file.execute(f"SELECT {', '.join(table.columns)} {ordered}"))
+    progress(f"{table.name} (comparing)", ours[0], ours[0])
+    with session.transaction(), session.cursor("compared") as cursor:
+        cursor.itersize = RANGE_ROWS
+        cursor.execute(f"SELECT {', '.join(there)} {ordered}".encode())
+        theirs = _checksum(cursor)
+    return Compared(table.name, ours[0], theirs[0], ours[1], theirs[1])
+
+
+def _checksum(rows: "Iterator[Sequence[object]]") -> tuple[int, str]:
+    digest, number = hashlib.sha256(), 0
+    for row in rows:
+        number += 1
+        digest.update(repr([_same(value) for value in row]).encode("utf-8", "surrogatepass"))
+    return number, digest.hexdigest()[:16]
+
+
+def _same(value: object) -> object:
+    """Bring a value into the form that both engines give it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+    return int(value) if isinstance(value, bool) else value

@@ -1,0 +1,143 @@
+"""Moving from SQLite to PostgreSQL: everything arrives as it was, after interruptions too, and a difference is told."""
+
+from pathlib import Path
+
+import pytest
+
+from service.outcome import Outcome
+from service.postback import Rejection
+from service.storage import copying
+from service.storage.copying import Compared, copy
+from service.storage.engine import PostgresServer as Place
+from service.storage.engine import SqliteFile, StorageError, place_of
+from service.storage.ledger import Entry
+from service.storage.sqlite import SqliteLedger
+from tests import builders
+from tests.storage.conftest import Engine
+
+STORED, REPEATED, REFUSED = 60, 11, 13
+
+
+class Interrupted(Exception):  # noqa: N818 - what happened
+    """The power went off."""
+
+
+@pytest.fixture(autouse=True)
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make many ranges out of few rows."""
+    monkeypatch.setattr(copying, "RANGE_ROWS", 7)
+
+
+@pytest.fixture
+def source(path: Path) -> SqliteFile:
+    """Make a grown file that nobody serves: texts, params, NULs and bytes of all kinds in it."""
+    ledger = SqliteLedger(path)
+    ledger.open()
+    texts = ["a", "Z", "é", "\\N", "\\.", "tab%09", "😀", "'\"", "%0D%0A"]
+    entries: list[Entry] = [
+        builders.postback(f"c=click-{n}&value={n}.50&goal={texts[n % len(texts)]}&x={texts[n % len(texts)]}&x=\\")
+        for n in range(STORED)
+    ]
+    entries += [builders.postback(f"c=click-{n}&value={n}.5&goal={texts[n % len(texts)]}") for n in range(REPEATED)]
+    entries += [builders.rejection(Outcome.INVALID_VALUE, None if n % 2 else f"click-{n}") for n in range(REFUSED - 1)]
+    everything = builders.posted(bytes(range(256)))
+    entries.append(Rejection(everything, None, Outcome.UNSUPPORTED_MEDIA_TYPE, "NUL to \\xff", None))
+    ledger.commit(entries)
+    ledger.close()
+    return SqliteFile(path)
+
+
+@pytest.fixture
+def target(postgres_url: str) -> Place:
+    place = place_of(postgres_url)
+    assert isinstance(place, Place)
+    return place
+
+
+def quiet(_: str, __: int, ___: int) -> None:
+    pass
+
+
+def rows(compared: list[Compared]) -> dict[str, int]:
+    assert all(it.equal for it in compared)
+    return {it.table: it.target_rows for it in compared}
+
+
+ALL = {"conversion": STORED, "duplicate": REPEATED, "rejected_postback": REFUSED}
+
+
+def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgres_url: str) -> None:
+    assert rows(copy(source, target, quiet)) == ALL
+    there, here = Engine(postgres_url), Engine(f"sqlite:///{source.path}")
+    columns = "click_id, goal, value, value_micros, CAST(params AS text), received_at, request_id"
+    for statement in (
+        f"SELECT {columns} FROM conversion ORDER BY click_id",  # noqa: S608 - our own names
+        "SELECT id, click_id, request_id FROM duplicate ORDER BY id",
+        "SELECT id, raw, click_id, outcome, replayed_at FROM rejected_postback ORDER BY id",
+    ):
+        assert there.rows(statement) == here.rows(statement)
+
+
+def test_the_target_serves_afterwards_and_its_numbers_go_on(
+    source: SqliteFile, target: Place, postgres_url: str
+) -> None:
+    copy(source, target, quiet)
+    engine = Engine(postgres_url)
+    ledger = engine.database.ledger()
+    ledger.open()
+    sent: list[Entry] = [
+        builders.postback("c=click-0&value=0.5&goal=a"),
+        builders.postback("c=new&value=1"),
+        builders.rejection(),
+    ]
+    told = [verdict.outcome.value for verdict in ledger.commit(sent).verdicts]
+    ledger.close()
+    assert told == ["duplicate", "stored", "invalid_value"]
+    assert engine.rows("SELECT max(id) FROM duplicate") == [(REPEATED + 1,)]
+
+
+@pytest.mark.parametrize("after", [1, 3, 9, 11])
+def test_an_interrupted_copy_goes_on_where_it_was(source: SqliteFile, target: Place, after: int) -> None:
+    told: list[tuple[str, int]] = []
+
+    def interrupt(table: str, done: int, _: int) -> None:
+        told.append((table, done))
+        if len(told) == after:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        copy(source, target, interrupt)
+    again: list[tuple[str, int]] = []
+    assert rows(copy(source, target, lambda table, done, _: again.append((table, done)))) == ALL
+    assert not {entry for entry in again if "comparing" not in entry[0]} & set(told)
+
+
+def test_a_source_that_is_being_served_is_refused(source: SqliteFile, target: Place) -> None:
+    ledger = SqliteLedger(source.path)
+    ledger.open()
+    with pytest.raises(StorageError, match="another process is serving"):
+        copy(source, target, quiet)
+    ledger.close()
+
+
+def test_a_target_that_holds_something_else_is_refused(source: SqliteFile, target: Place, postgres_url: str) -> None:
+    ledger = Engine(postgres_url).database.ledger()
+    ledger.open()
+    ledger.commit([builders.postback("c=other&value=1")])
+    ledger.close()
+    with pytest.raises(StorageError, match="not empty"):
+        copy(source, target, quiet)
+
+
+def test_a_row_that_differs_in_one_letter_is_told(source: SqliteFile, target: Place, postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    engine.change(
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.value = ''7''; RETURN NEW; END'"
+    )
+    engine.change(
+        "CREATE TRIGGER spoil BEFORE INSERT ON conversion FOR EACH ROW WHEN (NEW.click_id = 'click-3') "
+        "EXECUTE FUNCTION spoil()"
+    )
+    compared = {it.table: it.equal for it in copy(source, target, quiet)}
+    assert compared == {"conversion": False, "duplicate": True, "rejected_postback": True}
+    engine.change("DROP FUNCTION spoil CASCADE")
