@@ -209,6 +209,10 @@ async def test_live_postbacks_find_places_while_a_backlog_is_drained(tmp_path: P
         while there.metrics.spool.entries > 100:
             outcomes += await there.receive(*(f"c=new-{len(outcomes) + number}&value=1" for number in range(4)))
         assert outcomes.count("stored") == len(outcomes) > 20
+        of_the_backlog = [
+            sum(name.startswith("old") for name in committed([batch])) for batch in there.database.batches
+        ]
+        assert max(of_the_backlog) == 4  # half of the places
         there.database.recover()
         await there.drained()
 

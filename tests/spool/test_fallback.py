@@ -61,6 +61,17 @@ async def test_during_an_outage_newcomers_do_not_wait_for_the_database(tmp_path:
         assert {len(batch) for batch in there.database.batches} == {1}
 
 
+async def test_no_newcomer_is_tried_in_a_database_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.spool.drain._FIRST_DELAY", 60.0)
+    monkeypatch.setattr("service.spool.drain._LONGEST_DELAY", 60.0)
+    async with site(tmp_path) as there:
+        there.database.behaviour = "away"
+        assert await there.receive("c=first&value=1") == ["spooled"]
+        for query in some(20):
+            assert await there.receive(query) == ["spooled"]
+        assert len(there.database.batches) <= 2  # the first postback, and the drain's first attempt
+
+
 async def test_only_one_attempt_at_a_time_is_made_while_the_database_is_away(tmp_path: Path) -> None:
     async with site(tmp_path) as there:
         there.database.behaviour = "away"

@@ -101,6 +101,9 @@ def test_an_entry_deleted_by_hand_is_missed(tmp_path: Path, server: PostgresServ
         _delete(journal_paths(tmp_path / "spool", 0)[0], "a")
         assert examine(service, server).check("spool_counted")[0] == "wrong"
         server.start()
+        wait_for(lambda: server.sql("SELECT click_id FROM conversion") or None, 60)
+        state, sentence = examine(service, server).check("outcomes_counted")
+        assert (state, sentence) == ("wrong", "spooled: 1 answered, and neither drained nor in the spool")
 
 
 def _delete(path: Path, click_id: str) -> None:
