@@ -127,8 +127,8 @@ class PostgresLedger:
         if again:
             _raise(written, CONVERSION, own)
         left = leftovers(entries, verdicts, _as_is)
-        if own > inserted and left.probed_at is None:
-            left = left._replace(probed_at=datetime.now(UTC))  # see _own
+        if (again or own > inserted) and left.probed_at is None:  # what an earlier try left is only read: see _own
+            left = left._replace(probed_at=datetime.now(UTC))
         self._keep(session, left, written, again=again)
         return Committed(verdicts, written)
 
