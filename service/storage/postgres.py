@@ -119,6 +119,7 @@ class PostgresLedger:
         entries, postbacks, written = batch.entries, batch.postbacks, batch.written
         inserted = _insert(session, CONVERSION, [conversion_row(postback, _as_is) for postback in postbacks])
         _raise(written, CONVERSION, inserted)
+        session.assert_replicated()
         if inserted == len(entries):
             return Committed([STORED] * inserted, written)
         winners = None if inserted == len(postbacks) else _winners(session, postbacks)
@@ -130,6 +131,7 @@ class PostgresLedger:
         if (again or own > inserted) and left.probed_at is None:  # what an earlier try left is only read: see _own
             left = left._replace(probed_at=datetime.now(UTC))
         self._keep(session, left, written, again=again)
+        session.assert_replicated()
         return Committed(verdicts, written)
 
     def _keep(self, session: Session, left: Leftovers, written: dict[str, int], *, again: bool) -> None:

@@ -13,6 +13,7 @@ from tests.system.wire import Answer
 pytestmark = pytest.mark.system
 
 END_WHO_WAITS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+CANCEL_WHO_WAITS = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
 def wait_for_standby(server: PostgresServer, name: str) -> None:
@@ -44,3 +45,23 @@ def test_what_is_tried_twice_is_not_acknowledged_before_a_standby_has_the_conver
             assert send_and_end_its_connection(second, server, value).status == 503
             wait_for_standby(server, "")
             assert second.postback("doubt", "1").outcome == "duplicate"
+
+
+def test_a_wait_for_a_standby_that_somebody_cancels_is_no_receipt(tmp_path: Path) -> None:
+    """The server then says that the statement succeeded, and only in a warning that no standby has it."""
+    with PostgresServer() as server, Replica(tmp_path / "a", server.url(server.new_database())) as service:
+        wait_for_standby(server, "nobody")
+        with ThreadPoolExecutor(1) as sender:
+            answer = sender.submit(service.postback, "cancelled")
+            wait_for(lambda: server.sql(CANCEL_WHO_WAITS) or answer.done(), 10)
+        assert answer.result().status == 503
+        assert service.metrics().by_label("postback_storage_errors_total", "error") == {"PG_NOT_DURABLE": 1.0}
+
+
+def test_a_statement_timeout_that_strikes_a_waiting_commit_is_no_receipt(tmp_path: Path) -> None:
+    with PostgresServer() as server:
+        database = server.new_database()
+        server.sql(f"ALTER DATABASE {database} SET statement_timeout = '300ms'")
+        with Replica(tmp_path / "a", server.url(database)) as service:
+            wait_for_standby(server, "nobody")
+            assert service.postback("timed-out").status == 503
