@@ -119,6 +119,7 @@ class PostgresLedger:
         entries, postbacks, written = batch.entries, batch.postbacks, batch.written
         inserted = _insert(session, CONVERSION, [conversion_row(postback, _as_is) for postback in postbacks])
         _raise(written, CONVERSION, inserted)
+        session.assert_replicated()
         if inserted == len(entries):
             return Committed([STORED] * inserted, written)
         winners = None if inserted == len(postbacks) else _winners(session, postbacks)
@@ -127,9 +128,10 @@ class PostgresLedger:
         if again:
             _raise(written, CONVERSION, own)
         left = leftovers(entries, verdicts, _as_is)
-        if own > inserted and left.probed_at is None:
-            left = left._replace(probed_at=datetime.now(UTC))  # see _own
+        if (again or own > inserted) and left.probed_at is None:  # what an earlier try left is only read: see _own
+            left = left._replace(probed_at=datetime.now(UTC))
         self._keep(session, left, written, again=again)
+        session.assert_replicated()
         return Committed(verdicts, written)
 
     def _keep(self, session: Session, left: Leftovers, written: dict[str, int], *, again: bool) -> None:

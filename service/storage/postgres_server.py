@@ -55,7 +55,8 @@ _CONNECT = {
 }
 _PROMISES = """
     SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding'),
-           pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean
+           pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+           current_setting('client_min_messages')
 """
 
 Value = TypeVar("Value")
@@ -72,6 +73,7 @@ class Session(psycopg.Connection[tuple[object, ...]]):
     """
 
     deadline = float("inf")
+    _here_only = False
 
     def wait(self, gen: PQGen[Value], interval: float = 0.1, timeout: float | None = None) -> Value:
         """Run one exchange with the server."""
@@ -91,6 +93,7 @@ class Session(psycopg.Connection[tuple[object, ...]]):
         a batch gains next to nothing by them.
         """
         session = cls.connect(conninfo(place), autocommit=True, prepare_threshold=None)
+        session.add_notice_handler(session.notice)
         try:
             session.assert_durable()
         except BaseException:
@@ -100,14 +103,26 @@ class Session(psycopg.Connection[tuple[object, ...]]):
 
     def assert_durable(self) -> None:
         """Raise StorageError if a commit here would be no receipt, or is not possible."""
-        synchronous, fsync, encoding, read_only = self.execute(_PROMISES).fetchone() or ("?", "?", "?", True)
+        found = self.execute(_PROMISES).fetchone() or ("?", "?", "?", True, "?")
+        synchronous, fsync, encoding, read_only, messages = found
         if synchronous == "off" or fsync == "off":
             sentence = f"synchronous_commit={synchronous} fsync={fsync}: a 200 would be no receipt"
             raise StorageError(sentence, NOT_DURABLE)
+        if messages == "error":
+            raise StorageError("client_min_messages=error hides that a commit waits for no standby", NOT_DURABLE)
         if read_only:
             raise StorageError("the server is a standby, or its transactions are read-only by default", READ_ONLY)
         if encoding != "UTF8":
             raise StorageError(f"the database's encoding is {encoding}; create it with ENCODING 'UTF8'", OTHER)
+
+    def notice(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Take note when a commit stopped waiting for its standbys. Known by its origin: the text is translated."""
+        self._here_only = self._here_only or notice.source_file == "syncrep.c"
+
+    def assert_replicated(self) -> None:
+        """Raise StorageError if the wait for a standby was cancelled: the server calls that success, with a warning."""
+        if self._here_only:
+            raise StorageError("a wait for a standby was cancelled: what was committed is on one server", NOT_DURABLE)
 
     def abandon(self) -> None:
         """Close the connection at once, and ask the server to forget what it is still doing for it."""

@@ -127,10 +127,14 @@ class Cluster:
 
         wait_for(streaming, START_SECONDS, every=0.1)
 
-    def fail_over(self) -> Failover:
-        """Kill the primary, promote the standby that has the most, point the other one at it."""
+    def fail_over(self, unnoticed: float = 0.0) -> Failover:
+        """Kill the primary, promote the standby that has the most, point the other one at it.
+
+        `unnoticed` is for how many seconds nobody sees that it is dead: Patroni's `ttl`.
+        """
         began = time.monotonic()
         self.primary.kill()  # fenced: it takes no write and answers nobody from here on
+        time.sleep(unnoticed)
         promoted = max(self.standbys, key=received)
         promoted.sql("SELECT pg_promote(true, 60)")
         seconds = time.monotonic() - began

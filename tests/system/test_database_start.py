@@ -32,13 +32,14 @@ def test_a_start_that_is_to_migrate_makes_the_schema_and_says_so(tmp_path: Path,
         assert all(str(line["detail"]).startswith("0") for line in migrations)
 
 
-def test_a_database_that_acknowledges_before_it_is_durable_is_refused_at_the_start(
-    tmp_path: Path, server: PostgresServer
+@pytest.mark.parametrize("setting", ["synchronous_commit=off", "client_min_messages=error"])
+def test_a_database_whose_acknowledgements_promise_nothing_is_refused_at_the_start(
+    tmp_path: Path, server: PostgresServer, setting: str
 ) -> None:
     database = server.new_database()
-    server.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
+    server.sql(f"ALTER DATABASE {database} SET {setting}")
     service = replica(tmp_path, server, database)
-    with pytest.raises(NotStarted, match="synchronous_commit=off"), service:
+    with pytest.raises(NotStarted, match=setting), service:
         pass
 
 
