@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 CLOCK ?= 30
+TOGETHER := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run stack test live soak lint fmt dashboards bench lock clean
+.PHONY: help install dev run stack test faults live soak lint fmt dashboards bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
@@ -34,8 +35,11 @@ stack: install ## the same with Prometheus, Alertmanager and a stand-in for your
 	@exec $(BIN)/python -m stack
 
 test: dev ## the whole suite, short forms of the system proofs included (under 5 minutes)
-	$(BIN)/python -m pytest -m "not alone" -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not alone and not faults" $(TOGETHER)
 	$(BIN)/python -m pytest -m alone
+
+faults: dev ## PostgreSQL servers and workers are broken under load, with the sender's ledger (5 minutes; short forms)
+	$(BIN)/python -m pytest -m faults $(TOGETHER)
 
 live: dev ## real Prometheus and Alertmanager are told of every fault, on a clock CLOCK (30) times shorter (10 minutes)
 	POSTBACK_CLOCK=$(CLOCK) $(BIN)/python -m pytest -n 2 --dist loadfile tests/system/test_live.py tests/system/test_live_sparse.py

@@ -14,7 +14,7 @@ from tests.system.postgres import PostgresServer
 from tests.system.trial import SPOOLS, Replica, Trial
 from tests.system.wire import Address, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 AT_ONCE = 25
 LONGEST_SECONDS = 0.02  # about as long as an answer takes: some hang up before, some while it is made, some after

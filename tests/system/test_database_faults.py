@@ -17,7 +17,7 @@ from tests.system.postgres import PostgresServer, run_sql
 from tests.system.proxy import Proxy
 from tests.system.trial import Replica, Trial
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 CONNECTIONS = 12
 END_THEIRS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'postback'"

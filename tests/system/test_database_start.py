@@ -9,7 +9,7 @@ from tests.system.harness import NotStarted
 from tests.system.postgres import PostgresServer
 from tests.system.trial import Replica
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from tests.system.cluster import Cluster, Failover
 from tests.system.trial import SPOOLS, Replica, Trial
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 UNNOTICED_SECONDS = {"short": 3.0, "long": 15.0}  # Patroni takes up to 30 by default
 HELD_SECONDS = {"short": 2.0, "long": 30.0}

@@ -14,7 +14,7 @@ from tests.system.ledger import Ledger, run
 from tests.system.postgres import PostgresServer
 from tests.system.trial import DRAIN_SECONDS, SPOOLS, Replica
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 CONNECTIONS = 12
 SPOOLING_SECONDS = 1.0  # long enough for postbacks to lie in the spool when the service is killed

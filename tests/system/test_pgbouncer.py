@@ -16,7 +16,7 @@ from tests.system.ledger import Ledger, run, run_until
 from tests.system.postgres import PostgresServer, run_sql
 from tests.system.tools import need, search_path
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 CONNECTIONS = 24
 CONFIGURATION = """

@@ -17,7 +17,7 @@ from tests.system.ledger import Ledger, run
 from tests.system.postgres import PostgresServer
 from tests.system.wire import Answer, HungUp, Line
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 CONNECTIONS = 24
 ANSWER_SECONDS = 2.5  # promised are 2; the rest is for a busy machine

@@ -18,7 +18,7 @@ from tests.system.load import Load
 from tests.system.postgres import PostgresServer
 from tests.system.tools import need_mounts
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 RATE = 300.0  # postbacks a second: small, because the machine is shared and the property is not about speed
 OUTAGE_SECONDS = 4.0

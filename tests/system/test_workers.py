@@ -17,7 +17,7 @@ from tests.system.postgres import PostgresServer
 from tests.system.wire import Wire, refused, request
 from tests.system.workers import READY_SECONDS, Clients, Workers, processes_that_answer
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 REFUSED = 2
 HALF_A_BODY = (  # a worker that finishes waits for the rest
