@@ -26,12 +26,12 @@ PATIENCE = 20
 HANG_UPS = 50
 
 CRASHING = """
-from service import cli, server
+from service import cli, serving
 
 def bug():
     raise LookupError("a bug in the server")
 
-server._tune = bug
+serving._tune = bug
 cli.app(["run"])
 """
 
