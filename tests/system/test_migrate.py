@@ -55,7 +55,8 @@ def test_replicas_that_start_at_once_on_an_empty_database_all_serve(tmp_path: Pa
     settings = {"DATABASE_URL": server.url(server.new_database()), "MIGRATE": "true"}
 
     def replica(number: int) -> str | None:
-        with Service(tmp_path, settings) as service:
+        own = {"SPOOL_DIR": str(tmp_path / f"spool-{number}")}  # replicas share a database, and nothing else
+        with Service(tmp_path, {**settings, **own}) as service:
             return service.postback(f"replica-{number}").outcome
 
     with ThreadPoolExecutor(3) as three:

@@ -101,9 +101,9 @@ def test_an_exemplar_leads_from_a_slow_request_to_its_line_and_its_row(service: 
 
 
 def balanced(metrics: Metrics) -> bool:
-    """Say whether both sums of conservation are 0."""
+    """Say whether all sums of conservation are 0."""
     drift = [sample.value for sample in metrics if sample.name == "postback_conservation_drift"]
-    return drift == [0.0, 0.0]
+    return len(drift) >= 2 and not any(drift)
 
 
 def test_under_load_every_scrape_is_one_moment_in_which_the_books_balance(
