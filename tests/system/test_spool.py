@@ -203,7 +203,8 @@ def test_a_disk_that_is_full_under_the_spool_is_503_and_no_receipt_is_lost(
         assert load.answers.without_retry_after == 0
         server.start()
         took = drained(service)
-        assert server.sql("SELECT count(*) FROM conversion") == [(spooled,)]
+        ((rows,),) = server.sql("SELECT count(*) FROM conversion")
+        assert spooled <= int(str(rows)) <= spooled + refused  # what was told 503 too late may be there all the same
         assert drift(service) == {}
         assert service.postback("later").outcome == "stored"
         figures(f"{spooled} spooled, {refused} refused with 503; drained in {took:.2f} s")
