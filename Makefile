@@ -2,8 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 CLOCK ?= 30
-# One process more than there are cores: the tests of whole programs mostly wait.
-TOGETHER = -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+TOGETHER := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
