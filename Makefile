@@ -34,11 +34,11 @@ run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
 stack: install ## the same with Prometheus, Alertmanager and a stand-in for your pager, without Docker (needs both installed)
 	@exec $(BIN)/python -m stack
 
-test: dev ## the whole suite, short forms of the system proofs included (under 5 minutes)
+test: dev ## the whole suite, short forms of the system proofs included (5 to 10 minutes)
 	$(BIN)/python -m pytest -m "not alone and not faults" $(TOGETHER)
 	$(BIN)/python -m pytest -m alone
 
-faults: dev ## PostgreSQL servers and workers are broken under load, with the sender's ledger (5 minutes; short forms)
+faults: dev ## PostgreSQL servers and workers are broken under load, with the ledger of the sender (7 minutes; short forms)
 	$(BIN)/python -m pytest -m faults $(TOGETHER)
 
 live: dev ## real Prometheus and Alertmanager are told of every fault, on a clock CLOCK (30) times shorter (10 minutes)
