@@ -55,8 +55,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     spooling = database.shared and settings.spool == "on"
     ledger = OpenedLater(database.ledger())
     storing = Writer(ledger, metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
-    journal = Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
-    spool = Spool(journal, storing, metrics, log) if spooling else None
+    spool = Spool(_journal(settings, worker), storing, metrics, log) if spooling else None
     writer = spool.writer if spool else storing
     readiness = Readiness(writer, metrics)
     vitals = Vitals(metrics, log, readiness, database.space)
@@ -89,6 +88,10 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
         storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,
     )
+
+
+def _journal(settings: Settings, worker: int) -> Journal:
+    return Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
 
 
 async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:

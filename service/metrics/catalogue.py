@@ -41,6 +41,12 @@ class GaugeOf(Declared):
         """Return the empty family."""
         return GaugeMetricFamily(self.name, self.help, labels=self.labels)
 
+    def of(self, value: float) -> GaugeMetricFamily:
+        """Return the family of a gauge without labels, with its value."""
+        family = self.family()
+        family.add_metric([], value)
+        return family
+
 
 class HistogramOf(Declared):
     """A histogram: how many observations, and how many up to each bound."""

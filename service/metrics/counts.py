@@ -174,9 +174,9 @@ class Metrics:
             rows.add_metric([table], self._rows[table])
         late = declared.LATE_COMMITS.family()
         late.add_metric([], self.late_commits)
-        yield from (drift, rows, late, _gauge(declared.IN_PROGRESS, self.in_progress))
-        yield _gauge(declared.LAST_STORED, self.last_stored_at)
-        yield _gauge(declared.READY, self.ready)
+        yield from (drift, rows, late, declared.IN_PROGRESS.of(self.in_progress))
+        yield declared.LAST_STORED.of(self.last_stored_at)
+        yield declared.READY.of(self.ready)
 
     def _collect_http(self) -> Iterator[Metric]:
         responses = declared.HTTP_RESPONSES.family()
@@ -185,12 +185,12 @@ class Metrics:
         seconds = declared.HTTP_SECONDS.family()
         for route, distribution in self._request_seconds.items():
             distribution.add_to(seconds, [route])
-        yield from (responses, seconds, _gauge(declared.HTTP_IN_FLIGHT, self.requests_in_flight))
+        yield from (responses, seconds, declared.HTTP_IN_FLIGHT.of(self.requests_in_flight))
 
     def _collect_storage(self) -> Iterator[Metric]:
-        yield _gauge(declared.QUEUE_DEPTH, self._queue.depth())
-        yield _gauge(declared.QUEUE_CAPACITY, self._queue.capacity)
-        yield _gauge(declared.OLDEST_QUEUED, self._queue.oldest())
+        yield declared.QUEUE_DEPTH.of(self._queue.depth())
+        yield declared.QUEUE_CAPACITY.of(self._queue.capacity)
+        yield declared.OLDEST_QUEUED.of(self._queue.oldest())
         yield self._commit_seconds.add_to(declared.COMMIT_SECONDS.family())
         yield self._commit_rows.add_to(declared.COMMIT_ROWS.family())
         errors = declared.STORAGE_ERRORS.family()
@@ -200,12 +200,12 @@ class Metrics:
         files.add_metric(["database"], self.space.database)
         files.add_metric(["wal"], self.space.wal)
         yield from (errors, files)
-        yield _gauge(declared.STORAGE_FREE_BYTES, self.space.free)
-        yield _gauge(declared.STORAGE_CAPACITY_BYTES, self.space.capacity)
+        yield declared.STORAGE_FREE_BYTES.of(self.space.free)
+        yield declared.STORAGE_CAPACITY_BYTES.of(self.space.capacity)
 
     def _collect_process(self) -> Iterator[Metric]:
         yield self.event_loop_lag.add_to(declared.EVENT_LOOP_LAG.family())
-        yield _gauge(declared.CERTIFICATE_EXPIRY, self.certificate_expires_at)
+        yield declared.CERTIFICATE_EXPIRY.of(self.certificate_expires_at)
         lines = declared.LOG_LINES.family()
         for level in declared.LEVELS:
             lines.add_metric([level], self._log_lines[level])
@@ -219,9 +219,3 @@ class Metrics:
         build = declared.BUILD_INFO.family()
         build.add_metric([VERSION, revision()], 1)
         yield from (lines, dropped, limited, restarts, build)
-
-
-def _gauge(metric: declared.GaugeOf, value: float) -> Metric:
-    family = metric.family()
-    family.add_metric([], value)
-    return family

@@ -68,12 +68,12 @@ class SpoolCounts:
     def collect(self) -> Iterator[Metric]:
         """Turn the counts into metric families."""
         journal = self._journal
-        yield _gauge(declared.SPOOL_ACTIVE, self.active)
-        yield _gauge(declared.SPOOL_USABLE, journal is not None and journal.broken is None)
-        yield _gauge(declared.SPOOL_ENTRIES, self.entries)
-        yield _gauge(declared.SPOOL_BYTES, journal.size.taken if journal else 0)
-        yield _gauge(declared.SPOOL_CAPACITY_BYTES, journal.size.capacity if journal else 0)
-        yield _gauge(declared.SPOOL_OLDEST, journal.size.oldest_at if journal else 0.0)
+        yield declared.SPOOL_ACTIVE.of(self.active)
+        yield declared.SPOOL_USABLE.of(journal is not None and journal.broken is None)
+        yield declared.SPOOL_ENTRIES.of(self.entries)
+        yield declared.SPOOL_BYTES.of(journal.size.taken if journal else 0)
+        yield declared.SPOOL_CAPACITY_BYTES.of(journal.size.capacity if journal else 0)
+        yield declared.SPOOL_OLDEST.of(journal.size.oldest_at if journal else 0.0)
         drained = declared.SPOOL_DRAINED.family()
         for outcome in declared.DRAINED:
             drained.add_metric([outcome], self.drained[outcome])
@@ -82,9 +82,3 @@ class SpoolCounts:
         inherited = declared.SPOOL_INHERITED.family()
         inherited.add_metric([], self.inherited)
         yield from (drained, recognised, inherited)
-
-
-def _gauge(metric: declared.GaugeOf, value: float) -> Metric:
-    family = metric.family()
-    family.add_metric([], value)
-    return family

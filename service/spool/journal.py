@@ -21,7 +21,7 @@ from service.postback import Postback
 from service.spool.encoding import VERSION, Kept, encode, outcome_of
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import Committed, Entry, Probe, Verdict
-from service.storage.sqlite_file import FileLock, connect_writer, storage_error, sync_directory
+from service.storage.sqlite_file import FileLock, connect_writer, identities, storage_error, sync_directory
 
 FILE_NAME = "spool.db"
 FULL = "SPOOL_FULL"
@@ -100,7 +100,7 @@ class Journal:
         except (sqlite3.Error, StorageError) as error:
             self._file_lock.close()
             raise error if isinstance(error, StorageError) else storage_error(error) from error
-        self._files = self._identities()
+        self._files = identities(self._names)
         self.measure()
 
     def _free_path(self) -> tuple[Path, FileLock]:
@@ -127,7 +127,7 @@ class Journal:
                 self._connection.execute(_append_statement(len(rows)), tuple(chain.from_iterable(rows)))
             if len(kept) < len(entries):
                 self._connection.execute("INSERT OR REPLACE INTO write_probe VALUES (1, ?)", (str(datetime.now(UTC)),))
-            if self._identities() != self._files:
+            if identities(self._names) != self._files:
                 raise StorageBroken(f"{self.path} or its WAL was moved or deleted", "MOVED")
             self._measure()
         return Committed([_verdict(entry) for entry in entries], {"spool": len(rows)})
@@ -204,13 +204,6 @@ class Journal:
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-    def _identities(self) -> list[tuple[int, int]]:
-        """Say which files are at our names: SQLite goes on writing to a deleted one, and 200 would be no receipt."""
-        try:
-            return [(stat.st_dev, stat.st_ino) for stat in map(os.stat, self._names)]
-        except FileNotFoundError:
-            return []
 
 
 def _verdict(entry: Entry) -> Verdict:

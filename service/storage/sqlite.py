@@ -3,7 +3,6 @@
 On the driver's own connection and not through SQLAlchemy: this is the hot path, and it has four statements.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,7 +32,14 @@ from service.storage.ledger import (
     leftovers,
 )
 from service.storage.migrations import Migrations
-from service.storage.sqlite_file import FileLock, connect_writer, migrating_engine, storage_error, sync_directory
+from service.storage.sqlite_file import (
+    FileLock,
+    connect_writer,
+    identities,
+    migrating_engine,
+    storage_error,
+    sync_directory,
+)
 
 _PROBE = Table("write_probe", ("id", "probed_at"))
 
@@ -64,7 +70,7 @@ class SqliteLedger:
             self._lock.close()
             raise storage_error(error) from error
         sync_directory(self._path)
-        self._files = self._identities()
+        self._files = identities(self._names)
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit as Ledger says; new conversions go in with a statement that is a transaction of its own."""
@@ -81,7 +87,7 @@ class SqliteLedger:
                 written |= self._keep(leftovers(entries, verdicts, utc_text))
         except sqlite3.Error as error:
             raise storage_error(error, written) from error
-        if self._identities() != self._files:
+        if identities(self._names) != self._files:
             raise StorageBroken(f"{self._path} or its WAL was moved or deleted while it was being written", "MOVED")
         return Committed(verdicts, written)
 
@@ -89,13 +95,6 @@ class SqliteLedger:
         """Checkpoint by closing the last connection, and let another process write."""
         self._connection.close()
         self._lock.close()
-
-    def _identities(self) -> list[tuple[int, int]]:
-        """Say which files are at our names: SQLite goes on writing to a deleted one, and 200 would be no receipt."""
-        try:
-            return [(stat.st_dev, stat.st_ino) for stat in map(os.stat, self._names)]
-        except FileNotFoundError:
-            return []
 
     def _insert(self, table: Table, rows: Sequence[Row], clash: str = "DO NOTHING") -> int:
         if not rows:
