@@ -201,6 +201,25 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(REPOSITORY)}
 
 
+def command(directory: Path, database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the service to its end, as people do, on a database."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        cwd=directory,
+        env={**clean_environment(), "POSTBACK_DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_SECONDS,
+    )
+
+
+def migrate(directory: Path, database_url: str) -> None:
+    """Bring a database to the newest schema."""
+    ended = command(directory, database_url, "migrate", "up")
+    assert ended.returncode == 0, ended.stderr
+
+
 def read_database(path: Path, statement: str, *parameters: str) -> list[Row]:
     """Return the rows of a query on a SQLite file that another process may be writing."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as connection:

@@ -35,6 +35,35 @@ class Answers:
         return sum(start <= at < end for at in self.accepted_at)
 
 
+class IdleLines:
+    """Lines to one address that rest until they are used again."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._resting: list[tuple[Line, float]] = []  # each with the moment since when
+
+    async def connected(self) -> Line:
+        """Return one that the service has no reason to close just now (it may, after a long rest), or a new one."""
+        while self._resting:
+            line, since = self._resting.pop()
+            if line.open and time.monotonic() - since < _REST_SECONDS:
+                return line
+            line.close()
+        return await Line.connect(self._address)
+
+    def keep(self, line: Line, answer: Answer | None = None) -> None:
+        """Let a line rest, unless its answer says that it was the last one."""
+        if answer and answer.headers.get("connection") == "close":
+            line.close()
+        else:
+            self._resting.append((line, time.monotonic()))
+
+    def close(self) -> None:
+        """Hang up all that rest."""
+        for line, _ in self._resting:
+            line.close()
+
+
 class Load:
     """Sends new postbacks to one address, with so many bytes of padding.
 
@@ -47,14 +76,15 @@ class Load:
         self._address = address
         self._prefix = prefix
         self._rest = f"&value=1&padding={'x' * padding}" if padding else "&value=1"
-        self._idle: list[tuple[Line, float]] = []  # each with the moment since when it rests
+        self._idle = IdleLines(address)
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def open_lines(self, count: int) -> None:
         """Connect before the load starts, so that the load is postbacks and nothing else."""
         for _ in range(0, count, 100):
             lines = await asyncio.gather(*(Line.connect(self._address) for _ in range(100)))
-            self._idle += [(line, time.monotonic()) for line in lines]
+            for line in lines:
+                self._idle.keep(line)
 
     async def press(self, lines: int, seconds: float) -> None:
         """Keep so many postbacks under way for so many seconds."""
@@ -81,8 +111,7 @@ class Load:
 
     def close(self) -> None:
         """Hang up all lines."""
-        for line, _ in self._idle:
-            line.close()
+        self._idle.close()
 
     async def _settle(self) -> None:
         await asyncio.gather(*self._under_way)
@@ -96,23 +125,11 @@ class Load:
 
     async def _exchange(self, click_id: str) -> None:
         try:
-            line = self._rested() or await Line.connect(self._address)
+            line = await self._idle.connected()
             started = time.monotonic()
             answer = await line.exchange(request(f"/postback?c={click_id}{self._rest}"))
         except (HungUp, OSError) as error:
             self.answers.errors[type(error).__name__] += 1
             return
         self.answers.note(answer, time.monotonic() - started)
-        if answer.headers.get("connection") == "close":
-            line.close()
-        else:
-            self._idle.append((line, time.monotonic()))
-
-    def _rested(self) -> Line | None:
-        """Return a line that the service has no reason to close just now: it may, when one has rested for long."""
-        while self._idle:
-            line, since = self._idle.pop()
-            if line.open and time.monotonic() - since < _REST_SECONDS:
-                return line
-            line.close()
-        return None
+        self._idle.keep(line, answer)

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Self
@@ -40,10 +39,9 @@ class Pager(Receiver):
 
     def __exit__(self, *_: object) -> None:
         """Listen no longer."""
-        with ExitStack() as stack:
-            stack.callback(self.server_close)
-            self.shutdown()
-            self._thread.join()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
 
     def take(self, receiver: str, notification: object) -> None:
         """Note the time of what came."""

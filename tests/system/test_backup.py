@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.system.harness import REPOSITORY, Service, clean_environment, wait_for
+from tests.system.harness import REPOSITORY, Service, clean_environment, command, migrate, wait_for
 from tests.system.ledger import Ledger, run, run_until
 from tests.system.postgres import PostgresServer
 
@@ -25,22 +25,6 @@ pytestmark = pytest.mark.system
 CONNECTIONS = 16
 SECONDS = 0.7
 PATIENCE = 60
-
-
-def command(*arguments: str, database: str) -> Mapping[str, object]:
-    """Run a command of the service that prints JSON."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "service", *arguments, "--json"],
-        cwd=REPOSITORY,
-        env={**clean_environment(), "POSTBACK_DATABASE_URL": database},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert ended.returncode == 0, ended.stderr
-    answer: Mapping[str, object] = json.loads(ended.stdout)
-    return answer
 
 
 def test_a_copy_taken_under_load_holds_what_was_acknowledged_before_it(
@@ -60,8 +44,8 @@ def test_a_copy_taken_under_load_holds_what_was_acknowledged_before_it(
         assert asked.wait(PATIENCE) == 0
     for path in tmp_path.glob("p.db*"):
         path.unlink()
-    restored = command("restore", str(backup), database=f"sqlite:///{tmp_path / 'p.db'}")
-    assert restored["before"] is None
+    restored = command(tmp_path, f"sqlite:///{tmp_path / 'p.db'}", "restore", str(backup), "--json")
+    assert json.loads(restored.stdout)["before"] is None, restored.stderr
     with Service(tmp_path) as service:
         present = {str(row[0]) for row in service.sql("SELECT click_id FROM conversion")}
         assert before <= present <= set(ledger.sent)
@@ -104,7 +88,7 @@ def test_a_base_backup_and_an_archive_that_commits_wait_for_restore_the_last_ack
     """The archive hangs before the server is lost: from then on nothing may be acknowledged, or it would be missing."""
     ledger = Ledger("drill", seed=3)
     with PostgresServer() as lost, archive(lost) as (archived, pause), PostgresServer.empty() as new:
-        command("migrate", "up", database=lost.url())
+        migrate(tmp_path, lost.url())
         lost.program("pg_basebackup", "-D", str(new.data), "-d", lost.url(), "--checkpoint=fast", "-X", "none")
         lost.sql("ALTER SYSTEM SET synchronous_standby_names = 'archive'")
         lost.sql("SELECT pg_reload_conf()")

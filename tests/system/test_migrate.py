@@ -2,14 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service, clean_environment
+from tests.system.harness import Service, command
 from tests.system.ledger import Ledger, run
 from tests.system.postgres import PostgresServer
 
@@ -23,15 +22,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 def migrate(directory: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "service", "migrate", *arguments],
-        cwd=directory,
-        env={**clean_environment(), "POSTBACK_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return command(directory, url, "migrate", *arguments)
 
 
 def test_an_empty_database_is_brought_up_and_its_state_is_told(tmp_path: Path, server: PostgresServer) -> None:

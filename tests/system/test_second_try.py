@@ -56,12 +56,3 @@ def test_a_wait_for_a_standby_that_somebody_cancels_is_no_receipt(tmp_path: Path
             wait_for(lambda: server.sql(CANCEL_WHO_WAITS) or answer.done(), 10)
         assert answer.result().status == 503
         assert service.metrics().by_label("postback_storage_errors_total", "error") == {"PG_NOT_DURABLE": 1.0}
-
-
-def test_a_statement_timeout_that_strikes_a_waiting_commit_is_no_receipt(tmp_path: Path) -> None:
-    with PostgresServer() as server:
-        database = server.new_database()
-        server.sql(f"ALTER DATABASE {database} SET statement_timeout = '300ms'")
-        with Replica(tmp_path / "a", server.url(database)) as service:
-            wait_for_standby(server, "nobody")
-            assert service.postback("timed-out").status == 503

@@ -10,9 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service.storage.database import database_at
 from tests.system.disk import Disk
-from tests.system.harness import Service, wait_for
+from tests.system.harness import Service, migrate, wait_for
 from tests.system.ledger import run
 from tests.system.load import Load
 from tests.system.postgres import PostgresServer
@@ -27,10 +26,10 @@ DRAIN_SECONDS = 120.0
 
 
 @pytest.fixture
-def server() -> Iterator[PostgresServer]:
+def server(tmp_path: Path) -> Iterator[PostgresServer]:
     """Start a server of this test's own, with a migrated database."""
     with PostgresServer() as started:
-        database_at(started.url()).migrations().up()
+        migrate(tmp_path, started.url())
         yield started
 
 

@@ -7,21 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from service.spool.journal import Journal, journal_paths
-from service.storage.database import database_at
-from tests import builders
 from tests.system.examining import Examined, plainly
-from tests.system.harness import Service, wait_for
+from tests.system.harness import Service, migrate, wait_for
 from tests.system.postgres import PostgresServer
 
 pytestmark = pytest.mark.system
 
 
 @pytest.fixture
-def server() -> Iterator[PostgresServer]:
+def server(tmp_path: Path) -> Iterator[PostgresServer]:
     """Start a server of this test's own, with a migrated database."""
     with PostgresServer() as started:
-        database_at(started.url()).migrations().up()
+        migrate(tmp_path, started.url())
         yield started
 
 
@@ -74,12 +71,14 @@ def test_doctor_tells_an_outage_from_a_loss_and_balances_the_books_after_it(
 
 
 def test_doctor_finds_postbacks_that_nobody_will_drain(tmp_path: Path, server: PostgresServer) -> None:
-    for worker in (0, 3):
-        journal = Journal(journal_paths(tmp_path / "spool", worker)[0])
-        journal.open()
-        journal.commit([builders.postback(f"c=left-{worker}&value=1")])
-        journal.close()
     settings = {"DATABASE_URL": server.url(), "SPOOL_DIR": str(tmp_path / "spool")}
+    server.stop()
+    for click_id in ("left-3", "left-0"):
+        with Service(tmp_path, settings) as service:
+            assert service.postback(click_id).outcome == "spooled"
+        if click_id == "left-3":  # as if there had been more workers
+            (tmp_path / "spool" / "worker-0").rename(tmp_path / "spool" / "worker-3")
+    server.start()
     stopped = plainly(tmp_path, "--json", "--offline", **environment(server.url(), tmp_path))
     assert stopped.check("spool")[0] == stopped.check("spool_orphans")[0] == "wrong"
     assert "nobody has" in stopped.check("spool")[1]
@@ -98,7 +97,7 @@ def test_an_entry_deleted_by_hand_is_missed(tmp_path: Path, server: PostgresServ
         server.stop()
         service.postback("a")
         service.postback("b")
-        _delete(journal_paths(tmp_path / "spool", 0)[0], "a")
+        _delete(tmp_path / "spool" / "worker-0" / "spool.db", "a")
         assert examine(service, server).check("spool_counted")[0] == "wrong"
         server.start()
         wait_for(lambda: server.sql("SELECT click_id FROM conversion") or None, 60)

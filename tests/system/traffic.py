@@ -15,10 +15,10 @@ from typing import Self
 
 import uvloop
 
-from tests.system.wire import Address, HungUp, Line, request
+from tests.system.load import IdleLines
+from tests.system.wire import Address, HungUp, request
 
 _TICK_SECONDS = 0.02
-_REST_SECONDS = 3  # well below any server's keep-alive time-out
 _REMEMBERED = 500  # ids that may come again
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -44,7 +44,7 @@ class Traffic:
         self.mix = mix
         self.answers: Counter[str] = Counter()
         self._replicas = replicas
-        self._idle: dict[Address, list[tuple[Line, float]]] = {replica: [] for replica in replicas}
+        self._idle = {replica: IdleLines(replica) for replica in replicas}
         self._random = random.Random(1)  # noqa: S311 - a repeatable mix, not a secret
         self._known: deque[str] = deque(maxlen=_REMEMBERED)
         self._number = count()
@@ -75,8 +75,8 @@ class Traffic:
                     senders.create_task(self._deliver(self._next()))
                 owed %= 1
                 await asyncio.sleep(_TICK_SECONDS)
-        for line, _ in [rested for idle in self._idle.values() for rested in idle]:
-            line.close()
+        for idle in self._idle.values():
+            idle.close()
         await asyncio.sleep(0)  # closed connections are really closed only in the loop's next turn
 
     def _next(self) -> bytes:
@@ -93,20 +93,12 @@ class Traffic:
         for offset in range(len(self._replicas)):
             replica = self._replicas[(turn + offset) % len(self._replicas)]
             with suppress(HungUp, OSError):
-                line = self._rested(replica) or await Line.connect(replica)
+                line = await self._idle[replica].connected()
                 answer = await line.exchange(message)
-                self._idle[replica].append((line, time.monotonic()))
+                self._idle[replica].keep(line, answer)
                 self.answers[answer.outcome or str(answer.status)] += 1
                 return
         self.answers["nobody"] += 1
-
-    def _rested(self, replica: Address) -> Line | None:
-        while self._idle[replica]:
-            line, since = self._idle[replica].pop()
-            if line.open and time.monotonic() - since < _REST_SECONDS:
-                return line
-            line.close()
-        return None
 
 
 def _get(rest: str) -> Callable[[str], bytes]:
