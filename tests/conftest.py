@@ -1,6 +1,7 @@
 """Owns what every test may ask for: the size of the proofs, and a place to leave figures that can be quoted."""
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Literal
 
@@ -8,6 +9,12 @@ import pytest
 
 _FIGURE = "figure"
 _LONGEST_FIRST = ("test_live.py", "test_live_sparse.py", "tests/system")
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start be interrupted: a shell that runs the suite in the background has that ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

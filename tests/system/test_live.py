@@ -1,6 +1,6 @@
 """Owns the live proof: a real Prometheus and Alertmanager watch two replicas in traffic, and are told of each fault.
 
-The rules run on a shorter clock (tests/system/clock.py), on which an hour of traffic takes a minute or two. How soon
+The rules run on a shorter clock (tests/system/clock.py), on which an hour of traffic takes two minutes. How soon
 an alert comes at the real clock is shown by promtool (alerts/detection.test.yml). With POSTBACK_CLOCK=30 (30 times
 shorter), or in the long form, every fault is injected, and otherwise three of them.
 """

@@ -1,6 +1,6 @@
 """Owns the live proof of a quiet night: a postback in ten minutes, as last week, and nobody is told of anything.
 
-The rules run on a shorter clock (tests/system/clock.py): an hour takes one or two minutes, and so does its traffic.
+The rules run on a shorter clock (tests/system/clock.py): an hour takes two minutes, and so does its traffic.
 """
 
 import time
