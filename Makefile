@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 CLOCK ?= 30
-TOGETHER := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
+PROOFS := $(addprefix tests/system/test_,live.py live_sparse.py spool.py killed_together.py failover.py)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run stack test faults live soak lint fmt dashboards bench lock clean
+.PHONY: help install dev run stack test proofs faults live soak lint fmt dashboards bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
@@ -34,9 +35,12 @@ run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
 stack: install ## the same with Prometheus, Alertmanager and a stand-in for your pager, without Docker (needs both installed)
 	@exec $(BIN)/python -m stack
 
-test: dev ## the whole suite, short forms of the system proofs included (5 to 10 minutes)
-	$(BIN)/python -m pytest -m "not alone and not faults" $(TOGETHER)
+test: dev ## the whole suite, short forms of most system proofs included (5 minutes)
+	$(BIN)/python -m pytest -m "not alone and not faults and not live" $(TOGETHER)
 	$(BIN)/python -m pytest -m alone
+
+proofs: dev ## the short form of what takes longer: alerts live, the database killed, failed over, away (5 minutes)
+	$(BIN)/python -m pytest $(TOGETHER) $(PROOFS)
 
 faults: dev ## PostgreSQL servers and workers are broken under load, with the ledger of the sender (7 minutes; short forms)
 	$(BIN)/python -m pytest -m faults $(TOGETHER)

@@ -60,7 +60,6 @@ def test_health_leaves_nothing_to_complain_of() -> None:
         (Reply(HEALTHY, 2, error="parse error"), "error: parse error"),
         (Reply(HEALTHY, 2, warnings=["slow"]), "warning: slow"),
         (Reply(HEALTHY, 0), "empty"),
-        (Reply(QUIET, 1), "not empty"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_panel(reply: Reply, said: str) -> None:

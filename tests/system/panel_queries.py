@@ -64,8 +64,8 @@ class Reply:
         return self.series == 0
 
     @property
-    def must_be_empty(self) -> bool:
-        """Return whether that is so in health."""
+    def may_be_empty(self) -> bool:
+        """Return whether that is so in health; what fired before it is in the range too."""
         return self.question.title in EMPTY_IN_HEALTH
 
 
@@ -160,11 +160,10 @@ def ask_all(prometheus: str, asked: list[Question]) -> list[Reply]:
 
 
 def complaints(replies: list[Reply]) -> list[str]:
-    """Return what is wrong in health: errors, warnings, empty panels, and full ones that should be empty."""
+    """Return what is wrong in health: errors, warnings, and empty panels that should not be."""
     said = [f"error: {reply.error}: {reply.question}" for reply in replies if reply.error]
     said += [f"warning: {warning}: {reply.question}" for reply in replies for warning in reply.warnings]
-    said += [f"empty: {reply.question}" for reply in replies if reply.empty and not reply.must_be_empty]
-    return said + [f"not empty: {reply.question}" for reply in replies if reply.must_be_empty and not reply.empty]
+    return said + [f"empty: {reply.question}" for reply in replies if reply.empty and not reply.may_be_empty]
 
 
 def _questions_of(dashboard: Json, span: Span) -> Iterator[Question]:

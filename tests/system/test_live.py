@@ -34,7 +34,7 @@ from tests.system.tracer import Tracer
 from tests.system.traffic import NORMAL
 from tests.system.watched import HOUR, Conditions, Watched, watched
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.live]
 
 DISK_MEGABYTES = 256
 SLOW_DISK = "fdatasync:delay_exit=350000"  # microseconds, on top of each sync: slower than the objective allows

@@ -13,7 +13,7 @@ from tests.system.clock import times_shorter
 from tests.system.traffic import SPARSE
 from tests.system.watched import HOUR, Conditions, watched
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.live]
 
 NIGHTLY_RATE = 1 / 600  # postbacks a second: one in ten minutes
 
