@@ -20,7 +20,7 @@ from tests.system.harness import REPOSITORY, Service, clean_environment, command
 from tests.system.ledger import Ledger, run, run_until
 from tests.system.postgres import PostgresServer
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 CONNECTIONS = 16
 SECONDS = 0.7

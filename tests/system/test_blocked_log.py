@@ -15,7 +15,7 @@ from tests.system.harness import LogLine, Service, wait_for
 from tests.system.ledger import run
 from tests.system.load import Load
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 LINES_THAT_WAIT = 20_000  # the bound of the log's queue
 PIPE_BYTES = 4096  # the smallest: a pipe that blocks soon

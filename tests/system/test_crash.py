@@ -10,7 +10,7 @@ import pytest
 from tests.system.harness import Service
 from tests.system.ledger import Ledger, run, run_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 CONNECTIONS = 24
 

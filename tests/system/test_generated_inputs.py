@@ -16,7 +16,7 @@ from tests.system.harness import Service
 from tests.system.inputs import ANY_BYTES, INPUTS, Input, Pairs
 from tests.system.wire import Answer, Wire, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 FIELDS = {"c": "click_id", "value": "value", "currency": "currency", "goal": "goal"} | dict.fromkeys(
     ("transaction_id", "txid"), "transaction_id"

@@ -12,7 +12,7 @@ from tests.system.harness import REPOSITORY, Service
 from tests.system.ledger import Ledger, run, run_until
 from tests.system.tools import need_mounts
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 Cut = Callable[[Disk, Service, Ledger, float], None]
 

@@ -11,7 +11,7 @@ from tests.system.examining import Examined, plainly
 from tests.system.harness import Service, migrate, wait_for
 from tests.system.postgres import PostgresServer
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 
 @pytest.fixture

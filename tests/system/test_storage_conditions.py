@@ -16,7 +16,7 @@ from tests.system.harness import EXIT_SECONDS, NotStarted, Service, wait_for
 from tests.system.tools import need_mounts
 from tests.system.wire import Answer, HungUp
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 EXIT_STORAGE_BROKEN = 74
 ANSWER_SECONDS = 2.5  # promised are 2; the rest is for a busy machine

@@ -14,7 +14,7 @@ from tests.system.tools import need_strace
 from tests.system.tracer import Call, Tracer
 from tests.system.wire import Answer, HungUp
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.faults]
 
 EXIT_STORAGE_BROKEN = 74
 DISK_CALLS = "pwrite64,pwritev,write,fdatasync,fsync,ftruncate,fallocate"
