@@ -15,7 +15,7 @@ from service.log import Log
 from service.metrics import Metrics
 from service.readiness import Readiness
 from service.settings import Settings
-from service.spool.fallback import DATABASE_SECONDS
+from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
 from service.spool.journal import Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
@@ -53,7 +53,8 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     """
     database = database_at(settings.database_url)
     spooling = database.shared and settings.spool == "on"
-    ledger = OpenedLater(database.ledger())
+    migrate = _migrating(database, settings, log)
+    ledger = OpenedLater(database.ledger(COMMIT_SECONDS) if spooling else database.ledger(), migrate)
     storing = Writer(ledger, metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
     spool = Spool(_journal(settings, worker), storing, metrics, log) if spooling else None
     writer = spool.writer if spool else storing
@@ -65,6 +66,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         try:
+            await asyncio.to_thread(migrate)
             await _schema_is_ready(database, settings, log)
             ledger.open()
         except StorageError as error:
@@ -94,13 +96,21 @@ def _journal(settings: Settings, worker: int) -> Journal:
     return Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
 
 
+def _migrating(database: Database, settings: Settings, log: Log) -> Callable[[], None]:
+    """Return what runs pending migrations if we are told to; it blocks, and raises StorageError."""
+
+    def migrate() -> None:
+        if database.shared and settings.migrate:
+            database.migrations().up("head", lambda step: log.logger.info("migrating", detail=step))
+
+    return migrate
+
+
 async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:
-    """Run pending migrations if we are told to, or wait until somebody did. Raises StorageError."""
+    """Wait until somebody ran the migrations that are pending. Raises StorageError."""
     if not database.shared:
         return
     migrations = database.migrations()
-    if settings.migrate:
-        await asyncio.to_thread(migrations.up, "head", lambda step: log.logger.info("migrating", detail=step))
     end = time.monotonic() + settings.migrate_wait
     while refusal := (await asyncio.to_thread(migrations.status)).refusal:
         if time.monotonic() >= end:

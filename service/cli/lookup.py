@@ -1,7 +1,8 @@
 """Owns the command `lookup`: did a click id arrive, when, how often, and what did we answer."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import orjson
 import typer
@@ -9,7 +10,17 @@ import typer
 from service.cli.setting_up import refuse, settings_or_refuse
 
 if TYPE_CHECKING:
+    from service.settings import Settings
     from service.storage.history import Arrival
+
+
+class _Found(NamedTuple):
+    """Everything that named the click id; `unknown` says why the database could not be asked."""
+
+    arrivals: "Sequence[Arrival]"
+    stored: bool
+    spooled: bool
+    unknown: str = ""
 
 
 def lookup(
@@ -19,36 +30,65 @@ def lookup(
 ) -> None:
     """Tell whether a conversion arrived, when, how often, and what we answered.
 
-    Exit 0: it is stored. 1: it is not (it never came, or was rejected: then why). 2: bad configuration.
+    What waits in this host's spool (SPOOL_DIR) is told too, also while the database is away.
+
+    Exit 0: it is stored, or waits in the spool. 1: neither (it never came, or was rejected: then why). 2: bad
+    configuration, or the database is away and nothing waits here.
     """
-    from service.storage.database import database_at
     from service.storage.engine import StorageError
 
     try:
-        history = database_at(settings_or_refuse().database_url).history()
-        stored = bool(history.conversions(click_id))
-        arrivals = history.arrivals(click_id)
+        found = _find(settings_or_refuse(), click_id)
     except StorageError as error:
         refuse([str(error)])
-    typer.echo(_json(click_id, arrivals, stored=stored) if as_json else _text(click_id, arrivals, stored=stored))
-    raise typer.Exit(0 if stored else 1)
+    if found.unknown:
+        typer.echo(f"what waits in the spool only; the database cannot be asked: {found.unknown}", err=True)
+    typer.echo(_json(click_id, found) if as_json else _text(click_id, found))
+    raise typer.Exit(0 if found.stored or found.spooled else 1)
 
 
-def _text(click_id: str, arrivals: "Sequence[Arrival]", *, stored: bool) -> str:
+def _find(settings: "Settings", click_id: str) -> _Found:
+    """Ask the spool first: what leaves it meanwhile is in the database by then. Raises StorageError."""
+    from service.spool.look import arrivals
+    from service.storage.database import database_at
+    from service.storage.engine import StorageError
+
+    database = database_at(settings.database_url)
+    waiting = arrivals(settings.spool_dir, click_id) if database.shared else []
+    try:
+        history = database.history()
+        stored, kept = bool(history.conversions(click_id)), history.arrivals(click_id)
+    except StorageError as error:
+        if not waiting:
+            raise
+        return _Found(waiting, stored=False, spooled=_any_accepted(waiting), unknown=str(error))
+    known = {arrival.request_id for arrival in kept}
+    waiting = [arrival for arrival in waiting if arrival.request_id not in known]
+    found = sorted([*kept, *waiting], key=lambda arrival: (arrival.received_at, arrival.request_id))
+    return _Found(found, stored, _any_accepted(waiting))
+
+
+def _any_accepted(waiting: "Sequence[Arrival]") -> bool:
+    return any(arrival.outcome.status == HTTPStatus.OK for arrival in waiting)
+
+
+def _text(click_id: str, found: _Found) -> str:
+    arrivals = found.arrivals
     if not arrivals:
         return f"{click_id}: never arrived (no postback named it, not even a rejected one)"
     times = "once" if len(arrivals) == 1 else f"{len(arrivals)} times"
-    lines = [f"{click_id}: {'stored' if stored else 'NOT stored'}; arrived {times}"]
+    state = "stored" if found.stored else "accepted, in the spool" if found.spooled else "NOT stored"
+    lines = [f"{click_id}: {state}; arrived {times}"]
     for arrival in arrivals:
         when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
         answer = f"{arrival.outcome.status} {arrival.outcome.value}"
         lines.append(f"  {when} UTC  {arrival.door}  {answer}: {arrival.detail}  [{arrival.request_id}]")
-    if not stored:
+    if not found.stored:
         lines.append(f"What to do: {arrivals[-1].outcome.hint}")
     return "\n".join(lines)
 
 
-def _json(click_id: str, arrivals: "Sequence[Arrival]", *, stored: bool) -> str:
+def _json(click_id: str, found: _Found) -> str:
     rows = [
         {
             "received_at": arrival.received_at,
@@ -59,7 +99,7 @@ def _json(click_id: str, arrivals: "Sequence[Arrival]", *, stored: bool) -> str:
             "request_id": arrival.request_id,
             "detail": arrival.detail,
         }
-        for arrival in arrivals
+        for arrival in found.arrivals
     ]
-    answer = {"click_id": click_id, "stored": stored, "arrivals": rows}
+    answer = {"click_id": click_id, "stored": found.stored, "spooled": found.spooled, "arrivals": rows}
     return orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()

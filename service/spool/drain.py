@@ -78,7 +78,7 @@ class Drain:
             try:
                 moved = await self._step()
                 self._failures = 0
-                if not moved:
+                if not moved and not await self._take_over():
                     await self._rest()
             except (StorageError, Overloaded):
                 self._tell_broken()
@@ -103,6 +103,14 @@ class Drain:
         except TimeoutError:
             if not self._told_broken:
                 await aside(self._journal.measure)
+
+    async def _take_over(self) -> bool:
+        """Fetch what a process of this worker left that ended during an outage; say whether there was any."""
+        if self._outage.on or self._told_broken or self._stopping:
+            return False
+        taken = await aside(lambda: self._journal.take_over(MAX_BATCH))
+        self._tried_up_to = max(self._tried_up_to, self._journal.found_up_to)
+        return taken > 0
 
     async def _step(self) -> bool:
         """Move the oldest entries; say whether there were any. Raises what kept them from being moved."""

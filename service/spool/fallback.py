@@ -5,7 +5,8 @@ from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import Entry, Probe
 from service.writer import Overloaded, Writer, Written
 
-DATABASE_SECONDS = 0.9  # what the database has of a request's 1.5 s; its own retries should end within 0.8 s
+DATABASE_SECONDS = 0.9  # what the database has of a request's 1.5 s
+COMMIT_SECONDS = 0.8  # what a commit with its retries has of that: its connection is free again when it is given up
 SPOOL_SECONDS = 0.4  # what the journal's fsync has after that; the rest is the pace at which deadlines are looked at
 
 

@@ -7,6 +7,7 @@ It has the one method that a writer needs of storage, so a second group commit s
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ FILE_NAME = "spool.db"
 FULL = "SPOOL_FULL"
 MAX_BYTES = 2**30  # a million postbacks, roughly
 RESERVED_BYTES = 8 * 2**20  # of the disk: removing entries takes room as well, or it could never be drained
+_COLUMNS = "version, outcome, request_id, click_id, received_at, entry"
+_TAKING_OVER_SECONDS = 0.1
 _ROW_BYTES = 200  # of columns and B-tree around an entry's text
 
 _SCHEMA = """
@@ -51,6 +54,9 @@ class Waiting(NamedTuple):
     outcome: str
     request_id: str
     text: str
+
+
+_Row = tuple[int, str, str, str | None, str, str]  # _COLUMNS
 
 
 class JournalSize(NamedTuple):
@@ -104,7 +110,7 @@ class Journal:
         self.measure()
 
     def _free_path(self) -> tuple[Path, FileLock]:
-        for path in self._paths:
+        for path in (*self._paths, *self._paths):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return path, FileLock(path)
@@ -112,7 +118,47 @@ class Journal:
                 raise StorageError(f"cannot open the spool {path}: {error.strerror}", "CANTOPEN") from error
             except StorageError as error:
                 taken = error
+                time.sleep(_TAKING_OVER_SECONDS)  # whoever takes over has it for a moment only
         raise taken
+
+    def take_over(self, count: int) -> int:
+        """Move up to so many entries here from this worker's other journal, if nobody has it; return how many.
+
+        Only into an empty journal. A process of a rolling restart may end during an outage, and this is what it left.
+        Each entry is here, durably, before it is removed there: after a kill in between it is in both, and the
+        database knows its own row.
+        """
+        for path in self._paths:
+            if path != self.path and path.exists():
+                try:
+                    left = Journal(path, max_bytes=self._max_bytes)
+                    left.open()
+                except StorageError:  # its process is still there, or the file is unusable: doctor names it
+                    continue
+                try:
+                    return self._take_over(left, count)
+                finally:
+                    left.close()
+        return 0
+
+    def _take_over(self, left: "Journal", count: int) -> int:
+        rows = left.rows(count)
+        with self._using():
+            if not rows or self._connection.execute("SELECT EXISTS (SELECT 1 FROM entry)").fetchone() == (1,):
+                return 0
+            self._refuse_beyond_capacity(sum(_ROW_BYTES + len(row[-1]) for row in rows.values()))
+            self._connection.execute(_append_statement(len(rows)), tuple(chain.from_iterable(rows.values())))
+            (self.found_up_to,) = self._connection.execute("SELECT max(seq) FROM entry").fetchone()
+            self.found += len(rows)
+            self._measure()
+        left.remove(rows.keys())
+        return len(rows)
+
+    def rows(self, count: int) -> dict[int, _Row]:
+        """Return the oldest rows as they are, by seq."""
+        statement = f"SELECT seq, {_COLUMNS} FROM entry ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
+        with self._using():
+            return {row[0]: row[1:] for row in self._connection.execute(statement, (count,))}
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Append the entries and return their verdicts once they are durable; a probe commits and leaves nothing.
@@ -212,7 +258,7 @@ def _verdict(entry: Entry) -> Verdict:
     return Verdict(entry.outcome, entry.detail)
 
 
-def _row(entry: Kept) -> tuple[int, str, str, str | None, str, str]:
+def _row(entry: Kept) -> _Row:
     raw = entry.raw
     return VERSION, outcome_of(entry), raw.request_id, entry.click_id, raw.received_at.isoformat(), encode(entry)
 
@@ -220,5 +266,4 @@ def _row(entry: Kept) -> tuple[int, str, str, str | None, str, str]:
 @cache
 def _append_statement(rows: int) -> str:
     row = f"({', '.join('?' * 6)})"
-    columns = "version, outcome, request_id, click_id, received_at, entry"
-    return f"INSERT INTO entry ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our own names
+    return f"INSERT INTO entry ({_COLUMNS}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our own names

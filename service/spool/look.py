@@ -10,8 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from service.outcome import Outcome
+from service.postback import Postback
+from service.spool.encoding import Unreadable, decode
 from service.spool.journal import FILE_NAME
 from service.storage.engine import StorageError
+from service.storage.history import Arrival
+from service.storage.ledger import amount
 from service.storage.sqlite_file import storage_error
 
 _BUSY_SECONDS = 2.0
@@ -63,6 +68,32 @@ def own_entries(spool_directory: Path, process: str) -> Counter[str]:
             except sqlite3.Error as error:
                 raise storage_error(error) from error
     return counts
+
+
+def arrivals(spool_directory: Path, click_id: str) -> list[Arrival]:
+    """Return the postbacks that wait here and name a click id. Raises StorageError if a journal cannot be read."""
+    statement = "SELECT version, outcome, entry FROM entry WHERE click_id = ? ORDER BY seq"
+    found = []
+    for _, path in journals(spool_directory):
+        with _reading(path) as connection:
+            try:
+                rows = connection.execute(statement, (click_id,)).fetchall()
+            except sqlite3.Error as error:
+                raise storage_error(error) from error
+        found += [_arrival(row, path) for row in rows]
+    return found
+
+
+def _arrival(row: tuple[int, str, str], path: Path) -> Arrival:
+    try:
+        entry = decode(*row)
+    except Unreadable as error:
+        raise StorageError(f"{path}: {error}", "UNREADABLE") from error
+    what = f"value {amount(entry)}" if isinstance(entry, Postback) else entry.detail
+    outcome = Outcome.SPOOLED if isinstance(entry, Postback) else entry.outcome
+    raw = entry.raw
+    detail = f"{what}; waits in {path} for the database"
+    return Arrival(raw.received_at, outcome, entry.sender, raw.door, raw.request_id, detail)
 
 
 def _reading(path: Path) -> "closing[sqlite3.Connection]":

@@ -1,6 +1,6 @@
 """Owns the composition of a spool: journal, the writer before it, outage and drain, opened and closed as one."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from service.log import Log
@@ -20,10 +20,14 @@ _REFUSED = (PENDING, NOT_DURABLE, OTHER)  # waiting mends none of them, so a sta
 
 
 class OpenedLater:
-    """A ledger whose database need not be there at the start: until it is, every commit tries to open it first."""
+    """A ledger whose database need not be there at the start: until it is, every commit tries to open it first.
 
-    def __init__(self, ledger: Ledger) -> None:
+    `prepare` is what such a belated opening does before: run the migrations that the start could not.
+    """
+
+    def __init__(self, ledger: Ledger, prepare: Callable[[], None] = lambda: None) -> None:
         self._ledger = ledger
+        self._prepare = prepare
         self._is_open = False
 
     def open(self) -> None:
@@ -34,6 +38,7 @@ class OpenedLater:
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit, after opening if that was not possible before."""
         if not self._is_open:
+            self._prepare()
             self.open()
         return self._ledger.commit(entries)
 

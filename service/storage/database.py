@@ -10,7 +10,7 @@ from service.storage.engine import PostgresServer, SqliteFile, StorageError, pla
 from service.storage.history import History
 from service.storage.ledger import Ledger
 from service.storage.migrations import Migrations
-from service.storage.postgres import PostgresLedger
+from service.storage.postgres import DEADLINE_SECONDS, PostgresLedger
 from service.storage.postgres_server import engine_of, postgres_error
 from service.storage.space import measure_space
 from service.storage.sqlite import SqliteLedger, migrations_of
@@ -25,8 +25,8 @@ class Database(Protocol):
     name: str
     shared: bool  # whether other processes write to it at the same time, and may migrate it
 
-    def ledger(self) -> Ledger:
-        """Return the writing side, to be opened by the one thread that writes."""
+    def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:
+        """Return the writing side, for one thread; a commit repeated on a server ends within so many seconds."""
 
     def history(self) -> History:
         """Return the reading side. Raises StorageError when there is nothing to read."""
@@ -61,7 +61,7 @@ class SqliteDatabase:
         self.path = place.path
         self.name = str(place.path)
 
-    def ledger(self) -> Ledger:
+    def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:  # noqa: ARG002 - nothing is repeated on a file
         """Return the file's one writer; it migrates when it is opened."""
         return SqliteLedger(self.path)
 
@@ -91,9 +91,9 @@ class PostgresDatabase:
         self._place = place
         self.name = place.name
 
-    def ledger(self) -> Ledger:
+    def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:
         """Return this process's writer; other processes have theirs."""
-        return PostgresLedger(self._place, self.migrations())
+        return PostgresLedger(self._place, self.migrations(), seconds=seconds)
 
     def history(self) -> History:
         """Return reads in read-only transactions."""

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from service.outcome import Outcome
 from service.postback import Postback
 from service.storage.engine import StorageError
-from service.storage.ledger import Verdict, Winner, judge_against
+from service.storage.ledger import Verdict, Winner, amount, judge_against
 from service.storage.tables import Conversion, Duplicate, RejectedPostback
 
 # The senders without reading every conversion: one jump in the primary key for each.
@@ -82,8 +82,7 @@ class History:
 
     def _accepted(self, click_id: str) -> Iterator[Arrival]:
         for stored in self.conversions(click_id):
-            detail = f"value {stored.value} {stored.currency or '(no currency)'}"
-            yield _arrival(stored, Outcome.STORED, detail + _labels(stored))
+            yield _arrival(stored, Outcome.STORED, f"value {amount(stored)}{_labels(stored)}")
         with self._session() as session:
             for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
                 yield _arrival(repeat, Outcome.DUPLICATE, "same value as stored" + _labels(repeat))

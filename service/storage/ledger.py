@@ -73,6 +73,18 @@ class Winner(NamedTuple):
     currency: str | None
 
 
+class Amount(Protocol):
+    """What has a value and perhaps a currency."""
+
+    @property
+    def value(self) -> str:
+        """Return the value as it was sent."""
+
+    @property
+    def currency(self) -> str | None:
+        """Return the currency's code."""
+
+
 class Table(NamedTuple):
     """A table that postbacks go into, and the columns that are written, in the order of its rows."""
 
@@ -119,10 +131,11 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     """Return what a postback is whose key is stored already: the first value stands (law 3)."""
     if (winner.value_micros, winner.currency) == (postback.value_micros, postback.currency):
         return REPEATED
-    return Verdict(Outcome.CONFLICT, f"stored {_amount(winner)}, received {_amount(postback)}")
+    return Verdict(Outcome.CONFLICT, f"stored {amount(winner)}, received {amount(postback)}")
 
 
-def _amount(holder: Winner | Postback) -> str:
+def amount(holder: Amount) -> str:
+    """Return value and currency for a person, as they were sent."""
     return f"{holder.value} {holder.currency or '(no currency)'}"
 
 

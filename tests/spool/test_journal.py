@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -221,3 +221,69 @@ def test_a_journal_that_another_process_has_is_passed_over_for_the_next(tmp_path
     assert again.path == old.path
     for journal in (new, again):
         journal.close()
+
+
+def left(folder: Path, *click_ids: str) -> None:
+    """Leave entries in the first journal of worker 3, as a process does that ends during an outage."""
+    journal = Journal(*journal_paths(folder, 3))
+    journal.open()
+    append(journal, *click_ids)
+    journal.close()
+
+
+@contextmanager
+def second(folder: Path, max_bytes: int = 2**20) -> Iterator[Journal]:
+    """Open the second journal of worker 3, as a process does while the first is still taken."""
+    held = Journal(journal_paths(folder, 3)[0])
+    held.open()
+    opened = Journal(*journal_paths(folder, 3), max_bytes=max_bytes)
+    opened.open()
+    held.close()
+    assert opened.path.parent.name == "worker-3-next"
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def next_journal(tmp_path: Path) -> Iterator[Journal]:
+    """Open the second journal of worker 3."""
+    with second(tmp_path) as opened:
+        yield opened
+
+
+def test_what_another_process_of_the_worker_left_is_taken_over_in_order(tmp_path: Path, next_journal: Journal) -> None:
+    left(tmp_path, "a", "b", "c")
+    assert next_journal.take_over(2) == 2
+    assert click_ids(next_journal) == ["a", "b"]
+    assert (next_journal.found, next_journal.found_up_to) == (2, 2)
+    next_journal.remove([1, 2])
+    assert next_journal.take_over(2) == 1
+    assert click_ids(next_journal) == ["c"]
+    next_journal.remove([3])
+    assert next_journal.take_over(2) == 0
+    assert (next_journal.found, next_journal.found_up_to) == (3, 3)
+
+
+def test_nothing_is_taken_over_into_a_journal_in_which_something_waits(tmp_path: Path, next_journal: Journal) -> None:
+    left(tmp_path, "a")
+    append(next_journal, "own")
+    assert next_journal.take_over(2) == 0
+    assert click_ids(next_journal) == ["own"]
+
+
+def test_nothing_is_taken_from_a_process_that_is_still_there(tmp_path: Path, next_journal: Journal) -> None:
+    other = Journal(journal_paths(tmp_path, 3)[0])
+    other.open()
+    append(other, "a")
+    assert next_journal.take_over(2) == 0
+    assert click_ids(other) == ["a"]
+    other.close()
+
+
+def test_without_room_what_was_left_stays_where_it_is(tmp_path: Path) -> None:
+    left(tmp_path, "a")
+    with second(tmp_path, max_bytes=1) as journal, pytest.raises(StorageError) as full:
+        journal.take_over(2)
+    assert full.value.kind == FULL
+    with second(tmp_path) as journal:
+        assert journal.take_over(2) == 1

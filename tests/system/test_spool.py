@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.system.disk import Disk
-from tests.system.harness import Service, migrate, wait_for
+from tests.system.harness import Service, command, migrate, wait_for
 from tests.system.ledger import run
 from tests.system.load import Load
 from tests.system.postgres import PostgresServer
@@ -153,6 +153,41 @@ def test_a_service_that_starts_while_the_database_is_away_spools_and_catches_up(
         drained(service)
         assert server.sql("SELECT click_id FROM conversion") == [("first",)]
         assert service.postback("first").outcome == "duplicate"
+
+
+def test_a_start_that_migrates_does_so_when_the_database_has_come(tmp_path: Path, server: PostgresServer) -> None:
+    assert command(tmp_path, server.url(), "migrate", "down", "base", "--yes").returncode == 0
+    server.stop()
+    with serving(tmp_path, server, MIGRATE="true") as service:
+        assert service.postback("first").outcome == "spooled"
+        server.start()
+        drained(service)
+        assert server.sql("SELECT click_id FROM conversion") == [("first",)]
+
+
+def test_what_a_process_leaves_that_ends_during_an_outage_is_drained_by_the_one_that_follows(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    spool = {"SPOOL_DIR": str(tmp_path / "data" / "spool")}  # where it is by default, for the command beside it
+    server.stop()
+    with serving(tmp_path / "old", server, **spool) as old:
+        for number in range(600):  # more than two batches
+            assert old.postback(f"left-{number}").outcome == "spooled"
+        with serving(tmp_path / "new", server, **spool) as new:
+            assert new.postback("own").outcome == "spooled"
+            assert old.terminate() == 0
+            told = command(tmp_path, server.url(), "lookup", "left-7")
+            assert told.returncode == 0
+            assert told.stdout.startswith("left-7: accepted, in the spool; arrived once\n")
+            assert "the database cannot be asked" in told.stderr
+            assert command(tmp_path, server.url(), "lookup", "never").returncode == 2
+            server.start()
+            wait_for(lambda: server.sql("SELECT count(*) FROM conversion") == [(601,)] or None, DRAIN_SECONDS)
+            wait_for(lambda: waiting(new) == 0 or None, DRAIN_SECONDS)
+            assert drift(new) == {}
+            assert new.metrics().total("postback_spool_inherited_total") == 600
 
 
 def test_a_locked_table_is_answered_from_the_spool_and_nobody_waits_twice(
