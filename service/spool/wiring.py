@@ -51,9 +51,11 @@ class OpenedLater:
 class Spool:
     """A journal beside a database's writer. `writer` is what takes the postbacks; it needs `running()`."""
 
-    def __init__(self, journal: Journal, database: Writer, metrics: Metrics, log: Log) -> None:
+    def __init__(
+        self, journal: Journal, database: Writer, metrics: Metrics, log: Log, *, deadline: float = SPOOL_SECONDS
+    ) -> None:
         self._journal = journal
-        self._spool = Writer(journal, JournalCounts(metrics), deadline=SPOOL_SECONDS)
+        self._spool = Writer(journal, JournalCounts(metrics), deadline=deadline)
         self._outage = Outage(metrics, log)
         self._drain = Drain(journal, database, self._outage, metrics, log)
         self._metrics = metrics
