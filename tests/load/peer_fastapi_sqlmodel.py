@@ -13,7 +13,7 @@ from sqlmodel import Field, Session, SQLModel, create_engine
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-engine = create_engine(f"sqlite:///{os.environ['PEER_DATABASE']}", connect_args={"check_same_thread": False})
+engine = create_engine(os.environ["PEER_DATABASE_URL"])
 
 
 class Conversion(SQLModel, table=True):

@@ -148,7 +148,7 @@ def _uvicorn(name: str, app: str, stem: Path, *options: str) -> Peer:
         port=port,
         ready=(port, "/", 404),  # an app that is up knows no such path, and stores nothing
         log=stem.with_suffix(".log"),
-        environment={"PEER_DATABASE": str(stem.with_suffix(".db"))},
+        environment={"PEER_DATABASE_URL": f"sqlite:///{stem.with_suffix('.db')}?check_same_thread=false"},
     )
 
 
