@@ -49,6 +49,7 @@ def lookup(
 
 def _find(settings: "Settings", click_id: str) -> _Found:
     """Ask the spool first: what leaves it meanwhile is in the database by then. Raises StorageError."""
+    from service.outcome import Outcome
     from service.spool.look import arrivals
     from service.storage.database import database_at
     from service.storage.engine import StorageError
@@ -56,8 +57,7 @@ def _find(settings: "Settings", click_id: str) -> _Found:
     database = database_at(settings.database_url)
     waiting = arrivals(settings.spool_dir, click_id) if database.shared else []
     try:
-        history = database.history()
-        stored, kept = bool(history.conversions(click_id)), history.arrivals(click_id)
+        kept = database.history().arrivals(click_id)
     except StorageError as error:
         if not waiting:
             raise
@@ -65,6 +65,7 @@ def _find(settings: "Settings", click_id: str) -> _Found:
     known = {arrival.request_id for arrival in kept}
     waiting = [arrival for arrival in waiting if arrival.request_id not in known]
     found = sorted([*kept, *waiting], key=lambda arrival: (arrival.received_at, arrival.request_id))
+    stored = any(arrival.outcome is Outcome.STORED for arrival in kept)
     return _Found(found, stored, _any_accepted(waiting))
 
 

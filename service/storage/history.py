@@ -1,6 +1,6 @@
 """Owns the reads that people ask for: what arrived under a click id, when, and what became of it. Never writes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,20 +56,10 @@ class History:
         except DBAPIError as error:
             raise self._classify(error) from error
 
-    def conversions(self, click_id: str) -> list[Conversion]:
-        """Return what is stored under a click id, oldest first: one row for each goal and transaction_id."""
-        with self._session() as session:
-            senders = session.connection().execute(_SENDERS).scalars().all()
-            found = select(Conversion).where(
-                col(Conversion.sender).in_(senders),
-                col(Conversion.is_test).in_([False, True]),
-                Conversion.click_id == click_id,
-            )
-            return sorted(session.exec(found), key=lambda conversion: conversion.received_at)
-
     def arrivals(self, click_id: str) -> list[Arrival]:
         """Return every postback that named a click id, oldest first, the rejected ones included."""
-        found = [*self._accepted(click_id), *self._rejected(click_id)]
+        with self._session() as session:
+            found = [*_accepted(session, click_id), *_rejected(session, click_id)]
         return sorted(found, key=lambda arrival: (arrival.received_at, arrival.request_id))
 
     def foresee(self, postback: Postback) -> Verdict:
@@ -80,17 +70,27 @@ class History:
             return Verdict(Outcome.STORED)
         return judge_against(Winner(stored.request_id, stored.value, stored.value_micros, stored.currency), postback)
 
-    def _accepted(self, click_id: str) -> Iterator[Arrival]:
-        for stored in self.conversions(click_id):
-            yield _arrival(stored, Outcome.STORED, f"value {amount(stored)}{_labels(stored)}")
-        with self._session() as session:
-            for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
-                yield _arrival(repeat, Outcome.DUPLICATE, "same value as stored" + _labels(repeat))
 
-    def _rejected(self, click_id: str) -> Iterator[Arrival]:
-        with self._session() as session:
-            for kept in session.exec(select(RejectedPostback).where(RejectedPostback.click_id == click_id)):
-                yield _arrival(kept, Outcome[kept.outcome.upper()], kept.detail)
+def _conversions(session: Session, click_id: str) -> Iterable[Conversion]:
+    senders = session.connection().execute(_SENDERS).scalars().all()
+    found = select(Conversion).where(
+        col(Conversion.sender).in_(senders),
+        col(Conversion.is_test).in_([False, True]),
+        Conversion.click_id == click_id,
+    )
+    return session.exec(found)
+
+
+def _accepted(session: Session, click_id: str) -> Iterator[Arrival]:
+    for stored in _conversions(session, click_id):
+        yield _arrival(stored, Outcome.STORED, f"value {amount(stored)}{_labels(stored)}")
+    for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
+        yield _arrival(repeat, Outcome.DUPLICATE, "same value as stored" + _labels(repeat))
+
+
+def _rejected(session: Session, click_id: str) -> Iterator[Arrival]:
+    for kept in session.exec(select(RejectedPostback).where(RejectedPostback.click_id == click_id)):
+        yield _arrival(kept, Outcome[kept.outcome.upper()], kept.detail)
 
 
 def _arrival(row: Conversion | Duplicate | RejectedPostback, outcome: Outcome, detail: str) -> Arrival:
