@@ -4,6 +4,8 @@ Strict, because lenient decoders lose money quietly: `c=a%FFb` and `c=a%FEb` mus
 or text is what was sent, never a repaired form of it; what cannot be decoded is rejected with the reason.
 """
 
+import csv
+import io
 import json
 import re
 from typing import NoReturn
@@ -52,6 +54,22 @@ def decode_json(body: bytes) -> Pairs:
     if not isinstance(members, _Members):
         raise Rejected(Outcome.MALFORMED_BODY, "the body is JSON, but not an object")
     return [(_text(name, name), _text(name, member)) for name, member in members if member is not None]
+
+
+def decode_csv(body: bytes) -> Pairs:
+    """Decode one CSV record below its header (RFC 4180); an empty cell means "not sent".
+
+    Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
+    """
+    try:
+        names, cells = csv.reader(io.StringIO(body.decode("utf-8"), newline=""), strict=True)
+    except UnicodeDecodeError as error:
+        raise Rejected(Outcome.INVALID_ENCODING, f"the row is not UTF-8 at byte {error.start}") from None
+    except (ValueError, csv.Error) as error:
+        raise Rejected(Outcome.MALFORMED_BODY, f"the row is not one CSV record: {str(error)[:200]}") from None
+    if len(names) != len(cells):
+        raise Rejected(Outcome.MALFORMED_BODY, f"{len(cells)} cells under a header of {len(names)}")
+    return [(_text(name, name), _text(name, cell)) for name, cell in zip(names, cells, strict=True) if cell]
 
 
 def too_many_parameters(count: int) -> Rejected:

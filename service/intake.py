@@ -27,15 +27,18 @@ class Intake:
         self._metrics = metrics
         self._log = log
 
-    async def receive(self, raw: RawPostback) -> Verdict:
-        """Give one postback its one outcome: when this returns an accepted or kept one, it is durable."""
+    async def receive(self, raw: RawPostback, refusal: Rejected | None = None) -> Verdict:
+        """Give one postback its one outcome: when this returns an accepted or kept one, it is durable.
+
+        `refusal` is why its door could not make postbacks of it; whoever may not come in does not hear that.
+        """
         started = time.perf_counter()
         understood: Understood | None = None
         commit_seconds: float | None = None
         self._metrics.arrived[raw.door] += 1
         self._metrics.in_progress += 1
         try:
-            understood = self._understand(raw)
+            understood = self._understand(raw, refusal)
             verdict, commit_seconds = await self._writer.write(understood)
             self._metrics.unacknowledged -= 1
         except Overloaded as error:
@@ -54,11 +57,13 @@ class Intake:
         self._record(raw, understood, verdict, time.perf_counter() - started, commit_seconds)
         return verdict
 
-    def _understand(self, raw: RawPostback) -> Understood:
+    def _understand(self, raw: RawPostback, refusal: Rejected | None) -> Understood:
         """Authenticate and parse; the one place where a rejection is caught."""
         sender: Sender | None = None
         try:
             sender = self._authenticate(raw)
+            if refusal:
+                raise refusal
             return parse(raw, sender)
         except Rejected as rejected:
             click_id = claimed_click_id(raw, sender or EZMOB)

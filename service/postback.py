@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from service.currency import CURRENCIES
-from service.decoding import MAX_PARAMETERS, Pairs, decode_json, decode_query, too_many_parameters
+from service.decoding import MAX_PARAMETERS, Pairs, decode_csv, decode_json, decode_query, too_many_parameters
 from service.outcome import Outcome, Rejected
 from service.sender import Field, Sender
 
-Door = Literal["postback"]
+Door = Literal["postback", "batch"]
 
 POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
+BATCH_PATH = "/postbacks"
 MAX_URL_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
 MAX_KEPT_BYTES = 64 * 1024  # of a URL or body too large to accept: enough to see what it was
@@ -113,7 +114,7 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
 def claimed_click_id(raw: RawPostback, sender: Sender) -> str | None:
     """Return the click id a rejected postback names, if it can be read at all, so that a person can find it again."""
     try:
-        pairs = decode_query(raw.query) + _body_pairs(raw)
+        pairs = decode_query(raw.query) + (_body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else [])
     except Rejected:
         parts = raw.query[:MAX_URL_BYTES].replace(b"\0", b"").decode("ascii", "backslashreplace").split("&")
         pairs = [(name, text) for name, _, text in (part.partition("=") for part in parts)]
@@ -142,17 +143,24 @@ def _body_pairs(raw: RawPostback) -> Pairs:
         return []
     if raw.content_encoding not in ("", "identity"):
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content encoding {raw.content_encoding[:40]!a}")
-    media_type, _, parameters = raw.content_type.lower().partition(";")
-    charset = parameters.partition("charset=")[2].strip(' "') or "utf-8"
-    if charset not in ("utf-8", "utf8"):
-        raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"charset {charset[:40]!a}")
-    match media_type.strip():
+    match media_type_of(raw):
         case "application/x-www-form-urlencoded":
             return decode_query(raw.body)
         case "application/json":
             return decode_json(raw.body)
+        case "text/csv" if raw.door == "batch":
+            return decode_csv(raw.body)
         case other:
             raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content type {other[:80]!a}")
+
+
+def media_type_of(raw: RawPostback) -> str:
+    """Return the body's media type in lower case. Raises `Rejected` for a charset that is not UTF-8."""
+    media_type, _, parameters = raw.content_type.lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip(' "') or "utf-8"
+    if charset not in ("utf-8", "utf8"):
+        raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"charset {charset[:40]!a}")
+    return media_type.strip()
 
 
 def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], Params]:

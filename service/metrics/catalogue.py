@@ -4,12 +4,13 @@ A name, once released, is never changed: other people's dashboards and alerts re
 """
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import ClassVar, Literal
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from service.outcome import Outcome
-from service.postback import POSTBACK_PATHS
+from service.postback import BATCH_PATH, POSTBACK_PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ DRAINED = ("stored", "duplicate", "conflict", "rejected")
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "other")
 UNMATCHED, UNPARSED = "unmatched", "unparsed"
-ROUTES = (*POSTBACK_PATHS, "/healthz", "/readyz", "/metrics", UNMATCHED)
+ROUTES = (*POSTBACK_PATHS, BATCH_PATH, "/healthz", "/readyz", "/metrics", UNMATCHED)
 STORAGE_KINDS = (
     *("TIMEOUT", "MOVED", "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT"),
     *("PG_CONNECTION", "PG_SHUTDOWN", "PG_SERIALIZATION", "PG_DEADLOCK", "PG_TIMEOUT", "PG_FULL", "PG_READ_ONLY"),
@@ -168,6 +169,7 @@ def expected_responses() -> list[tuple[str, str, int]]:
     """Return every (route, method, code) that a request can bring about, so that each starts at 0."""
     statuses = sorted({outcome.status for outcome in Outcome})
     postbacks = [(path, method, code) for path in POSTBACK_PATHS for method in ("GET", "POST") for code in statuses]
+    postbacks += [(BATCH_PATH, "POST", code) for code in (*statuses, HTTPStatus.MULTI_STATUS)]
     pages = [("/healthz", "GET", 200), ("/metrics", "GET", 200), ("/readyz", "GET", 200), ("/readyz", "GET", 503)]
     answered = {(route, method) for route, method, _ in [*postbacks, *pages]}
     wrong = [(route, method, 405) for route in ROUTES[:-1] for method in METHODS if (route, method) not in answered]

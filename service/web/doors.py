@@ -1,13 +1,18 @@
 """Owns the doors: HTTP request in, RawPostback to intake, verdict rendered. A door decides nothing."""
 
+import asyncio
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
 
+from service import batch
 from service.intake import Intake
-from service.postback import MAX_BODY_BYTES, RawPostback
-from service.web.render import send_verdict
+from service.outcome import Rejected
+from service.postback import MAX_BODY_BYTES, Door, RawPostback, media_type_of
+from service.storage.ledger import MAX_BATCH, Verdict
+from service.web.render import send_rows, send_verdict
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
@@ -24,7 +29,7 @@ class PostbackDoor:
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive a postback from the query string and the body together."""
-        body, complete = await _read(receive)
+        body, complete = await _read(receive, MAX_BODY_BYTES)
         await self._receive(_raw_postback(scope, body, complete=complete), send)
 
     async def _receive(self, raw: RawPostback, send: Send) -> None:
@@ -32,20 +37,61 @@ class PostbackDoor:
         await send_verdict(send, verdict, raw.request_id)
 
 
-async def _read(receive: Receive) -> tuple[bytes, bool]:
+class BatchDoor:
+    """POST of many postbacks, answered when each has its outcome: the status must not promise what is not done.
+
+    A commit's worth of rows is under way for each batch, and few batches at once, so that postbacks that come one by
+    one find their places in the queue.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._turns = asyncio.Semaphore(_BATCHES_AT_ONCE)
+
+    async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive the rows of the body, each as a postback of its own."""
+        body, complete = await _read(receive, batch.MAX_BYTES)
+        raw = _raw_postback(scope, body, complete=complete, door="batch")
+        try:
+            rows = await asyncio.to_thread(batch.rows_of, raw)
+        except Rejected as refusal:
+            await send_verdict(send, await self._intake.receive(raw, refusal), raw.request_id)
+            return
+        async with self._turns:
+            verdicts = await self._store(rows)
+        await send_rows(send, _accepted_type(scope, raw), raw.request_id, verdicts)
+
+    async def _store(self, rows: Sequence[RawPostback]) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        for first in range(0, len(rows), MAX_BATCH):
+            verdicts += await asyncio.gather(*map(self._intake.receive, rows[first : first + MAX_BATCH]))
+        return verdicts
+
+
+_BATCHES_AT_ONCE = 2  # their rows take two commits at most of the places that there always are
+
+
+def _accepted_type(scope: Scope, raw: RawPostback) -> str:
+    """Return the media type of the answer: what is accepted of those we have, else the request's own."""
+    asked = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1").lower()
+    wanted = [part.partition(";")[0].strip() for part in asked.split(",")]
+    return next((one for one in wanted if one in batch.MEDIA_TYPES), media_type_of(raw))
+
+
+async def _read(receive: Receive, most: int) -> tuple[bytes, bool]:
     """Return the body, one byte past the limit at most, and whether it came to its end."""
     body = bytearray()
-    while len(body) <= MAX_BODY_BYTES:
+    while len(body) <= most:
         message = await receive()
         if message["type"] == "http.disconnect":
             return bytes(body), False
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    return bytes(body[: MAX_BODY_BYTES + 1]), True
+    return bytes(body[: most + 1]), True
 
 
-def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPostback:
+def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True, door: Door = "postback") -> RawPostback:
     host = content_type = content_encoding = traceparent = b""
     forwarded = False
     for name, value in scope["headers"]:
@@ -64,7 +110,7 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPos
     if trace:
         scope["trace_id"] = trace[1].decode()
     return RawPostback(
-        "postback",
+        door,
         scope["method"],
         scope["path"],
         scope["query_string"],

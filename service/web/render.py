@@ -1,5 +1,9 @@
-"""Owns the way from a verdict to an HTTP response: `Success`, or problem+json (RFC 9457) with outcome and hint."""
+"""Owns the way from a verdict to an HTTP response: `Success`, problem+json (RFC 9457), or a verdict for each row."""
 
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 
 import orjson
@@ -57,3 +61,67 @@ _ACCEPTED: dict[Outcome, Headers] = {
 async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequence[Verdict]) -> None:
+    """Answer a batch with a verdict for each row, in their order, in pieces.
+
+    The status is for those who read nothing else: 200 when every row was accepted, 207 when some were, 422 when none,
+    503 when a row failed by our fault. Then the whole batch may be sent again: what is stored will be `duplicate`.
+    """
+    counted = Counter(verdict.outcome for verdict in verdicts)
+    status = _status_of_all({outcome.family for outcome in counted})
+    told = " ".join(f"{outcome.value}={number}" for outcome, number in counted.items())
+    headers = [(b"content-type", media_type.encode()), (b"x-postback-outcomes", told.encode())]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", _RETRY_AFTER_SECONDS))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    rows = [_row_members(number, request_id, verdict) for number, verdict in enumerate(verdicts, 1)]
+    for first in range(0, len(rows), _ROWS_IN_A_PIECE):
+        piece = _ROWS_AS[media_type](rows[first : first + _ROWS_IN_A_PIECE], first, len(rows))
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+_ROWS_IN_A_PIECE = 1000
+
+
+def _status_of_all(families: Collection[Family]) -> HTTPStatus:
+    if Family.FAILED in families:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    if Family.REJECTED not in families:
+        return HTTPStatus.OK
+    return HTTPStatus.MULTI_STATUS if Family.ACCEPTED in families else HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _row_members(number: int, request_id: str, verdict: Verdict) -> dict[str, str | int]:
+    """Return what a sender is told of a row, by the rules of a single postback."""
+    outcome = verdict.outcome
+    detail = {"detail": verdict.detail} if outcome.family is Family.REJECTED else {}
+    told = {"row": number, "outcome": outcome.value, "hint": outcome.hint, **detail}
+    return {**told, "request_id": f"{request_id}-{number}"}
+
+
+def _json_piece(rows: Sequence[Mapping[str, object]], first: int, of: int) -> bytes:
+    inner = orjson.dumps(rows)[1:-1]
+    return (b"," if first else b"[") + inner + (b"]" if first + len(rows) == of else b"")
+
+
+def _ndjson_piece(rows: Sequence[Mapping[str, object]], _first: int, _of: int) -> bytes:
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+
+
+def _csv_piece(rows: Sequence[Mapping[str, object]], first: int, _of: int) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ("row", "outcome", "hint", "detail", "request_id"))
+    if not first:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+_ROWS_AS: dict[str, Callable[[Sequence[Mapping[str, object]], int, int], bytes]] = {
+    "application/json": _json_piece,
+    "application/x-ndjson": _ndjson_piece,
+    "text/csv": _csv_piece,
+}

@@ -143,7 +143,7 @@ async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None
 async def test_every_route_starts_at_zero_with_every_answer_it_can_give(served: Served) -> None:
     responses = samples(served.metrics, "postback_http_responses_total", zeros=True)
     assert set(responses.values()) == {0.0}
-    routes = {*POSTBACK_PATHS, "/healthz", "/readyz", "/metrics"}
+    routes = {*POSTBACK_PATHS, "/postbacks", "/healthz", "/readyz", "/metrics"}
     assert {route for route, _, _ in responses} == {*routes, "unmatched", "unparsed"}
     statuses = {str(outcome.status) for outcome in Outcome}
     for path, method, code in product(POSTBACK_PATHS, ("GET", "POST"), statuses):

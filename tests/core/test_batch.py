@@ -1,0 +1,156 @@
+"""A batch is taken apart into rows, each with the bytes that were sent, or refused as a whole with the reason."""
+
+import gzip
+import json
+
+import pytest
+from backports import zstd
+
+from service.batch import CSV, JSON, MAX_BYTES, MAX_ROWS, NDJSON, rows_of
+from service.outcome import Outcome, Rejected
+from service.postback import RawPostback, parse
+from service.sender import EZMOB
+from tests import builders
+
+
+def batch(body: bytes, content_type: str = NDJSON, **changes: object) -> RawPostback:
+    """Return a batch as it comes in."""
+    given = {"door": "batch", "path": "/postbacks", "request_id": "f" * 32, **changes}
+    return builders.posted(body, content_type, **given)
+
+
+def bodies(body: bytes, content_type: str = NDJSON, **changes: object) -> list[bytes]:
+    """Return what each row holds."""
+    return [row.body for row in rows_of(batch(body, content_type, **changes))]
+
+
+def refusal(body: bytes, content_type: str = NDJSON, **changes: object) -> Rejected:
+    """Return why a batch is refused."""
+    with pytest.raises(Rejected) as refused:
+        rows_of(batch(body, content_type, **changes))
+    return refused.value
+
+
+ROWS = [b'{"c":"a","value":1.50}', b'{"c": "b", "value": "2"}']
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"\n".join(ROWS), NDJSON),
+        (b"\r\n\n".join(ROWS) + b"\n \n", NDJSON),
+        (b"\xef\xbb\xbf" + b"\n".join(ROWS), NDJSON),
+        (b"[" + b",".join(ROWS) + b"]", JSON),
+        (b" [\n " + b" ,\r\n\t".join(ROWS) + b"\n]\n ", f"{JSON}; charset=utf-8"),
+        (b"\xef\xbb\xbf[" + b",".join(ROWS) + b"]", JSON),
+    ],
+)
+def test_a_row_is_a_json_object_with_the_bytes_that_were_sent(body: bytes, content_type: str) -> None:
+    rows = rows_of(batch(body, content_type))
+    assert [row.body.strip() for row in rows] == ROWS
+    assert {(row.content_type, row.door, row.method, row.path) for row in rows} == {
+        (JSON, "batch", "POST", "/postbacks")
+    }
+    assert [row.request_id for row in rows] == ["f" * 32 + "-1", "f" * 32 + "-2"]
+    assert [parse(row, EZMOB).value for row in rows] == ["1.50", "2"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_csv_row_stands_below_its_header_and_an_empty_cell_was_not_sent(end: bytes) -> None:
+    lines = [b"c,value,currency,note", b"a,1.50,,x", b"", b'b,"2",EUR,"two', b'lines, ""quoted"""', b"c,3,,"]
+    rows = rows_of(batch(end.join(lines) + end, CSV))
+    parsed = [parse(row, EZMOB) for row in rows]
+    assert [(one.click_id, one.value, one.currency) for one in parsed] == [
+        ("a", "1.50", None),
+        ("b", "2", "EUR"),
+        ("c", "3", None),
+    ]
+    assert parsed[1].params == {"note": "two" + end.decode() + 'lines, "quoted"'}
+    assert parsed[2].params == {}
+    assert rows[0].body.splitlines() == [b"c,value,currency,note", b"a,1.50,,x"]
+
+
+@pytest.mark.parametrize(("row", "count"), [(b"a", 1), (b"a,1,x", 3)])
+def test_a_csv_row_with_other_cells_than_its_header_harms_nobody_else(row: bytes, count: int) -> None:
+    rows = rows_of(batch(b"c,value\nfirst,1\n" + row + b"\nlast,1\n", CSV))
+    assert [parse(rows[place], EZMOB).click_id for place in (0, 2)] == ["first", "last"]
+    with pytest.raises(Rejected) as wrong:
+        parse(rows[1], EZMOB)
+    assert (wrong.value.outcome, wrong.value.detail) == (
+        Outcome.MALFORMED_BODY,
+        f"{count} cells under a header of 2",
+    )
+
+
+def test_csv_is_for_batches_only() -> None:
+    with pytest.raises(Rejected) as wrong:
+        parse(builders.posted(b"c,value\na,1", CSV), EZMOB)
+    assert wrong.value.outcome is Outcome.UNSUPPORTED_MEDIA_TYPE
+
+
+def test_a_line_that_is_no_json_is_a_row_of_its_own() -> None:
+    assert bodies(b'{"c":\nno\n[]') == [b'{"c":', b"no", b"[]"]
+
+
+def test_an_element_that_is_no_object_is_a_row_of_its_own() -> None:
+    assert bodies(b'[{"c":"a"}, 1, "x", [2, {}], null]', JSON) == [b'{"c":"a"}', b"1", b'"x"', b"[2, {}]", b"null"]
+
+
+@pytest.mark.parametrize(
+    ("pack", "encoding"),
+    [(lambda body: body, "identity"), (gzip.compress, "gzip"), (zstd.compress, "zstd")],
+)
+def test_a_body_may_be_compressed_and_in_several_parts(pack: "type[bytes]", encoding: str) -> None:
+    packed = pack(ROWS[0] + b"\n") + pack(ROWS[1])
+    assert bodies(packed, content_encoding=encoding) == ROWS
+
+
+@pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zstd.compress, "zstd")])
+def test_a_small_body_that_unpacks_to_a_large_one_is_refused(pack: "type[bytes]", encoding: str) -> None:
+    body = pack(b" " * (MAX_BYTES + 1))
+    assert len(body) < MAX_BYTES / 100
+    assert refusal(body, content_encoding=encoding).outcome is Outcome.TOO_LARGE
+    in_parts = pack(b" " * (MAX_BYTES // 2)) * 3
+    assert refusal(in_parts, content_encoding=encoding).outcome is Outcome.TOO_LARGE
+    assert bodies(pack(b" " * (MAX_BYTES - len(ROWS[0])) + ROWS[0]), content_encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "changes", "outcome", "detail"),
+    [
+        (ROWS[0], "text/plain", {}, Outcome.UNSUPPORTED_MEDIA_TYPE, "a batch is application/json"),
+        (ROWS[0], "", {}, Outcome.UNSUPPORTED_MEDIA_TYPE, "a batch is application/json"),
+        (ROWS[0], NDJSON, {"content_encoding": "br"}, Outcome.UNSUPPORTED_MEDIA_TYPE, "content encoding 'br'"),
+        (ROWS[0], NDJSON, {"content_encoding": "gzip"}, Outcome.MALFORMED_BODY, "the body is not gzip"),
+        (ROWS[0], NDJSON, {"content_encoding": "zstd"}, Outcome.MALFORMED_BODY, "the body is not zstd"),
+        (gzip.compress(ROWS[0])[:-9], NDJSON, {"content_encoding": "gzip"}, Outcome.MALFORMED_BODY, "ends too early"),
+        (ROWS[0], NDJSON, {"complete": False}, Outcome.MALFORMED_BODY, "hung up"),
+        (ROWS[0], NDJSON, {"query": b"atomic=1"}, Outcome.MALFORMED_BODY, "no parameters in its URL"),
+        (b" " * (MAX_BYTES + 1), NDJSON, {}, Outcome.TOO_LARGE, "bytes"),
+        (b"", NDJSON, {}, Outcome.MALFORMED_BODY, "no row"),
+        (b"\n \n", NDJSON, {}, Outcome.MALFORMED_BODY, "no row"),
+        (b"[]", JSON, {}, Outcome.MALFORMED_BODY, "no row"),
+        (b"c,value\n", CSV, {}, Outcome.MALFORMED_BODY, "no row"),
+        (b'c,value\n"a,1\n', CSV, {}, Outcome.MALFORMED_BODY, "not CSV"),
+        (b"c,value\n\xff,1", CSV, {}, Outcome.INVALID_ENCODING, "byte 8"),
+        (b'[{"c":"\xff"}]', JSON, {}, Outcome.INVALID_ENCODING, "byte 7"),
+        (b'{"c":"a"}', JSON, {}, Outcome.MALFORMED_BODY, "not a JSON array"),
+        (b'[{"c":"a"}', JSON, {}, Outcome.MALFORMED_BODY, "not a JSON array"),
+        (b'[{"c":"a"},]', JSON, {}, Outcome.MALFORMED_BODY, "not JSON"),
+        (b'[{"c":"a"}] x', JSON, {}, Outcome.MALFORMED_BODY, "not a JSON array"),
+        (b'[{"c":"a"} {"c":"b"}]', JSON, {}, Outcome.MALFORMED_BODY, "not a JSON array"),
+        (b"[" * 100_000, JSON, {}, Outcome.MALFORMED_BODY, "not JSON"),
+    ],
+)
+def test_what_cannot_be_taken_apart_is_refused_as_a_whole(
+    body: bytes, content_type: str, changes: dict[str, object], outcome: Outcome, detail: str
+) -> None:
+    refused = refusal(body, content_type, **changes)
+    assert refused.outcome is outcome
+    assert detail in refused.detail
+
+
+def test_a_batch_has_a_bounded_number_of_rows() -> None:
+    assert len(bodies(b"{}\n" * MAX_ROWS)) == MAX_ROWS
+    assert refusal(b"{}\n" * (MAX_ROWS + 1)).outcome is Outcome.TOO_LARGE
+    assert refusal(json.dumps([0] * (MAX_ROWS + 1)).encode(), JSON).outcome is Outcome.TOO_LARGE

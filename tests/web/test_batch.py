@@ -1,0 +1,144 @@
+"""The batch door: each row walks the straight line by itself, and the answer tells what became of each."""
+
+import csv
+import gzip
+import io
+import json
+
+import pytest
+from httpx2 import Response
+
+from service.batch import CSV, JSON, MAX_BYTES, NDJSON
+from tests.web.served import Served
+
+pytestmark = pytest.mark.anyio
+
+GOOD, BAD = '{"c":"a","value":1.50}', '{"c":"b"}'
+
+
+async def send(served: Served, body: str | bytes, content_type: str = NDJSON, **headers: str) -> Response:
+    return await served.public.post("/postbacks", content=body, headers={"content-type": content_type, **headers})
+
+
+def outcomes(answer: Response) -> list[str]:
+    """Return the outcome of each row of an NDJSON answer, whose numbers are in order."""
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert [row["row"] for row in rows] == list(range(1, len(rows) + 1))
+    return [row["outcome"] for row in rows]
+
+
+async def test_each_row_has_its_outcome_and_a_bad_one_harms_no_other(served: Served) -> None:
+    answer = await send(served, f'{GOOD}\n{BAD}\nno json\n{{"c":"z","value":"7"}}\n{GOOD}')
+    assert answer.status_code == 207
+    assert outcomes(answer) == ["stored", "missing_value", "malformed_body", "stored", "duplicate"]
+    assert answer.headers["x-postback-outcomes"] == "stored=2 missing_value=1 malformed_body=1 duplicate=1"
+    batch_id = answer.headers["x-request-id"]
+    stored = served.rows("SELECT click_id, value, request_id, door FROM conversion ORDER BY click_id")
+    assert stored == [("a", "1.50", f"{batch_id}-1", "batch"), ("z", "7", f"{batch_id}-4", "batch")]
+    assert served.rows("SELECT request_id FROM duplicate") == [(f"{batch_id}-5",)]
+    kept = served.rows("SELECT request_id, outcome, click_id, raw FROM rejected_postback")
+    head = b"POST /postbacks\r\ncontent-type: application/json\r\n\r\n"
+    assert kept == [
+        (f"{batch_id}-2", "missing_value", "b", head + BAD.encode()),
+        (f"{batch_id}-3", "malformed_body", None, head + b"no json"),
+    ]
+    assert served.counted() == {
+        ("batch", "stored"): 2.0,
+        ("batch", "duplicate"): 1.0,
+        ("batch", "missing_value"): 1.0,
+        ("batch", "malformed_body"): 1.0,
+    }
+    lines = served.lines.events()
+    assert sorted(str(line["request_id"]) for line in lines) == [f"{batch_id}-{number}" for number in range(1, 6)]
+    assert {(line["door"], line["trace_id"]) for line in lines} == {("batch", batch_id)}
+
+
+async def test_a_row_tells_what_a_single_postback_would_be_told(served: Served) -> None:
+    single = (await served.public.get("/postback?c=b")).json()
+    row = json.loads((await send(served, BAD)).text)
+    assert {name: row[name] for name in ("outcome", "hint", "detail")} == {
+        name: single[name] for name in ("outcome", "hint", "detail")
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(GOOD, 200), (f"{GOOD}\n{GOOD}", 200), (f"{GOOD}\n{BAD}", 207), (BAD, 422)],
+)
+async def test_the_status_tells_whether_all_some_or_none_was_accepted(served: Served, body: str, status: int) -> None:
+    assert (await send(served, body)).status_code == status
+
+
+async def test_the_same_batch_again_changes_nothing(served: Served) -> None:
+    body = "\n".join(f'{{"c":"click-{number}","value":{number}}}' for number in range(600))
+    assert outcomes(await send(served, body)) == ["stored"] * 600
+    again = await send(served, body)
+    assert (again.status_code, outcomes(again)) == (200, ["duplicate"] * 600)
+    assert served.rows("SELECT count(*) FROM conversion") == [(600,)]
+    assert served.counted("postback_conservation_drift") == {}
+
+
+async def test_a_conversion_is_the_same_through_every_door(served: Served) -> None:
+    await served.public.get("/postback?c=a&value=1.5")
+    assert outcomes(await send(served, GOOD)) == ["duplicate"]
+    assert outcomes(await send(served, '{"c":"a","value":2}')) == ["conflict"]
+
+
+@pytest.mark.parametrize("asked", [None, "*/*", JSON])
+async def test_an_array_is_answered_by_an_array(served: Served, asked: str | None) -> None:
+    answer = await send(served, f"[{GOOD},{BAD}]", JSON, **({"accept": asked} if asked else {}))
+    assert answer.headers["content-type"] == JSON
+    assert [(row["row"], row["outcome"]) for row in answer.json()] == [(1, "stored"), (2, "missing_value")]
+
+
+async def test_csv_is_answered_by_csv(served: Served) -> None:
+    answer = await send(served, "c,value,currency\na,1.50,EUR\nb,,\n", CSV)
+    assert answer.headers["content-type"] == CSV
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert [(row["row"], row["outcome"], row["detail"]) for row in rows] == [
+        ("1", "stored", ""),
+        ("2", "missing_value", "absent"),
+    ]
+
+
+@pytest.mark.parametrize(("asked", "given"), [(CSV, CSV), (f"text/html, {JSON};q=0.9", JSON), ("text/html", NDJSON)])
+async def test_the_answer_comes_in_the_form_that_was_asked_for(served: Served, asked: str, given: str) -> None:
+    assert (await send(served, GOOD, accept=asked)).headers["content-type"] == given
+
+
+async def test_a_long_answer_in_pieces_is_one_array(served: Served) -> None:
+    rows = ",".join(f'{{"c":"{number}","value":1}}' for number in range(2500))
+    answer = await send(served, f"[{rows}]", JSON)
+    assert [row["row"] for row in answer.json()] == list(range(1, 2501))
+
+
+async def test_a_compressed_batch_is_taken(served: Served) -> None:
+    answer = await send(served, gzip.compress(GOOD.encode()), **{"content-encoding": "gzip"})
+    assert (answer.status_code, outcomes(answer)) == (200, ["stored"])
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "outcome"),
+    [
+        (GOOD, "text/plain", 415, "unsupported_media_type"),
+        (f"[{GOOD}", JSON, 400, "malformed_body"),
+        (" " * (MAX_BYTES + 1), NDJSON, 413, "too_large"),
+    ],
+)
+async def test_a_batch_that_is_refused_as_a_whole_is_kept_as_one(
+    served: Served, body: str, content_type: str, status: int, outcome: str
+) -> None:
+    answer = await send(served, body, content_type)
+    assert (answer.status_code, answer.headers["x-postback-outcome"]) == (status, outcome)
+    assert answer.json()["outcome"] == outcome
+    ((kept, raw),) = served.rows("SELECT outcome, raw FROM rejected_postback")
+    assert kept == outcome
+    assert bytes(str(raw), "latin-1") if isinstance(raw, str) else raw
+    assert served.counted() == {("batch", outcome): 1.0}
+    assert served.rows("SELECT * FROM conversion") == []
+
+
+async def test_a_stranger_is_not_told_what_is_wrong_with_his_batch(served: Served) -> None:
+    answer = await send(served, "no batch", "text/plain", host="postback.example.com")
+    assert answer.status_code in (401, 403)
+    assert served.rows("SELECT outcome FROM rejected_postback") != [("unsupported_media_type",)]
