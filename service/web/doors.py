@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from starlette.types import Receive, Scope, Send
 
 from service.intake import Intake
-from service.postback import MAX_BODY_BYTES, RawPostback
-from service.web.render import send_verdict
+from service.postback import DOORS, MAX_BODY_BYTES, RawPostback
+from service.web.render import send_pixel, send_verdict
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
@@ -30,6 +30,18 @@ class PostbackDoor:
     async def _receive(self, raw: RawPostback, send: Send) -> None:
         verdict = await self._intake.receive(raw)
         await send_verdict(send, verdict, raw.request_id)
+
+
+class PixelDoor:
+    """GET of one postback by a browser: the same straight line, and an image whatever came of it."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Receive a postback from the query string."""
+        verdict = await self._intake.receive(_raw_postback(scope, b""))
+        await send_pixel(send, verdict.outcome)
 
 
 async def _read(receive: Receive) -> tuple[bytes, bool]:
@@ -64,7 +76,7 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPos
     if trace:
         scope["trace_id"] = trace[1].decode()
     return RawPostback(
-        "postback",
+        DOORS[scope["path"]],
         scope["method"],
         scope["path"],
         scope["query_string"],
