@@ -22,7 +22,7 @@ from service.storage.database import Database, database_at
 from service.storage.engine import StorageError
 from service.storage.migrations import PENDING
 from service.vitals import Vitals
-from service.web.doors import BatchDoor, PostbackDoor
+from service.web.doors import BatchDoor, PixelDoor, PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes, public_routes
 from service.writer import DEADLINE_SECONDS, Writer
@@ -84,7 +84,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
             ledger.close()
 
     return App(
-        public=listener(public_routes(PostbackDoor(intake), BatchDoor(intake)), metrics, log),
+        public=listener(public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake)), metrics, log),
         operator=listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log),
         running=running,
         storage_broken=storing.broken,

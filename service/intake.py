@@ -8,7 +8,7 @@ from service.log import Log
 from service.metrics import Metrics
 from service.metrics.counts import ids
 from service.outcome import Outcome, Rejected
-from service.postback import Postback, RawPostback, Rejection, claimed_click_id, parse
+from service.postback import Postback, RawPostback, Rejection, claimed_click_id, parse, sent_status
 from service.sender import EZMOB, Sender
 from service.storage.engine import StorageError
 from service.storage.ledger import Verdict
@@ -91,7 +91,7 @@ class Intake:
             "trace_id": raw.trace_id,
             "door": raw.door,
             "method": raw.method,
-            "status": outcome.status,
+            "status": sent_status(raw.door, outcome),
             "outcome": outcome.value,
             "sender": sender,
             "click_id": understood and understood.click_id,

@@ -15,9 +15,11 @@ from service.decoding import MAX_PARAMETERS, Pairs, decode_csv, decode_json, dec
 from service.outcome import Outcome, Rejected
 from service.sender import Field, Sender
 
-Door = Literal["postback", "batch"]
+Door = Literal["postback", "pixel", "batch"]
 
 POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
+PIXEL_PATH = "/pixel.gif"  # the guide's alternative, called by browsers
+DOORS: Mapping[str, Door] = {**dict.fromkeys(POSTBACK_PATHS, "postback"), PIXEL_PATH: "pixel"}  # for one postback each
 BATCH_PATH = "/postbacks"
 MAX_URL_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
@@ -90,6 +92,11 @@ class Rejection:
     outcome: Outcome
     detail: str
     click_id: str | None
+
+
+def sent_status(door: str, outcome: Outcome) -> int:
+    """Return the HTTP status that a door sends: a pixel's is always 200, because a browser must not show an error."""
+    return 200 if door == "pixel" else outcome.status
 
 
 def parse(raw: RawPostback, sender: Sender) -> Postback:

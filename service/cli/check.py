@@ -10,7 +10,7 @@ import typer
 
 from service.cli.setting_up import refuse, settings_or_refuse
 from service.outcome import Family, Outcome, Rejected
-from service.postback import POSTBACK_PATHS, Postback, RawPostback, parse
+from service.postback import DOORS, Door, Postback, RawPostback, parse, sent_status
 from service.sender import EZMOB
 
 
@@ -27,27 +27,30 @@ def check(
         parts = urlsplit(url)
     except ValueError as error:
         refuse([f"not a URL: {error}"])
-    if parts.path not in POSTBACK_PATHS:
-        refuse(
-            [f"{parts.path or 'no path'}: postbacks go to {' or '.join(POSTBACK_PATHS)}; this would be answered 404"]
-        )
-    foreseen = _foresee(parts)
+    if parts.path not in DOORS:
+        refuse([f"{parts.path or 'no path'}: postbacks go to {' or '.join(DOORS)}; this would be answered 404"])
+    foreseen = _foresee(_raw(parts))
     typer.echo(_json(foreseen) if as_json else _text(foreseen))
     raise typer.Exit(0 if foreseen.outcome.family is Family.ACCEPTED else 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Foreseen:
+    door: Door
     outcome: Outcome
     detail: str
     postback: Postback | None = None
 
+    @property
+    def status(self) -> int:
+        return sent_status(self.door, self.outcome)
 
-def _foresee(parts: SplitResult) -> _Foreseen:
+
+def _foresee(raw: RawPostback) -> _Foreseen:
     try:
-        postback = parse(_raw(parts), EZMOB)
+        postback = parse(raw, EZMOB)
     except Rejected as rejected:
-        return _Foreseen(rejected.outcome, rejected.detail)
+        return _Foreseen(raw.door, rejected.outcome, rejected.detail)
     from service.storage.database import database_at
     from service.storage.engine import NO_DATABASE, StorageError
 
@@ -56,13 +59,13 @@ def _foresee(parts: SplitResult) -> _Foreseen:
     except StorageError as error:
         if error.kind != NO_DATABASE:
             refuse([str(error)])
-        return _Foreseen(Outcome.STORED, str(error), postback)  # then nothing is stored under this key either
-    return _Foreseen(verdict.outcome, verdict.detail, postback)
+        return _Foreseen(raw.door, Outcome.STORED, str(error), postback)  # then nothing is stored under this key either
+    return _Foreseen(raw.door, verdict.outcome, verdict.detail, postback)
 
 
 def _raw(parts: SplitResult) -> RawPostback:
     return RawPostback(
-        door="postback",
+        door=DOORS[parts.path],
         method="GET",
         path=parts.path,
         query=parts.query.encode("utf-8", "surrogateescape"),
@@ -81,7 +84,7 @@ def _raw(parts: SplitResult) -> RawPostback:
 
 def _text(foreseen: _Foreseen) -> str:
     outcome = foreseen.outcome
-    lines = [f"{outcome.value} (HTTP {outcome.status})" + (f": {foreseen.detail}" if foreseen.detail else "")]
+    lines = [f"{outcome.value} (HTTP {foreseen.status})" + (f": {foreseen.detail}" if foreseen.detail else "")]
     if outcome is not Outcome.STORED:
         lines.append(f"hint: {outcome.hint}")
     if foreseen.postback:
@@ -93,7 +96,7 @@ def _json(foreseen: _Foreseen) -> str:
     outcome = foreseen.outcome
     answer = {
         "outcome": outcome.value,
-        "status": outcome.status,
+        "status": foreseen.status,
         "detail": foreseen.detail,
         "hint": outcome.hint,
         "fields": foreseen.postback and _fields(foreseen.postback),

@@ -8,6 +8,7 @@ import orjson
 import typer
 
 from service.cli.setting_up import refuse, settings_or_refuse
+from service.postback import sent_status
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -82,7 +83,7 @@ def _text(click_id: str, found: _Found) -> str:
     lines = [f"{click_id}: {state}; arrived {times}"]
     for arrival in arrivals:
         when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
-        answer = f"{arrival.outcome.status} {arrival.outcome.value}"
+        answer = f"{sent_status(arrival.door, arrival.outcome)} {arrival.outcome.value}"
         lines.append(f"  {when} UTC  {arrival.door}  {answer}: {arrival.detail}  [{arrival.request_id}]")
     if not found.stored:
         lines.append(f"What to do: {arrivals[-1].outcome.hint}")
@@ -94,7 +95,7 @@ def _json(click_id: str, found: _Found) -> str:
         {
             "received_at": arrival.received_at,
             "outcome": arrival.outcome.value,
-            "status": arrival.outcome.status,
+            "status": sent_status(arrival.door, arrival.outcome),
             "sender": arrival.sender,
             "door": arrival.door,
             "request_id": arrival.request_id,

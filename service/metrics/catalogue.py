@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from service.outcome import Outcome
-from service.postback import BATCH_PATH, POSTBACK_PATHS
+from service.postback import BATCH_PATH, DOORS, PIXEL_PATH, POSTBACK_PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,8 @@ DRAINED = ("stored", "duplicate", "conflict", "rejected")
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "other")
 UNMATCHED, UNPARSED = "unmatched", "unparsed"
-ROUTES = (*POSTBACK_PATHS, BATCH_PATH, "/healthz", "/readyz", "/metrics", UNMATCHED)
+DOOR_ROUTES = tuple(DOORS)
+ROUTES = (*DOOR_ROUTES, BATCH_PATH, "/healthz", "/readyz", "/metrics", UNMATCHED)
 STORAGE_KINDS = (
     *("TIMEOUT", "MOVED", "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT"),
     *("PG_CONNECTION", "PG_SHUTDOWN", "PG_SERIALIZATION", "PG_DEADLOCK", "PG_TIMEOUT", "PG_FULL", "PG_READ_ONLY"),
@@ -170,11 +171,12 @@ def expected_responses() -> list[tuple[str, str, int]]:
     statuses = sorted({outcome.status for outcome in Outcome})
     postbacks = [(path, method, code) for path in POSTBACK_PATHS for method in ("GET", "POST") for code in statuses]
     postbacks += [(BATCH_PATH, "POST", code) for code in (*statuses, HTTPStatus.MULTI_STATUS)]
-    pages = [("/healthz", "GET", 200), ("/metrics", "GET", 200), ("/readyz", "GET", 200), ("/readyz", "GET", 503)]
-    answered = {(route, method) for route, method, _ in [*postbacks, *pages]}
+    shown = [(route, "GET", 200) for route in (PIXEL_PATH, "/healthz", "/metrics", "/readyz")]
+    shown.append(("/readyz", "GET", 503))
+    answered = {(route, method) for route, method, _ in [*postbacks, *shown]}
     wrong = [(route, method, 405) for route in ROUTES[:-1] for method in METHODS if (route, method) not in answered]
     missing = [(UNMATCHED, method, 404) for method in METHODS]
-    return [*postbacks, *pages, *wrong, *missing, (UNPARSED, "other", 400)]
+    return [*postbacks, *shown, *wrong, *missing, (UNPARSED, "other", 400)]
 
 
 def expected_errors() -> list[tuple[str, str]]:

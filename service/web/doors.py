@@ -10,9 +10,9 @@ from starlette.types import Receive, Scope, Send
 from service import batch
 from service.intake import Intake
 from service.outcome import Rejected
-from service.postback import MAX_BODY_BYTES, Door, RawPostback, media_type_of
+from service.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
 from service.storage.ledger import MAX_BATCH, Verdict
-from service.web.render import send_rows, send_verdict
+from service.web.render import send_pixel, send_rows, send_verdict
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
@@ -37,6 +37,18 @@ class PostbackDoor:
         await send_verdict(send, verdict, raw.request_id)
 
 
+class PixelDoor:
+    """GET of one postback by a browser: the same straight line, and an image whatever came of it."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Receive a postback from the query string."""
+        verdict = await self._intake.receive(_raw_postback(scope, b""))
+        await send_pixel(send, verdict.outcome)
+
+
 class BatchDoor:
     """POST of many postbacks, answered when each has its outcome: the status must not promise what is not done.
 
@@ -51,7 +63,7 @@ class BatchDoor:
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive the rows of the body, each as a postback of its own."""
         body, complete = await _read(receive, batch.MAX_BYTES)
-        raw = _raw_postback(scope, body, complete=complete, door="batch")
+        raw = _raw_postback(scope, body, complete=complete)
         try:
             rows = await asyncio.to_thread(batch.rows_of, raw)
         except Rejected as refusal:
@@ -91,7 +103,7 @@ async def _read(receive: Receive, most: int) -> tuple[bytes, bool]:
     return bytes(body[: most + 1]), True
 
 
-def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True, door: Door = "postback") -> RawPostback:
+def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPostback:
     host = content_type = content_encoding = traceparent = b""
     forwarded = False
     for name, value in scope["headers"]:
@@ -110,7 +122,7 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True, door: Doo
     if trace:
         scope["trace_id"] = trace[1].decode()
     return RawPostback(
-        door,
+        DOORS.get(scope["path"], "batch"),
         scope["method"],
         scope["path"],
         scope["query_string"],

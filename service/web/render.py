@@ -1,7 +1,8 @@
-"""Owns the way from a verdict to an HTTP response: `Success`, problem+json (RFC 9457), or a verdict for each row."""
+"""Owns the way from a verdict to an HTTP response: `Success`, problem+json (RFC 9457), the pixel, a batch's rows."""
 
 import csv
 import io
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
@@ -10,12 +11,14 @@ import orjson
 from starlette.types import Send
 
 from service.outcome import Family, Outcome
+from service.postback import sent_status
 from service.storage.ledger import Verdict
 
 Headers = list[tuple[bytes, bytes]]
 
 PROBLEM_JSON = "application/problem+json"
 _SUCCESS = b"Success"  # the body EZmob's guide asks for
+_PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")  # 1x1, transparent
 _RETRY_AFTER_SECONDS = b"1"
 
 
@@ -31,6 +34,16 @@ async def send_verdict(send: Send, verdict: Verdict, request_id: str) -> None:
     body = problem_body(outcome.status, request_id, members)
     content = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
     await _send(send, outcome.status, content + _outcome_headers(outcome), body)
+
+
+async def send_pixel(send: Send, outcome: Outcome) -> None:
+    """Answer a browser with the image; the header alone says what became of the postback."""
+    headers = [
+        (b"content-type", b"image/gif"),
+        (b"content-length", b"%d" % len(_PIXEL)),
+        (b"x-postback-outcome", outcome.value.encode()),
+    ]
+    await _send(send, sent_status("pixel", outcome), headers, _PIXEL)
 
 
 def problem_body(status: int, request_id: str, members: dict[str, str]) -> bytes:

@@ -6,8 +6,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.log import Log
 from service.metrics import Metrics
-from service.postback import BATCH_PATH, POSTBACK_PATHS
-from service.web.doors import BatchDoor, PostbackDoor
+from service.postback import BATCH_PATH, DOORS, PIXEL_PATH, POSTBACK_PATHS
+from service.web.doors import BatchDoor, PixelDoor, PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage, healthz
 from service.web.middleware import Observed
 from service.web.render import PROBLEM_JSON, problem_body
@@ -32,11 +32,12 @@ class ExactRoute(BaseRoute):
         await app(scope, receive, send)
 
 
-def public_routes(door: PostbackDoor, batch_door: BatchDoor) -> list[BaseRoute]:
+def public_routes(door: PostbackDoor, pixel: PixelDoor, batch: BatchDoor) -> list[BaseRoute]:
     """Doors, and liveness; nothing else is shown to the world (law 7)."""
     return [
         *(ExactRoute(path, GET=door.get, POST=door.post) for path in POSTBACK_PATHS),
-        ExactRoute(BATCH_PATH, POST=batch_door.post),
+        ExactRoute(PIXEL_PATH, GET=pixel.get),
+        ExactRoute(BATCH_PATH, POST=batch.post),
         ExactRoute("/healthz", GET=request_response(healthz)),
     ]
 
@@ -60,7 +61,7 @@ def listener(routes: list[BaseRoute], metrics: Metrics, log: Log) -> ASGIApp:
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    hint = "There is no such path here. Postbacks go to /postback or /conversion, many at once to /postbacks."
+    hint = f"There is no such path here. Postbacks go to {' or '.join(DOORS)}, many at once to {BATCH_PATH}."
     await _problem(scope, 404, hint)(scope, receive, send)
 
 

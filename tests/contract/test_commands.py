@@ -144,6 +144,14 @@ def test_check_foresees_the_outcome(service: Command, url: str, code: int, outco
     assert set(answer) == {"outcome", "status", "detail", "hint", "fields"}
 
 
+def test_check_tells_what_would_become_of_a_pixel_and_that_it_is_answered_200(service: Command) -> None:
+    ended = service("check", "https://host.example/pixel.gif?c=new&value=1,50")
+    assert (ended.code, ended.out.splitlines()[0]) == (1, "invalid_value (HTTP 200): '1,50' is not an amount")
+    ended = service("check", "/pixel.gif?c=new", "--json")
+    answer = ended.answer()
+    assert (ended.code, answer["outcome"], answer["status"]) == (1, "missing_value", 200)
+
+
 def test_check_stores_nothing_and_needs_no_database(service: Command, bare: Path) -> None:
     ended = service("check", "/postback?c=new&value=1&x=2")
     assert (ended.code, ended.err) == (0, "")
@@ -191,6 +199,17 @@ def test_lookup_tells_a_person_first_whether_it_is_stored(
 ) -> None:
     ended = service("lookup", click_id)
     assert (ended.code, ended.out.splitlines()[0], ended.err) == (code, told, "")
+
+
+def test_lookup_tells_what_a_pixel_was_answered_and_what_became_of_it(service: Command, bare: Path) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.rejection(Outcome.INVALID_VALUE, "seen", door="pixel", path="/pixel.gif")])
+    ledger.close()
+    arrivals = service("lookup", "seen", "--json").answer()["arrivals"]
+    assert isinstance(arrivals, list)
+    assert [(it["door"], it["status"], it["outcome"]) for it in arrivals] == [("pixel", 200, "invalid_value")]
+    assert "  pixel  200 invalid_value: " in service("lookup", "seen").out
 
 
 def test_lookup_without_a_database_is_no_answer(service: Command) -> None:

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics.catalogue import CATALOGUE, LEVELS
 from service.outcome import Family, Outcome
-from service.postback import POSTBACK_PATHS, Door
+from service.postback import BATCH_PATH, DOORS, PIXEL_PATH, POSTBACK_PATHS, Door
 from tests.contract.promql import OF_THE_LIBRARY
 from tests.engine.fakes import samples
 from tests.web.served import Served, serving
@@ -143,11 +143,13 @@ async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None
 async def test_every_route_starts_at_zero_with_every_answer_it_can_give(served: Served) -> None:
     responses = samples(served.metrics, "postback_http_responses_total", zeros=True)
     assert set(responses.values()) == {0.0}
-    routes = {*POSTBACK_PATHS, "/postbacks", "/healthz", "/readyz", "/metrics"}
+    routes = {*DOORS, BATCH_PATH, "/healthz", "/readyz", "/metrics"}
     assert {route for route, _, _ in responses} == {*routes, "unmatched", "unparsed"}
     statuses = {str(outcome.status) for outcome in Outcome}
     for path, method, code in product(POSTBACK_PATHS, ("GET", "POST"), statuses):
         assert (path, method, code) in responses
+    pixel = {(method, code) for route, method, code in responses if route == PIXEL_PATH}
+    assert pixel == {("GET", "200"), *((method, "405") for method in {*METHODS, "other"} - {"GET"})}
     durations = samples(served.metrics, "postback_http_request_duration_seconds_count", zeros=True)
     assert set(durations) == {(route,) for route in {*routes, "unmatched"}}
 
@@ -158,8 +160,10 @@ async def anything(served: Served, number: int) -> Response:
     asks: tuple[tuple[str, str, dict[str, str]], ...] = (
         ("GET", f"/postback?c={new}&value={number}", {}),
         ("POST", f"/conversion?c={new}&value=1&{new}={new}", {"user-agent": new}),
+        ("GET", f"/pixel.gif?c={new}&value={new}", {"referer": f"https://{new}.example/thanks"}),
         ("GET", f"/postback?c={new}&value={new}&currency={new}", {}),
         ("GET", f"/postback?c={new}&value=1", {"host": f"{new}.example"}),
+        ("POST", "/postbacks", {"content-type": f"text/{new}"}),
         (METHODS[number % len(METHODS)], f"/{new}", {}),
         (new.upper(), f"/postback?c={new}", {"traceparent": new}),
         (METHODS[number % len(METHODS)], f"/healthz/{new}", {}),
@@ -176,4 +180,4 @@ async def test_no_request_can_make_a_new_series_after_the_first_scrape(served: S
         await asyncio.gather(*[anything(served, number) for number in range(start, start + 100)])
     assert await series(served) == before
     assert len(before) <= 500
-    assert len(served.lines.events()) >= 5000
+    assert sum(served.counted("postback_arrived_total").values()) >= 5000

@@ -1,27 +1,41 @@
 """Rendering: every outcome becomes its status, its headers and a body that says no more than its reader may know."""
 
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
-from starlette.types import Message
+from starlette.types import Message, Send
 
 from service.outcome import Family, Outcome
 from service.storage.ledger import Verdict
-from service.web.render import send_verdict
+from service.web.render import send_pixel, send_verdict
 
 pytestmark = pytest.mark.anyio
 
 REQUEST_ID = "0" * 31 + "7"
+TRANSPARENT_PIXEL = (
+    b"GIF89a"
+    b"\1\0\1\0\x80\0\0"  # 1 by 1, a palette of two colours
+    b"\0\0\0\xff\xff\xff"
+    b"!\xf9\4\1\0\0\0\0"  # colour 0 is transparent
+    b",\0\0\0\0\1\0\1\0\0"  # an image of 1 by 1
+    b"\2\2D\1\0"  # which is colour 0
+    b";"
+)
 STANDARD = {"x-postback-outcome", "content-type", "content-length"}
 
 
 async def rendered(outcome: Outcome) -> tuple[int, dict[str, str], bytes]:
+    return await sent(lambda send: send_verdict(send, Verdict(outcome, "the detail"), REQUEST_ID))
+
+
+async def sent(answer: Callable[[Send], Awaitable[None]]) -> tuple[int, dict[str, str], bytes]:
     messages: list[Message] = []
 
     async def send(message: Message) -> None:
         messages.append(message)
 
-    await send_verdict(send, Verdict(outcome, "the detail"), REQUEST_ID)
+    await answer(send)
     start, body = messages
     headers = {name.decode(): value.decode() for name, value in start["headers"]}
     assert len(headers) == len(start["headers"])
@@ -72,3 +86,15 @@ async def test_retry_after_is_a_number_of_seconds() -> None:
     for outcome in (Outcome.OVERLOADED, Outcome.STORAGE_UNAVAILABLE, Outcome.RATE_LIMITED):
         _, headers, _ = await rendered(outcome)
         assert int(headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+async def test_a_pixel_is_the_image_and_200_whatever_the_outcome_and_only_the_header_tells(outcome: Outcome) -> None:
+    status, headers, body = await sent(lambda send: send_pixel(send, outcome))
+    assert status == 200
+    assert headers == {
+        "content-type": "image/gif",
+        "content-length": str(len(body)),
+        "x-postback-outcome": outcome.value,
+    }
+    assert body == TRANSPARENT_PIXEL

@@ -6,7 +6,7 @@ from tests.web.served import Served
 
 pytestmark = pytest.mark.anyio
 
-DOORS = ["/postback", "/conversion"]
+DOORS = {"/postback": {"GET", "POST"}, "/conversion": {"GET", "POST"}, "/pixel.gif": {"GET"}}
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,9 @@ DOORS = ["/postback", "/conversion"]
         "/Postback",
         "/postback%2F",
         "/postback.php",
+        "/pixel",
+        "/pixel.gif/",
+        "/pixelXgif",
         "/healthz/",
         "/metrics",
         "/readyz",
@@ -33,7 +36,7 @@ async def test_the_public_listener_shows_nothing_but_doors(served: Served, path:
     served.assert_untouched()
 
 
-@pytest.mark.parametrize("path", ["/postback", "/conversion", "/metrics/", "/readyz/", "/healthz/", "/nothing"])
+@pytest.mark.parametrize("path", [*DOORS, "/metrics/", "/readyz/", "/healthz/", "/nothing"])
 async def test_the_operator_listener_has_no_doors(served: Served, path: str) -> None:
     answer = await served.operator.get(path, params={"c": "a", "value": "1"})
     assert answer.status_code == 404
@@ -46,7 +49,13 @@ async def test_the_operator_listener_has_no_doors(served: Served, path: str) -> 
 async def test_any_other_method_at_a_door_is_405_and_stores_nothing(served: Served, path: str, method: str) -> None:
     answer = await served.public.request(method, path, params={"c": "a", "value": "1"})
     assert answer.status_code == 405
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
+    assert set(answer.headers["allow"].split(", ")) == DOORS[path]
+    served.assert_untouched()
+
+
+async def test_a_pixel_takes_no_post(served: Served) -> None:
+    answer = await served.public.post("/pixel.gif", params={"c": "a", "value": "1"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
     served.assert_untouched()
 
 
