@@ -23,6 +23,7 @@ from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import MAX_BATCH, Probe, Verdict
+from service.storage.postgres_server import OTHER
 from service.writer import Overloaded, Writer, Written
 
 _IDLE_SECONDS = 5.0  # between two looks at a spool that nobody put anything into
@@ -30,6 +31,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0  # seconds between two attempts to reach
 _SUSPICIOUS = (
     8  # failures in a row after which the oldest entry itself may be the reason; it was alone in the last ones
 )
+_PASSED_OVER_SECONDS = 30.0
 _STOP_SECONDS = 2.0  # a step ends by the writer's deadline; a disk that hangs is not waited for
 
 
@@ -53,7 +55,7 @@ class Drain:
         self._metrics = metrics
         self._log = log.logger
         self._tried_up_to = 0  # the seq up to which commits were tried: their rows may be there already
-        self._set_aside: set[int] = set()  # entries that no attempt can move: they stay in the journal, for a person
+        self._set_aside: dict[int, float] = {}  # entries that could not be moved alone, and when to try them again
         self._most = MAX_BATCH  # entries in a step; after a failure fewer, until a single one is left to blame
         self._failures = 0
         self._told_broken = False
@@ -128,7 +130,9 @@ class Drain:
     async def _oldest(self) -> list[Waiting]:
         if self._told_broken:
             return []
-        return await aside(lambda: self._journal.oldest(MAX_BATCH, self._set_aside))
+        now = time.monotonic()
+        passing_over = [seq for seq, again_at in self._set_aside.items() if again_at > now]
+        return await aside(lambda: self._journal.oldest(MAX_BATCH, passing_over))
 
     def _read(self, waiting: Waiting) -> _Step | None:
         try:
@@ -138,8 +142,12 @@ class Drain:
             return None
 
     def _putaside(self, waiting: Waiting, error: Exception) -> None:
-        self._set_aside.add(waiting.seq)
-        self._log.critical("spool_entry_set_aside", seq=waiting.seq, request_id=waiting.request_id, reason=str(error))
+        """Let the others pass: for a while if the database failed, until the next start if it is the entry itself."""
+        passes = isinstance(error, StorageError) and error.kind != OTHER
+        self._set_aside[waiting.seq] = time.monotonic() + (_PASSED_OVER_SECONDS if passes else float("inf"))
+        tell = self._log.warning if passes else self._log.critical
+        event = "spool_entry_passed_over" if passes else "spool_entry_set_aside"
+        tell(event, seq=waiting.seq, request_id=waiting.request_id, reason=str(error))
 
     async def _move(self, steps: Sequence[_Step]) -> None:
         """Commit as many of the steps as there is room for, and remove them."""
@@ -172,7 +180,9 @@ class Drain:
     async def _move_or_putaside(self, step: _Step) -> None:
         try:
             await self._move([step])
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this entry's
+        except Overloaded:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may be this entry's
             self._putaside(step.waiting, error)
 
     def _may_be_there(self, step: _Step) -> bool:

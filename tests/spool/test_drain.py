@@ -154,11 +154,12 @@ class Picky(ShakyLedger):
     """A ledger in which one entry meets a bug, or every entry does."""
 
     bug: Callable[[Entry], bool] = staticmethod(lambda _: False)
+    error: Exception = LookupError("a bug")
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit, unless one of them is the one."""
         if any(map(self.bug, entries)):
-            raise LookupError("a bug")
+            raise self.error
         return super().commit(entries)
 
 
@@ -178,6 +179,25 @@ async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_
     async with site(tmp_path) as later:  # a mended version
         await later.drained()
         assert later.stored().keys() == {"a", "b", "c", "d"}
+
+
+async def test_an_entry_that_the_database_does_not_take_for_a_while_is_passed_over_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.spool.outages.ShakyLedger", Picky)
+    monkeypatch.setattr("service.spool.drain._PASSED_OVER_SECONDS", 0.2)
+    async with site(tmp_path) as there:
+        await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
+        assert isinstance(there.database, Picky)
+        there.database.error = StorageError("the row is locked", "PG_TIMEOUT")
+        there.database.bug = lambda entry: isinstance(entry, Postback) and entry.click_id == "b"
+        there.database.recover()
+        await there.until(lambda: there.stored() == {"a": "1", "c": "1", "d": "1"})
+        there.database.bug = lambda _: False
+        await there.drained()
+        assert there.stored().keys() == {"a", "b", "c", "d"}
+        assert there.lines.events("spool_entry_set_aside") == []
+        assert there.lines.events("spool_entry_passed_over")[0]["level"] == "warning"
 
 
 async def test_a_bug_that_meets_everything_sets_nothing_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
