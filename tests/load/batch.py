@@ -1,0 +1,83 @@
+"""Owns the benchmark of batches: `python -m tests.load.batch [rounds]`: rows a second, and what others notice of it.
+
+A batch of 50,000 new NDJSON rows into a SQLite file through HTTP, its answer read to the end; then single postbacks on
+a few connections, alone and beside such batches, in turns (ABBA). Needs wrk. Timing is never judged.
+"""
+
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from secrets import token_hex
+
+from tests.load.peers import ours, running
+from tests.load.wrk import put_load
+
+ROWS, SECONDS, CONNECTIONS = 50_000, 6, 8
+
+
+def send_batch(port: int) -> float:
+    """Send one batch of new rows; return how many were stored a second."""
+    body = "".join(f'{{"c":"{token_hex(16)}","value":1.50}}\n' for _ in range(ROWS)).encode()
+    began = time.perf_counter()
+    with closing(HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
+        connection.request("POST", "/postbacks", body, {"Content-Type": "application/x-ndjson"})
+        answer = connection.getresponse()
+        lines = answer.read().count(b'"stored"')
+    assert (answer.status, lines) == (200, ROWS)
+    return ROWS / (time.perf_counter() - began)
+
+
+@contextmanager
+def batches_beside(port: int) -> Iterator[None]:
+    """Send batches one after the other while the context is open."""
+    done = threading.Event()
+
+    def send() -> None:
+        while not done.is_set():
+            send_batch(port)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        done.set()
+        sender.join()
+
+
+def p99_ms(port: int) -> float:
+    """Return the 99th percentile of single postbacks."""
+    load = put_load(port, CONNECTIONS, SECONDS)
+    assert not load.status_errors
+    return load.p99_ms
+
+
+def main(rounds: int) -> int:
+    """Print each round, and the medians."""
+    with tempfile.TemporaryDirectory(prefix="postback-bench-") as scratch:
+        peer = ours(Path(scratch), Path(scratch) / "batch.db")
+        with running(peer) as server:
+            rates = [send_batch(peer.port) for _ in range(rounds)]
+            print(f"{ROWS:,} rows: {statistics.median(rates):,.0f}/s ({min(rates):,.0f} to {max(rates):,.0f})")  # noqa: T201
+            ratios = []
+            for number in range(rounds):
+                alone = p99_ms(peer.port) if number % 2 == 0 else 0.0
+                with batches_beside(peer.port):
+                    beside = p99_ms(peer.port)
+                alone = alone or p99_ms(peer.port)
+                ratios.append(beside / alone)
+                print(f"  p99 {alone:.1f} ms alone, {beside:.1f} ms beside a batch")  # noqa: T201
+            spread = f"{min(ratios):.1f} to {max(ratios):.1f}"
+            print(f"p99 beside a batch / alone: {statistics.median(ratios):.1f} ({spread})")  # noqa: T201
+            print(f"peak memory {server.peak_megabytes():,.0f} MB")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if sys.argv[1:] else 4))
