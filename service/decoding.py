@@ -44,9 +44,7 @@ def decode_json(body: bytes) -> Pairs:
     Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
     """
     try:
-        members = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_Members, parse_float=str, parse_int=str, parse_constant=_constant
-        )
+        members = _OBJECT.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Rejected(Outcome.INVALID_ENCODING, f"the body is not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
@@ -83,6 +81,9 @@ class _Members(list[tuple[str, object]]):
 
 def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_OBJECT = json.JSONDecoder(object_pairs_hook=_Members, parse_float=str, parse_int=str, parse_constant=_constant)
 
 
 def _text(name: str, member: object) -> str:
