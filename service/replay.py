@@ -8,10 +8,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from service.outcome import Outcome, Rejected
-from service.postback import INCOMPLETE, Key, Postback, RawPostback, parse
+from service.postback import INCOMPLETE, Door, Key, Postback, RawPostback, parse
 from service.sender import EZMOB
 from service.storage.history import History
 from service.storage.ledger import Ledger, Winner, judge
@@ -112,7 +112,7 @@ def raw_again(rejected: RejectedPostback) -> RawPostback:
     path, _, query = target.partition("?")
     request_id = new_request_id(rejected.request_id)
     return RawPostback(
-        door="replay",
+        door=cast("Door", rejected.door),
         method=method,
         path=path,
         query=query.encode("utf-8", "surrogateescape"),
@@ -131,12 +131,14 @@ def raw_again(rejected: RejectedPostback) -> RawPostback:
 
 def _understand(rejected: RejectedPostback, author: Author) -> Postback | str:
     """Return the postback, or the word for what it still deserves."""
+    whole_batch = rejected.door == "batch" and "-" not in rejected.request_id  # many postbacks: a row has -N
     unproven = rejected.sender is None or rejected.outcome in UNPROVEN
-    if (unproven and not author.vouches) or rejected.sender not in (None, EZMOB.name):
+    if whole_batch or (unproven and not author.vouches) or rejected.sender not in (None, EZMOB.name):
         return rejected.outcome
     try:
-        return parse(raw_again(rejected), EZMOB)
+        postback = parse(raw_again(rejected), EZMOB)  # as its door understood it then
     except Rejected as refused:
         return str(refused.outcome.value)
     except ValueError:  # not written by us: nobody can say what it was
         return rejected.outcome
+    return postback._replace(raw=postback.raw._replace(door="replay"))

@@ -13,11 +13,11 @@ _BEGIN = text("""
     INSERT INTO replay (rejected_request_id, request_id, replayed_by, replayed_at)
     VALUES (:rejected_request_id, :request_id, :replayed_by, :replayed_at) ON CONFLICT DO NOTHING
 """).bindparams(bindparam("replayed_at", type_=UtcDateTime))
-_FINISH = text("UPDATE replay SET outcome = :outcome WHERE rejected_request_id = :request_id AND outcome IS NULL")
+_FINISH = text("UPDATE replay SET outcome = :outcome WHERE rejected_request_id = :request_id")
 _MARK = text("""
     UPDATE rejected_postback SET replay_outcome = :outcome,
         replayed_at = (SELECT replayed_at FROM replay WHERE rejected_request_id = :request_id)
-    WHERE request_id = :request_id AND replayed_at IS NULL
+    WHERE request_id = :request_id
 """)
 
 

@@ -169,12 +169,16 @@ def test_an_export_of_nothing_still_has_its_header(service: Command) -> None:
 
 
 @pytest.mark.usefixtures("stored")
-def test_an_export_that_cannot_be_written_ends_with_2(service: Command) -> None:
-    ended = service("rejected", "export", "--output", "no/such/folder.csv")
-    assert (ended.code, ended.err.splitlines()) == (
-        2,
-        ["cannot write no/such/folder.csv: No such file or directory"],
-    )
+@pytest.mark.parametrize(
+    ("target", "reason"), [("no/such/folder.csv", "No such file or directory"), ("folder", "Is a directory")]
+)
+def test_an_export_that_cannot_be_written_ends_with_2_and_leaves_no_part(
+    service: Command, bare: Path, target: str, reason: str
+) -> None:
+    (bare / "folder").mkdir()
+    ended = service("rejected", "export", "--output", target)
+    assert (ended.code, ended.err.splitlines()) == (2, [f"cannot write {target}: {reason}"])
+    assert {path.name for path in bare.iterdir()} == {"data", "folder"}
 
 
 DIFFERENCE = [

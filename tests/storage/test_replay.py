@@ -205,7 +205,7 @@ def test_whatever_the_word_nobody_vouches_for_an_unknown_or_another_sender(engin
     "raw",
     [
         builders.posted(b"c=a&value=12", FORM, complete=False),
-        builders.posted(b"c=a&value=" + b"1" * MAX_BODY_BYTES, FORM),
+        builders.posted(b"c=a&value=1&x=" + b"x" * MAX_BODY_BYTES, FORM),
         builders.posted(b"c=a&value=1", FORM, content_encoding="gzip"),
         builders.raw("c=a&value=1", method="POST", complete=False),
     ],
@@ -224,6 +224,15 @@ def test_bytes_that_we_did_not_write_are_left_alone(engine: Engine, ledger: Ledg
     raw = "x'00'" if engine.kind == "sqlite" else "'\\x00'"
     engine.change(f"UPDATE rejected_postback SET raw = {raw}, outcome = 'of_tomorrow'")  # noqa: S608 - our own bytes
     assert outcomes(foreseen(engine)) == [("of_tomorrow", False)]
+
+
+def test_a_row_of_a_batch_is_replayed_and_a_whole_batch_is_not_taken_for_one_postback(
+    engine: Engine, ledger: Ledger
+) -> None:
+    row = builders.raw("c=a&value=1")
+    ledger.commit([refused("", raw=row._replace(request_id=f"{row.request_id}-1")), refused("c=b&value=1")])
+    engine.change("UPDATE rejected_postback SET door = 'batch'")
+    assert outcomes(foreseen(engine)) == [("stored", True), ("invalid_value", False)]
 
 
 @pytest.mark.usefixtures("kept")
@@ -276,4 +285,4 @@ def test_whatever_was_kept_is_read_back_as_it_arrived(
     )
     again = raw_again(row)
     new = again.request_id
-    assert again == sent._replace(host=b"", client_ip="", door="replay", request_id=new, trace_id=new)
+    assert again == sent._replace(host=b"", client_ip="", request_id=new, trace_id=new)
