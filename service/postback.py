@@ -15,7 +15,7 @@ from service.decoding import MAX_PARAMETERS, Pairs, decode_csv, decode_json, dec
 from service.outcome import Outcome, Rejected
 from service.sender import Field, Sender
 
-Door = Literal["postback", "pixel", "batch"]
+Door = Literal["postback", "pixel", "batch", "replay"]
 
 POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
 PIXEL_PATH = "/pixel.gif"  # the guide's alternative, called by browsers
@@ -24,6 +24,7 @@ BATCH_PATH = "/postbacks"
 MAX_URL_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
 MAX_KEPT_BYTES = 64 * 1024  # of a URL or body too large to accept: enough to see what it was
+INCOMPLETE = b"x-incomplete"  # our own header in what is kept: the body is not whole
 MAX_CLICK_ID_BYTES = 512
 MAX_LABEL_BYTES = 255  # goal, transaction_id: the whole key stays below PostgreSQL's 2,704 bytes of an index row
 
@@ -53,14 +54,21 @@ class RawPostback(NamedTuple):
     trace_id: str
 
     def as_sent(self) -> bytes:
-        """Return the input as an HTTP message's bytes: request line, content type when there is a body, the body."""
+        """Return the input as an HTTP message's bytes: request line, what describes the body, the body.
+
+        A body that is not whole, here or already when it came, says so: replay.py must not take it for one that is.
+        """
         line = f"{self.method} {self.path}".encode("utf-8", "surrogateescape")
         if self.query:
             line += b"?" + self.query[:MAX_KEPT_BYTES]
-        if not self.body:
+        if not self.body and self.complete:
             return line
-        head = b"\r\ncontent-type: " + self.content_type.encode("latin-1", "replace") + b"\r\n\r\n"
-        return line + head + self.body[:MAX_KEPT_BYTES]
+        head = b"\r\ncontent-type: " + self.content_type.encode("latin-1", "replace")
+        if self.content_encoding:
+            head += b"\r\ncontent-encoding: " + self.content_encoding.encode("latin-1", "replace")
+        if not self.complete or len(self.body) > MAX_KEPT_BYTES:
+            head += b"\r\n" + INCOMPLETE + b": true"
+        return line + head + b"\r\n\r\n" + self.body[:MAX_KEPT_BYTES]
 
 
 class Postback(NamedTuple):

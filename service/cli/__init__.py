@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import backup, check, doctor, lookup, migrate, run, send
+from service.cli import backup, check, doctor, lookup, migrate, rejected, replay, run, send
 
 app = typer.Typer(
     name="python -m service",
@@ -12,6 +12,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run.run, send.send, check.check, lookup.lookup, doctor.doctor, backup.backup, backup.restore):
+for command in (
+    run.run,
+    send.send,
+    check.check,
+    lookup.lookup,
+    replay.replay,
+    doctor.doctor,
+    backup.backup,
+    backup.restore,
+):
     app.command()(command)
+app.add_typer(rejected.app, name="rejected")
 app.add_typer(migrate.app, name="migrate")

@@ -35,10 +35,12 @@ class _Copied(NamedTuple):
     columns: tuple[str, ...]
 
 
+_REPLAY = ("rejected_request_id", "request_id", "outcome", "replayed_by", "replayed_at")
 _TABLES = (
     _Copied(CONVERSION.name, KEY, CONVERSION.columns),
     _Copied(DUPLICATE.name, ("id",), ("id", *DUPLICATE.columns)),
     _Copied(REJECTED.name, ("id",), ("id", *REJECTED.columns, "replayed_at", "replay_outcome")),
+    _Copied("replay", _REPLAY[:1], _REPLAY),
 )
 
 

@@ -12,9 +12,11 @@ from service.storage.ledger import Ledger
 from service.storage.migrations import Migrations
 from service.storage.postgres import DEADLINE_SECONDS, PostgresLedger
 from service.storage.postgres_server import engine_of, postgres_error
+from service.storage.quarantine import Quarantine
+from service.storage.replays import Replays
 from service.storage.space import measure_space
 from service.storage.sqlite import SqliteLedger, migrations_of
-from service.storage.sqlite_file import reader_engine, storage_error
+from service.storage.sqlite_file import reader_engine, second_engine, storage_error
 
 _SPACE_SECONDS = 2.0
 
@@ -30,6 +32,12 @@ class Database(Protocol):
 
     def history(self) -> History:
         """Return the reading side. Raises StorageError when there is nothing to read."""
+
+    def quarantine(self) -> Quarantine:
+        """Return the reads of what was not accepted. Raises StorageError when there is nothing to read."""
+
+    def replays(self) -> Replays:
+        """Return the book of replays, to be written while this process's own ledger is open."""
 
     def audit(self, seconds: float | None = None) -> Audit:
         """Return the questions that `doctor` asks, each answered within so many seconds."""
@@ -69,6 +77,14 @@ class SqliteDatabase:
         """Return reads on connections that can neither write nor checkpoint."""
         return History(reader_engine(self.path), storage_error)
 
+    def quarantine(self) -> Quarantine:
+        """Return reads on such connections."""
+        return Quarantine(reader_engine(self.path), storage_error)
+
+    def replays(self) -> Replays:
+        """Return writes on connections that never checkpoint, beside the ledger's of this process."""
+        return Replays(second_engine(self.path), storage_error)
+
     def audit(self, seconds: float | None = None) -> SqliteAudit:
         """Return questions on such a connection."""
         return SqliteAudit(self.path, seconds)
@@ -98,6 +114,14 @@ class PostgresDatabase:
     def history(self) -> History:
         """Return reads in read-only transactions."""
         return History(engine_of(self._place), postgres_error)
+
+    def quarantine(self) -> Quarantine:
+        """Return reads in read-only transactions."""
+        return Quarantine(engine_of(self._place), postgres_error)
+
+    def replays(self) -> Replays:
+        """Return writes in transactions of their own."""
+        return Replays(engine_of(self._place, writes=True), postgres_error)
 
     def audit(self, seconds: float | None = None) -> PostgresAudit:
         """Return questions in such a transaction."""

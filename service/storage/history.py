@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
 from service.outcome import Outcome
-from service.postback import Postback
+from service.postback import Key, Postback
 from service.storage.engine import StorageError
-from service.storage.ledger import Verdict, Winner, amount, judge_against
+from service.storage.ledger import Verdict, Winner, amount, judge
 from service.storage.tables import Conversion, Duplicate, RejectedPostback
 
 # The senders without reading every conversion: one jump in the primary key for each.
@@ -64,11 +64,17 @@ class History:
 
     def foresee(self, postback: Postback) -> Verdict:
         """Return the verdict that a postback would get if it arrived now."""
+        return judge(postback, self.winners([postback]) or None)
+
+    def winners(self, postbacks: Iterable[Postback]) -> dict[Key, Winner]:
+        """Return what is stored under each postback's key, where something is."""
         with self._session() as session:
-            stored = session.get(Conversion, postback.key)
-        if stored is None:
-            return Verdict(Outcome.STORED)
-        return judge_against(Winner(stored.request_id, stored.value, stored.value_micros, stored.currency), postback)
+            found = {postback.key: session.get(Conversion, postback.key) for postback in postbacks}
+            return {
+                key: Winner(stored.request_id, stored.value, stored.value_micros, stored.currency)
+                for key, stored in found.items()
+                if stored
+            }
 
 
 def _conversions(session: Session, click_id: str) -> Iterable[Conversion]:

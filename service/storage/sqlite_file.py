@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -87,6 +87,22 @@ def reader_engine(path: Path) -> Engine:
 def migrating_engine(path: Path) -> Engine:
     """Return an engine for the migrations."""
     return create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+
+def second_engine(path: Path) -> Engine:
+    """Return an engine that writes beside the one writer, in the process that holds the lock, while that is open.
+
+    Its connections never checkpoint: not by themselves, and not when they close, because they are not the last.
+    """
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def durable(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA fullfsync=ON")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+
+    return engine
 
 
 def identities(names: Sequence[str | Path]) -> list[tuple[int, int]]:

@@ -87,7 +87,7 @@ class RejectedPostback(SQLModel, table=True):
     __tablename__ = "rejected_postback"
 
     id: int | None = Field(default=None, sa_column=Column(Number, Identity(), primary_key=True))
-    received_at: datetime = Field(sa_type=UtcDateTime)
+    received_at: datetime = Field(sa_type=UtcDateTime, index=True)
     door: str = Field(sa_type=Text)
     sender: str | None = Field(sa_type=Text)
     outcome: str = Field(sa_type=Text)
@@ -97,6 +97,21 @@ class RejectedPostback(SQLModel, table=True):
     request_id: str = Field(sa_type=Text, unique=True, index=True)
     replayed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     replay_outcome: str | None = Field(default=None, sa_type=Text)
+
+
+class Replay(SQLModel, table=True):
+    """A rejected postback that was sent through today's rules again: by whom, when, and what became of it.
+
+    `request_id` is the new row's, in whatever table `outcome` says; `outcome` is null while it is under way.
+    """
+
+    __tablename__ = "replay"
+
+    rejected_request_id: str = Field(sa_type=Text, primary_key=True)
+    request_id: str = Field(sa_type=Text, unique=True, index=True)
+    outcome: str | None = Field(default=None, sa_type=Text)
+    replayed_by: str = Field(sa_type=Text)
+    replayed_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class WriteProbe(SQLModel, table=True):

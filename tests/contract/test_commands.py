@@ -18,7 +18,10 @@ from tests import builders
 from tests.contract.conftest import Command
 from tests.contract.documents import REPOSITORY
 
-COMMANDS = ["run", "send", "check", "lookup", "doctor", "backup", "restore", "migrate"]
+COMMANDS = ["run", "send", "check", "lookup", "replay", "doctor", "backup", "restore", "rejected", "migrate"]
+ANSWERING = ["send", "check", "lookup", "replay", "doctor"]
+ANSWERING += [f"migrate {sub}" for sub in ("up", "down", "status", "copy")]
+ANSWERING += [f"rejected {sub}" for sub in ("list", "show", "export")]
 TARGETS = ["install", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 
@@ -73,9 +76,7 @@ def test_every_option_and_argument_of_every_command_explains_itself() -> None:
     assert [(name, each.name) for name, each in parameters if not getattr(each, "help", None)] == []
 
 
-@pytest.mark.parametrize(
-    "command", ["send", "check", "lookup", "doctor", "migrate up", "migrate down", "migrate status", "migrate copy"]
-)
+@pytest.mark.parametrize("command", ANSWERING)
 def test_the_help_of_a_command_that_answers_tells_its_exit_codes(service: Command, command: str) -> None:
     assert "Exit" in service(*command.split(), "--help").out
 

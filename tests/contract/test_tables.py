@@ -79,3 +79,10 @@ def test_a_rejected_postback_always_has_its_raw_input_and_its_reason(path: Path)
     needed = ("received_at", "door", "outcome", "detail", "raw", "request_id")
     assert {name: bool(found[name].not_null) for name in needed} == dict.fromkeys(needed, True)
     assert found["raw"].type == "BLOB"
+
+
+def test_a_replay_links_both_attempts_and_says_who_did_it_and_when(path: Path) -> None:
+    found = columns(path, "replay")
+    assert set(found) == {"rejected_request_id", "request_id", "outcome", "replayed_by", "replayed_at"}
+    assert [column.name for column in found.values() if column.place] == ["rejected_request_id"]
+    assert [column.name for column in found.values() if not column.not_null] == ["outcome"]

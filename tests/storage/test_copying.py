@@ -8,10 +8,12 @@ from service.outcome import Outcome
 from service.postback import Rejection
 from service.storage import copying
 from service.storage.copying import Compared, copy
+from service.storage.database import SqliteDatabase
 from service.storage.engine import PostgresServer as Place
 from service.storage.engine import SqliteFile, StorageError, place_of
 from service.storage.ledger import Entry
 from service.storage.sqlite import SqliteLedger
+from service.storage.tables import Replay
 from tests import builders
 from tests.storage.conftest import Engine
 
@@ -43,6 +45,8 @@ def source(path: Path) -> SqliteFile:
     everything = builders.posted(bytes(range(256)))
     entries.append(Rejection(everything, None, Outcome.UNSUPPORTED_MEDIA_TYPE, "NUL to \\xff", None))
     ledger.commit(entries)
+    book = SqliteDatabase(SqliteFile(path)).replays()
+    book.begin([Replay(rejected_request_id="r", request_id="n", replayed_by="é", replayed_at=builders.RECEIVED_AT)])
     ledger.close()
     return SqliteFile(path)
 
@@ -63,7 +67,7 @@ def rows(compared: list[Compared]) -> dict[str, int]:
     return {it.table: it.target_rows for it in compared}
 
 
-ALL = {"conversion": STORED, "duplicate": REPEATED, "rejected_postback": REFUSED}
+ALL = {"conversion": STORED, "duplicate": REPEATED, "rejected_postback": REFUSED, "replay": 1}
 
 
 def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgres_url: str) -> None:
@@ -74,6 +78,7 @@ def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgre
         f"SELECT {columns} FROM conversion ORDER BY click_id",  # noqa: S608 - our own names
         "SELECT id, click_id, request_id FROM duplicate ORDER BY id",
         "SELECT id, raw, click_id, outcome, replayed_at FROM rejected_postback ORDER BY id",
+        "SELECT * FROM replay",
     ):
         assert there.rows(statement) == here.rows(statement)
 
@@ -139,5 +144,5 @@ def test_a_row_that_differs_in_one_letter_is_told(source: SqliteFile, target: Pl
         "EXECUTE FUNCTION spoil()"
     )
     compared = {it.table: it.equal for it in copy(source, target, quiet)}
-    assert compared == {"conversion": False, "duplicate": True, "rejected_postback": True}
+    assert compared == {"conversion": False, "duplicate": True, "rejected_postback": True, "replay": True}
     engine.change("DROP FUNCTION spoil CASCADE")

@@ -123,7 +123,7 @@ async def test_one_byte_more_is_too_large_and_kept_up_to_the_limit(served: Serve
     driven = await drive(served.application, pieces(b"x" * (MAX_BODY_BYTES + 1)))
     assert driven.status == 413
     assert served.only_line()["outcome"] == "too_large"
-    head = b"POST /postback\r\ncontent-type: application/json\r\n\r\n"
+    head = b"POST /postback\r\ncontent-type: application/json\r\nx-incomplete: true\r\n\r\n"
     assert served.rows("SELECT raw FROM rejected_postback") == [(head + b"x" * MAX_BODY_BYTES,)]
 
 

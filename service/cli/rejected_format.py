@@ -1,0 +1,124 @@
+"""Owns how a rejected postback is written: safe for a terminal, as JSON, and as a spreadsheet reads it.
+
+What senders sent is hostile: it may hold escape sequences for a terminal and formulas for a spreadsheet.
+"""
+
+import base64
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from service.outcome import Outcome
+
+if TYPE_CHECKING:
+    from service.storage.tables import RejectedPostback
+
+Cell = str | int | None
+
+COLUMNS = (
+    "id",
+    "received_at",
+    "outcome",
+    "status",
+    "sender",
+    "click_id",
+    "detail",
+    "door",
+    "request_id",
+    "replayed_at",
+    "replay_outcome",
+    "raw",
+    "raw_encoding",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with what a spreadsheet begins to calculate (OWASP: CSV injection)
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def members(row: "RejectedPostback") -> dict[str, Cell]:
+    """Return a row as JSON and exports show it: `raw` as text where it is text, else in base64."""
+    raw, encoding = _raw(row.raw)
+    values: tuple[Cell, ...] = (
+        row.id,
+        utc(row.received_at),
+        row.outcome,
+        status(row.outcome),
+        row.sender,
+        row.click_id,
+        row.detail,
+        row.door,
+        row.request_id,
+        utc(row.replayed_at) if row.replayed_at else None,
+        row.replay_outcome,
+        raw,
+        encoding,
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def ndjson(pages: Iterable[list["RejectedPostback"]]) -> Iterator[bytes]:
+    """Return one JSON object a line, a page at a time."""
+    for page in pages:
+        yield b"".join(orjson.dumps(members(row), option=orjson.OPT_APPEND_NEWLINE) for row in page)
+
+
+def csv_lines(pages: Iterable[list["RejectedPostback"]]) -> Iterator[bytes]:
+    """Return a header and a record for each row (RFC 4180), a page at a time; no cell is a formula."""
+    yield _records([COLUMNS])
+    for page in pages:
+        yield _records([[_harmless(cell) for cell in members(row).values()] for row in page])
+
+
+def _records(rows: Iterable[Iterable[Cell]]) -> bytes:
+    page = io.StringIO(newline="")
+    csv.writer(page).writerows(rows)
+    return page.getvalue().encode()
+
+
+def _harmless(cell: Cell) -> Cell:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _raw(raw: bytes) -> tuple[str, str]:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if _NOT_TEXT.search(text):
+        return base64.b64encode(raw).decode(), "base64"
+    return text, "text"
+
+
+def utc(moment: datetime) -> str:
+    """Return a UTC moment as ISO 8601 writes it."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def status(word: str) -> int | None:
+    """Return the HTTP status of an outcome; None for a word of another version's."""
+    return Outcome[word.upper()].status if word.upper() in Outcome.__members__ else None
+
+
+def hint(word: str) -> str:
+    """Return what the sender should do about an outcome."""
+    return Outcome[word.upper()].hint if word.upper() in Outcome.__members__ else "an outcome of another version"
+
+
+def printable(text: str | bytes) -> str:
+    """Return a text in which nothing moves the cursor, changes a colour or the direction of writing."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else _escape(letter) for letter in text)
+
+
+def printable_lines(raw: bytes) -> list[str]:
+    """Return raw input line by line; a line end of the sender's begins no line of ours."""
+    return [f"  | {printable(line)}" for line in raw.replace(b"\r\n", b"\n").split(b"\n")]
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape", "backslashreplace").decode("ascii")

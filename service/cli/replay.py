@@ -1,0 +1,178 @@
+"""Owns the command `replay`: rejected postbacks sent through today's rules again, after telling what that would do."""
+
+import getpass
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import orjson
+import typer
+
+from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
+from service.cli.setting_up import refuse, settings_or_refuse
+
+if TYPE_CHECKING:
+    from service.replay import Attempt, Author
+    from service.storage.database import Database
+    from service.storage.ledger import Ledger
+    from service.storage.quarantine import Chosen
+
+_COMMIT_SECONDS = 10.0  # nobody waits for an answer here
+
+
+class _Step(NamedTuple):
+    """How many rejected postbacks go from one outcome to another; `changes` says whether that stores anything."""
+
+    before: str
+    after: str
+    changes: bool
+
+
+_Table = Counter[_Step]
+
+
+def replay(  # noqa: PLR0913 - the filters
+    outcome: Outcomes = None,
+    sender: SenderName = None,
+    since: Since = None,
+    until: Until = None,
+    click_id: ClickId = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    by: Annotated[str | None, typer.Option(help="Who does it, for the record.", show_default="your user")] = None,
+    vouch: Annotated[
+        bool,
+        typer.Option("--vouch", help="Also what was unauthenticated or forbidden: you answer for its sender."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
+) -> None:
+    """Send rejected postbacks through today's rules again, after a fix.
+
+    It tells what would change, asks, and stores what is accepted now, with
+    the moment it first arrived. What would be rejected again is left as it
+    is; what was replayed is not replayed again. Given twice, or interrupted
+    and given again, it stores everything once.
+
+    On PostgreSQL it runs beside the service. On SQLite stop the service
+    first (--dry-run needs no stop): the file has one writer.
+
+    Example: python -m service replay --outcome invalid_value --since 7d
+
+    JSON keys: done, steps [{before after count changes}].
+
+    Exit code: 0 done, or nothing to do, 1 you said no, 2 it cannot be done,
+    or --yes is missing where nobody can be asked.
+    """
+    wanted = chosen(outcome, sender, since, until, click_id)
+    wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
+    from service.replay import Author
+
+    author = Author(by or _user(), vouches=vouch)
+    with _database() as database:
+        if dry_run:
+            foreseen = _foreseen(database, wanted, author)
+            _print(foreseen, done=False, as_json=as_json)
+            return
+        with _opened(database) as ledger:
+            foreseen = _foreseen(database, wanted, author)
+            changes = sum(number for step, number in foreseen.items() if step.changes)
+            if changes and not yes:
+                _print(foreseen, done=False, as_json=False, err=as_json)
+                _ask(changes)
+            done = _done(database, wanted, author, ledger) if changes else foreseen
+    _print(done, done=True, as_json=as_json)
+
+
+@contextmanager
+def _database() -> "Iterator[Database]":
+    from service.storage.database import database_at
+    from service.storage.engine import StorageError
+
+    try:
+        yield database_at(settings_or_refuse().database_url)
+    except StorageError as error:
+        refuse([str(error)])
+
+
+@contextmanager
+def _opened(database: "Database") -> "Iterator[Ledger]":
+    """Open the database's writer: on SQLite from before the question on, so that what is done is what was shown."""
+    from service.storage.engine import StorageError
+
+    database.quarantine()  # where there is no file, none is made
+    ledger = database.ledger(_COMMIT_SECONDS)
+    try:
+        ledger.open()
+    except StorageError as error:
+        if error.kind != "LOCKED":
+            raise
+        refuse([f"{error}; SQLite has one writer: stop the service first, then replay (--dry-run works meanwhile)"])
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def _foreseen(database: "Database", wanted: "Chosen", author: "Author") -> _Table:
+    return _tally(attempt for page in _rehearsed(database, wanted, author) for attempt in page)
+
+
+def _rehearsed(database: "Database", wanted: "Chosen", author: "Author") -> "Iterator[list[Attempt]]":
+    from service.replay import Rehearsal
+
+    return Rehearsal(database.quarantine(), database.history(), author).attempts(wanted)
+
+
+def _done(database: "Database", wanted: "Chosen", author: "Author", ledger: "Ledger") -> _Table:
+    """Do it, a page at a time; the rest of each page is what was left as it is."""
+    from service.replay import carry_out
+
+    book = database.replays()
+    table: _Table = Counter()
+    for page in _rehearsed(database, wanted, author):
+        table += _tally(carry_out(page, ledger, book, author))
+        table += _tally(attempt for attempt in page if attempt.postback is None)
+    return table
+
+
+def _tally(attempts: "Iterable[Attempt]") -> _Table:
+    return Counter(_Step(one.rejected.outcome, one.outcome, one.postback is not None) for one in attempts)
+
+
+def _ask(changes: int) -> None:
+    if not sys.stdin.isatty():
+        refuse(["nobody can be asked here: say --yes to do it, or --dry-run to look only"])
+    if not typer.confirm(f"Replay these {changes:,}?", err=True):
+        typer.echo("nothing was changed", err=True)
+        raise typer.Exit(1)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
+def _print(table: _Table, *, done: bool, as_json: bool, err: bool = False) -> None:
+    steps = sorted(table.items(), key=lambda counted: (not counted[0].changes, -counted[1], counted[0]))
+    if as_json:
+        rows = [{**step._asdict(), "count": number} for step, number in steps]
+        typer.echo(orjson.dumps({"done": done, "steps": rows}, option=orjson.OPT_INDENT_2).decode())
+        return
+    if not steps:
+        typer.echo("nothing to replay: no rejected postback is chosen, or all of them were replayed", err=err)
+    for (before, after, changes), number in steps:
+        arrow = (
+            f"{before} → {after}" if changes else f"{before} stays {after}" if before != after else f"{before} stays"
+        )
+        typer.echo(f"{number:>9,}  {arrow}", err=err)
+    changed = sum(number for step, number in steps if step.changes)
+    said = "replayed" if done else "would be replayed"
+    typer.echo(f"{changed:,} {said}, {sum(table.values()) - changed:,} stay as they are", err=err)
