@@ -21,7 +21,6 @@ from dashboards.promql import MOST
 from dashboards.sdk import units
 from service.metrics.catalogue import (
     COMMIT_SECONDS,
-    DOOR_ROUTES,
     HTTP_RESPONSES,
     HTTP_SECONDS,
     OLDEST_QUEUED,
@@ -29,11 +28,12 @@ from service.metrics.catalogue import (
     QUEUE_DEPTH,
     RECEIVED,
     SENDER_RECEIVED,
+    SINGLE_ROUTES,
     STORAGE_ERRORS,
 )
 from service.outcome import Family, Outcome
 
-DOORS = "|".join(DOOR_ROUTES)
+DOORS = "|".join(SINGLE_ROUTES)
 FAMILIES = {Family.ACCEPTED.value: GREEN, Family.REJECTED.value: YELLOW, Family.FAILED.value: RED}
 OUTCOME_LOGS = '{service_name="postback", outcome="${__field.labels.outcome}"}'
 SLOW_LOGS = '{service_name="postback"} | json | duration_ms > 250'
@@ -69,7 +69,7 @@ def codes(number: int, size: Size = MEDIUM) -> Panel:
         number,
         "Response codes at the doors",
         units.RequestsPerSecond,
-        f"HTTP answers of {', '.join(DOOR_ROUTES)}: the {MOST} most frequent codes. A pixel is always answered 200.",
+        f"HTTP answers of {', '.join(SINGLE_ROUTES)}: the {MOST} most frequent codes. A pixel is always answered 200.",
         "5xx: our fault, senders try again. 4xx that grows: a sender gives up these conversions.",
         ("PostbackUnexpectedResponses", "PostbackErrorSpike"),
         (INTAKE,),

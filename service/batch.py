@@ -5,10 +5,13 @@ Pure: a row is not judged here. What cannot be taken apart is rejected as a whol
 
 import csv
 import json
+import re
 import sys
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 if sys.version_info >= (3, 14):
@@ -21,32 +24,58 @@ from service.postback import RawPostback, media_type_of
 
 MAX_ROWS = 50_000
 MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
+MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
+_MAX_PARTS = 64  # of a compressed body: for each one the rest is copied
+_WINDOW_LOG = 24  # of zstd: 16 MiB of history, as much as a whole body
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
-_Row = tuple[bytes, str]  # what was sent, and its media type
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch taken apart: each row as it was sent, and the header of CSV. `raw` is the request, without its body."""
+
+    raw: RawPostback
+    media_type: str
+    header: bytes
+    rows: list[bytes]
+
+    def postbacks(self, first: int, count: int) -> list[RawPostback]:
+        """Return so many rows as raw postbacks, their header before each; request_ids end in `-1`, `-2` and so on.
+
+        A few at a time, because a header of CSV in 50,000 of them would be a hundred megabytes.
+        """
+        head = self.header + b"\n" if self.header else b""
+        return [
+            self.raw._replace(
+                body=head + row, content_type=self.media_type, request_id=f"{self.raw.request_id}-{number}"
+            )
+            for number, row in enumerate(self.rows[first : first + count], first + 1)
+        ]
 
 
-def rows_of(raw: RawPostback) -> list[RawPostback]:
-    """Take a batch apart; each row's request_id is the batch's with `-1`, `-2`… Raises `Rejected` for the whole."""
+def take_apart(raw: RawPostback) -> Batch:
+    """Take a batch apart. Raises `Rejected` for the whole of it."""
     if raw.query:
         raise Rejected(Outcome.MALFORMED_BODY, "a batch takes no parameters in its URL; each row has its own")
     if not raw.complete:
         raise Rejected(Outcome.MALFORMED_BODY, f"the sender hung up after {len(raw.body)} bytes of the body")
     if len(raw.body) > MAX_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BYTES} bytes")
-    split = _SPLITS.get(media_type_of(raw))
+    media_type = media_type_of(raw)
+    split = _SPLITS.get(media_type)
     if split is None:
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")
-    rows = []
-    for number, (body, media_type) in enumerate(split(_decompressed(raw)), 1):
-        if number > MAX_ROWS:
-            raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ROWS} rows")
-        named = f"{raw.request_id}-{number}"
-        rows.append(raw._replace(body=body, content_type=media_type, content_encoding="", request_id=named))
+    headed = media_type == CSV
+    rows = list(islice(split(_decompressed(raw)), MAX_ROWS + headed + 1))
+    header = rows.pop(0) if headed and rows else b""
+    if len(rows) > MAX_ROWS:
+        raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ROWS} rows")
+    if len(header) > MAX_HEADER_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"the header has more than {MAX_HEADER_BYTES} bytes")
     if not rows:
         raise Rejected(Outcome.MALFORMED_BODY, "there is no row in it")
-    return rows
+    return Batch(raw._replace(body=b"", content_encoding=""), CSV if headed else JSON, header, rows)
 
 
 class _Decompressor(Protocol):
@@ -59,7 +88,7 @@ class _Decompressor(Protocol):
 
 _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
     "gzip": lambda: zlib.decompressobj(wbits=31),
-    "zstd": zstd.ZstdDecompressor,
+    "zstd": lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}),
 }
 
 
@@ -73,9 +102,12 @@ def _decompressed(raw: RawPostback) -> bytes:
         raise Rejected(
             Outcome.UNSUPPORTED_MEDIA_TYPE, f"content encoding {raw.content_encoding[:40]!a}; take {encodings}"
         )
-    packed, unpacked = raw.body, bytearray()
+    packed, unpacked, parts = raw.body, bytearray(), 0
     try:
         while packed:  # both forms may be several, one after the other
+            parts += 1
+            if parts > _MAX_PARTS:
+                raise Rejected(Outcome.TOO_LARGE, f"the {raw.content_encoding} has more than {_MAX_PARTS} parts")
             part = make()
             unpacked += part.decompress(packed, MAX_BYTES + 1 - len(unpacked))
             if len(unpacked) > MAX_BYTES:
@@ -98,7 +130,7 @@ def _text(body: bytes) -> str:
 _ELEMENT = json.JSONDecoder(parse_float=str, parse_int=str)  # where an element ends; parse() reads it again, strictly
 
 
-def _json_rows(body: bytes) -> Iterator[_Row]:
+def _json_rows(body: bytes) -> Iterator[bytes]:
     """Yield the elements of an array. What is wrong between them is wrong with all of it."""
     text = _text(body)
     at = _past_space(text, 0)
@@ -111,30 +143,29 @@ def _json_rows(body: bytes) -> Iterator[_Row]:
             _, end = _ELEMENT.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             raise Rejected(Outcome.MALFORMED_BODY, f"the body is not JSON: {str(error)[:200]}") from None
-        yield text[at:end].encode(), JSON
+        yield text[at:end].encode()
         at = _past_space(text, end)
         more = text[at : at + 1] == ","
         at = _past_space(text, at + 1) if more else at
-    if text[at : at + 1] != "]" or text[at + 1 :].strip(_JSON_SPACE):
+    if text[at : at + 1] != "]" or _past_space(text, at + 1) < len(text):
         raise Rejected(Outcome.MALFORMED_BODY, f"the body is not a JSON array: at character {at}")
 
 
-_JSON_SPACE = " \t\r\n"
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def _past_space(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _JSON_SPACE:
-        at += 1
-    return at
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
 
 
-def _ndjson_rows(body: bytes) -> Iterator[_Row]:
+def _ndjson_rows(body: bytes) -> Iterator[bytes]:
     """Yield the lines that are not blank."""
-    return ((line, JSON) for line in body.removeprefix(BOM_UTF8).split(b"\n") if line and not line.isspace())
+    return (line for line in body.removeprefix(BOM_UTF8).split(b"\n") if line and not line.isspace())
 
 
-def _csv_rows(body: bytes) -> Iterator[_Row]:
-    """Yield each record with the header before it: a row can be read, kept and sent again by itself."""
+def _csv_rows(body: bytes) -> Iterator[bytes]:
+    """Yield the header, then each record that is not blank."""
     taken: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -142,18 +173,15 @@ def _csv_rows(body: bytes) -> Iterator[_Row]:
             taken.append(line)
             yield f"{line}\n"
 
-    header = ""
     try:
         for cells in csv.reader(lines(), strict=True):
             record = "\n".join(taken)
             taken.clear()
-            if not header:
-                header = record
-            elif cells:
-                yield f"{header}\n{record}".encode(), CSV
+            if cells:
+                yield record.encode()
     except csv.Error as error:
         raise Rejected(Outcome.MALFORMED_BODY, f"the body is not CSV: {error}") from None
 
 
-_SPLITS: dict[str, Callable[[bytes], Iterator[_Row]]] = {JSON: _json_rows, NDJSON: _ndjson_rows, CSV: _csv_rows}
+_SPLITS: dict[str, Callable[[bytes], Iterator[bytes]]] = {JSON: _json_rows, NDJSON: _ndjson_rows, CSV: _csv_rows}
 MEDIA_TYPES = tuple(_SPLITS)

@@ -19,8 +19,8 @@ Door = Literal["postback", "pixel", "batch", "replay"]
 
 POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
 PIXEL_PATH = "/pixel.gif"  # the guide's alternative, called by browsers
-DOORS: Mapping[str, Door] = {**dict.fromkeys(POSTBACK_PATHS, "postback"), PIXEL_PATH: "pixel"}  # for one postback each
 BATCH_PATH = "/postbacks"
+DOORS: Mapping[str, Door] = {**dict.fromkeys(POSTBACK_PATHS, "postback"), PIXEL_PATH: "pixel", BATCH_PATH: "batch"}
 MAX_URL_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
 MAX_KEPT_BYTES = 64 * 1024  # of a URL or body too large to accept: enough to see what it was

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from service.cli.setting_up import refuse, settings_or_refuse
+from service.cli.setting_up import refuse, settings_or_refuse, storage_or_refuse
 
 if TYPE_CHECKING:
     from service.storage.backup import Copy
@@ -36,14 +36,11 @@ def backup(
     from rich.progress import Progress
 
     from service.storage.backup import back_up
-    from service.storage.engine import StorageError
 
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
         task = progress.add_task("copying", total=1.0)
-        try:
+        with storage_or_refuse():
             copied = back_up(_file(), target, lambda share: progress.update(task, completed=share))
-        except StorageError as error:
-            refuse([str(error)])
     _print(copied, as_json=as_json)
 
 
@@ -63,12 +60,9 @@ def restore(
     Exit code: 0 done, 2 nothing has changed.
     """
     from service.storage.backup import restore as put_back
-    from service.storage.engine import StorageError
 
-    try:
+    with storage_or_refuse():
         restored = put_back(source, _file())
-    except StorageError as error:
-        refuse([str(error)])
     _print(restored.copy, as_json=as_json, before=restored.before)
 
 

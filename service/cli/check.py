@@ -10,7 +10,7 @@ import typer
 
 from service.cli.setting_up import refuse, settings_or_refuse
 from service.outcome import Family, Outcome, Rejected
-from service.postback import DOORS, Door, Postback, RawPostback, parse, sent_status
+from service.postback import BATCH_PATH, DOORS, POSTBACK_PATHS, Door, Postback, RawPostback, parse, sent_status
 from service.sender import EZMOB
 
 
@@ -29,6 +29,8 @@ def check(
         refuse([f"not a URL: {error}"])
     if parts.path not in DOORS:
         refuse([f"{parts.path or 'no path'}: postbacks go to {' or '.join(DOORS)}; this would be answered 404"])
+    if parts.path == BATCH_PATH:
+        refuse([f"{BATCH_PATH} takes a body and no parameters; check a row of it as {POSTBACK_PATHS[0]}?…"])
     foreseen = _foresee(_raw(parts))
     typer.echo(_json(foreseen) if as_json else _text(foreseen))
     raise typer.Exit(0 if foreseen.outcome.family is Family.ACCEPTED else 1)

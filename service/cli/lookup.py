@@ -1,13 +1,12 @@
 """Owns the command `lookup`: did a click id arrive, when, how often, and what did we answer."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import orjson
 import typer
 
-from service.cli.setting_up import refuse, settings_or_refuse
+from service.cli.setting_up import settings_or_refuse, storage_or_refuse
 from service.postback import sent_status
 
 if TYPE_CHECKING:
@@ -36,12 +35,8 @@ def lookup(
     Exit 0: it is stored, or waits in the spool. 1: neither (it never came, or was rejected: then why). 2: bad
     configuration, or the database is away and nothing waits here.
     """
-    from service.storage.engine import StorageError
-
-    try:
+    with storage_or_refuse():
         found = _find(settings_or_refuse(), click_id)
-    except StorageError as error:
-        refuse([str(error)])
     if found.unknown:
         typer.echo(f"what waits in the spool only; the database cannot be asked: {found.unknown}", err=True)
     typer.echo(_json(click_id, found) if as_json else _text(click_id, found))
@@ -62,16 +57,18 @@ def _find(settings: "Settings", click_id: str) -> _Found:
     except StorageError as error:
         if not waiting:
             raise
-        return _Found(waiting, stored=False, spooled=_any_accepted(waiting), unknown=str(error))
+        return _Found(waiting, stored=False, spooled=_spooled(waiting), unknown=str(error))
     known = {arrival.request_id for arrival in kept}
     waiting = [arrival for arrival in waiting if arrival.request_id not in known]
     found = sorted([*kept, *waiting], key=lambda arrival: (arrival.received_at, arrival.request_id))
     stored = any(arrival.outcome is Outcome.STORED for arrival in kept)
-    return _Found(found, stored, _any_accepted(waiting))
+    return _Found(found, stored, _spooled(waiting))
 
 
-def _any_accepted(waiting: "Sequence[Arrival]") -> bool:
-    return any(arrival.outcome.status == HTTPStatus.OK for arrival in waiting)
+def _spooled(waiting: "Sequence[Arrival]") -> bool:
+    from service.outcome import Outcome
+
+    return any(arrival.outcome is Outcome.SPOOLED for arrival in waiting)
 
 
 def _text(click_id: str, found: _Found) -> str:

@@ -1,17 +1,14 @@
 """Owns the commands `migrate …`: bring a database's schema forward or back, and say where it is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 
-from service.cli.setting_up import refuse, settings_or_refuse
+from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
 
 if TYPE_CHECKING:
-    from service.storage.database import Database
     from service.storage.engine import Place
     from service.storage.migrations import Status
 
@@ -34,7 +31,7 @@ def up(*, as_json: _Json = False) -> None:
 
     Exit code: 0 nothing is pending any more, 2 it cannot be done.
     """
-    with _database() as database:
+    with configured_database() as database:
         tell = (lambda _: None) if as_json else typer.echo
         _print(database.migrations().up(tell=tell), as_json=as_json)
 
@@ -52,7 +49,7 @@ def down(
     """
     if not yes:
         refuse([f"going back to {target} deletes what newer versions store; say --yes, and have a backup"])
-    with _database() as database:
+    with configured_database() as database:
         _print(database.migrations().down(target), as_json=as_json)
 
 
@@ -66,7 +63,7 @@ def status(*, as_json: _Json = False) -> None:
     Exit code: 0 this version can work with it, 1 it cannot, 2 it cannot
     be read.
     """
-    with _database() as database, database.audit():
+    with configured_database() as database, database.audit():
         found = database.migrations().status()
     _print(found, as_json=as_json)
     raise typer.Exit(1 if found.refusal else 0)
@@ -96,20 +93,18 @@ def copy(
     """
     from service.storage.copying import copy as copied
     from service.storage.database import PostgresDatabase, SqliteDatabase
-    from service.storage.engine import PostgresServer, SqliteFile, StorageError
+    from service.storage.engine import PostgresServer, SqliteFile
 
     file, server = _place(source), _place(target or settings_or_refuse().database_url)
     if not isinstance(file, SqliteFile) or not isinstance(server, PostgresServer):
         refuse(["copy goes from a SQLite file to a PostgreSQL server: sqlite:///… postgresql://…"])
-    try:
+    with storage_or_refuse("Nothing is lost: when the reason is mended, the same command goes on where it was."):
         with SqliteDatabase(file).audit():
             pass  # where there is no file, none is made
         if refusal := SqliteDatabase(file).migrations().status().refusal:
             refuse([f"{file.path}: {refusal}; run `migrate up` there first"])
         PostgresDatabase(server).migrations().up()
         compared = copied(file, server, _progress)
-    except StorageError as error:
-        refuse([str(error), "Nothing is lost: when the reason is mended, the same command goes on where it was."])
     equal = all(it.equal for it in compared)
     if as_json:
         tables = [{**asdict(it), "equal": it.equal} for it in compared]
@@ -132,18 +127,6 @@ def _place(url: str) -> "Place":
 
 def _progress(table: str, done: int, total: int) -> None:
     typer.echo(f"{table}: {done:,} of {total:,}", err=True)
-
-
-@contextmanager
-def _database() -> "Iterator[Database]":
-    from service.storage.database import database_at
-    from service.storage.engine import StorageError
-
-    database = database_at(settings_or_refuse().database_url)
-    try:
-        yield database
-    except StorageError as error:
-        refuse([str(error)])
 
 
 def _print(status: "Status", *, as_json: bool) -> None:

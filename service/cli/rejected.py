@@ -1,8 +1,7 @@
 """Owns the commands `rejected …`: what was not accepted, listed, shown whole, and exported."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,8 +9,8 @@ import orjson
 import typer
 
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
-from service.cli.rejected_format import csv_lines, hint, members, ndjson, printable, printable_lines, status, utc
-from service.cli.setting_up import refuse, settings_or_refuse
+from service.cli.rejected_format import csv_lines, hint, members, ndjson, printable, printable_lines, sent, utc
+from service.cli.setting_up import configured_database, refuse
 
 if TYPE_CHECKING:
     from service.storage.database import Database
@@ -51,7 +50,7 @@ def list_(  # noqa: PLR0913 - the filters
     cannot be read.
     """
     wanted = chosen(outcome, sender, since, until, click_id)
-    with _database() as database:
+    with configured_database() as database:
         quarantine = database.quarantine()
         rows = quarantine.newest(wanted, limit)
         more = max(0, quarantine.count(wanted) - len(rows)) if len(rows) == limit else 0
@@ -81,7 +80,7 @@ def show(
 
     Exit code: 0 shown, 1 there is none, 2 the database cannot be read.
     """
-    with _database() as database:
+    with configured_database() as database:
         quarantine = database.quarantine()
         row = quarantine.one(id_or_request_id)
         if row is None:
@@ -120,7 +119,7 @@ def export(  # noqa: PLR0913 - the filters
     Exit code: 0 written, 2 bad usage, or it could not be read or written.
     """
     wanted = chosen(outcome, sender, since, until, click_id)
-    with _database() as database:
+    with configured_database() as database:
         pages = database.quarantine().pages(wanted)
         chunks = ndjson(pages) if form == "ndjson" else csv_lines(pages)
         if output is None:
@@ -131,17 +130,6 @@ def export(  # noqa: PLR0913 - the filters
             _write(output, chunks)
         except OSError as error:
             refuse([f"cannot write {output}: {error.strerror}"])
-
-
-@contextmanager
-def _database() -> "Iterator[Database]":
-    from service.storage.database import database_at
-    from service.storage.engine import StorageError
-
-    try:
-        yield database_at(settings_or_refuse().database_url)
-    except StorageError as error:
-        refuse([str(error)])
 
 
 def _write(target: Path, chunks: Iterable[bytes]) -> None:
@@ -178,7 +166,7 @@ def _whole(row: "RejectedPostback", replay: "Replay | None", later: "list[Arriva
         "door": row.door,
         "sender": row.sender or "(unknown)",
         "click_id": "(none)" if row.click_id is None else row.click_id,
-        "outcome": f"{row.outcome} (HTTP {status(row.outcome)})",
+        "outcome": f"{row.outcome} (HTTP {sent(row)})",
         "detail": row.detail,
         "hint": hint(row.outcome),
         "replay": _replayed(row, replay),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from service.outcome import Outcome
+from service.postback import sent_status
 
 if TYPE_CHECKING:
     from service.storage.tables import RejectedPostback
@@ -46,7 +47,7 @@ def members(row: "RejectedPostback") -> dict[str, Cell]:
         row.id,
         utc(row.received_at),
         row.outcome,
-        status(row.outcome),
+        sent(row),
         row.sender,
         row.click_id,
         row.detail,
@@ -98,9 +99,10 @@ def utc(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def status(word: str) -> int | None:
-    """Return the HTTP status of an outcome; None for a word of another version's."""
-    return Outcome[word.upper()].status if word.upper() in Outcome.__members__ else None
+def sent(row: "RejectedPostback") -> int | None:
+    """Return the HTTP status that was answered; None for an outcome of another version's."""
+    word = row.outcome.upper()
+    return sent_status(row.door, Outcome[word]) if word in Outcome.__members__ else None
 
 
 def hint(word: str) -> str:

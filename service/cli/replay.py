@@ -14,7 +14,7 @@ import orjson
 import typer
 
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
-from service.cli.setting_up import refuse, settings_or_refuse
+from service.cli.setting_up import configured_database, refuse
 
 if TYPE_CHECKING:
     from service.replay import Attempt, Author
@@ -74,7 +74,7 @@ def replay(  # noqa: PLR0913 - the filters
     from service.replay import Author
 
     author = Author(by or _user(), vouches=vouch)
-    with _database() as database:
+    with configured_database() as database:
         if dry_run:
             foreseen = _foreseen(database, wanted, author)
             _print(foreseen, done=False, as_json=as_json)
@@ -87,17 +87,6 @@ def replay(  # noqa: PLR0913 - the filters
                 _ask(changes)
             done = _done(database, wanted, author, ledger) if changes else foreseen
     _print(done, done=True, as_json=as_json)
-
-
-@contextmanager
-def _database() -> "Iterator[Database]":
-    from service.storage.database import database_at
-    from service.storage.engine import StorageError
-
-    try:
-        yield database_at(settings_or_refuse().database_url)
-    except StorageError as error:
-        refuse([str(error)])
 
 
 @contextmanager

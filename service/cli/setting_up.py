@@ -1,12 +1,14 @@
-"""Owns what every command does first: read the settings, or say in one line each what is wrong with them."""
+"""Owns what commands do first: read the settings and find the database, or say in one line each what is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
     from service.settings import Settings
+    from service.storage.database import Database
 
 
 def settings_or_refuse(**overrides: object) -> "Settings":
@@ -17,6 +19,27 @@ def settings_or_refuse(**overrides: object) -> "Settings":
         return load_settings(**overrides)
     except WrongSettings as wrong:
         refuse(wrong.lines)
+
+
+@contextmanager
+def configured_database() -> "Iterator[Database]":
+    """Return the database of the settings; what storage cannot do ends the command with exit code 2."""
+    from service.storage.database import database_at
+
+    database = database_at(settings_or_refuse().database_url)
+    with storage_or_refuse():
+        yield database
+
+
+@contextmanager
+def storage_or_refuse(*advice: str) -> "Iterator[None]":
+    """End the command with exit code 2 when storage cannot do something; say why, and then the advice."""
+    from service.storage.engine import StorageError
+
+    try:
+        yield
+    except StorageError as error:
+        refuse([str(error), *advice])
 
 
 def refuse(lines: Sequence[str]) -> NoReturn:

@@ -3,6 +3,7 @@
 from typing import Protocol, assert_never
 
 from service.metrics.counts import Space
+from service.storage.access import Access
 from service.storage.audit import Audit
 from service.storage.audit_postgres import PostgresAudit
 from service.storage.audit_sqlite import SqliteAudit
@@ -75,15 +76,15 @@ class SqliteDatabase:
 
     def history(self) -> History:
         """Return reads on connections that can neither write nor checkpoint."""
-        return History(reader_engine(self.path), storage_error)
+        return History(Access(reader_engine(self.path), storage_error))
 
     def quarantine(self) -> Quarantine:
         """Return reads on such connections."""
-        return Quarantine(reader_engine(self.path), storage_error)
+        return Quarantine(Access(reader_engine(self.path), storage_error))
 
     def replays(self) -> Replays:
         """Return writes on connections that never checkpoint, beside the ledger's of this process."""
-        return Replays(second_engine(self.path), storage_error)
+        return Replays(Access(second_engine(self.path), storage_error))
 
     def audit(self, seconds: float | None = None) -> SqliteAudit:
         """Return questions on such a connection."""
@@ -113,15 +114,15 @@ class PostgresDatabase:
 
     def history(self) -> History:
         """Return reads in read-only transactions."""
-        return History(engine_of(self._place), postgres_error)
+        return History(Access(engine_of(self._place), postgres_error))
 
     def quarantine(self) -> Quarantine:
         """Return reads in read-only transactions."""
-        return Quarantine(engine_of(self._place), postgres_error)
+        return Quarantine(Access(engine_of(self._place), postgres_error))
 
     def replays(self) -> Replays:
         """Return writes in transactions of their own."""
-        return Replays(engine_of(self._place, writes=True), postgres_error)
+        return Replays(Access(engine_of(self._place, writes=True), postgres_error))
 
     def audit(self, seconds: float | None = None) -> PostgresAudit:
         """Return questions in such a transaction."""

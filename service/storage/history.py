@@ -1,17 +1,15 @@
 """Owns the reads that people ask for: what arrived under a click id, when, and what became of it. Never writes."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from service.outcome import Outcome
 from service.postback import Key, Postback
-from service.storage.engine import StorageError
+from service.storage.access import Access
 from service.storage.ledger import Verdict, Winner, amount, judge
 from service.storage.tables import Conversion, Duplicate, RejectedPostback
 
@@ -41,24 +39,15 @@ class Arrival:
 class History:
     """Reads of a database, which may be served at the same time. StorageError: not there, or not ours.
 
-    `engine` must not be able to write; `classify` says what an error of its driver means.
+    `access` must not be able to write.
     """
 
-    def __init__(self, engine: Engine, classify: Callable[[DBAPIError], StorageError]) -> None:
-        self._engine = engine
-        self._classify = classify
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        try:
-            with Session(self._engine) as session:
-                yield session
-        except DBAPIError as error:
-            raise self._classify(error) from error
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     def arrivals(self, click_id: str) -> list[Arrival]:
         """Return every postback that named a click id, oldest first, the rejected ones included."""
-        with self._session() as session:
+        with self._access.session() as session:
             found = [*_accepted(session, click_id), *_rejected(session, click_id)]
         return sorted(found, key=lambda arrival: (arrival.received_at, arrival.request_id))
 
@@ -68,7 +57,7 @@ class History:
 
     def winners(self, postbacks: Iterable[Postback]) -> dict[Key, Winner]:
         """Return what is stored under each postback's key, where something is."""
-        with self._session() as session:
+        with self._access.session() as session:
             found = {postback.key: session.get(Conversion, postback.key) for postback in postbacks}
             return {
                 key: Winner(stored.request_id, stored.value, stored.value_micros, stored.currency)

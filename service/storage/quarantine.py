@@ -1,15 +1,13 @@
 """Owns the reads of what was not accepted: chosen by filters, listed, counted, and walked through page by page."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Engine, func, tuple_
-from sqlalchemy.exc import DBAPIError
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import ColumnElement, func, tuple_
+from sqlmodel import col, or_, select
 
-from service.storage.engine import StorageError
+from service.storage.access import Access
 from service.storage.tables import RejectedPostback, Replay
 
 PAGE_ROWS = 200  # of at most 128 KiB of raw input each; no more than a batch of the ledger's
@@ -45,30 +43,21 @@ class Chosen:
 class Quarantine:
     """Reads of a database, which may be served at the same time. StorageError: not there, or not ours.
 
-    `engine` must not be able to write; `classify` says what an error of its driver means.
+    `access` must not be able to write.
     """
 
-    def __init__(self, engine: Engine, classify: Callable[[DBAPIError], StorageError]) -> None:
-        self._engine = engine
-        self._classify = classify
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        try:
-            with Session(self._engine) as session:
-                yield session
-        except DBAPIError as error:
-            raise self._classify(error) from error
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     def count(self, chosen: Chosen) -> int:
         """Return how many rows are chosen."""
-        with self._session() as session:
+        with self._access.session() as session:
             return session.exec(select(func.count()).select_from(RejectedPostback).where(*chosen.conditions())).one()
 
     def newest(self, chosen: Chosen, limit: int) -> list[RejectedPostback]:
         """Return the chosen rows that came last, newest first."""
         found = select(RejectedPostback).where(*chosen.conditions()).order_by(*_order()).limit(limit)
-        with self._session() as session:
+        with self._access.session() as session:
             return list(session.exec(found))
 
     def pages(self, chosen: Chosen, *, oldest_first: bool = False) -> Iterator[list[RejectedPostback]]:
@@ -81,7 +70,7 @@ class Quarantine:
             if last is not None:
                 there = tuple_(last.received_at, last.id)  # the pair, because many rows may come at one moment
                 page = page.where(place > there if oldest_first else place < there)
-            with self._session() as session:
+            with self._access.session() as session:
                 rows = list(session.exec(page))
             if rows:
                 yield rows
@@ -94,13 +83,13 @@ class Quarantine:
         name = RejectedPostback
         numbered = id_or_request_id.isdecimal() and len(id_or_request_id) < len(str(2**63))
         same = col(name.id) == int(id_or_request_id) if numbered else col(name.request_id) == id_or_request_id
-        with self._session() as session:
+        with self._access.session() as session:
             return session.exec(select(name).where(same)).first()
 
     def replay_of(self, request_id: str) -> Replay | None:
         """Return the replay that a request_id is part of, as the rejected one or as the new one."""
         part = or_(col(Replay.rejected_request_id) == request_id, col(Replay.request_id) == request_id)
-        with self._session() as session:
+        with self._access.session() as session:
             return session.exec(select(Replay).where(part)).first()
 
 

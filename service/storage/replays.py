@@ -1,12 +1,10 @@
 """Owns what is written about a replay beside the ledger's rows: the intention before them, the outcome after them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Engine, bindparam, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import bindparam, text
 
-from service.storage.engine import StorageError
+from service.storage.access import Access
 from service.storage.tables import Replay, UtcDateTime
 
 _BEGIN = text("""
@@ -28,26 +26,17 @@ class Replays:
     closes. Every method is one transaction, can be repeated, and raises StorageError.
     """
 
-    def __init__(self, engine: Engine, classify: Callable[[DBAPIError], StorageError]) -> None:
-        self._engine = engine
-        self._classify = classify
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     def begin(self, replays: Sequence[Replay]) -> None:
         """Note who is about to replay what. One that was begun before stays as it was."""
-        with self._transaction() as connection:
+        with self._access.transaction() as connection:
             connection.execute(_BEGIN, [replay.model_dump() for replay in replays])
 
     def finish(self, outcomes: Mapping[str, str]) -> None:
         """Note what became of each rejected postback, by its request_id, in the book and in its own row."""
         rows = [{"request_id": request_id, "outcome": outcome} for request_id, outcome in outcomes.items()]
-        with self._transaction() as connection:
+        with self._access.transaction() as connection:
             connection.execute(_FINISH, rows)
             connection.execute(_MARK, rows)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise self._classify(error) from error

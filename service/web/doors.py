@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
@@ -64,19 +63,19 @@ class BatchDoor:
         """Receive the rows of the body, each as a postback of its own."""
         body, complete = await _read(receive, batch.MAX_BYTES)
         raw = _raw_postback(scope, body, complete=complete)
-        try:
-            rows = await asyncio.to_thread(batch.rows_of, raw)
-        except Rejected as refusal:
-            await send_verdict(send, await self._intake.receive(raw, refusal), raw.request_id)
-            return
         async with self._turns:
-            verdicts = await self._store(rows)
+            try:
+                verdicts = await self._store(await asyncio.to_thread(batch.take_apart, raw))
+            except Rejected as refusal:
+                await send_verdict(send, await self._intake.receive(raw, refusal), raw.request_id)
+                return
         await send_rows(send, _accepted_type(scope, raw), raw.request_id, verdicts)
 
-    async def _store(self, rows: Sequence[RawPostback]) -> list[Verdict]:
+    async def _store(self, taken_apart: batch.Batch) -> list[Verdict]:
         verdicts: list[Verdict] = []
-        for first in range(0, len(rows), MAX_BATCH):
-            verdicts += await asyncio.gather(*map(self._intake.receive, rows[first : first + MAX_BATCH]))
+        for first in range(0, len(taken_apart.rows), MAX_BATCH):
+            rows = taken_apart.postbacks(first, MAX_BATCH)
+            verdicts += await asyncio.gather(*map(self._intake.receive, rows))
         return verdicts
 
 
@@ -122,7 +121,7 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPos
     if trace:
         scope["trace_id"] = trace[1].decode()
     return RawPostback(
-        DOORS.get(scope["path"], "batch"),
+        DOORS[scope["path"]],
         scope["method"],
         scope["path"],
         scope["query_string"],

@@ -84,14 +84,15 @@ async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequ
     """
     counted = Counter(verdict.outcome for verdict in verdicts)
     status = _status_of_all({outcome.family for outcome in counted})
-    told = " ".join(f"{outcome.value}={number}" for outcome, number in counted.items())
-    headers = [(b"content-type", media_type.encode()), (b"x-postback-outcomes", told.encode())]
+    sums = " ".join(f"{outcome.value}={number}" for outcome, number in counted.items())
+    headers = [(b"content-type", media_type.encode()), (b"x-postback-outcomes", sums.encode())]
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append((b"retry-after", _RETRY_AFTER_SECONDS))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    rows = [_row_members(number, request_id, verdict) for number, verdict in enumerate(verdicts, 1)]
-    for first in range(0, len(rows), _ROWS_IN_A_PIECE):
-        piece = _ROWS_AS[media_type](rows[first : first + _ROWS_IN_A_PIECE], first, len(rows))
+    for first in range(0, len(verdicts), _ROWS_IN_A_PIECE):
+        told = enumerate(verdicts[first : first + _ROWS_IN_A_PIECE], first + 1)
+        rows = [_row_members(number, request_id, verdict) for number, verdict in told]
+        piece = _ROWS_AS[media_type](rows, first, len(verdicts))
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 

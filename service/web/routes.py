@@ -61,7 +61,7 @@ def listener(routes: list[BaseRoute], metrics: Metrics, log: Log) -> ASGIApp:
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    hint = f"There is no such path here. Postbacks go to {' or '.join(DOORS)}, many at once to {BATCH_PATH}."
+    hint = f"There is no such path here. Postbacks go to {' or '.join(DOORS)}."
     await _problem(scope, 404, hint)(scope, receive, send)
 
 

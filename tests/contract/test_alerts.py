@@ -11,7 +11,7 @@ import yaml
 from typer.main import get_command
 
 from service.cli import app
-from service.metrics.catalogue import CATALOGUE, DOOR_ROUTES
+from service.metrics.catalogue import CATALOGUE, SINGLE_ROUTES
 from service.outcome import Family, Outcome
 from service.storage.sqlite import SqliteLedger
 from tests import builders
@@ -151,7 +151,7 @@ def test_what_counts_as_our_failure_is_what_the_outcomes_say() -> None:
 
 def test_the_latency_objective_is_of_every_door() -> None:
     text = (ALERTS / "slo.rules.yml").read_text(encoding="utf-8")
-    assert set(re.findall(r'route=~"([^"]+)"', text)) == {"|".join(DOOR_ROUTES)}
+    assert set(re.findall(r'route=~"([^"]+)"', text)) == {"|".join(SINGLE_ROUTES)}
 
 
 def test_budgets_burn_over_two_windows_each_by_the_factors_that_are_promised() -> None:

@@ -89,7 +89,15 @@ def test_the_help_of_run_shows_every_setting_with_its_default(service: Command) 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["no-such-command"], ["check"], ["lookup"], ["check", "/elsewhere?c=a"], ["check", "http://[::1/x"]]
+    "arguments",
+    [
+        ["no-such-command"],
+        ["check"],
+        ["lookup"],
+        ["check", "/elsewhere?c=a"],
+        ["check", "/postbacks?c=a"],
+        ["check", "http://[::1/x"],
+    ],
 )
 def test_bad_usage_ends_with_2_and_says_why_without_a_traceback(service: Command, arguments: list[str]) -> None:
     ended = service(*arguments)

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics.catalogue import CATALOGUE, LEVELS
 from service.outcome import Family, Outcome
-from service.postback import BATCH_PATH, DOORS, PIXEL_PATH, POSTBACK_PATHS, Door
+from service.postback import DOORS, PIXEL_PATH, POSTBACK_PATHS, Door
 from tests.contract.promql import OF_THE_LIBRARY
 from tests.engine.fakes import samples
 from tests.web.served import Served, serving
@@ -143,7 +143,7 @@ async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None
 async def test_every_route_starts_at_zero_with_every_answer_it_can_give(served: Served) -> None:
     responses = samples(served.metrics, "postback_http_responses_total", zeros=True)
     assert set(responses.values()) == {0.0}
-    routes = {*DOORS, BATCH_PATH, "/healthz", "/readyz", "/metrics"}
+    routes = {*DOORS, "/healthz", "/readyz", "/metrics"}
     assert {route for route, _, _ in responses} == {*routes, "unmatched", "unparsed"}
     statuses = {str(outcome.status) for outcome in Outcome}
     for path, method, code in product(POSTBACK_PATHS, ("GET", "POST"), statuses):

@@ -6,7 +6,7 @@ import json
 import pytest
 from backports import zstd
 
-from service.batch import CSV, JSON, MAX_BYTES, MAX_ROWS, NDJSON, rows_of
+from service.batch import CSV, JSON, MAX_BYTES, MAX_HEADER_BYTES, MAX_ROWS, NDJSON, take_apart
 from service.outcome import Outcome, Rejected
 from service.postback import RawPostback, parse
 from service.sender import EZMOB
@@ -19,6 +19,12 @@ def batch(body: bytes, content_type: str = NDJSON, **changes: object) -> RawPost
     return builders.posted(body, content_type, **given)
 
 
+def rows_of(raw: RawPostback) -> list[RawPostback]:
+    """Return every row of a batch."""
+    taken_apart = take_apart(raw)
+    return taken_apart.postbacks(0, len(taken_apart.rows))
+
+
 def bodies(body: bytes, content_type: str = NDJSON, **changes: object) -> list[bytes]:
     """Return what each row holds."""
     return [row.body for row in rows_of(batch(body, content_type, **changes))]
@@ -27,7 +33,7 @@ def bodies(body: bytes, content_type: str = NDJSON, **changes: object) -> list[b
 def refusal(body: bytes, content_type: str = NDJSON, **changes: object) -> Rejected:
     """Return why a batch is refused."""
     with pytest.raises(Rejected) as refused:
-        rows_of(batch(body, content_type, **changes))
+        take_apart(batch(body, content_type, **changes))
     return refused.value
 
 
@@ -106,6 +112,13 @@ def test_a_body_may_be_compressed_and_in_several_parts(pack: "type[bytes]", enco
 
 
 @pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zstd.compress, "zstd")])
+def test_a_body_of_very_many_parts_is_refused_before_each_is_unpacked(pack: "type[bytes]", encoding: str) -> None:
+    part = pack(b" ")
+    assert bodies(part * 63 + pack(ROWS[0]), content_encoding=encoding) == [b" " * 63 + ROWS[0]]
+    assert refusal(part * 64 + pack(ROWS[0]), content_encoding=encoding).outcome is Outcome.TOO_LARGE
+
+
+@pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zstd.compress, "zstd")])
 def test_a_small_body_that_unpacks_to_a_large_one_is_refused(pack: "type[bytes]", encoding: str) -> None:
     body = pack(b" " * (MAX_BYTES + 1))
     assert len(body) < MAX_BYTES / 100
@@ -123,7 +136,13 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_refused(pack: "type[bytes]"
         (ROWS[0], NDJSON, {"content_encoding": "br"}, Outcome.UNSUPPORTED_MEDIA_TYPE, "content encoding 'br'"),
         (ROWS[0], NDJSON, {"content_encoding": "gzip"}, Outcome.MALFORMED_BODY, "the body is not gzip"),
         (ROWS[0], NDJSON, {"content_encoding": "zstd"}, Outcome.MALFORMED_BODY, "the body is not zstd"),
-        (gzip.compress(ROWS[0])[:-9], NDJSON, {"content_encoding": "gzip"}, Outcome.MALFORMED_BODY, "ends too early"),
+        (
+            gzip.compress(ROWS[0], mtime=0)[:-9],
+            NDJSON,
+            {"content_encoding": "gzip"},
+            Outcome.MALFORMED_BODY,
+            "ends too early",
+        ),
         (ROWS[0], NDJSON, {"complete": False}, Outcome.MALFORMED_BODY, "hung up"),
         (ROWS[0], NDJSON, {"query": b"atomic=1"}, Outcome.MALFORMED_BODY, "no parameters in its URL"),
         (b" " * (MAX_BYTES + 1), NDJSON, {}, Outcome.TOO_LARGE, "bytes"),
@@ -154,3 +173,23 @@ def test_a_batch_has_a_bounded_number_of_rows() -> None:
     assert len(bodies(b"{}\n" * MAX_ROWS)) == MAX_ROWS
     assert refusal(b"{}\n" * (MAX_ROWS + 1)).outcome is Outcome.TOO_LARGE
     assert refusal(json.dumps([0] * (MAX_ROWS + 1)).encode(), JSON).outcome is Outcome.TOO_LARGE
+
+
+def test_a_csv_header_has_a_bounded_length_because_each_row_is_kept_with_it() -> None:
+    header = b"c,value,".ljust(MAX_HEADER_BYTES, b"x")
+    assert bodies(header + b"\na,1,2\n", CSV) == [header + b"\na,1,2"]
+    assert "header" in refusal(header + b"x\na,1,2\n", CSV).detail
+
+
+def test_rows_are_made_a_few_at_a_time_and_each_knows_its_place() -> None:
+    taken_apart = take_apart(batch(b"c,value\na,1\nb,2\nc,3\n", CSV))
+    assert [(row.body, row.request_id[-2:]) for row in taken_apart.postbacks(1, 5)] == [
+        (b"c,value\nb,2", "-2"),
+        (b"c,value\nc,3", "-3"),
+    ]
+
+
+def test_a_zstd_window_larger_than_any_body_is_refused() -> None:
+    compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
+    greedy = compressor.compress(ROWS[0]) + compressor.flush()
+    assert "not zstd" in refusal(greedy, content_encoding="zstd").detail

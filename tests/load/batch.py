@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -42,13 +43,13 @@ def batches_beside(port: int) -> Iterator[None]:
         while not done.is_set():
             send_batch(port)
 
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        yield
-    finally:
-        done.set()
-        sender.join()
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send)
+        try:
+            yield
+        finally:
+            done.set()
+        sending.result()
 
 
 def p99_ms(port: int) -> float:

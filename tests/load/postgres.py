@@ -20,10 +20,10 @@ from secrets import token_hex
 
 import psycopg
 
-from service.postback import RawPostback, parse
-from service.sender import EZMOB
+from service.postback import Postback
 from service.storage.database import database_at
 from service.storage.ledger import MAX_BATCH
+from tests import builders
 from tests.load.peers import Peer, fastapi_sqlmodel, ours, running
 from tests.load.wrk import put_load
 from tests.system.postgres import PostgresServer
@@ -136,7 +136,7 @@ def batch(ground: Ground, rounds: int, _rows: int) -> None:
     ledger.open()
     rates = []
     for _ in range(rounds):
-        batches = [[parse(_raw(), EZMOB) for _ in range(MAX_BATCH)] for _ in range(400)]
+        batches = [[_new() for _ in range(MAX_BATCH)] for _ in range(400)]
         began = time.perf_counter()
         for entries in batches:
             ledger.commit(entries)
@@ -194,24 +194,8 @@ def milliseconds_of_lookup(url: str, rows: int) -> float:
     return took
 
 
-def _raw() -> RawPostback:
-    request_id = token_hex(16)
-    return RawPostback(
-        door="postback",
-        method="GET",
-        path="/postback",
-        query=f"c={token_hex(16)}&value=1.50".encode(),
-        content_type="",
-        content_encoding="",
-        body=b"",
-        complete=True,
-        host=b"127.0.0.1",
-        forwarded=False,
-        client_ip="127.0.0.1",
-        received_at=datetime.now(UTC),
-        request_id=request_id,
-        trace_id=request_id,
-    )
+def _new() -> Postback:
+    return builders.postback(f"c={token_hex(16)}&value=1.50", request_id=token_hex(16), received_at=datetime.now(UTC))
 
 
 def in_turns(measures: Sequence[Callable[[], float]], rounds: int) -> list[list[float]]:
