@@ -129,6 +129,18 @@ def test_show_tells_everything_and_nothing_of_it_moves_the_cursor(service: Comma
     assert Outcome.UNAUTHENTICATED.hint in ended.out
 
 
+def test_a_pixel_is_told_with_the_status_that_its_browser_got(service: Command, bare: Path) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.rejection(door="pixel", path="/pixel.gif")])
+    ledger.close()
+    rows = service("rejected", "list", "--json").answer()["rejected"]
+    assert isinstance(rows, list)
+    (row,) = rows
+    assert (row["door"], row["outcome"], row["status"]) == ("pixel", "invalid_value", 200)
+    assert "invalid_value (HTTP 200)" in service("rejected", "show", row["request_id"]).out
+
+
 @pytest.mark.parametrize("text", ["\x1b[31m", "\x9b31m", "a\nb", "a\rb", "\u202ea", "\u2028", "\x7f", "\ud800"])
 def test_whatever_was_sent_is_one_harmless_line(text: str) -> None:
     assert printable(text).isprintable()
