@@ -46,10 +46,11 @@ class Batch:
         A few at a time, because a header of CSV in 50,000 of them would be a hundred megabytes.
         """
         head = self.header + b"\n" if self.header else b""
+        raw = self.raw._replace(content_type=self.media_type)
+        body, request_id = RawPostback._fields.index("body"), RawPostback._fields.index("request_id")
+        before, between, after = raw[:body], raw[body + 1 : request_id], raw[request_id + 1 :]
         return [
-            self.raw._replace(
-                body=head + row, content_type=self.media_type, request_id=f"{self.raw.request_id}-{number}"
-            )
+            RawPostback._make((*before, head + row, *between, f"{raw.request_id}-{number}", *after))
             for number, row in enumerate(self.rows[first : first + count], first + 1)
         ]
 
@@ -62,7 +63,7 @@ def take_apart(raw: RawPostback) -> Batch:
         raise Rejected(Outcome.MALFORMED_BODY, f"the sender hung up after {len(raw.body)} bytes of the body")
     if len(raw.body) > MAX_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BYTES} bytes")
-    media_type = media_type_of(raw)
+    media_type = media_type_of(raw.content_type)
     split = _SPLITS.get(media_type)
     if split is None:
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")

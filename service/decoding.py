@@ -44,13 +44,22 @@ def decode_json(body: bytes) -> Pairs:
     Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
     """
     try:
-        members = _OBJECT.decode(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        members, end = _OBJECT.raw_decode(text)
+        if end < len(text):
+            members = _OBJECT.decode(text)  # white space, or an error that this one words well
     except UnicodeDecodeError as error:
         raise Rejected(Outcome.INVALID_ENCODING, f"the body is not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
         raise Rejected(Outcome.MALFORMED_BODY, f"the body is not JSON: {str(error)[:200]}") from None
-    if not isinstance(members, _Members):
+    if type(members) is not _Members:
         raise Rejected(Outcome.MALFORMED_BODY, "the body is JSON, but not an object")
+    if b"\\" not in body:  # without an escape no text can hold a NUL or half a surrogate pair
+        for _, member in members:
+            if type(member) is not str:
+                break
+        else:
+            return members  # type: ignore[return-value]  # as the loop has seen
     return [(_text(name, name), _text(name, member)) for name, member in members if member is not None]
 
 

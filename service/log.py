@@ -158,7 +158,7 @@ class _SinkLogger:
 
 
 class Log:
-    """The service's log. `logger` is a structlog logger for everything but postbacks; see `line` for those.
+    """The service's log. `logger` is a structlog logger for everything but postbacks; see `write` for those.
 
     `count_line(level)` is told of every line that passes the level, and `flood` bounds those of warnings and worse.
     `everywhere` is in every line: which worker wrote it, when there are several.
@@ -187,19 +187,23 @@ class Log:
             cache_logger_on_first_use=True,
         ).bind()
 
-    def line(self, level: str, event: str, fields: EventDict) -> None:
-        """Write the same line as `logger.<level>(event, **fields)`, by the same processors called directly.
+    def head(self, event: str) -> EventDict:
+        """Return how a line of this moment begins; its level is named when it is written."""
+        return {"timestamp": datetime.now(UTC), "level": "", "event": event, **self._everywhere}
 
-        For the one line that every postback gets: structlog's set-up for each call would cost as much as parsing it.
+    def write(self, level: str, line: EventDict) -> None:
+        """Write a head with what follows it: the same line as `logger.<level>` makes, without its set-up for each.
+
+        For the one line that every postback gets: structlog's way would cost as much as parsing it.
         """
         severity = _LEVELS[level]
         if severity < self._threshold:
             return
-        if severity >= _BOUNDED and not self._flood.admits(event, str(fields.get("outcome", ""))):
-            self._count_line(level)
+        self._count_line(level)
+        if severity >= _BOUNDED and not self._flood.admits(line["event"], str(line.get("outcome", ""))):
             return
-        fields["event"] = event
-        self._sink.write(self._render(None, level, self._stamp(None, level, fields)))
+        line["level"] = level
+        self._sink.write(self._render(None, level, line))
 
     def report_left_out(self) -> None:
         """Write one line for each kind of line that came too thick since the last report."""
@@ -217,7 +221,7 @@ class Log:
     def _stamp(self, _logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
         self._count_line(method)
         event = event_dict.pop("event")
-        return {"timestamp": datetime.now(UTC), "level": method, "event": event, **self._everywhere, **event_dict}
+        return {**self.head(event), "level": method, **event_dict}
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from service.currency import CURRENCIES
@@ -111,7 +112,7 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
     """Turn the raw input into a conversion, or raise `Rejected` with the first thing that is wrong."""
     fields, params = _name_fields(_decode(raw), sender)
     click_id = _click_id(fields)
-    value = _value(fields)
+    value, micros = _value(fields)
     return Postback(
         raw,
         sender.name,
@@ -120,7 +121,7 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
         _label(fields, "goal"),
         _label(fields, "transaction_id"),
         value,
-        _micros(value),
+        micros,
         _currency(fields),
         params,
     )
@@ -158,7 +159,7 @@ def _body_pairs(raw: RawPostback) -> Pairs:
         return []
     if raw.content_encoding not in ("", "identity"):
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content encoding {raw.content_encoding[:40]!a}")
-    match media_type_of(raw):
+    match media_type_of(raw.content_type):
         case "application/x-www-form-urlencoded":
             return decode_query(raw.body)
         case "application/json":
@@ -169,9 +170,10 @@ def _body_pairs(raw: RawPostback) -> Pairs:
             raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content type {other[:80]!a}")
 
 
-def media_type_of(raw: RawPostback) -> str:
+@lru_cache(maxsize=64)
+def media_type_of(content_type: str) -> str:
     """Return the body's media type in lower case. Raises `Rejected` for a charset that is not UTF-8."""
-    media_type, _, parameters = raw.content_type.lower().partition(";")
+    media_type, _, parameters = content_type.lower().partition(";")
     charset = parameters.partition("charset=")[2].strip(' "') or "utf-8"
     if charset not in ("utf-8", "utf8"):
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"charset {charset[:40]!a}")
@@ -201,27 +203,35 @@ def _click_id(fields: dict[Field, str]) -> str:
     if not click_id:
         raise Rejected(Outcome.MISSING_CLICK_ID, "empty" if "click_id" in fields else "absent")
     _reject_macro("click_id", click_id)
-    if not (click_id.isascii() and click_id.isalnum()) and _SPACES_AND_CONTROLS.search(click_id):
+    if click_id.isascii() and click_id.isalnum() and len(click_id) <= MAX_CLICK_ID_BYTES:
+        return click_id  # as most are
+    if _SPACES_AND_CONTROLS.search(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
     if len(click_id.encode()) > MAX_CLICK_ID_BYTES:
         raise Rejected(Outcome.INVALID_CLICK_ID, f"{len(click_id.encode())} bytes, {MAX_CLICK_ID_BYTES} are allowed")
     return click_id
 
 
+_AMOUNT_LENGTH = 20
 _AMOUNT = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,6}))?", re.ASCII)
 
 
-def _value(fields: dict[Field, str]) -> str:
+def _value(fields: dict[Field, str]) -> tuple[str, int]:
     value = fields.get("value", "")
     if not value:
         raise Rejected(Outcome.MISSING_VALUE, "empty" if "value" in fields else "absent")
-    if not _AMOUNT.fullmatch(value):
+    micros = _micros(value) if len(value) <= _AMOUNT_LENGTH else None
+    if micros is None:
         _reject_macro("value", value)
         raise Rejected(Outcome.INVALID_VALUE, f"{value[:80]!a} is not an amount")
-    return value
+    return value, micros
 
 
-def _micros(value: str) -> int:
+@lru_cache(maxsize=1024)
+def _micros(value: str) -> int | None:
+    """Return an amount in millionths, None if it is none. Payouts are few, and come again and again."""
+    if not _AMOUNT.fullmatch(value):
+        return None
     whole, _, fraction = value.partition(".")
     return int(whole + fraction.ljust(6, "0"))
 

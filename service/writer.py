@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from queue import SimpleQueue
 from threading import Thread
 from typing import NamedTuple, Protocol
@@ -45,29 +45,35 @@ class Store(Protocol):
 class Writes(Protocol):
     """What makes an entry durable: a writer, or one with a spool behind it."""
 
-    def write(self, entry: Entry, /) -> "Awaitable[Written]":
-        """Return the entry's verdict once it is durable. Raises Overloaded or StorageError."""
+    def write(self, *entries: Entry) -> "Awaitable[Written]":
+        """Return a verdict for each entry once all of them are durable. Raises Overloaded or StorageError for all."""
 
     def committed_within(self, seconds: float, /) -> bool:
         """Say whether a commit worked that recently."""
 
 
 class Written(NamedTuple):
-    """An entry's verdict and how many seconds its commit took."""
+    """The verdicts of entries that were written together, in order, and how many seconds their commit took."""
 
-    verdict: Verdict
+    verdicts: Sequence[Verdict]
     commit_seconds: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of an entry that was written alone."""
+        (verdict,) = self.verdicts
+        return verdict
 
 
 class _Queued(NamedTuple):
-    entry: Entry
+    entries: tuple[Entry, ...]
     future: "asyncio.Future[Written]"
     at: float
     again: bool
 
 
 class _Batch(NamedTuple):
-    entries: list[_Queued]
+    queued: list[_Queued]
     handed_over_at: float
 
 
@@ -86,6 +92,7 @@ class Writer:
         self._capacity = capacity
         self._deadline = deadline
         self._pending: list[_Queued] = []
+        self._waiting = 0  # entries in them
         self._in_flight: deque[_Batch] = deque()
         self._refusal: Exception | None = Overloaded("not started")
         self._stall: StorageError | None = None
@@ -94,7 +101,7 @@ class Writer:
         self._committed_at = float("-inf")
         self._watch: asyncio.TimerHandle | None = None
         self._inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
-        metrics.watch_queue(Queue(lambda: len(self._pending), self._oldest, capacity))
+        metrics.watch_queue(Queue(lambda: self._waiting, self._oldest, capacity))
 
     def start(self) -> None:
         """Start the committing thread; call it in the running loop."""
@@ -104,19 +111,22 @@ class Writer:
         self._refusal = None
         self._make_room()
 
-    def write(self, entry: Entry, *, again: bool = False) -> "asyncio.Future[Written]":
-        """Queue an entry; the future gives its verdict after the commit, or StorageError.
+    def write(self, *entries: Entry, again: bool = False) -> "asyncio.Future[Written]":
+        """Queue up to MAX_BATCH entries for one commit; the future gives their verdicts after it, or StorageError.
 
-        `again` says that its row may be there already, from a commit whose answer was lost (it comes from the spool).
+        `again` says that a row may be there already, from a commit whose answer was lost (it comes from the spool).
         Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
         """
-        if len(self._pending) >= self._room:
-            refusal = self._refusal or self._stall or Overloaded(f"{len(self._pending)} postbacks are waiting already")
+        if len(entries) > MAX_BATCH:
+            raise ValueError(f"{len(entries)} entries, and a commit takes {MAX_BATCH}")
+        if self._waiting >= self._room:
+            refusal = self._refusal or self._stall or Overloaded(f"{self._waiting} postbacks are waiting already")
             raise refusal.with_traceback(None)  # raised again and again, it would gather a traceback for each time
         future: asyncio.Future[Written] = self._loop.create_future()
         if not self._pending and self._may_hand_over():
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
-        self._pending.append(_Queued(entry, future, self._loop.time(), again))
+        self._pending.append(_Queued(entries, future, self._loop.time(), again))
+        self._waiting += len(entries)
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
         return future
@@ -124,7 +134,7 @@ class Writer:
     @property
     def room_left(self) -> int:
         """Say how many more may wait now."""
-        return max(0, self._room - len(self._pending))
+        return max(0, self._room - self._waiting)
 
     def committed_within(self, seconds: float) -> bool:
         """Say whether a commit worked that recently."""
@@ -141,7 +151,7 @@ class Writer:
         return not self._thread.is_alive()
 
     def _outstanding(self) -> list[_Queued]:
-        return [*chain.from_iterable(batch.entries for batch in self._in_flight), *self._pending]
+        return [*chain.from_iterable(batch.queued for batch in self._in_flight), *self._pending]
 
     def _may_hand_over(self) -> bool:
         return len(self._in_flight) < (2 if self._commit_seconds < _QUICK_SECONDS else 1)
@@ -153,9 +163,23 @@ class Writer:
 
     def _submit(self) -> None:
         if self._pending and self._may_hand_over():
-            batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+            batch = self._take()
             self._in_flight.append(_Batch(batch, self._loop.time()))
-            self._inbox.put([queued.entry for queued in batch])
+            self._inbox.put([entry for queued in batch for entry in queued.entries])
+
+    def _take(self) -> list[_Queued]:
+        """Take as many from the head of the queue as one commit may hold."""
+        if self._waiting <= MAX_BATCH:
+            taken, self._pending, self._waiting = self._pending, [], 0
+            return taken
+        count = entries = 0
+        for queued in self._pending:
+            if entries + len(queued.entries) > MAX_BATCH:
+                break
+            count, entries = count + 1, entries + len(queued.entries)
+        taken, self._pending = self._pending[:count], self._pending[count:]
+        self._waiting -= entries
+        return taken
 
     def _commit_forever(self) -> None:
         while (batch := self._inbox.get()) is not None:
@@ -173,7 +197,7 @@ class Writer:
         if isinstance(answer, StorageBroken):
             self._stop_using_storage(answer)
             return
-        batch = self._in_flight.popleft().entries
+        batch = self._in_flight.popleft().queued
         self._stall = None
         self._commit_seconds += (seconds - self._commit_seconds) * _SMOOTHING
         self._make_room()
@@ -182,27 +206,29 @@ class Writer:
             self._fail(batch, answer)
             return
         self._committed_at = self._loop.time()
-        self._metrics.count_commit(seconds, len(batch))
+        self._metrics.count_commit(seconds, len(answer.verdicts))
         self._metrics.count_rows(answer.rows)
         self._count_recognised(batch, answer.rows)
-        for queued, verdict in zip(batch, answer.verdicts, strict=True):
-            counted = type(queued.entry) is not Probe
+        verdicts = iter(answer.verdicts)
+        for queued in batch:
+            counted = _postbacks(queued)
+            told = list(islice(verdicts, len(queued.entries)))
             if queued.future.done():  # it was given up
                 self._metrics.late_commits += counted
             else:
                 self._metrics.unacknowledged += counted
-                queued.future.set_result(Written(verdict, seconds))
+                queued.future.set_result(Written(told, seconds))
 
     def _count_recognised(self, batch: Sequence[_Queued], rows: Mapping[str, int]) -> None:
         """Count entries whose row was there already: each other entry has a row of its own, or the books drift."""
-        if again := sum(queued.again for queued in batch):
-            missing = sum(type(queued.entry) is not Probe for queued in batch) - sum(rows.values())
+        if again := sum(len(queued.entries) for queued in batch if queued.again):
+            missing = sum(map(_postbacks, batch)) - sum(rows.values())
             self._metrics.count_recognised(max(0, min(again, missing)))
 
     def _stop_using_storage(self, error: StorageBroken) -> None:
         doomed = self._outstanding()
         self._in_flight.clear()
-        self._pending.clear()
+        self._pending, self._waiting = [], 0
         self._refusal = error
         self._make_room()
         self._fail(doomed, error)
@@ -222,6 +248,7 @@ class Writer:
         limit = self._loop.time() - self._deadline
         late = [queued for queued in self._outstanding() if queued.at < limit and not queued.future.done()]
         self._pending = [queued for queued in self._pending if queued.at >= limit]
+        self._waiting = sum(len(queued.entries) for queued in self._pending)
         error = StorageError(f"no commit within {self._deadline} s", "TIMEOUT")
         if self._in_flight and self._in_flight[0].handed_over_at < limit:
             self._stall = error  # the disk hangs: refuse newcomers at once, until it answers
@@ -235,3 +262,8 @@ class Writer:
     def _oldest(self) -> float:
         oldest = next(iter(self._outstanding()), None)
         return time.time() - (self._loop.time() - oldest.at) if oldest else 0.0
+
+
+def _postbacks(queued: _Queued) -> int:
+    """Count the entries that have rows."""
+    return sum(type(entry) is not Probe for entry in queued.entries)

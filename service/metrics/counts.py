@@ -85,9 +85,11 @@ class Metrics:
         """Export the writer's queue."""
         self._queue = queue
 
-    def count_received(self, door: Door, outcome: Outcome, sender: str, exemplar: Exemplar | None = None) -> None:
-        """Count one postback's outcome, once."""
-        self._received[door, outcome, sender] += 1
+    def count_received(
+        self, door: Door, outcome: Outcome, sender: str, count: int = 1, exemplar: Exemplar | None = None
+    ) -> None:
+        """Count an outcome of so many postbacks, each once."""
+        self._received[door, outcome, sender] += count
         if exemplar:
             self._exemplars[door, outcome] = exemplar
 

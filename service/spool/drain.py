@@ -22,10 +22,11 @@ from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import MAX_BATCH, Probe, Verdict
+from service.storage.ledger import Probe, Verdict
 from service.storage.postgres_server import OTHER
 from service.writer import Overloaded, Writer, Written
 
+_MOST = 256  # entries in a step: they are decoded in one turn of the event loop
 _IDLE_SECONDS = 5.0  # between two looks at a spool that nobody put anything into
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0  # seconds between two attempts to reach a database that is away
 _SUSPICIOUS = (
@@ -56,7 +57,7 @@ class Drain:
         self._log = log.logger
         self._tried_up_to = 0  # the seq up to which commits were tried: their rows may be there already
         self._set_aside: dict[int, float] = {}  # entries that could not be moved alone, and when to try them again
-        self._most = MAX_BATCH  # entries in a step; after a failure fewer, until a single one is left to blame
+        self._most = _MOST  # entries in a step; after a failure fewer, until a single one is left to blame
         self._failures = 0
         self._told_broken = False
         self._stopping = False
@@ -110,7 +111,7 @@ class Drain:
         """Fetch what a process of this worker left that ended during an outage; say whether there was any."""
         if self._outage.on or self._told_broken or self._stopping:
             return False
-        taken = await aside(lambda: self._journal.take_over(MAX_BATCH))
+        taken = await aside(lambda: self._journal.take_over(_MOST))
         self._tried_up_to = max(self._tried_up_to, self._journal.found_up_to)
         return taken > 0
 
@@ -132,7 +133,7 @@ class Drain:
             return []
         now = time.monotonic()
         passing_over = [seq for seq, again_at in self._set_aside.items() if again_at > now]
-        return await aside(lambda: self._journal.oldest(MAX_BATCH, passing_over))
+        return await aside(lambda: self._journal.oldest(_MOST, passing_over))
 
     def _read(self, waiting: Waiting) -> _Step | None:
         try:
@@ -160,7 +161,7 @@ class Drain:
         if committed := [(step, result.verdict) for step, result in results if isinstance(result, Written)]:
             self._outage.end()
             await self._remove(committed)
-        self._most = MAX_BATCH
+        self._most = _MOST
         for error in (result for _, result in results if isinstance(result, Exception)):
             self._most = max(1, len(steps) // 4)
             if isinstance(error, StorageError):

@@ -1,5 +1,7 @@
 """Owns the choice between database and spool for each entry, within one request's deadline."""
 
+from collections.abc import Sequence
+
 from service.spool.outage import Outage
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import Entry, Probe
@@ -22,15 +24,15 @@ class SpoolingWriter:
         self._spool = spool
         self._outage = outage
 
-    async def write(self, entry: Entry) -> Written:
-        """Return the verdict once the entry is durable, in the database or in the spool.
+    async def write(self, *entries: Entry) -> Written:
+        """Return the verdicts once the entries are durable, all in the database or all in the spool.
 
-        Raises Overloaded or StorageError when neither takes it: then it may be in the database, and is in no spool.
+        Raises Overloaded or StorageError when neither takes them: they may be in the database, and are in no spool.
         """
         tried = False
         if not self._outage.on:
             try:
-                future = self._database.write(entry)
+                future = self._database.write(*entries)
                 tried = True
                 return await future
             except StorageBroken:
@@ -39,18 +41,15 @@ class SpoolingWriter:
                 self._outage.begin(error)
             except Overloaded:
                 pass  # it is there, and slower than what arrives: the spool takes the rest
-        return await self._spool_it(entry, tried=tried)
+        return await self._spool_them(entries, tried=tried)
 
-    async def _spool_it(self, entry: Entry, *, tried: bool) -> Written:
-        if isinstance(entry, Probe):
-            return await self._spool.write(entry)
-        request_id = entry.raw.request_id
-        if tried:
-            self._outage.may_hold.add(request_id)  # before it is in the spool, where the drain may find it at once
+    async def _spool_them(self, entries: Sequence[Entry], *, tried: bool) -> Written:
+        held = {entry.raw.request_id for entry in entries if not isinstance(entry, Probe)} if tried else set()
+        self._outage.may_hold |= held  # before they are in the spool, where the drain may find them at once
         try:
-            written = await self._spool.write(entry)
-        except Overloaded:  # after any other failure it may be in the journal all the same
-            self._outage.may_hold.discard(request_id)
+            written = await self._spool.write(*entries)
+        except Overloaded:  # after any other failure they may be in the journal all the same
+            self._outage.may_hold -= held
             raise
         self._outage.wake.set()
         return written

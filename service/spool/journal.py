@@ -11,8 +11,6 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
-from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -22,13 +20,13 @@ from service.postback import Postback
 from service.spool.encoding import VERSION, Kept, encode, outcome_of
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import Committed, Entry, Probe, Verdict
-from service.storage.sqlite_file import FileLock, connect_writer, identities, storage_error, sync_directory
+from service.storage.sqlite_file import FileLock, connect_writer, identities, insert, storage_error, sync_directory
 
 FILE_NAME = "spool.db"
 FULL = "SPOOL_FULL"
 MAX_BYTES = 2**30  # a million postbacks, roughly
 RESERVED_BYTES = 8 * 2**20  # of the disk: removing entries takes room as well, or it could never be drained
-_COLUMNS = "version, outcome, request_id, click_id, received_at, entry"
+_COLUMNS = ("version", "outcome", "request_id", "click_id", "received_at", "entry")
 _TAKING_OVER_SECONDS = 0.1
 _ROW_BYTES = 200  # of columns and B-tree around an entry's text
 
@@ -147,7 +145,7 @@ class Journal:
             if not rows or self._connection.execute("SELECT EXISTS (SELECT 1 FROM entry)").fetchone() == (1,):
                 return 0
             self._refuse_beyond_capacity(sum(_ROW_BYTES + len(row[-1]) for row in rows.values()))
-            self._connection.execute(_append_statement(len(rows)), tuple(chain.from_iterable(rows.values())))
+            self._append([*rows.values()])
             (self.found_up_to,) = self._connection.execute("SELECT max(seq) FROM entry").fetchone()
             self.found += len(rows)
             self._measure()
@@ -156,7 +154,7 @@ class Journal:
 
     def rows(self, count: int) -> dict[int, _Row]:
         """Return the oldest rows as they are, by seq."""
-        statement = f"SELECT seq, {_COLUMNS} FROM entry ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
+        statement = f"SELECT seq, {', '.join(_COLUMNS)} FROM entry ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
         with self._using():
             return {row[0]: row[1:] for row in self._connection.execute(statement, (count,))}
 
@@ -169,14 +167,16 @@ class Journal:
         rows = [_row(entry) for entry in kept]
         with self._using():
             self._refuse_beyond_capacity(sum(_ROW_BYTES + len(row[-1]) for row in rows))
-            if rows:
-                self._connection.execute(_append_statement(len(rows)), tuple(chain.from_iterable(rows)))
+            self._append(rows)
             if len(kept) < len(entries):
                 self._connection.execute("INSERT OR REPLACE INTO write_probe VALUES (1, ?)", (str(datetime.now(UTC)),))
             if identities(self._names) != self._files:
                 raise StorageBroken(f"{self.path} or its WAL was moved or deleted", "MOVED")
             self._measure()
         return Committed([_verdict(entry) for entry in entries], {"spool": len(rows)})
+
+    def _append(self, rows: Sequence[_Row]) -> None:
+        insert(self._connection, "entry", _COLUMNS, rows, "DO NOTHING")  # seq is made here, and is never known
 
     def oldest(self, count: int, passing_over: Collection[int] = ()) -> list[Waiting]:
         """Return the entries that have waited longest, in order, without those of the given seqs."""
@@ -261,9 +261,3 @@ def _verdict(entry: Entry) -> Verdict:
 def _row(entry: Kept) -> _Row:
     raw = entry.raw
     return VERSION, outcome_of(entry), raw.request_id, entry.click_id, raw.received_at.isoformat(), encode(entry)
-
-
-@cache
-def _append_statement(rows: int) -> str:
-    row = f"({', '.join('?' * 6)})"
-    return f"INSERT INTO entry ({_COLUMNS}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our own names

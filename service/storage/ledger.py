@@ -15,7 +15,7 @@ from service.outcome import Outcome
 from service.postback import Key, Postback, Rejection
 from service.storage.engine import StorageError
 
-MAX_BATCH = 256  # entries; 256 rows of 12 columns stay far below SQLite's 32,766 parameters
+MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
 
 Scalar = str | int | bytes | datetime | None
 Row = tuple[Scalar, ...]

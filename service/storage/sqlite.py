@@ -4,10 +4,9 @@ On the driver's own connection and not through SQLAlchemy: this is the hot path,
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -36,9 +35,12 @@ from service.storage.sqlite_file import (
     FileLock,
     connect_writer,
     identities,
+    in_statements,
+    insert,
     migrating_engine,
     storage_error,
     sync_directory,
+    transaction,
 )
 
 _PROBE = Table("write_probe", ("id", "probed_at"))
@@ -61,7 +63,7 @@ class SqliteLedger:
         try:
             migrations_of(self._path).up()
             self._connection = connect_writer(self._path)
-            with self._transaction():
+            with transaction(self._connection):
                 pass  # from here on there is a WAL
         except StorageError:
             self._lock.close()
@@ -73,7 +75,7 @@ class SqliteLedger:
         self._files = identities(self._names)
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
-        """Commit as Ledger says; new conversions go in with a statement that is a transaction of its own."""
+        """Commit as Ledger says."""
         written: dict[str, int] = {}
         try:
             postbacks = [entry for entry in entries if type(entry) is Postback]
@@ -97,20 +99,19 @@ class SqliteLedger:
         self._lock.close()
 
     def _insert(self, table: Table, rows: Sequence[Row], clash: str = "DO NOTHING") -> int:
-        if not rows:
-            return 0
-        statement = _insert_statement(table, len(rows), clash)
-        return self._connection.execute(statement, tuple(chain.from_iterable(rows))).rowcount
+        return insert(self._connection, table.name, table.columns, rows, clash)
 
     def _winners(self, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
         """Return what is stored now under each postback's key: its own row, or the one that came first."""
-        statement = winners_statement(len(postbacks))
-        keys = tuple(chain.from_iterable(postback.key for postback in postbacks))
-        rows = self._connection.execute(statement, keys)
-        return {(row[0], bool(row[1]), row[2], row[3], row[4]): Winner(*row[5:]) for row in rows}
+        winners = {}
+        for some in in_statements(postbacks):
+            keys = tuple(chain.from_iterable(postback.key for postback in some))
+            for row in self._connection.execute(winners_statement(len(some)), keys):
+                winners[row[0], bool(row[1]), row[2], row[3], row[4]] = Winner(*row[5:])
+        return winners
 
     def _keep(self, left: Leftovers) -> dict[str, int]:
-        with self._transaction():
+        with transaction(self._connection):
             written = {
                 DUPLICATE.name: self._insert(DUPLICATE, left.duplicates),
                 REJECTED.name: self._insert(REJECTED, left.rejected),
@@ -119,27 +120,10 @@ class SqliteLedger:
                 self._insert(_PROBE, [(1, left.probed_at)], "(id) DO UPDATE SET probed_at = excluded.probed_at")
         return written
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself already
-                self._connection.execute("ROLLBACK")
-            raise
-
 
 def migrations_of(path: Path) -> Migrations:
     """Return the schema of a file; whoever changes it must be the only one."""
     return Migrations(migrating_engine(path), str(path), storage_error)
-
-
-@cache
-def _insert_statement(table: Table, rows: int, clash: str) -> str:
-    row = f"({', '.join('?' * len(table.columns))})"
-    return f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT {clash}"  # noqa: S608 - our own names
 
 
 @cache
@@ -152,6 +136,7 @@ def winners_statement(keys: int) -> str:
     )
 
 
+@lru_cache(maxsize=16)  # the rows of a batch came at one moment
 def utc_text(moment: datetime) -> str:
     """Format as the declared column type does, without its cost; `moment` is in UTC."""
     return moment.isoformat(" ", "microseconds")[:26]

@@ -3,9 +3,13 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -13,10 +17,13 @@ from sqlalchemy.pool import NullPool
 
 from service.storage.engine import NO_DATABASE, StorageBroken, StorageError
 
+Item = TypeVar("Item")
+
 _SYNCHRONOUS_FULL = 2
 _BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
 _CHECKPOINT_PAGES = 1000
-_STATEMENTS = 300  # prepared and kept: an INSERT for each size of batch, see ledger
+STATEMENT_ROWS = 256  # of 12 columns: far below the 32,766 parameters, and a prepared statement is small
+_STATEMENTS = 300  # prepared and kept: an INSERT for each number of rows
 
 
 def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:
@@ -75,6 +82,52 @@ def _assert_durable(connection: sqlite3.Connection) -> None:
     synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
     if mode != "wal" or synchronous != _SYNCHRONOUS_FULL:
         raise StorageBroken(f"journal_mode={mode} synchronous={synchronous}: a 200 would be no receipt", "NOT_DURABLE")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Make one transaction of several statements."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite may have rolled back by itself already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def insert(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], clash: str
+) -> int:
+    """Insert rows, all or none, and return how many are new; `clash` says what is done about a known key."""
+    if len(rows) <= STATEMENT_ROWS:  # one statement needs no BEGIN and no COMMIT
+        return _insert(connection, table, tuple(columns), rows, clash)
+    with nullcontext() if connection.in_transaction else transaction(connection):
+        return sum(_insert(connection, table, tuple(columns), some, clash) for some in in_statements(rows))
+
+
+def in_statements(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield what one statement takes at a time."""
+    return (rows[first : first + STATEMENT_ROWS] for first in range(0, len(rows), STATEMENT_ROWS))
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    table: str,
+    columns: tuple[str, ...],
+    rows: Sequence[Sequence[object]],
+    clash: str,
+) -> int:
+    if not rows:
+        return 0
+    return connection.execute(_insertion(table, columns, len(rows), clash), tuple(chain.from_iterable(rows))).rowcount
+
+
+@cache
+def _insertion(table: str, columns: tuple[str, ...], rows: int, clash: str) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT {clash}"  # noqa: S608 - our own names
 
 
 def reader_engine(path: Path) -> Engine:

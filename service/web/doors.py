@@ -8,9 +8,8 @@ from starlette.types import Receive, Scope, Send
 
 from service import batch
 from service.intake import Intake
-from service.outcome import Rejected
 from service.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
-from service.storage.ledger import MAX_BATCH, Verdict
+from service.storage.ledger import Verdict
 from service.web.render import send_pixel, send_rows, send_verdict
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
@@ -64,19 +63,11 @@ class BatchDoor:
         body, complete = await _read(receive, batch.MAX_BYTES)
         raw = _raw_postback(scope, body, complete=complete)
         async with self._turns:
-            try:
-                verdicts = await self._store(await asyncio.to_thread(batch.take_apart, raw))
-            except Rejected as refusal:
-                await send_verdict(send, await self._intake.receive(raw, refusal), raw.request_id)
-                return
-        await send_rows(send, _accepted_type(scope, raw), raw.request_id, verdicts)
-
-    async def _store(self, taken_apart: batch.Batch) -> list[Verdict]:
-        verdicts: list[Verdict] = []
-        for first in range(0, len(taken_apart.rows), MAX_BATCH):
-            rows = taken_apart.postbacks(first, MAX_BATCH)
-            verdicts += await asyncio.gather(*map(self._intake.receive, rows))
-        return verdicts
+            verdicts = await self._intake.receive_batch(raw)
+        if isinstance(verdicts, Verdict):
+            await send_verdict(send, verdicts, raw.request_id)
+        else:
+            await send_rows(send, _accepted_type(scope, raw), raw.request_id, verdicts)
 
 
 _BATCHES_AT_ONCE = 2  # their rows take two commits at most of the places that there always are
@@ -86,7 +77,7 @@ def _accepted_type(scope: Scope, raw: RawPostback) -> str:
     """Return the media type of the answer: what is accepted of those we have, else the request's own."""
     asked = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1").lower()
     wanted = [part.partition(";")[0].strip() for part in asked.split(",")]
-    return next((one for one in wanted if one in batch.MEDIA_TYPES), media_type_of(raw))
+    return next((one for one in wanted if one in batch.MEDIA_TYPES), media_type_of(raw.content_type))
 
 
 async def _read(receive: Receive, most: int) -> tuple[bytes, bool]:

@@ -1,5 +1,6 @@
 """Owns the way from a verdict to an HTTP response: `Success`, problem+json (RFC 9457), the pixel, a batch's rows."""
 
+import asyncio
 import csv
 import io
 from base64 import b64decode
@@ -94,6 +95,7 @@ async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequ
         rows = [_row_members(number, request_id, verdict) for number, verdict in told]
         piece = _ROWS_AS[media_type](rows, first, len(verdicts))
         await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)  # others have their turns, also while the sender takes all of it at once
     await send({"type": "http.response.body", "body": b""})
 
 

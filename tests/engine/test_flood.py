@@ -32,7 +32,7 @@ class Flooded:
     def postbacks(self, level: str = "warning", outcome: str = "missing_value", count: int = FLOOD) -> None:
         """Write canonical lines that are all alike."""
         for number in range(count):
-            self.log.line(level, "postback", {"request_id": str(number), "outcome": outcome})
+            self.log.write(level, {**self.log.head("postback"), "request_id": str(number), "outcome": outcome})
 
     def total(self, name: str) -> float:
         """Sum up a metric."""

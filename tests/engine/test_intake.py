@@ -1,5 +1,7 @@
 """The straight line: each postback gets one outcome, and counter, canonical line and kept row all carry that word."""
 
+import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
@@ -10,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from service.auth.authenticator import Authenticate, authenticate_open
-from service.intake import Intake
+from service.intake import GROUP_ROWS, Intake
 from service.metrics import Metrics
 from service.outcome import Family, Outcome
-from service.postback import RawPostback
+from service.postback import Postback, RawPostback, parse
+from service.sender import Sender
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import Verdict
 from service.storage.sqlite import SqliteLedger
@@ -291,6 +294,102 @@ async def test_what_we_do_not_know_never_reaches_the_log(watched: Watched, raw: 
     await watched.receive(raw)
     assert watched.only_line()["request_id"] == raw.request_id
     assert "s3cr3t" not in str(watched.lines.kept)
+
+
+def batch_of(*rows: str, **changes: object) -> RawPostback:
+    """Return an NDJSON batch."""
+    given = {"door": "batch", "path": "/postbacks", **changes}
+    return builders.posted("\n".join(rows).encode(), "application/x-ndjson", **given)
+
+
+async def test_a_batch_of_several_groups_has_a_verdict_a_line_and_a_count_for_each_row_in_order(
+    watched: Watched, path: Path
+) -> None:
+    count = 2 * GROUP_ROWS + 3
+    sent = [
+        json.dumps({"c": f"click-{number % (count - 1)}", "value": number % (count - 1)}) for number in range(count)
+    ]
+    sent[GROUP_ROWS] = "{}"
+    verdicts = await in_time(watched.intake.receive_batch(batch_of(*sent)))
+    assert isinstance(verdicts, list)
+    words = ["stored"] * (count - 1) + ["duplicate"]
+    words[GROUP_ROWS] = "missing_click_id"
+    assert [verdict.outcome.value for verdict in verdicts] == words
+    assert [line["outcome"] for line in watched.lines.events()] == words
+    assert watched.counted == {
+        ("batch", "stored"): count - 2.0,
+        ("batch", "duplicate"): 1.0,
+        ("batch", "missing_click_id"): 1.0,
+    }
+    assert rows(path, "SELECT count(*) FROM conversion") == [(count - 2,)]
+    assert samples(watched.metrics, "postback_conservation_drift") == {}
+
+
+async def test_the_books_balance_at_any_moment_of_a_batch(watched: Watched) -> None:
+    sent = [json.dumps({"c": f"click-{number}", "value": 1}) for number in range(3 * GROUP_ROWS)]
+    receiving = asyncio.create_task(watched.intake.receive_batch(batch_of(*sent)))
+    turns = 0
+    while not receiving.done():
+        assert samples(watched.metrics, "postback_conservation_drift") == {}
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 3 * GROUP_ROWS / 128
+    assert watched.counted == {("batch", "stored"): 3.0 * GROUP_ROWS}
+
+
+async def test_a_stranger_is_asked_once_and_his_batch_is_not_taken_apart(ledger: SqliteLedger) -> None:
+    asked = []
+
+    def authenticate(raw: RawPostback) -> Sender:
+        asked.append(raw)
+        return authenticate_open(raw)
+
+    async with watching(ledger, authenticate) as watched:
+        verdict = await watched.intake.receive_batch(batch_of("{}", "{}", host=b"example.com"))
+        assert isinstance(verdict, Verdict)
+        assert verdict.outcome is Outcome.UNAUTHENTICATED
+        assert watched.counted == {("batch", "unauthenticated"): 1.0}
+        await watched.intake.receive_batch(batch_of('{"c":"a","value":1}', '{"c":"b","value":1}'))
+    assert len(asked) == 2
+
+
+async def test_a_fault_of_ours_in_one_row_is_that_rows_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(raw: RawPostback, sender: Sender) -> Postback:
+        if raw.request_id.endswith("-2"):
+            raise LookupError("a bug in parsing")
+        return parse(raw, sender)
+
+    monkeypatch.setattr("service.intake.parse", faulty)
+    async with watching(FakeStore()) as watched:
+        verdicts = await watched.intake.receive_batch(batch_of(*(f'{{"c":"{name}","value":1}}' for name in "abc")))
+    assert isinstance(verdicts, list)
+    assert [outcome.value for outcome, _ in verdicts] == ["stored", "internal_error", "stored"]
+    assert [line["outcome"] for line in watched.lines.events()] == ["stored", "internal_error", "stored"]
+    assert len(watched.lines.events("unexpected_error")) == 1
+    assert samples(watched.metrics, "postback_conservation_drift", zeros=True)["arrivals",] == 0
+
+
+async def test_a_failed_commit_fails_exactly_its_group() -> None:
+    sent = [json.dumps({"c": f"click-{number}", "value": 1}) for number in range(2 * GROUP_ROWS)]
+    async with watching(FakeStore(FULL)) as watched:
+        verdicts = await watched.intake.receive_batch(batch_of(*sent))
+    assert isinstance(verdicts, list)
+    assert [outcome.value for outcome, _ in verdicts] == ["storage_unavailable"] * GROUP_ROWS + ["stored"] * GROUP_ROWS
+    assert samples(watched.metrics, "postback_conservation_drift", zeros=True)["arrivals",] == 0
+
+
+async def test_a_batch_given_up_by_the_stopping_server_has_an_outcome_for_each_row_it_had_begun() -> None:
+    store = FakeStore()
+    store.gate.clear()
+    async with watching(store) as watched:
+        receiving = asyncio.create_task(watched.intake.receive_batch(batch_of('{"c":"a","value":1}', "{}")))
+        await asyncio.to_thread(store.begun.acquire)
+        receiving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await receiving
+        assert [line["outcome"] for line in watched.lines.events()] == ["internal_error"] * 2
+        assert samples(watched.metrics, "postback_in_progress") == {}
+        store.gate.set()
 
 
 async def test_the_time_of_the_last_stored_conversion_moves_with_stored_ones_only(

@@ -128,7 +128,7 @@ def test_a_line_after_one_that_broke_off_is_a_line_of_its_own(pipe: Pipe) -> Non
 @pytest.mark.parametrize("value", ["a\nb", "a\r\nb", "\x1b[2Ja", "a\u2028b", "a\x85b", "\x00", 'quote " and \\'])
 def test_no_value_can_make_a_second_line(lines: KeptLines, value: str) -> None:
     log = kept_log(lines, Metrics())
-    log.line("info", "postback", {"click_id": value})
+    log.write("info", {**log.head("postback"), "click_id": value})
     log.logger.info("postback", click_id=value)
     for line in lines.kept:
         assert line.splitlines() == [line]
@@ -149,7 +149,7 @@ def test_no_value_can_make_a_second_line(lines: KeptLines, value: str) -> None:
 )
 def test_a_value_that_json_cannot_hold_costs_neither_the_line_nor_its_writer(lines: KeptLines, value: object) -> None:
     log = kept_log(lines, Metrics())
-    log.line("info", "strange", {"value": value})
+    log.write("info", {**log.head("strange"), "value": value})
     log.logger.info("strange", value=value)
     one, two = lines.events("strange")
     assert {**one, "timestamp": ""} == {**two, "timestamp": ""}
@@ -172,7 +172,7 @@ def test_only_what_reaches_the_level_is_written_and_counted(lines: KeptLines, th
     metrics = Metrics()
     log = Log(lines, "json", threshold, metrics.count_log_line, FloodBound(metrics.count_log_rate_limited))
     for level in LEVELS:
-        log.line(level, "one", {})
+        log.write(level, {**log.head("one")})
         getattr(log.logger, level)("two")
     written = LEVELS[LEVELS.index(threshold) :]
     assert [line["level"] for line in lines.events("one")] == list(written)
@@ -184,7 +184,7 @@ def test_only_what_reaches_the_level_is_written_and_counted(lines: KeptLines, th
 def test_both_ways_to_write_a_line_give_the_same_line(lines: KeptLines, level: str) -> None:
     log = kept_log(lines, Metrics())
     fields: Line = {"request_id": "1", "value": None, "count": 2, "ratio": 0.5}
-    log.line(level, "postback", dict(fields))
+    log.write(level, {**log.head("postback"), **dict(fields)})
     getattr(log.logger, level)("postback", **fields)
     one, two = lines.events()
     assert list(one) == list(two) == ["timestamp", "level", "event", *fields]
@@ -200,14 +200,15 @@ def test_both_ways_to_write_a_line_give_the_same_line(lines: KeptLines, level: s
     ids=["an ordinary value", "half a surrogate pair"],
 )
 def test_a_timestamp_is_utc_and_always_in_one_form(lines: KeptLines, value: str) -> None:
-    kept_log(lines, Metrics()).line("info", "postback", {"value": value})
+    log = kept_log(lines, Metrics())
+    log.write("info", {**log.head("postback"), "value": value})
     (line,) = lines.events()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", str(line["timestamp"]))
 
 
 def test_for_people_a_line_is_time_level_event_and_named_values(lines: KeptLines) -> None:
     log = Log(lines, "console", "info", lambda _: None, FloodBound(lambda *_: None))
-    log.line("warning", "postback", {"click_id": "click-1", "outcome": "conflict"})
+    log.write("warning", {**log.head("postback"), "click_id": "click-1", "outcome": "conflict"})
     (line,) = lines.kept
     text = r"\d\d:\d\d:\d\d\.\d{3} \[warning *\] postback +click_id=click-1 outcome=conflict"
     assert re.fullmatch(text, line.decode())
@@ -224,9 +225,8 @@ def test_for_people_a_line_is_time_level_event_and_named_values(lines: KeptLines
     ids=["LF", "CR LF", "ESC", "half a surrogate pair"],
 )
 def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines: KeptLines, value: str) -> None:
-    Log(lines, "console", "info", lambda _: None, FloodBound(lambda *_: None)).line(
-        "info", "postback", {"click_id": value}
-    )
+    log = Log(lines, "console", "info", lambda _: None, FloodBound(lambda *_: None))
+    log.write("info", {**log.head("postback"), "click_id": value})
     (line,) = lines.kept
     assert line.splitlines() == [line]
     assert b"\x1b" not in line

@@ -93,7 +93,7 @@ async def vitals(
     writer = Writer(FakeStore(), metrics)
     log = kept_log(lines, metrics)
     for _ in range(int(BURST) + 300):
-        log.line("warning", "postback", {"outcome": "conflict"})
+        log.write("warning", {**log.head("postback"), "outcome": "conflict"})
     async with Vitals(metrics, log, Readiness(writer, metrics), measure).running():
         yield metrics, lines
 

@@ -313,6 +313,44 @@ async def test_a_slow_disk_gets_one_batch_at_a_time_so_that_more_gather_for_the_
     assert store.sizes == [1, 5]
 
 
+async def test_entries_that_belong_together_are_committed_together_and_hear_of_it_together() -> None:
+    store, metrics = FakeStore(), Metrics()
+    store.gate.clear()
+    async with writing(store, metrics) as writer:
+        await write_apart(writer, entries(2))
+        sent = [entries(3), entries(MAX_BATCH - 1), entries(2), entries(1)]
+        futures = [writer.write(*group) for group in sent]
+        assert samples(metrics, "postback_queue_depth") == {(): float(MAX_BATCH + 5)}
+        store.gate.set()
+        written = await in_time(asyncio.gather(*futures))
+    assert store.sizes == [1, 1, 3, MAX_BATCH - 1, 3]
+    assert [len(one.verdicts) for one in written] == [3, MAX_BATCH - 1, 2, 1]
+    assert [one.verdicts[0].detail for one in written] == ["3.0", "4.0", "5.0", "5.2"]
+
+
+async def test_more_entries_than_a_commit_takes_are_the_callers_mistake() -> None:
+    async with writing(FakeStore()) as writer:
+        with pytest.raises(ValueError, match="a commit takes"):
+            writer.write(*entries(MAX_BATCH + 1))
+
+
+async def test_a_group_is_given_up_as_one_and_each_of_its_rows_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, store, metrics = LoopClock(monkeypatch), FakeStore(), Metrics()
+    store.gate.clear()
+    async with writing(store, metrics) as writer:
+        futures = [writer.write(*entries(5))]
+        await asyncio.to_thread(store.begun.acquire)
+        futures += await write_apart(writer, entries(1))  # handed over as well
+        futures.append(writer.write(*entries(3)))
+        assert samples(metrics, "postback_queue_depth") == {(): 3.0}
+        clock.move(DEADLINE + 1)
+        assert await fates(futures) == ["TIMEOUT"] * 3
+        assert samples(metrics, "postback_queue_depth") == {}
+        store.gate.set()
+        await admitted(writer, builders.postback())
+    assert samples(metrics, "postback_late_commits_total") == {(): 6.0}
+
+
 async def test_close_refuses_new_work_and_commits_what_it_took() -> None:
     store = FakeStore()
     store.gate.clear()

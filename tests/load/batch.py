@@ -1,7 +1,8 @@
 """Owns the benchmark of batches: `python -m tests.load.batch [rounds]`: rows a second, and what others notice of it.
 
-A batch of 50,000 new NDJSON rows into a SQLite file through HTTP, its answer read to the end; then single postbacks on
-a few connections, alone and beside such batches, in turns (ABBA). Needs wrk. Timing is never judged.
+A batch of 50,000 new NDJSON rows into a SQLite file through HTTP, its answer read to the end, with ids that grow with
+time and with random ones in turns; then single postbacks on a few connections, alone and beside batches, in turns
+(ABBA). Needs wrk. Timing is never judged.
 """
 
 import statistics
@@ -9,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -22,9 +23,19 @@ from tests.load.wrk import put_load
 ROWS, SECONDS, CONNECTIONS = 50_000, 6, 8
 
 
-def send_batch(port: int) -> float:
+def ordered() -> str:
+    """Return a click id that grows with time, as ULIDs do."""
+    return f"{time.time_ns():016x}{token_hex(8)}"
+
+
+def unordered() -> str:
+    """Return a click id that lands anywhere in an index."""
+    return token_hex(16)
+
+
+def send_batch(port: int, new_id: Callable[[], str] = ordered) -> float:
     """Send one batch of new rows; return how many were stored a second."""
-    body = "".join(f'{{"c":"{token_hex(16)}","value":1.50}}\n' for _ in range(ROWS)).encode()
+    body = "".join(f'{{"c":"{new_id()}","value":1.50}}\n' for _ in range(ROWS)).encode()
     began = time.perf_counter()
     with closing(HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
         connection.request("POST", "/postbacks", body, {"Content-Type": "application/x-ndjson"})
@@ -64,8 +75,10 @@ def main(rounds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="postback-bench-") as scratch:
         peer = ours(Path(scratch), Path(scratch) / "batch.db")
         with running(peer) as server:
-            rates = [send_batch(peer.port) for _ in range(rounds)]
-            print(f"{ROWS:,} rows: {statistics.median(rates):,.0f}/s ({min(rates):,.0f} to {max(rates):,.0f})")  # noqa: T201
+            pairs = [(send_batch(peer.port), send_batch(peer.port, unordered)) for _ in range(rounds)]
+            for rates, ids in zip(zip(*pairs, strict=True), ("ids that grow", "random ids"), strict=True):
+                spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
+                print(f"{ROWS:,} rows, {ids}: {statistics.median(rates):,.0f}/s ({spread})")  # noqa: T201
             ratios = []
             for number in range(rounds):
                 alone = p99_ms(peer.port) if number % 2 == 0 else 0.0

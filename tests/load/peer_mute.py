@@ -25,7 +25,7 @@ class NoMetrics(Metrics):
 class NoLog(Log):
     """Writes no canonical line."""
 
-    def line(self, *_: object) -> None:
+    def write(self, *_: object) -> None:
         """Forget it."""
 
 

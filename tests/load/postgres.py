@@ -24,6 +24,7 @@ from service.postback import Postback
 from service.storage.database import database_at
 from service.storage.ledger import MAX_BATCH
 from tests import builders
+from tests.load.batch import send_batch, unordered
 from tests.load.peers import Peer, fastapi_sqlmodel, ours, running
 from tests.load.wrk import put_load
 from tests.system.postgres import PostgresServer
@@ -131,7 +132,7 @@ def single(ground: Ground, rounds: int, _rows: int) -> None:
 
 
 def batch(ground: Ground, rounds: int, _rows: int) -> None:
-    """Measure batches of the group commit's largest size through the ledger, one connection, without HTTP."""
+    """Measure batches of the group commit's largest size through the ledger, and then requests of 50,000 rows."""
     ledger = database_at(ground.server.url(ground.migrated())).ledger()
     ledger.open()
     rates = []
@@ -142,7 +143,12 @@ def batch(ground: Ground, rounds: int, _rows: int) -> None:
             ledger.commit(entries)
         rates.append(len(batches) * MAX_BATCH / (time.perf_counter() - began))
     ledger.close()
-    report(f"rows/s in batches of {MAX_BATCH} (>= 40,000)", rates, ",.0f")
+    report(f"rows/s in batches of {MAX_BATCH} (>= 40,000), one connection, without HTTP", rates, ",.0f")
+    peer = ground.service(ground.migrated())
+    with running(peer):
+        pairs = [(send_batch(peer.port), send_batch(peer.port, unordered)) for _ in range(rounds)]
+    report("rows/s through HTTP (>= 40,000), ids that grow", [one for one, _ in pairs], ",.0f")
+    report("rows/s through HTTP (>= 40,000), random ids", [one for _, one in pairs], ",.0f")
 
 
 def growth(ground: Ground, rounds: int, rows: int) -> None:
