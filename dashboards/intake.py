@@ -29,6 +29,7 @@ from service.metrics.catalogue import (
     HTTP_RESPONSES,
     HTTP_SECONDS,
     IN_PROGRESS,
+    MISTAKES,
     RECEIVED,
     SENDER_RECEIVED,
     UNPARSED,
@@ -49,7 +50,7 @@ def intake() -> models.Dashboard:
     rows = [
         Row(100, "Doors", [_arrivals(), _under_way(), hops.codes(103), *_away(), *latency]),
         Row(200, "Authenticate", [hops.senders(201), _rejected_by_sender(), _turned_away()]),
-        Row(300, "Parse, by outcome", [hops.rejections(301, HALF), *_unreadable()]),
+        Row(300, "Parse, by outcome", [hops.rejections(301, HALF), _mistakes(), *_unreadable()]),
         Row(400, "Outcomes", [hops.families(401), _accepted(), _failed()]),
         Row(500, "Queue", [hops.queue_fill(501), hops.oldest_wait(502), _refused()]),
         Row(600, "Commit", commit),
@@ -147,6 +148,18 @@ def _turned_away() -> Panel:
         ("PostbackRejectionSpike",),
     )
     return _outcomes(about, TURNED_AWAY)
+
+
+def _mistakes() -> Panel:
+    about = About(
+        302,
+        "Integration mistakes",
+        units.RequestsPerSecond,
+        f"What senders did wrong, as they were told: the {MOST} most frequent. What was accepted may be odd, too.",
+        "a line that starts suddenly: somebody changed a template. `rejected list` has them, docs/senders.md the words.",
+        ("PostbackRejectionSpike",),
+    )
+    return timeseries_panel(about, Query(promql.busiest(MISTAKES, "mistake"), "{{mistake}}"), size=HALF)
 
 
 def _unreadable() -> list[Panel]:

@@ -10,8 +10,9 @@ from service.batch import take_apart
 from service.log import Log
 from service.metrics import Metrics
 from service.metrics.counts import ids
-from service.outcome import Outcome, Rejected
-from service.postback import Postback, RawPostback, Rejection, claimed_click_id, parse, sent_status
+from service.mistakes import diagnose, suspect
+from service.outcome import Mistake, Outcome, Rejected
+from service.postback import Postback, RawPostback, Rejection, claimed, claimed_click_id, parse, sent_status
 from service.sender import EZMOB, Sender
 from service.storage.engine import StorageError
 from service.storage.ledger import Verdict
@@ -76,7 +77,9 @@ class Intake:
         """Authenticate, unless the sender is known already, and parse."""
         try:
             sender = sender or self._authenticate(raw)
-            return parse(raw, sender)
+            postback = parse(raw, sender)
+            odd = suspect(postback, sender)
+            return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
             return _rejection(raw, sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
@@ -144,7 +147,9 @@ class Intake:
         heads: dict[Outcome, dict[str, object]] = {}
         counted: Counter[tuple[Outcome, str]] = Counter()
         noteworthy: dict[Outcome, RawPostback] = {}
-        for raw, one, (outcome, detail) in zip(raws, understood, verdicts, strict=True):
+        mistakes: Counter[Mistake] = Counter()
+        for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
+            outcome, detail = verdict.outcome, verdict.told
             head = heads.get(outcome)
             if head is None:
                 status = sent_status(raw.door, outcome)
@@ -156,6 +161,9 @@ class Intake:
                 line["sender"] = sender = one.sender or sender
                 line["click_id"] = one.click_id
                 line["value"] = one.value if type(one) is Postback else None
+                if one.diagnosis:
+                    mistakes[one.diagnosis.mistake] += 1
+                    detail = detail or one.diagnosis.advice
             if detail:
                 line["detail"] = detail
             if outcome.level != "info":
@@ -166,6 +174,7 @@ class Intake:
             last = noteworthy.get(outcome)
             exemplar = ids(last.trace_id, last.request_id) if last else None
             self._metrics.count_received(raws[0].door, outcome, sender, count, exemplar)
+        self._metrics.mistakes.update(mistakes)
         if Outcome.STORED in heads:
             self._metrics.last_stored_at = time.time()
 
@@ -174,5 +183,7 @@ _Understood = Postback | Rejection | Verdict  # a verdict: it could not be under
 
 
 def _rejection(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
+    """Return what is kept of it; nobody is told what a stranger did wrong."""
     click_id = claimed_click_id(raw, sender or EZMOB)
-    return Rejection(raw, sender.name if sender else None, rejected.outcome, rejected.detail, click_id)
+    diagnosis = diagnose(rejected.outcome, claimed(raw), sender) if sender else None
+    return Rejection(raw, sender.name if sender else None, rejected.outcome, rejected.detail, click_id, diagnosis)

@@ -5,7 +5,7 @@ The same word is the response header, the metric label, the log field, the store
 
 from enum import Enum, StrEnum
 from http import HTTPStatus
-from typing import Self
+from typing import NamedTuple, Self
 
 
 class Family(StrEnum):
@@ -131,6 +131,36 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
         500,
         "The receiver failed. Send it again unchanged, and tell its operators the request_id.",
     )
+
+
+class Mistake(StrEnum):
+    """One kind of mistake; the word is a metric's label."""
+
+    UNREPLACED_MACRO = "unreplaced_macro"
+    HALF_REPLACED_MACRO = "half_replaced_macro"
+    LITERAL_TOKEN = "literal_token"  # noqa: S105 - no password
+    CONVERSION_MACRO = "conversion_macro"
+    SWAPPED = "swapped"
+    DOUBLE_ENCODED = "double_encoded"
+    HTML_ESCAPED = "html_escaped"
+    BROKEN_SEPARATOR = "broken_separator"
+    DECIMAL_COMMA = "decimal_comma"
+    CURRENCY_SIGN = "currency_sign"
+    WHITESPACE = "whitespace"
+    WRONG_CASE = "wrong_case"
+    OTHER_NAME = "other_name"
+
+
+class Diagnosis(NamedTuple):
+    """What was done wrong, and what to change: one sentence for the sender, which repeats nothing of theirs."""
+
+    mistake: Mistake
+    advice: str
+
+
+def told(detail: str, diagnosis: Diagnosis | None) -> str:
+    """Return what was wrong and what to change, as the log and the kept row tell it."""
+    return ". ".join(filter(None, (detail, diagnosis and diagnosis.advice)))
 
 
 class Rejected(Exception):  # noqa: N818 - the word of the field; it is an outcome, not a fault of the program

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 
 from service.currency import CURRENCIES
 from service.decoding import MAX_PARAMETERS, Pairs, decode_csv, decode_json, decode_query, too_many_parameters
-from service.outcome import Outcome, Rejected
-from service.sender import Field, Sender
+from service.outcome import Diagnosis, Outcome, Rejected
+from service.sender import Field, NumberFormat, Sender
 
 Door = Literal["postback", "pixel", "batch", "replay"]
 
@@ -85,6 +85,7 @@ class Postback(NamedTuple):
     value_micros: int
     currency: str | None
     params: Params
+    diagnosis: Diagnosis | None = None  # what looks odd in it, although it was accepted
 
     @property
     def key(self) -> Key:
@@ -101,6 +102,7 @@ class Rejection:
     outcome: Outcome
     detail: str
     click_id: str | None
+    diagnosis: Diagnosis | None = None
 
 
 def sent_status(door: str, outcome: Outcome) -> int:
@@ -112,7 +114,7 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
     """Turn the raw input into a conversion, or raise `Rejected` with the first thing that is wrong."""
     fields, params = _name_fields(_decode(raw), sender)
     click_id = _click_id(fields)
-    value, micros = _value(fields)
+    value, micros = _value(fields, sender)
     return Postback(
         raw,
         sender.name,
@@ -129,13 +131,17 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
 
 def claimed_click_id(raw: RawPostback, sender: Sender) -> str | None:
     """Return the click id a rejected postback names, if it can be read at all, so that a person can find it again."""
+    own = (text for name, text in claimed(raw) if sender.fields.get(name) == "click_id" and text)
+    return next((text[:MAX_CLICK_ID_BYTES] for text in own), None)
+
+
+def claimed(raw: RawPostback) -> Pairs:
+    """Return the parameters of a postback that may be broken, as far as they can be read."""
     try:
-        pairs = decode_query(raw.query) + (_body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else [])
+        return decode_query(raw.query) + (_body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else [])
     except Rejected:
         parts = raw.query[:MAX_URL_BYTES].replace(b"\0", b"").decode("ascii", "backslashreplace").split("&")
-        pairs = [(name, text) for name, _, text in (part.partition("=") for part in parts)]
-    claims = (text[:MAX_CLICK_ID_BYTES] for name, text in pairs if sender.fields.get(name) == "click_id" and text)
-    return next(claims, None)
+        return [(name, text) for name, _, text in (part.partition("=") for part in parts)]
 
 
 def _decode(raw: RawPostback) -> Pairs:
@@ -213,26 +219,38 @@ def _click_id(fields: dict[Field, str]) -> str:
 
 
 _AMOUNT_LENGTH = 20
-_AMOUNT = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,6}))?", re.ASCII)
+_AMOUNTS: Mapping[NumberFormat, re.Pattern[str]] = {
+    "point": re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII),
+    "comma": re.compile(r"-?[0-9]{1,12}(?:,[0-9]{1,6})?", re.ASCII),
+    "cents": re.compile(r"-?[0-9]{1,14}", re.ASCII),
+}
 
 
-def _value(fields: dict[Field, str]) -> tuple[str, int]:
+def _value(fields: dict[Field, str], sender: Sender) -> tuple[str, int]:
     value = fields.get("value", "")
     if not value:
+        if "value" not in sender.required:
+            return "", 0
         raise Rejected(Outcome.MISSING_VALUE, "empty" if "value" in fields else "absent")
-    micros = _micros(value) if len(value) <= _AMOUNT_LENGTH else None
+    micros = micros_of(value, sender.numbers)
     if micros is None:
         _reject_macro("value", value)
         raise Rejected(Outcome.INVALID_VALUE, f"{value[:80]!a} is not an amount")
     return value, micros
 
 
-@lru_cache(maxsize=1024)
-def _micros(value: str) -> int | None:
-    """Return an amount in millionths, None if it is none. Payouts are few, and come again and again."""
-    if not _AMOUNT.fullmatch(value):
+def micros_of(text: str, numbers: NumberFormat = "point") -> int | None:
+    """Return an amount in millionths, None if the text is none in this form."""
+    return _micros(text, numbers) if len(text) <= _AMOUNT_LENGTH else None
+
+
+@lru_cache(maxsize=1024)  # payouts are few, and come again and again
+def _micros(text: str, numbers: NumberFormat) -> int | None:
+    if not _AMOUNTS[numbers].fullmatch(text):
         return None
-    whole, _, fraction = value.partition(".")
+    if numbers == "cents":
+        return int(text) * 10_000
+    whole, _, fraction = text.partition("," if numbers == "comma" else ".")
     return int(whole + fraction.ljust(6, "0"))
 
 
@@ -259,16 +277,23 @@ _BRACED = re.compile(rf"\{{\s*{_NAME}\s*\}}")  # {x} ${x} {{x}}: anywhere, becau
 _WHOLE = re.compile(rf"\[{_NAME}\]|<{_NAME}>|\({_NAME}\)|%{_NAME}%|#{_NAME}#|\${_NAME}\$?|__[A-Z][A-Z0-9_]*__")
 _GUID = re.compile(r"[{(\[][0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}[})\]]")  # an id that may wear brackets
 _LITERAL_TOKENS: Mapping[Field, frozenset[str]] = {
-    "click_id": frozenset({"click_id", "clickid", "click-id", "clickId", "CLICK_ID", "subid", "conversion"}),
-    "value": frozenset({"value", "payout", "amount", "VALUE"}),
+    "click_id": frozenset(
+        {"click_id", "clickid", "click-id", "clickId", "CLICK_ID", "subid", "sub_id", "conversion", "REPLACE"}
+    ),
+    "value": frozenset({"value", "payout", "amount", "VALUE", "OPTIONAL"}),
     "currency": frozenset({"currency", "CURRENCY"}),
     "goal": frozenset(),  # a goal may well be called "goal"
-    "transaction_id": frozenset({"transaction_id", "txid", "TRANSACTION_ID"}),
+    "transaction_id": frozenset({"transaction_id", "txid", "TRANSACTION_ID", "OPTIONAL"}),
 }
 
 
+def is_bare_token(field: Field, text: str) -> bool:
+    """Tell whether a text is the name of a token, without its braces."""
+    return text in _LITERAL_TOKENS[field]
+
+
 def _reject_macro(field: Field, text: str) -> None:
-    if text in _LITERAL_TOKENS[field]:
+    if is_bare_token(field, text):
         raise Rejected(Outcome.UNEXPANDED_MACRO, f"{field} is the token's bare name {text!a}")
     if text.isalnum():
         return

@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 
 from service.outcome import Outcome, Rejected
 from service.postback import INCOMPLETE, Door, Key, Postback, RawPostback, parse
-from service.sender import EZMOB
+from service.sender import EZMOB, PRESETS, Sender
 from service.storage.history import History
 from service.storage.ledger import Ledger, Winner, judge
 from service.storage.quarantine import Chosen, Quarantine
@@ -35,10 +35,11 @@ class Attempt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who replays, and whether that person says that what came without proof is from the sender it names."""
+    """Who replays, and whether that person says that what came without proof is `sender`'s."""
 
     name: str
     vouches: bool = False
+    sender: Sender = EZMOB
 
 
 class Rehearsal:
@@ -133,10 +134,11 @@ def _understand(rejected: RejectedPostback, author: Author) -> Postback | str:
     """Return the postback, or the word for what it still deserves."""
     whole_batch = rejected.door == "batch" and "-" not in rejected.request_id  # many postbacks: a row has -N
     unproven = rejected.sender is None or rejected.outcome in UNPROVEN
-    if whole_batch or (unproven and not author.vouches) or rejected.sender not in (None, EZMOB.name):
+    sender = author.sender if rejected.sender is None else PRESETS.get(rejected.sender)
+    if whole_batch or sender is None or (unproven and not author.vouches):
         return rejected.outcome
     try:
-        postback = parse(raw_again(rejected), EZMOB)  # as its door understood it then
+        postback = parse(raw_again(rejected), sender)  # as its door understood it then
     except Rejected as refused:
         return str(refused.outcome.value)
     except ValueError:  # not written by us: nobody can say what it was

@@ -1,18 +1,27 @@
-"""Owns who sends postbacks and how that sender names its fields."""
+"""Owns who sends postbacks and how that sender writes them: the names of its fields, what it must send, its numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Field = Literal["click_id", "value", "currency", "goal", "transaction_id"]
+NumberFormat = Literal["point", "comma", "cents"]  # 1.50, 1,50, and 150 for the same amount: told, never guessed
+
+_BOTH: frozenset[Field] = frozenset({"click_id", "value"})
+_CLICK_ID: frozenset[Field] = frozenset({"click_id"})
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """An authenticated caller: its name, and the parameter names it uses for our fields."""
+    """An authenticated caller: its name, the parameter names it uses for our fields, which of them it must send.
+
+    Where `required` leaves `value` out, a postback without one is stored with an empty value, which counts as 0.
+    """
 
     name: str
     fields: Mapping[str, Field]
+    required: frozenset[Field] = _BOTH
+    numbers: NumberFormat = "point"
 
 
 # EZmob's postback URL is `/conversion?c={click_id}&value={value}` (EZmob help desk); the other names are the trade's.
@@ -27,3 +36,80 @@ EZMOB = Sender(
         "txid": "transaction_id",
     },
 )
+
+# How others write the same, each by its own documentation (docs/senders.md). Their payout may be absent, because it may
+# be fixed in the offer; what some of them call the transaction id is our click id.
+_OTHERS = (
+    Sender(
+        "voluum",
+        {"cid": "click_id", "payout": "value", "currency": "currency", "et": "goal", "txid": "transaction_id"},
+        _CLICK_ID,
+    ),
+    Sender("redtrack", {"clickid": "click_id", "sum": "value", "currency": "currency", "type": "goal"}, _CLICK_ID),
+    Sender(
+        "keitaro",
+        {
+            "subid": "click_id",
+            "sub_id": "click_id",
+            "payout": "value",
+            "currency": "currency",
+            "tid": "transaction_id",
+        },
+        _CLICK_ID,
+    ),
+    Sender(
+        "binom",
+        {"cnv_id": "click_id", "clickid": "click_id", "payout": "value", "cnv_currency": "currency"},
+        _CLICK_ID,
+    ),
+    Sender(
+        "bemob",
+        {"cid": "click_id", "payout": "value", "currency": "currency", "txid": "transaction_id"},
+        _CLICK_ID,
+    ),
+    Sender(
+        "tune",
+        {
+            "transaction_id": "click_id",
+            "amount": "value",
+            "currency": "currency",
+            "goal_id": "goal",
+            "conversion_unique_id": "transaction_id",
+        },
+        _CLICK_ID,
+    ),
+    Sender(
+        "everflow",
+        {
+            "transaction_id": "click_id",
+            "amount": "value",
+            "currency": "currency",
+            "event_id": "goal",
+            "order_id": "transaction_id",
+        },
+        _CLICK_ID,
+    ),
+    Sender(
+        "appsflyer",
+        {
+            "clickid": "click_id",
+            "event_revenue": "value",
+            "event_revenue_currency": "currency",
+            "event_name": "goal",
+            "event_id": "transaction_id",
+        },
+        _CLICK_ID,
+    ),
+    Sender(
+        "adjust",
+        {
+            "click_id": "click_id",
+            "revenue_float": "value",
+            "currency": "currency",
+            "event_name": "goal",
+            "transaction_id": "transaction_id",
+        },
+        _CLICK_ID,
+    ),
+)
+PRESETS: Mapping[str, Sender] = {sender.name: sender for sender in (EZMOB, *_OTHERS)}

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.auth.authenticator import Mode
+from service.sender import PRESETS
 from service.storage.engine import place_of
 
 PREFIX = "POSTBACK_"
@@ -40,6 +41,13 @@ def _networks(text: str) -> str:
 def _database_url(url: str) -> str:
     place_of(url)
     return url
+
+
+def _preset(name: str) -> str:
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name.lower(), PRESETS, n=1)
+        raise ValueError(f"there is no such preset{f'; did you mean {near[0]}?' if near else ''}")
+    return name
 
 
 class Settings(BaseSettings):
@@ -72,6 +80,9 @@ class Settings(BaseSettings):
     )
     auth: Mode = Field(
         "auto", description="auto: open on loopback, refused elsewhere without keys; required: keys only; open"
+    )
+    preset: Annotated[str, AfterValidator(_preset)] = Field(
+        "ezmob", description=f"how the sender writes postbacks, in open mode: {', '.join(PRESETS)}"
     )
     spool_dir: Path = Field(
         Path("data/spool"), description="where postbacks wait while PostgreSQL is away; SQLite has no use for it"

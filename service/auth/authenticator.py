@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from service.outcome import Outcome, Rejected
@@ -19,8 +19,10 @@ class StartRefused(Exception):  # noqa: N818 - a decision, not an error
     """The service may not start with this combination of address and credentials; the message says what to do."""
 
 
-def choose_authenticator(mode: Mode, host: str) -> Authenticate:
+def choose_authenticator(mode: Mode, host: str, sender: Sender = EZMOB) -> Authenticate:
     """Return how callers are authenticated on a listener at `host`, or raise StartRefused.
+
+    In open mode each of them is `sender`.
 
     No key can be registered in this version, so `required` has nobody to let in, and `auto` means: loopback only, open.
     """
@@ -35,11 +37,11 @@ def choose_authenticator(mode: Mode, host: str) -> Authenticate:
             f"store conversions. Make one with `{_KEY_COMMAND}` (API keys come with a later version), or bind a "
             "loopback address such as 127.0.0.1."
         )
-    return authenticate_open
+    return partial(authenticate_open, sender=sender)
 
 
-def authenticate_open(raw: RawPostback) -> Sender:
-    """Take a direct request to a loopback name for EZmob's; raise `Rejected` for any other.
+def authenticate_open(raw: RawPostback, sender: Sender = EZMOB) -> Sender:
+    """Take a direct request to a loopback name for the sender's; raise `Rejected` for any other.
 
     A proxy in front, or a web page whose name was rebound to 127.0.0.1, reaches a loopback listener too: the first
     shows by its forwarding header, the second by its Host.
@@ -48,7 +50,7 @@ def authenticate_open(raw: RawPostback) -> Sender:
         raise Rejected(Outcome.UNAUTHENTICATED, "open mode, and the request came through a proxy")
     if not _is_loopback_authority(raw.host):
         raise Rejected(Outcome.UNAUTHENTICATED, f"open mode, and the Host is {raw.host[:80]!r}")
-    return EZMOB
+    return sender
 
 
 def is_loopback(host: str) -> bool:

@@ -9,14 +9,18 @@ import orjson
 import typer
 
 from service.cli.setting_up import refuse, settings_or_refuse
-from service.outcome import Family, Outcome, Rejected
-from service.postback import BATCH_PATH, DOORS, POSTBACK_PATHS, Door, Postback, RawPostback, parse, sent_status
-from service.sender import EZMOB
+from service.mistakes import diagnose, suspect
+from service.outcome import Diagnosis, Family, Outcome, Rejected
+from service.postback import BATCH_PATH, DOORS, POSTBACK_PATHS, Door, Postback, RawPostback, claimed, parse, sent_status
+from service.sender import PRESETS, Sender
 
 
 def check(
     url: Annotated[str, typer.Argument(help="The postback URL, whole or from the path on; quote it for the shell.")],
     *,
+    preset: Annotated[
+        str | None, typer.Option(help=f"How the sender writes: {', '.join(PRESETS)}.", show_default="POSTBACK_PRESET")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what would happen to a postback URL, and why. Nothing is sent and nothing is stored.
@@ -31,7 +35,10 @@ def check(
         refuse([f"{parts.path or 'no path'}: postbacks go to {' or '.join(DOORS)}; this would be answered 404"])
     if parts.path == BATCH_PATH:
         refuse([f"{BATCH_PATH} takes a body and no parameters; check a row of it as {POSTBACK_PATHS[0]}?…"])
-    foreseen = _foresee(_raw(parts))
+    sender = PRESETS.get(preset or settings_or_refuse().preset)
+    if sender is None:
+        refuse([f"--preset {preset}: there are {', '.join(PRESETS)}"])
+    foreseen = _foresee(_raw(parts), sender)
     typer.echo(_json(foreseen) if as_json else _text(foreseen))
     raise typer.Exit(0 if foreseen.outcome.family is Family.ACCEPTED else 1)
 
@@ -41,18 +48,25 @@ class _Foreseen:
     door: Door
     outcome: Outcome
     detail: str
+    diagnosis: Diagnosis | None
     postback: Postback | None = None
 
     @property
     def status(self) -> int:
         return sent_status(self.door, self.outcome)
 
+    @property
+    def hint(self) -> str:
+        return self.diagnosis.advice if self.diagnosis else self.outcome.hint
 
-def _foresee(raw: RawPostback) -> _Foreseen:
+
+def _foresee(raw: RawPostback, sender: Sender) -> _Foreseen:
     try:
-        postback = parse(raw, EZMOB)
+        postback = parse(raw, sender)
     except Rejected as rejected:
-        return _Foreseen(raw.door, rejected.outcome, rejected.detail)
+        wrong = diagnose(rejected.outcome, claimed(raw), sender)
+        return _Foreseen(raw.door, rejected.outcome, rejected.detail, wrong)
+    odd = suspect(postback, sender)
     from service.storage.database import database_at
     from service.storage.engine import NO_DATABASE, StorageError
 
@@ -61,8 +75,10 @@ def _foresee(raw: RawPostback) -> _Foreseen:
     except StorageError as error:
         if error.kind != NO_DATABASE:
             refuse([str(error)])
-        return _Foreseen(raw.door, Outcome.STORED, str(error), postback)  # then nothing is stored under this key either
-    return _Foreseen(raw.door, verdict.outcome, verdict.detail, postback)
+        return _Foreseen(
+            raw.door, Outcome.STORED, str(error), odd, postback
+        )  # then nothing is stored under this key either
+    return _Foreseen(raw.door, verdict.outcome, verdict.detail, odd, postback)
 
 
 def _raw(parts: SplitResult) -> RawPostback:
@@ -87,8 +103,8 @@ def _raw(parts: SplitResult) -> RawPostback:
 def _text(foreseen: _Foreseen) -> str:
     outcome = foreseen.outcome
     lines = [f"{outcome.value} (HTTP {foreseen.status})" + (f": {foreseen.detail}" if foreseen.detail else "")]
-    if outcome is not Outcome.STORED:
-        lines.append(f"hint: {outcome.hint}")
+    if outcome is not Outcome.STORED or foreseen.diagnosis:
+        lines.append(f"hint: {foreseen.hint}")
     if foreseen.postback:
         lines += [f"  {name:<15} {value}" for name, value in _fields(foreseen.postback).items()]
     return "\n".join(lines)
@@ -100,7 +116,8 @@ def _json(foreseen: _Foreseen) -> str:
         "outcome": outcome.value,
         "status": foreseen.status,
         "detail": foreseen.detail,
-        "hint": outcome.hint,
+        "hint": foreseen.hint,
+        "mistake": foreseen.diagnosis and foreseen.diagnosis.mistake,
         "fields": foreseen.postback and _fields(foreseen.postback),
     }
     return orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode()

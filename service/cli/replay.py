@@ -14,7 +14,7 @@ import orjson
 import typer
 
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
-from service.cli.setting_up import configured_database, refuse
+from service.cli.setting_up import configured_database, refuse, settings_or_refuse
 
 if TYPE_CHECKING:
     from service.replay import Attempt, Author
@@ -72,8 +72,9 @@ def replay(  # noqa: PLR0913 - the filters
     wanted = chosen(outcome, sender, since, until, click_id)
     wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
     from service.replay import Author
+    from service.sender import PRESETS
 
-    author = Author(by or _user(), vouches=vouch)
+    author = Author(by or _user(), vouches=vouch, sender=PRESETS[settings_or_refuse().preset])
     with configured_database() as database:
         if dry_run:
             foreseen = _foreseen(database, wanted, author)

@@ -74,6 +74,11 @@ def _histogram(name: str, labels: str, meaning: str) -> HistogramOf:
 ARRIVED = _counter("arrived", "door", "Postbacks that came in at a door; each gets one outcome.")
 IN_PROGRESS = _gauge("in_progress", "", "Postbacks that came in and have no outcome yet.")
 RECEIVED = _counter("received", "door outcome", "Postbacks by their one outcome, counted when it is known.")
+MISTAKES = _counter(
+    "mistakes",
+    "mistake",
+    "Mistakes of senders seen in postbacks: what was wrong in rejected ones, and odd in others.",
+)
 SENDER_RECEIVED = _counter("sender_received", "sender family", "The same by sender and family of outcome.")
 ROWS_WRITTEN = _counter(
     "rows_written", "table", "Rows that the database (or the spool) says it inserted for postbacks."
@@ -149,7 +154,7 @@ BUILD_INFO = _gauge("build_info", "version revision", "Always 1.")
 CATALOGUE = tuple(declared for declared in list(globals().values()) if isinstance(declared, Declared))
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
-ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 LEVELS = ("debug", "info", "warning", "error", "critical")
 TABLES = ("conversion", "duplicate", "rejected_postback", "spool")
 DRAINED = ("stored", "duplicate", "conflict", "rejected")

@@ -19,7 +19,7 @@ from prometheus_client.samples import Exemplar
 from service.metrics import catalogue as declared
 from service.metrics.distribution import Distribution
 from service.metrics.spool import SpoolCounts
-from service.outcome import Family, Outcome
+from service.outcome import Family, Mistake, Outcome
 from service.postback import Door
 from service.version import VERSION, revision
 
@@ -56,6 +56,7 @@ class Metrics:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.library)
         self.arrived: Tally[Door] = Tally()
+        self.mistakes: Tally[Mistake] = Tally()
         self.in_progress = 0
         self.unacknowledged = 0  # postbacks whose verdict is known and whose outcome is not yet counted
         self.late_commits = 0
@@ -160,7 +161,10 @@ class Metrics:
         for sender in sorted({*declared.SENDERS, *(sender for sender, _ in by_sender)}):
             for family in Family:
                 senders.add_metric([sender, family.value], by_sender[sender, family])
-        yield from (arrived, received, senders)
+        mistakes = declared.MISTAKES.family()
+        for mistake in Mistake:
+            mistakes.add_metric([mistake.value], self.mistakes[mistake])
+        yield from (arrived, received, senders, mistakes)
 
     def _collect_conservation(self) -> Iterator[Metric]:
         """Law 5, as sums that must be 0 at any moment between two turns of the event loop."""

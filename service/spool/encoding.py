@@ -8,7 +8,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from service.outcome import Outcome
+from service.outcome import Outcome, told
 from service.postback import Postback, RawPostback, Rejection
 
 VERSION = 1
@@ -32,8 +32,10 @@ def encode(entry: Kept) -> str:
     """Return the entry as JSON text, in ASCII: bytes are written as the characters of the same numbers (latin-1)."""
     if isinstance(entry, Postback):
         members = entry._asdict()
+        del members["diagnosis"]  # it is in the log, and in no row
     else:
-        members = {field: getattr(entry, field) for field in ("raw", "sender", "outcome", "detail", "click_id")}
+        members = {field: getattr(entry, field) for field in ("raw", "sender", "outcome", "click_id")}
+        members["detail"] = told(entry.detail, entry.diagnosis)
     return json.dumps({**members, "raw": _encode_raw(entry.raw)}, separators=(",", ":"))
 
 

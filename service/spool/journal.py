@@ -255,7 +255,7 @@ class Journal:
 def _verdict(entry: Entry) -> Verdict:
     if isinstance(entry, Postback | Probe):
         return Verdict(Outcome.SPOOLED)
-    return Verdict(entry.outcome, entry.detail)
+    return Verdict(entry.outcome, entry.detail, entry.diagnosis)
 
 
 def _row(entry: Kept) -> _Row:

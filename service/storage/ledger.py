@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, assert_never
 
 import orjson
 
-from service.outcome import Outcome
+from service.outcome import Diagnosis, Outcome, told
 from service.postback import Key, Postback, Rejection
 from service.storage.engine import StorageError
 
@@ -33,10 +33,16 @@ Entry = Postback | Rejection | Probe
 
 
 class Verdict(NamedTuple):
-    """What storage did with one entry; `detail` says why it is not simply stored."""
+    """What storage did with one entry; `detail` says why it is not simply stored, `diagnosis` what to change."""
 
     outcome: Outcome
     detail: str = ""
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def told(self) -> str:
+        """What the log and the kept row say: the detail, and what to change."""
+        return told(self.detail, self.diagnosis)
 
 
 class Committed(NamedTuple):
@@ -111,7 +117,7 @@ def judge(entry: Entry, winners: Mapping[Key, Winner] | None) -> Verdict:
         case Postback():
             return STORED if winners is None else _judge_repeated(entry, winners)
         case Rejection():
-            return Verdict(entry.outcome, entry.detail)
+            return Verdict(entry.outcome, entry.detail, entry.diagnosis)
         case Probe():
             return STORED
         case _:
@@ -180,7 +186,7 @@ def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment)
         raw.door,
         entry.sender,
         verdict.outcome.value,
-        verdict.detail,
+        verdict.told,
         entry.click_id,
         raw.as_sent(),
         raw.request_id,

@@ -4,7 +4,7 @@ import pytest
 
 from service.auth.authenticator import Mode, StartRefused, authenticate_open, choose_authenticator
 from service.outcome import Outcome, Rejected
-from service.sender import EZMOB
+from service.sender import EZMOB, PRESETS
 from tests import builders
 
 
@@ -46,7 +46,8 @@ def test_a_request_through_a_proxy_is_unauthenticated() -> None:
     [("auto", "127.0.0.1"), ("auto", "::1"), ("auto", "localhost"), ("open", "0.0.0.0"), ("open", "127.0.0.1")],
 )
 def test_the_service_starts_open_where_the_rule_allows(mode: Mode, host: str) -> None:
-    assert choose_authenticator(mode, host) is authenticate_open
+    authenticate = choose_authenticator(mode, host, PRESETS["voluum"])
+    assert authenticate(builders.raw()) is PRESETS["voluum"]
 
 
 @pytest.mark.parametrize(

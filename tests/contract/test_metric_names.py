@@ -13,7 +13,7 @@ from httpx2 import Response
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics.catalogue import CATALOGUE, LEVELS
-from service.outcome import Family, Outcome
+from service.outcome import Family, Mistake, Outcome
 from service.postback import DOORS, PIXEL_PATH, POSTBACK_PATHS, Door
 from tests.contract.promql import OF_THE_LIBRARY
 from tests.engine.fakes import samples
@@ -44,6 +44,7 @@ CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other peopl
     "postback_received_total": ("counter", "door outcome"),
     "postback_rows_written_total": ("counter", "table"),
     "postback_sender_received_total": ("counter", "family sender"),
+    "postback_mistakes_total": ("counter", "mistake"),
     "postback_spool_active": ("gauge", ""),
     "postback_spool_bytes": ("gauge", ""),
     "postback_spool_capacity_bytes": ("gauge", ""),
@@ -127,6 +128,7 @@ async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None
         ("postback_spool_drained_total", {("stored",), ("duplicate",), ("conflict",), ("rejected",)}),
         *((name, {()}) for name in SPOOL),
         ("postback_sender_received_total", set(product(("ezmob", "unknown"), Family))),
+        ("postback_mistakes_total", {(mistake,) for mistake in Mistake}),
         ("postback_log_dropped_total", {()}),
         ("postback_late_commits_total", {()}),
         ("postback_last_stored_timestamp_seconds", {()}),

@@ -14,7 +14,7 @@ import pytest
 from service.auth.authenticator import Authenticate, authenticate_open
 from service.intake import GROUP_ROWS, Intake
 from service.metrics import Metrics
-from service.outcome import Family, Outcome
+from service.outcome import Family, Mistake, Outcome
 from service.postback import Postback, RawPostback, parse
 from service.sender import Sender
 from service.storage.engine import StorageBroken, StorageError
@@ -146,9 +146,9 @@ async def test_a_rejected_postback_is_kept_counted_and_logged_under_one_word_wit
     assert verdict.outcome is outcome
     assert watched.counted == {("postback", outcome.value): 1.0}
     line = watched.only_line()
-    assert (line["outcome"], line["status"], line["detail"]) == (outcome.value, outcome.status, verdict.detail)
+    assert (line["outcome"], line["status"], line["detail"]) == (outcome.value, outcome.status, verdict.told)
     kept = rows(path, "SELECT outcome, detail, request_id, raw FROM rejected_postback")
-    assert kept == [(outcome.value, verdict.detail, raw.request_id, raw.as_sent())]
+    assert kept == [(outcome.value, verdict.told, raw.request_id, raw.as_sent())]
     assert rows(path, "SELECT * FROM conversion") == []
 
 
@@ -363,7 +363,7 @@ async def test_a_fault_of_ours_in_one_row_is_that_rows_outcome(monkeypatch: pyte
     async with watching(FakeStore()) as watched:
         verdicts = await watched.intake.receive_batch(batch_of(*(f'{{"c":"{name}","value":1}}' for name in "abc")))
     assert isinstance(verdicts, list)
-    assert [outcome.value for outcome, _ in verdicts] == ["stored", "internal_error", "stored"]
+    assert [verdict.outcome.value for verdict in verdicts] == ["stored", "internal_error", "stored"]
     assert [line["outcome"] for line in watched.lines.events()] == ["stored", "internal_error", "stored"]
     assert len(watched.lines.events("unexpected_error")) == 1
     assert samples(watched.metrics, "postback_conservation_drift", zeros=True)["arrivals",] == 0
@@ -374,7 +374,8 @@ async def test_a_failed_commit_fails_exactly_its_group() -> None:
     async with watching(FakeStore(FULL)) as watched:
         verdicts = await watched.intake.receive_batch(batch_of(*sent))
     assert isinstance(verdicts, list)
-    assert [outcome.value for outcome, _ in verdicts] == ["storage_unavailable"] * GROUP_ROWS + ["stored"] * GROUP_ROWS
+    words = [verdict.outcome.value for verdict in verdicts]
+    assert words == ["storage_unavailable"] * GROUP_ROWS + ["stored"] * GROUP_ROWS
     assert samples(watched.metrics, "postback_conservation_drift", zeros=True)["arrivals",] == 0
 
 
@@ -390,6 +391,29 @@ async def test_a_batch_given_up_by_the_stopping_server_has_an_outcome_for_each_r
         assert [line["outcome"] for line in watched.lines.events()] == ["internal_error"] * 2
         assert samples(watched.metrics, "postback_in_progress") == {}
         store.gate.set()
+
+
+async def test_a_known_mistake_is_in_the_hint_the_line_the_row_and_the_count(watched: Watched, path: Path) -> None:
+    verdict = await watched.receive(builders.raw("c=a&value=1,50"))
+    assert verdict.diagnosis
+    assert verdict.diagnosis.mistake is Mistake.DECIMAL_COMMA
+    expected = f"'1,50' is not an amount. {verdict.diagnosis.advice}"
+    assert watched.only_line()["detail"] == expected
+    assert rows(path, "SELECT detail FROM rejected_postback") == [(expected,)]
+    assert samples(watched.metrics, "postback_mistakes_total") == {("decimal_comma",): 1.0}
+
+
+async def test_what_is_odd_is_accepted_and_in_the_line_and_the_count(watched: Watched, path: Path) -> None:
+    assert await watched.receive(builders.raw("c=a&value=1&Currency=EUR")) == Verdict(Outcome.STORED)
+    assert watched.only_line()["detail"] == "Write the parameter's name as currency: its case matters."
+    assert samples(watched.metrics, "postback_mistakes_total") == {("wrong_case",): 1.0}
+    assert rows(path, "SELECT params FROM conversion") == [('{"Currency":"EUR"}',)]
+
+
+async def test_a_stranger_is_not_told_his_mistakes(watched: Watched) -> None:
+    verdict = await watched.receive(builders.raw("c=a&value=1,50", host=b"example.com"))
+    assert (verdict.outcome, verdict.diagnosis) == (Outcome.UNAUTHENTICATED, None)
+    assert samples(watched.metrics, "postback_mistakes_total") == {}
 
 
 async def test_the_time_of_the_last_stored_conversion_moves_with_stored_ones_only(
