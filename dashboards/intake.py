@@ -156,7 +156,7 @@ def _mistakes() -> Panel:
         "Integration mistakes",
         units.RequestsPerSecond,
         f"What senders did wrong, as they were told: the {MOST} most frequent. What was accepted may be odd, too.",
-        "a line that starts suddenly: somebody changed a template. `rejected list` has them, docs/senders.md the words.",
+        "a line that starts suddenly: somebody changed a template. `rejected list` has them, docs/senders.md explains.",
         ("PostbackRejectionSpike",),
     )
     return timeseries_panel(about, Query(promql.busiest(MISTAKES, "mistake"), "{{mistake}}"), size=HALF)

@@ -23,6 +23,7 @@ from service.outcome import Outcome, Rejected
 from service.postback import RawPostback, media_type_of
 
 MAX_ROWS = 50_000
+MAX_ATOMIC_ROWS = 1_000  # all or none: they go into one commit, and everybody else waits for it
 MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
 MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
 _MAX_PARTS = 64  # of a compressed body: for each one the rest is copied
@@ -33,12 +34,16 @@ JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch taken apart: each row as it was sent, and the header of CSV. `raw` is the request, without its body."""
+    """A batch taken apart: each row as it was sent, and the header of CSV. `raw` is the request, without its body.
+
+    `atomic`: all of it is to be stored, or nothing.
+    """
 
     raw: RawPostback
     media_type: str
     header: bytes
     rows: list[bytes]
+    atomic: bool = False
 
     def postbacks(self, first: int, count: int) -> list[RawPostback]:
         """Return so many rows as raw postbacks, their header before each; request_ids end in `-1`, `-2` and so on.
@@ -57,8 +62,11 @@ class Batch:
 
 def take_apart(raw: RawPostback) -> Batch:
     """Take a batch apart. Raises `Rejected` for the whole of it."""
-    if raw.query:
-        raise Rejected(Outcome.MALFORMED_BODY, "a batch takes no parameters in its URL; each row has its own")
+    atomic = raw.query == b"atomic=1"
+    if raw.query and not atomic:
+        raise Rejected(
+            Outcome.MALFORMED_BODY, "a batch takes no parameter but atomic=1 in its URL; each row has its own"
+        )
     if not raw.complete:
         raise Rejected(Outcome.MALFORMED_BODY, f"the sender hung up after {len(raw.body)} bytes of the body")
     if len(raw.body) > MAX_BYTES:
@@ -76,7 +84,10 @@ def take_apart(raw: RawPostback) -> Batch:
         raise Rejected(Outcome.TOO_LARGE, f"the header has more than {MAX_HEADER_BYTES} bytes")
     if not rows:
         raise Rejected(Outcome.MALFORMED_BODY, "there is no row in it")
-    return Batch(raw._replace(body=b"", content_encoding=""), CSV if headed else JSON, header, rows)
+    if atomic and len(rows) > MAX_ATOMIC_ROWS:
+        raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ATOMIC_ROWS} rows, and all or none are wanted")
+    bare = raw._replace(query=b"", body=b"", content_encoding="")
+    return Batch(bare, CSV if headed else JSON, header, rows, atomic)
 
 
 class _Decompressor(Protocol):

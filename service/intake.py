@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from service.auth.authenticator import Authenticate
-from service.batch import take_apart
+from service.batch import Batch, take_apart
 from service.log import Log
 from service.metrics import Metrics
 from service.metrics.counts import ids
@@ -54,6 +55,8 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - a fault of ours
             (verdict,) = await self._settle([raw], [self._fault(raw, error)], started)
             return verdict
+        if batch.atomic:
+            return await self._settle_atomically(raw, batch, sender, started)
         settling: list[asyncio.Task[Sequence[Verdict]]] = []
         async with asyncio.TaskGroup() as tasks:
             for first in range(0, len(batch.rows), GROUP_ROWS):
@@ -64,6 +67,20 @@ class Intake:
                     await settling[-1]
                 settling.append(tasks.create_task(self._settle(rows, understood, started)))
         return [verdict for task in settling for verdict in task.result()]
+
+    async def _settle_atomically(
+        self, raw: RawPostback, batch: Batch, sender: Sender, started: float
+    ) -> Verdict | list[Verdict]:
+        """Store all rows in one commit; the first that cannot be accepted is the outcome of the whole."""
+        rows = batch.postbacks(0, len(batch.rows))
+        understood = await self._understand_all(rows, sender)
+        for number, one in enumerate(understood, 1):
+            if not isinstance(one, Postback):
+                told = f"row {number}, so none of them was stored: {one.detail}"
+                whole = replace(one, raw=raw, detail=told) if isinstance(one, Rejection) else one._replace(detail=told)
+                (verdict,) = await self._settle([raw], [whole], started)
+                return verdict
+        return [*await self._settle(rows, understood, started)]
 
     async def _understand_all(self, rows: Sequence[RawPostback], sender: Sender) -> "list[_Understood]":
         """Parse many, and let others have their turns."""

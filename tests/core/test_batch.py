@@ -144,7 +144,9 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_refused(pack: "type[bytes]"
             "ends too early",
         ),
         (ROWS[0], NDJSON, {"complete": False}, Outcome.MALFORMED_BODY, "hung up"),
-        (ROWS[0], NDJSON, {"query": b"atomic=1"}, Outcome.MALFORMED_BODY, "no parameters in its URL"),
+        (ROWS[0], NDJSON, {"query": b"c=a"}, Outcome.MALFORMED_BODY, "no parameter but atomic=1"),
+        (ROWS[0], NDJSON, {"query": b"atomic=yes"}, Outcome.MALFORMED_BODY, "no parameter but atomic=1"),
+        (b"{}\n" * 1001, NDJSON, {"query": b"atomic=1"}, Outcome.TOO_LARGE, "all or none"),
         (b" " * (MAX_BYTES + 1), NDJSON, {}, Outcome.TOO_LARGE, "bytes"),
         (b"", NDJSON, {}, Outcome.MALFORMED_BODY, "no row"),
         (b"\n \n", NDJSON, {}, Outcome.MALFORMED_BODY, "no row"),
@@ -179,6 +181,13 @@ def test_a_csv_header_has_a_bounded_length_because_each_row_is_kept_with_it() ->
     header = b"c,value,".ljust(MAX_HEADER_BYTES, b"x")
     assert bodies(header + b"\na,1,2\n", CSV) == [header + b"\na,1,2"]
     assert "header" in refusal(header + b"x\na,1,2\n", CSV).detail
+
+
+def test_all_or_nothing_is_asked_for_in_the_url_and_is_no_parameter_of_a_row() -> None:
+    taken_apart = take_apart(batch(b"\n".join(ROWS), query=b"atomic=1"))
+    assert taken_apart.atomic
+    assert [parse(row, EZMOB).params for row in taken_apart.postbacks(0, 2)] == [{}, {}]
+    assert not take_apart(batch(ROWS[0])).atomic
 
 
 def test_rows_are_made_a_few_at_a_time_and_each_knows_its_place() -> None:

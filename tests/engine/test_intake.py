@@ -369,6 +369,23 @@ async def test_a_fault_of_ours_in_one_row_is_that_rows_outcome(monkeypatch: pyte
     assert samples(watched.metrics, "postback_conservation_drift", zeros=True)["arrivals",] == 0
 
 
+async def test_a_fault_of_ours_in_one_row_stores_nothing_of_all_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(raw: RawPostback, sender: Sender) -> Postback:
+        if raw.request_id.endswith("-2"):
+            raise LookupError("a bug in parsing")
+        return parse(raw, sender)
+
+    monkeypatch.setattr("service.intake.parse", faulty)
+    store = FakeStore()
+    async with watching(store) as watched:
+        sent = batch_of('{"c":"a","value":1}', '{"c":"b","value":1}', query=b"atomic=1")
+        verdict = await watched.intake.receive_batch(sent)
+    assert isinstance(verdict, Verdict)
+    assert verdict.outcome is Outcome.INTERNAL_ERROR
+    assert verdict.detail.startswith("row 2, so none")
+    assert store.batches == []
+
+
 async def test_a_failed_commit_fails_exactly_its_group() -> None:
     sent = [json.dumps({"c": f"click-{number}", "value": 1}) for number in range(2 * GROUP_ROWS)]
     async with watching(FakeStore(FULL)) as watched:

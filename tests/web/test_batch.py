@@ -85,6 +85,31 @@ async def test_a_conversion_is_the_same_through_every_door(served: Served) -> No
     assert outcomes(await send(served, '{"c":"a","value":2}')) == ["conflict"]
 
 
+async def test_all_or_nothing_stores_all_or_nothing(served: Served) -> None:
+    async def send_atomic(body: str) -> Response:
+        headers = {"content-type": NDJSON}
+        return await served.public.post("/postbacks?atomic=1", content=body, headers=headers)
+
+    refused = await send_atomic(f"{GOOD}\n{BAD}\n{GOOD}")
+    assert (refused.status_code, refused.headers["x-postback-outcome"]) == (400, "missing_value")
+    assert refused.json()["detail"] == "row 2, so none of them was stored: absent"
+    assert served.rows("SELECT * FROM conversion") == []
+    ((outcome, raw),) = served.rows("SELECT outcome, raw FROM rejected_postback")
+    assert (outcome, raw) == (
+        "missing_value",
+        f"POST /postbacks?atomic=1\r\ncontent-type: {NDJSON}\r\n\r\n{GOOD}\n{BAD}\n{GOOD}".encode(),
+    )
+    rows = "\n".join(f'{{"c":"click-{number}","value":1}}' for number in range(1000))
+    stored = await send_atomic(rows)
+    assert (stored.status_code, outcomes(stored)) == (200, ["stored"] * 1000)
+    assert outcomes(await send_atomic(rows)) == ["duplicate"] * 1000
+    assert served.counted() == {
+        ("batch", "missing_value"): 1.0,
+        ("batch", "stored"): 1000.0,
+        ("batch", "duplicate"): 1000.0,
+    }
+
+
 @pytest.mark.parametrize("asked", [None, "*/*", JSON])
 async def test_an_array_is_answered_by_an_array(served: Served, asked: str | None) -> None:
     answer = await send(served, f"[{GOOD},{BAD}]", JSON, **({"accept": asked} if asked else {}))
