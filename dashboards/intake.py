@@ -10,6 +10,7 @@ from dashboards.panels import (
     HALF,
     MEDIUM,
     ORANGE,
+    WIDE,
     About,
     Look,
     Panel,
@@ -32,6 +33,7 @@ from service.metrics.catalogue import (
     MISTAKES,
     RECEIVED,
     SENDER_RECEIVED,
+    TEST_RECEIVED,
     UNPARSED,
 )
 from service.outcome import Family, Outcome
@@ -51,7 +53,7 @@ def intake() -> models.Dashboard:
         Row(100, "Doors", [_arrivals(), _under_way(), hops.codes(103), *_away(), *latency]),
         Row(200, "Authenticate", [hops.senders(201), _rejected_by_sender(), _turned_away()]),
         Row(300, "Parse, by outcome", [hops.rejections(301, HALF), _mistakes(), *_unreadable()]),
-        Row(400, "Outcomes", [hops.families(401), _accepted(), _failed()]),
+        Row(400, "Outcomes", [hops.families(401), _accepted(), _failed(), _tests()]),
         Row(500, "Queue", [hops.queue_fill(501), hops.oldest_wait(502), _refused()]),
         Row(600, "Commit", commit),
         Row(800, "Spool", spool(), collapsed=True),
@@ -148,6 +150,18 @@ def _turned_away() -> Panel:
         ("PostbackRejectionSpike",),
     )
     return _outcomes(about, TURNED_AWAY)
+
+
+def _tests() -> Panel:
+    about = About(
+        404,
+        "Test postbacks, by outcome",
+        units.RequestsPerSecond,
+        f"Sent with test=1, the {MOST} most frequent outcomes. They are stored as tests, and in no other panel.",
+        "a steady line: somebody went live and left test=1 in the template, so real conversions do not count.",
+        ("PostbackTrafficStopped",),
+    )
+    return timeseries_panel(about, Query(promql.busiest(TEST_RECEIVED, "outcome"), "{{outcome}}"), size=WIDE)
 
 
 def _mistakes() -> Panel:

@@ -12,8 +12,18 @@ from service.log import Log
 from service.metrics import Metrics
 from service.metrics.counts import ids
 from service.mistakes import diagnose, suspect
-from service.outcome import Mistake, Outcome, Rejected
-from service.postback import Postback, RawPostback, Rejection, claimed, claimed_click_id, parse, sent_status
+from service.outcome import Outcome, Rejected
+from service.postback import (
+    Door,
+    Postback,
+    RawPostback,
+    Rejection,
+    claimed,
+    claimed_click_id,
+    claims_test,
+    parse,
+    sent_status,
+)
 from service.sender import EZMOB, Sender
 from service.storage.engine import StorageError
 from service.storage.ledger import Verdict
@@ -112,7 +122,9 @@ class Intake:
         """Store postbacks of one door in one commit, and record what became of each."""
         entries = [one for one in understood if not isinstance(one, Verdict)]
         commit_seconds: float | None = None
-        self._metrics.arrived[raws[0].door] += len(raws)
+        tests = sum(not isinstance(one, Verdict) and one.is_test for one in understood)
+        self._metrics.arrived[raws[0].door] += len(raws) - tests
+        self._metrics.tests_arrived += tests
         self._metrics.in_progress += len(raws)
         try:
             verdicts: Sequence[Verdict] = []
@@ -162,9 +174,8 @@ class Intake:
             "version": VERSION,
         }
         heads: dict[Outcome, dict[str, object]] = {}
-        counted: Counter[tuple[Outcome, str]] = Counter()
+        counted: Counter[tuple[Outcome, str, bool]] = Counter()
         noteworthy: dict[Outcome, RawPostback] = {}
-        mistakes: Counter[Mistake] = Counter()
         for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
             outcome, detail = verdict.outcome, verdict.told
             head = heads.get(outcome)
@@ -173,34 +184,46 @@ class Intake:
                 head = heads[outcome] = {**common, "status": status, "outcome": outcome.value}
             line = head.copy()
             line["request_id"] = raw.request_id
-            sender = "unknown"
+            sender, is_test = "unknown", False
             if not isinstance(one, Verdict):
                 line["sender"] = sender = one.sender or sender
                 line["click_id"] = one.click_id
                 line["value"] = one.value if type(one) is Postback else None
+                if is_test := one.is_test:
+                    line["is_test"] = True
                 if one.diagnosis:
-                    mistakes[one.diagnosis.mistake] += 1
+                    self._metrics.mistakes[one.diagnosis.mistake] += 1
                     detail = detail or one.diagnosis.advice
             if detail:
                 line["detail"] = detail
-            if outcome.level != "info":
+            if outcome.level != "info" and not is_test:
                 noteworthy[outcome] = raw
-            counted[outcome, sender] += 1
+            counted[outcome, sender, is_test] += 1
             self._log.write(outcome.level, line)
-        for (outcome, sender), count in counted.items():
+        self._count(raws[0].door, counted, noteworthy)
+
+    def _count(
+        self, door: Door, counted: Counter[tuple[Outcome, str, bool]], noteworthy: dict[Outcome, RawPostback]
+    ) -> None:
+        """Count what became of postbacks, by sender and whether they are tests; one of the noteworthy is remembered."""
+        for (outcome, sender, is_test), count in counted.items():
+            if is_test:
+                self._metrics.tests[outcome] += count
+                continue
             last = noteworthy.get(outcome)
             exemplar = ids(last.trace_id, last.request_id) if last else None
-            self._metrics.count_received(raws[0].door, outcome, sender, count, exemplar)
-        self._metrics.mistakes.update(mistakes)
-        if Outcome.STORED in heads:
-            self._metrics.last_stored_at = time.time()
+            self._metrics.count_received(door, outcome, sender, count, exemplar)
+            if outcome is Outcome.STORED:
+                self._metrics.last_stored_at = time.time()
 
 
 _Understood = Postback | Rejection | Verdict  # a verdict: it could not be understood, by our fault
 
 
 def _rejection(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
-    """Return what is kept of it; nobody is told what a stranger did wrong."""
+    """Return what is kept of it. A stranger is told nothing more, and is counted whatever he says."""
     click_id = claimed_click_id(raw, sender or EZMOB)
-    diagnosis = diagnose(rejected.outcome, claimed(raw), sender) if sender else None
-    return Rejection(raw, sender.name if sender else None, rejected.outcome, rejected.detail, click_id, diagnosis)
+    if sender is None:
+        return Rejection(raw, None, rejected.outcome, rejected.detail, click_id)
+    diagnosis, is_test = diagnose(rejected.outcome, claimed(raw), sender), claims_test(raw)
+    return Rejection(raw, sender.name, rejected.outcome, rejected.detail, click_id, diagnosis, is_test)

@@ -29,6 +29,9 @@ INCOMPLETE = b"x-incomplete"  # our own header in what is kept: the body is not 
 MAX_CLICK_ID_BYTES = 512
 MAX_LABEL_BYTES = 255  # goal, transaction_id: the whole key stays below PostgreSQL's 2,704 bytes of an index row
 
+TEST = "test"  # the parameter of every sender's that keeps a postback out of what counts
+_YES = ("1", "true")
+
 Params = Mapping[str, str | list[str]]
 Key = tuple[str, bool, str, str, str]
 
@@ -103,6 +106,7 @@ class Rejection:
     detail: str
     click_id: str | None
     diagnosis: Diagnosis | None = None
+    is_test: bool = False
 
 
 def sent_status(door: str, outcome: Outcome) -> int:
@@ -113,12 +117,15 @@ def sent_status(door: str, outcome: Outcome) -> int:
 def parse(raw: RawPostback, sender: Sender) -> Postback:
     """Turn the raw input into a conversion, or raise `Rejected` with the first thing that is wrong."""
     fields, params = _name_fields(_decode(raw), sender)
+    is_test = bool(params) and params.get(TEST) in _YES
+    if is_test:
+        del params[TEST]
     click_id = _click_id(fields)
     value, micros = _value(fields, sender)
     return Postback(
         raw,
         sender.name,
-        False,  # noqa: FBT003 - is_test: there is no test mode yet
+        is_test,
         click_id,
         _label(fields, "goal"),
         _label(fields, "transaction_id"),
@@ -127,6 +134,11 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
         _currency(fields),
         params,
     )
+
+
+def claims_test(raw: RawPostback) -> bool:
+    """Tell whether a rejected postback says that it is a test."""
+    return any(name == TEST and text in _YES for name, text in claimed(raw))
 
 
 def claimed_click_id(raw: RawPostback, sender: Sender) -> str | None:
@@ -186,7 +198,7 @@ def media_type_of(content_type: str) -> str:
     return media_type.strip()
 
 
-def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], Params]:
+def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], dict[str, str | list[str]]]:
     fields: dict[Field, str] = {}
     params: dict[str, str | list[str]] = {}
     for name, text in pairs:

@@ -131,6 +131,7 @@ def _fields(postback: Postback) -> dict[str, object]:
         "currency": postback.currency,
         "goal": postback.goal,
         "transaction_id": postback.transaction_id,
+        "is_test": postback.is_test,
         "params": dict(postback.params),
     }
     return {name: value for name, value in named.items() if value}

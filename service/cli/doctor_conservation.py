@@ -22,6 +22,7 @@ from service.storage.engine import StorageError
 
 COMPARED = ("rows_counted", "outcomes_counted", "foreign_rows")
 CHECKS = (*COMPARED, "future_rows", "known_outcomes", "disk_lasts", "orphans", "repeated_keys", "one_outcome")
+_ANSWERED = (catalogue.RECEIVED.name, catalogue.TEST_RECEIVED.name)
 _STARTED = "process_start_time_seconds"
 _START_MARGIN = timedelta(seconds=2)  # the system tells a process's start to about a second
 _CLOCK_MARGIN = timedelta(seconds=2)
@@ -140,7 +141,7 @@ def _outcomes_counted(measure: Measure) -> Finding:
     for outcome in (outcome.value for outcome in Outcome if not outcome.our_fault and outcome is not Outcome.SPOOLED):
         own = measure.counts[outcome].own if outcome in measure.counts else 0
         own += measure.waiting.get(outcome, 0)
-        low, high = measure.drift(own, catalogue.RECEIVED.name, catalogue.SPOOL_DRAINED.name, outcome=outcome)
+        low, high = measure.drift(own, *_ANSWERED, catalogue.SPOOL_DRAINED.name, outcome=outcome)
         if high < 0:
             faults.append(f"{outcome}: {-high} answered, and not in the tables")
         elif low > measure.excess():
@@ -155,7 +156,7 @@ def _outcomes_counted(measure: Measure) -> Finding:
 def _lost_from_the_spool(measure: Measure) -> int:
     if measure.before is None or measure.after is None:
         return 0
-    answered = measure.before.total(catalogue.RECEIVED.name, outcome=Outcome.SPOOLED.value)
+    answered = sum(measure.before.total(name, outcome=Outcome.SPOOLED.value) for name in _ANSWERED)
     drained = measure.after.total(catalogue.SPOOL_DRAINED.name)
     return int(answered - drained) - measure.waiting.get(Outcome.SPOOLED.value, 0)
 

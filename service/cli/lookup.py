@@ -76,7 +76,7 @@ def _text(click_id: str, found: _Found) -> str:
     if not arrivals:
         return f"{click_id}: never arrived (no postback named it, not even a rejected one)"
     times = "once" if len(arrivals) == 1 else f"{len(arrivals)} times"
-    state = "stored" if found.stored else "accepted, in the spool" if found.spooled else "NOT stored"
+    state = _state(found)
     lines = [f"{click_id}: {state}; arrived {times}"]
     for arrival in arrivals:
         when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
@@ -85,6 +85,13 @@ def _text(click_id: str, found: _Found) -> str:
     if not found.stored:
         lines.append(f"What to do: {arrivals[-1].outcome.hint}")
     return "\n".join(lines)
+
+
+def _state(found: _Found) -> str:
+    stored = [arrival for arrival in found.arrivals if arrival.outcome.value == "stored"]
+    if stored and all(arrival.is_test for arrival in stored):
+        return "stored as a test only, and counts nowhere"
+    return "stored" if found.stored else "accepted, in the spool" if found.spooled else "NOT stored"
 
 
 def _json(click_id: str, found: _Found) -> str:
@@ -97,6 +104,7 @@ def _json(click_id: str, found: _Found) -> str:
             "door": arrival.door,
             "request_id": arrival.request_id,
             "detail": arrival.detail,
+            "is_test": arrival.is_test,
         }
         for arrival in found.arrivals
     ]

@@ -57,6 +57,8 @@ class Metrics:
             collector(registry=self.library)
         self.arrived: Tally[Door] = Tally()
         self.mistakes: Tally[Mistake] = Tally()
+        self.tests_arrived = 0
+        self.tests: Tally[Outcome] = Tally()
         self.in_progress = 0
         self.unacknowledged = 0  # postbacks whose verdict is known and whose outcome is not yet counted
         self.late_commits = 0
@@ -164,14 +166,19 @@ class Metrics:
         mistakes = declared.MISTAKES.family()
         for mistake in Mistake:
             mistakes.add_metric([mistake.value], self.mistakes[mistake])
-        yield from (arrived, received, senders, mistakes)
+        tests = declared.TEST_RECEIVED.family()
+        for outcome in Outcome:
+            tests.add_metric([outcome.value], self.tests[outcome])
+        yield from (arrived, received, senders, mistakes, tests)
 
     def _collect_conservation(self) -> Iterator[Metric]:
         """Law 5, as sums that must be 0 at any moment between two turns of the event loop."""
         promised = sum(count for (_, outcome, _), count in self._received.items() if not outcome.our_fault)
+        promised += sum(count for outcome, count in self.tests.items() if not outcome.our_fault)
         durable = self.unacknowledged + self.late_commits + self.spool.drained.total() - self.spool.recognised
         drift = declared.CONSERVATION_DRIFT.family()
-        arrivals = self.arrived.total() - self.in_progress - self._received.total()
+        arrived = self.arrived.total() + self.tests_arrived
+        arrivals = arrived - self.in_progress - self._received.total() - self.tests.total()
         drift.add_metric(["arrivals"], arrivals)
         drift.add_metric(["receipts"], promised + durable - self._rows.total())
         drift.add_metric(["spool"], self.spool.drift)

@@ -220,7 +220,7 @@ class Drain:
             counts.drained[outcome.value if outcome else "rejected"] += 1
             counts.inherited += step.waiting.seq <= self._journal.found_up_to
             self._outage.may_hold.discard(step.waiting.request_id)
-            if outcome is Outcome.STORED:
+            if outcome is Outcome.STORED and not step.entry.is_test:
                 self._metrics.last_stored_at = time.time()
             elif outcome is Outcome.CONFLICT:
                 self._tell_conflict(step, verdict)

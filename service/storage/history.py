@@ -34,6 +34,7 @@ class Arrival:
     door: str
     request_id: str
     detail: str
+    is_test: bool = False
 
 
 class History:
@@ -89,9 +90,11 @@ def _rejected(session: Session, click_id: str) -> Iterator[Arrival]:
 
 
 def _arrival(row: Conversion | Duplicate | RejectedPostback, outcome: Outcome, detail: str) -> Arrival:
-    return Arrival(row.received_at, outcome, row.sender, row.door, row.request_id, detail)
+    is_test = not isinstance(row, RejectedPostback) and row.is_test
+    return Arrival(row.received_at, outcome, row.sender, row.door, row.request_id, detail, is_test)
 
 
 def _labels(row: Conversion | Duplicate) -> str:
     labels = {"goal": row.goal, "transaction_id": row.transaction_id}
-    return "".join(f", {name} {label}" for name, label in labels.items() if label)
+    told = "".join(f", {name} {label}" for name, label in labels.items() if label)
+    return f"{told}, a test" if row.is_test else told

@@ -179,6 +179,11 @@ def test_check_reads_a_url_as_another_sender_writes_it(service: Command) -> None
     assert service("check", "--preset", "volum", url).code == 2
 
 
+def test_check_names_a_test(service: Command) -> None:
+    fields = service("check", "/postback?c=new&value=1&test=1", "--json").answer()["fields"]
+    assert fields == {"sender": "ezmob", "click_id": "new", "value": "1", "is_test": True}
+
+
 def test_check_tells_what_looks_odd_in_what_would_be_accepted(service: Command) -> None:
     ended = service("check", "/postback?c=1.50&value=2")
     assert ended.out.startswith("stored (HTTP 200)")
@@ -214,7 +219,7 @@ def test_lookup_tells_what_became_of_a_click_id(
     assert isinstance(answer["arrivals"], list)
     assert [arrival["outcome"] for arrival in answer["arrivals"]] == outcomes
     for arrival in answer["arrivals"]:
-        assert set(arrival) == {"received_at", "outcome", "status", "sender", "door", "request_id", "detail"}
+        assert set(arrival) == {"received_at", "outcome", "status", "sender", "door", "request_id", "detail", "is_test"}
         assert arrival["received_at"] == "2026-01-02T03:04:05.678901Z"
 
 
@@ -232,6 +237,24 @@ def test_lookup_tells_a_person_first_whether_it_is_stored(
 ) -> None:
     ended = service("lookup", click_id)
     assert (ended.code, ended.out.splitlines()[0], ended.err) == (code, told, "")
+
+
+def test_lookup_tells_a_test_from_the_real_thing(service: Command, bare: Path) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.postback("c=tried&value=1&test=1"), builders.postback("c=both&value=1&test=1")])
+    ledger.commit([builders.postback("c=both&value=7")])
+    ledger.close()
+    tried = service("lookup", "tried")
+    assert (tried.code, tried.out.splitlines()[0]) == (
+        0,
+        "tried: stored as a test only, and counts nowhere; arrived once",
+    )
+    assert ", a test  [" in tried.out
+    assert service("lookup", "both").out.startswith("both: stored; arrived 2 times")
+    arrivals = service("lookup", "both", "--json").answer()["arrivals"]
+    assert isinstance(arrivals, list)
+    assert sorted(arrival["is_test"] for arrival in arrivals) == [False, True]
 
 
 def test_lookup_tells_what_a_pixel_was_answered_and_what_became_of_it(service: Command, bare: Path) -> None:

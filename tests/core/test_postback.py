@@ -188,6 +188,25 @@ def test_extra_parameters_may_hold_macros_and_brackets() -> None:
     assert parse(builders.raw("c=a&value=1&sub={sub}"), EZMOB).params == {"sub": "{sub}"}
 
 
+@pytest.mark.parametrize("raw", [builders.raw("c=a&value=1&test=1"), builders.raw("test=true&c=a&value=1")])
+def test_a_test_says_so_and_is_a_conversion_of_its_own(raw: RawPostback) -> None:
+    parsed = parse(raw, EZMOB)
+    assert parsed.key == ("ezmob", True, "a", "", "")
+    assert parsed.params == {}
+
+
+@pytest.mark.parametrize("test", ["0", "", "no", "TRUE", "1&test=1", "abc", "2"])
+def test_only_one_word_makes_a_test_and_any_other_is_kept(test: str) -> None:
+    parsed = parse(builders.raw(f"c=a&value=1&test={test}"), EZMOB)
+    assert not parsed.is_test
+    assert "test" in parsed.params
+
+
+def test_a_json_body_says_it_with_a_number_or_true() -> None:
+    for word in (b"1", b"true", b'"1"'):
+        assert parse(builders.posted(b'{"c":"a","value":1,"test":' + word + b"}"), EZMOB).is_test
+
+
 def test_a_goal_may_hold_brackets_inside() -> None:
     assert parse(builders.raw("c=a&value=1&goal=sale%20[US]"), EZMOB).goal == "sale [US]"
 
