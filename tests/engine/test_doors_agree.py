@@ -1,0 +1,179 @@
+"""However the same postbacks come (one by one, in batches, as pixels, by replay, in any order), they are the same."""
+
+import asyncio
+import json
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlencode
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.auth.authenticator import authenticate_open
+from service.intake import Intake
+from service.metrics import Metrics
+from service.outcome import Outcome
+from service.postback import Rejection
+from service.replay import Author, Rehearsal, carry_out
+from service.storage.database import SqliteDatabase, database_at
+from service.storage.quarantine import Chosen
+from service.storage.sqlite import SqliteLedger
+from service.writer import Writer
+from tests import builders
+from tests.engine.fakes import KeptLines, in_time, kept_log, samples
+
+Way = Literal["single", "pixel", "batch", "csv", "replay"]
+Fields = tuple[tuple[str, str], ...]
+AUTHOR = Author("me")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Some postbacks, and how they come."""
+
+    way: Way
+    postbacks: tuple[Fields, ...]
+
+
+def a_postback(values: st.SearchStrategy[str]) -> st.SearchStrategy[Fields]:
+    click_ids = st.sampled_from(["a", "b", "ü", "c d", "", "{click_id}", "a,b", 'q"'])
+    labels = st.sampled_from(["", "lead", "sale"])
+    return st.tuples(
+        st.tuples(st.just("c"), click_ids), st.tuples(st.just("value"), values), st.tuples(st.just("goal"), labels)
+    )
+
+
+VALUES = st.sampled_from(["1", "1.0", "2", "-3.5", "x", ""])
+AGREEING = a_postback(st.just("1.50"))  # no two values under one key: then no order can matter
+WAYS: tuple[Way, ...] = ("single", "pixel", "batch", "csv")
+
+
+@st.composite
+def deliveries(
+    draw: st.DrawFn, postbacks: Sequence[Fields], ways: tuple[Way, ...], *, shuffled: bool
+) -> list[Delivery]:
+    """Deal the same postbacks into deliveries."""
+    left = draw(st.permutations(postbacks)) if shuffled else list(postbacks)
+    dealt = []
+    while left:
+        count = draw(st.integers(1, len(left)))
+        dealt.append(Delivery(draw(st.sampled_from(ways)), tuple(left[:count])))
+        left = left[count:]
+    return dealt
+
+
+class Site:
+    """A service without its HTTP, on a file of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "postback.db"
+        self.metrics = Metrics()
+        self._ledger = SqliteLedger(self.path)
+        self._ledger.open()
+
+    async def receive(self, dealt: Sequence[Delivery]) -> dict[tuple[object, ...], str]:
+        """Let everything come, replay what is to be replayed, and return the conversions."""
+        writer = Writer(self._ledger, self.metrics, deadline=60.0)
+        writer.start()
+        intake = Intake(authenticate_open, writer, self.metrics, kept_log(KeptLines(), self.metrics))
+        for delivery in dealt:
+            await in_time(self._deliver(intake, delivery))
+        assert samples(self.metrics, "postback_conservation_drift") == {}
+        await in_time(writer.close())
+        self._replay()
+        self._ledger.close()
+        with closing(sqlite3.connect(self.path)) as connection:
+            found = connection.execute("SELECT click_id, goal, transaction_id, value FROM conversion")
+            return {row[:3]: row[3] for row in found}
+
+    async def _deliver(self, intake: Intake, delivery: Delivery) -> None:
+        given = [dict(fields) for fields in delivery.postbacks]
+        match delivery.way:
+            case "single":
+                await asyncio.gather(*[intake.receive(builders.raw(urlencode(one))) for one in given])
+            case "pixel":
+                path = {"door": "pixel", "path": "/pixel.gif"}
+                await asyncio.gather(*[intake.receive(builders.raw(urlencode(one), **path)) for one in given])
+            case "batch":
+                body = "\n".join(json.dumps(one) for one in given)
+                await self._batch(intake, body, "application/x-ndjson")
+            case "csv":
+                cells = ["c,value,goal", *(",".join(map(quoted, one.values())) for one in given)]
+                await self._batch(intake, "\n".join(cells), "text/csv")
+            case "replay":  # each was refused by a rule that is no longer today's
+                refused = [builders.raw(urlencode(one)) for one in given]
+                self._ledger.commit(
+                    [Rejection(raw, "ezmob", Outcome.INVALID_VALUE, "an old rule", None) for raw in refused]
+                )
+
+    async def _batch(self, intake: Intake, body: str, content_type: str) -> None:
+        given = {"door": "batch", "path": "/postbacks"}
+        assert isinstance(await intake.receive_batch(builders.posted(body.encode(), content_type, **given)), list)
+
+    def _replay(self) -> None:
+        database = database_at(f"sqlite:///{self.path}")
+        assert isinstance(database, SqliteDatabase)
+        rehearsal = Rehearsal(database.quarantine(), database.history(), AUTHOR)
+        for page in rehearsal.attempts(Chosen(not_replayed=True)):
+            carry_out(page, self._ledger, database.replays(), AUTHOR)
+
+
+def refused(query: str) -> Rejection:
+    return Rejection(builders.raw(query), "ezmob", Outcome.INVALID_VALUE, "an old rule", None)
+
+
+def quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
+
+
+def stored(dealt: Sequence[Delivery]) -> dict[tuple[object, ...], str]:
+    """Return the conversions that a new service has in the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(Site(Path(folder)).receive(dealt))
+
+
+def one_by_one(postbacks: Sequence[Fields]) -> list[Delivery]:
+    return [Delivery("single", (postback,)) for postback in postbacks]
+
+
+def splittings(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[list[Fields], list[Delivery]]]:
+    return st.lists(a_postback(values), min_size=1, max_size=12).flatmap(
+        lambda postbacks: st.tuples(st.just(postbacks), deliveries(postbacks, WAYS, shuffled=False))
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(splittings(VALUES))
+def test_any_splitting_gives_the_same_conversions(case: tuple[list[Fields], list[Delivery]]) -> None:
+    postbacks, dealt = case
+    assert stored(dealt) == stored(one_by_one(postbacks))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(AGREEING, min_size=1, max_size=12).flatmap(
+        lambda postbacks: st.tuples(st.just(postbacks), deliveries(postbacks, (*WAYS, "replay"), shuffled=True))
+    )
+)
+def test_any_order_and_any_way_gives_the_same_conversions(case: tuple[list[Fields], list[Delivery]]) -> None:
+    postbacks, dealt = case
+    assert stored(dealt) == stored(one_by_one(postbacks))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(a_postback(VALUES), min_size=1, max_size=8))
+def test_what_was_refused_and_is_replayed_gives_what_the_right_postback_would_have_given(
+    postbacks: list[Fields],
+) -> None:
+    replayed = stored([Delivery("replay", tuple(postbacks))])
+    assert replayed == stored(one_by_one(postbacks))
+
+
+def test_the_comparison_notices_a_lost_one() -> None:
+    some: list[Fields] = [(("c", "a"), ("value", "1"), ("goal", "")), (("c", "b"), ("value", "2"), ("goal", ""))]
+    assert stored(one_by_one(some)) != stored(one_by_one(some[:1]))
