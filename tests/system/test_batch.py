@@ -4,11 +4,12 @@ import gzip
 import json
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.system.postgres import PostgresServer
 
 pytestmark = pytest.mark.system
 
-ROWS = 20_000
+ROWS = 50_000
 SECONDS = 60
 
 
@@ -63,3 +64,65 @@ def test_a_batch_that_was_cut_off_by_a_kill_is_settled_by_sending_it_again(
         assert conversions[0] == (ROWS * 99 // 100, ROWS * 99 // 100)
         assert service.metrics().by_label("postback_conservation_drift", "check") == {}
         assert service.postback("click-1", "1.5").outcome == "duplicate"
+
+
+CLICK_IDS = ("again", "", "{click_id}", "a b", "\u00fc" * 300, "c?value=1", "%2520", "REPLACE")
+VALUES = ("1.50", "1", "1,50", "$2", "", "x", "NaN", "-0.000001", "1" * 30, "{payout}", "1e9")
+NO_TEXTS = (1.5, 7, -1, 1e300, None, True, [1], {"a": 1}, 10**25)
+NAMES = ("C", "Value", "amp;value", " c", "test", "currency", "goal", "txid")
+NO_OBJECTS = ("no json", "[]", "1", '"text"', "null", "{", '{"c":"a","c":"b","value":"1"}', "\x00", "{}")
+LETTERS = [chr(code) for code in (65, 127, 160, 0x200B, 0x202E, 0x1F600, 34, 92)]
+
+
+def fuzzed(random: Random, number: int) -> str:
+    """Return one row as a careless or hostile sender writes it; it holds no line end."""
+    fields: dict[str, object] = {"c": random.choice((f"n{number}", *CLICK_IDS)), "value": random.choice(VALUES)}
+    match random.randrange(14):
+        case 0:
+            fields["value"] = random.choice(NO_TEXTS)
+        case 1:
+            fields[random.choice(NAMES)] = "1"
+        case 2:
+            fields["currency"] = random.choice(("EUR", "eur", "XXXX", "", None))
+        case 3:
+            fields |= {f"x{place}": "y" for place in range(random.choice((5, 70)))}
+        case 4:
+            return random.choice(NO_OBJECTS)
+        case 5:  # half a surrogate pair, a NUL
+            return json.dumps(fields).replace("u00fc", random.choice(("ud800", "u0000")))
+        case 6:
+            return json.dumps(fields)[: random.randrange(1, 20)]
+        case 7:
+            fields["c"] = "".join(random.choice(LETTERS) for _ in range(9))
+        case 8:
+            return json.dumps(fields, ensure_ascii=False)
+        case _:
+            pass
+    return json.dumps(fields)
+
+
+def test_rows_of_every_kind_have_an_outcome_each_and_none_is_our_fault(
+    tmp_path: Path, settings: dict[str, str], form: str, figures: Callable[[str], None]
+) -> None:
+    batches, sent = 20 if form == "long" else 1, 0
+    random = Random(7)  # noqa: S311 - the same rows each time
+    told: Counter[str] = Counter()
+    with Service(tmp_path, settings) as service:
+        for _ in range(batches):
+            rows = [fuzzed(random, sent + place) for place in range(ROWS)]
+            with closing(HTTPConnection(*service.public, timeout=SECONDS)) as connection:
+                headers = {"Content-Type": "application/x-ndjson"}
+                connection.request("POST", "/postbacks", "\n".join(rows).encode(), headers)
+                answer = connection.getresponse()
+                told.update(json.loads(line)["outcome"] for line in answer.read().splitlines())
+            assert answer.status == 207
+            sent += ROWS
+            assert told.total() == sent
+        metrics = service.metrics()
+        assert not {"internal_error", "overloaded", "storage_unavailable"} & set(told)
+        counted = Counter(metrics.by_label("postback_received_total", "outcome"))
+        assert counted + Counter(metrics.by_label("postback_test_received_total", "outcome")) == told
+        assert metrics.by_label("postback_conservation_drift", "check") == {}
+        tables = ("conversion", "duplicate", "rejected_postback")
+        assert sum(int(str(service.sql(f"SELECT count(*) FROM {table}")[0][0])) for table in tables) == sent  # noqa: S608
+    figures(f"{sent} rows, no fault of ours, each in one table: {dict(told.most_common(6))}")
