@@ -222,8 +222,9 @@ _Understood = Postback | Rejection | Verdict  # a verdict: it could not be under
 
 def _rejection(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
     """Return what is kept of it. A stranger is told nothing more, and is counted whatever he says."""
-    click_id = claimed_click_id(raw, sender or EZMOB)
+    pairs = claimed(raw)
+    click_id = claimed_click_id(pairs, sender or EZMOB)
     if sender is None:
         return Rejection(raw, None, rejected.outcome, rejected.detail, click_id)
-    diagnosis, is_test = diagnose(rejected.outcome, claimed(raw), sender), claims_test(raw)
+    diagnosis, is_test = diagnose(rejected.outcome, pairs, sender), claims_test(pairs)
     return Rejection(raw, sender.name, rejected.outcome, rejected.detail, click_id, diagnosis, is_test)

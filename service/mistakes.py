@@ -4,7 +4,8 @@ Pure, and only asked about what was rejected, or looks odd although it was accep
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 from service.decoding import Pairs
 from service.outcome import Diagnosis, Mistake, Outcome
@@ -24,7 +25,7 @@ def diagnose(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None
 def suspect(postback: Postback, sender: Sender) -> Diagnosis | None:
     """Say what looks odd in an accepted postback. Cheap where nothing does, because it is asked of each."""
     click_id = postback.click_id
-    if not postback.params and not _ODD.search(click_id):
+    if not _ODD.search(click_id) and not (postback.params and _odd_names(postback.params, sender)):
         return None
     fields: dict[Field, str | None] = {
         "click_id": click_id,
@@ -39,13 +40,27 @@ def suspect(postback: Postback, sender: Sender) -> Diagnosis | None:
     return _first(_ODDITIES, sent)
 
 
+def _odd_names(names: Iterable[str], sender: Sender) -> bool:
+    """Tell whether one of the unknown names may be ours, written wrongly."""
+    own = _lowered(tuple(sender.fields))
+    return any(name.startswith("amp;") or name.strip(_BLANKS).lower() in own for name in names)
+
+
+@cache
+def _lowered(names: tuple[str, ...]) -> Mapping[str, str]:
+    return {name.lower(): name for name in names}
+
+
+_LOOKED_AT = 1000  # characters: a mistake shows at once, and hostile texts are long
+
+
 class _Sent:
     """What was sent: names and texts in order, and the first text of each field under this sender's name for it."""
 
     def __init__(self, pairs: Pairs, sender: Sender, fields: Mapping[Field, str] | None = None) -> None:
-        self.pairs = pairs
+        self.pairs = [(name[:_LOOKED_AT], text[:_LOOKED_AT]) for name, text in pairs]
         self.sender = sender
-        own = [(sender.fields[name], text) for name, text in reversed(pairs) if name in sender.fields]
+        own = [(sender.fields[name], text) for name, text in reversed(self.pairs) if name in sender.fields]
         self.fields = dict(own) if fields is None else fields
 
     def name(self, field: Field) -> str:
@@ -70,7 +85,7 @@ def _html_escaped(sent: _Sent) -> Diagnosis | None:
 
 def _near_miss(sent: _Sent) -> Diagnosis | None:
     """Find a name that is ours but for its case, or for spaces around it."""
-    own = {name.lower(): name for name in sent.sender.fields}
+    own = _lowered(tuple(sent.sender.fields))
     for name, _ in sent.pairs:
         meant = own.get(name.strip(_BLANKS).lower())
         if meant is None or name in sent.sender.fields or sent.sender.fields[meant] in sent.fields:
@@ -102,7 +117,7 @@ def _conversion_advice(sent: _Sent) -> str:
 
 def _broken_separator(sent: _Sent) -> Diagnosis | None:
     """Find a second parameter inside the text of the first: `?c=1?value=2`, `c=1;value=2`, `c=1%26value=2`."""
-    own = {name.lower(): name for name in sent.sender.fields}
+    own = _lowered(tuple(sent.sender.fields))
     for text in (*(text for _, text in sent.pairs), *sent.fields.values()):
         inside = _INSIDE.search(text)
         if inside and inside[1].lower() in own:

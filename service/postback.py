@@ -136,14 +136,14 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
     )
 
 
-def claims_test(raw: RawPostback) -> bool:
+def claims_test(pairs: Pairs) -> bool:
     """Tell whether a rejected postback says that it is a test."""
-    return any(name == TEST and text in _YES for name, text in claimed(raw))
+    return any(name == TEST and text in _YES for name, text in pairs)
 
 
-def claimed_click_id(raw: RawPostback, sender: Sender) -> str | None:
-    """Return the click id a rejected postback names, if it can be read at all, so that a person can find it again."""
-    own = (text for name, text in claimed(raw) if sender.fields.get(name) == "click_id" and text)
+def claimed_click_id(pairs: Pairs, sender: Sender) -> str | None:
+    """Return the click id that a rejected postback names, so that a person can find it again."""
+    own = (text for name, text in pairs if sender.fields.get(name) == "click_id" and text)
     return next((text[:MAX_CLICK_ID_BYTES] for text in own), None)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.outcome import Outcome, Rejected
-from service.postback import MAX_KEPT_BYTES, RawPostback, claimed_click_id, parse
+from service.postback import MAX_KEPT_BYTES, RawPostback, claimed, claimed_click_id, parse
 from service.sender import EZMOB
 from tests import builders
 
@@ -302,7 +302,7 @@ def test_a_body_that_broke_off_is_not_a_postback() -> None:
     ],
 )
 def test_a_rejected_postback_is_found_again_by_the_click_id_it_claims(raw: RawPostback, click_id: str | None) -> None:
-    assert claimed_click_id(raw, EZMOB) == click_id
+    assert claimed_click_id(claimed(raw), EZMOB) == click_id
 
 
 def test_the_kept_input_is_what_was_sent() -> None:
@@ -343,4 +343,4 @@ def test_any_bytes_are_either_parsed_or_rejected(query: bytes, body: bytes, cont
     try:
         parse(sent, EZMOB)
     except Rejected:
-        claimed_click_id(sent, EZMOB)  # must not raise either
+        claimed_click_id(claimed(sent), EZMOB)  # must not raise either

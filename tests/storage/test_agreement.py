@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.outcome import Rejected
-from service.postback import MAX_BODY_BYTES, RawPostback, Rejection, claimed_click_id, parse
+from service.postback import MAX_BODY_BYTES, RawPostback, Rejection, claimed, claimed_click_id, parse
 from service.sender import EZMOB
 from service.storage.ledger import Entry, Ledger, Verdict
 from tests import builders
@@ -71,7 +71,7 @@ def understood(raw: RawPostback, sender: str) -> Entry:
     try:
         return parse(raw, EZMOB)._replace(sender=sender)
     except Rejected as rejected:
-        return Rejection(raw, sender, rejected.outcome, rejected.detail, claimed_click_id(raw, EZMOB))
+        return Rejection(raw, sender, rejected.outcome, rejected.detail, claimed_click_id(claimed(raw), EZMOB))
 
 
 def assert_agreement(both: Both, entries: list[Entry]) -> None:
