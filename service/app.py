@@ -14,7 +14,6 @@ from service.intake import Intake
 from service.log import Log
 from service.metrics import Metrics
 from service.readiness import Readiness
-from service.sender import PRESETS
 from service.settings import Settings
 from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
 from service.spool.journal import Journal, journal_paths
@@ -62,7 +61,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     readiness = Readiness(writer, metrics)
     vitals = Vitals(metrics, log, readiness, database.space)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
-    intake = Intake(choose_authenticator(settings.auth, settings.host, PRESETS[settings.preset]), writer, metrics, log)
+    intake = Intake(choose_authenticator(settings.auth, settings.host, settings.sender), writer, metrics, log)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:

@@ -35,7 +35,7 @@ class Attempt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who replays, and whether that person says that what came without proof is `sender`'s."""
+    """Who replays, and whether that person says that what came without proof is from `sender`, the configured one."""
 
     name: str
     vouches: bool = False
@@ -134,7 +134,8 @@ def _understand(rejected: RejectedPostback, author: Author) -> Postback | str:
     """Return the postback, or the word for what it still deserves."""
     whole_batch = rejected.door == "batch" and "-" not in rejected.request_id  # many postbacks: a row has -N
     unproven = rejected.sender is None or rejected.outcome in UNPROVEN
-    sender = author.sender if rejected.sender is None else PRESETS.get(rejected.sender)
+    own = rejected.sender in (None, author.sender.name)
+    sender = author.sender if own else PRESETS.get(str(rejected.sender))
     if whole_batch or sender is None or (unproven and not author.vouches):
         return rejected.outcome
     try:

@@ -5,6 +5,7 @@ import ipaddress
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.auth.authenticator import Mode
-from service.sender import PRESETS
+from service.sender import PRESETS, NumberFormat, Sender
 from service.storage.engine import place_of
 
 PREFIX = "POSTBACK_"
@@ -84,6 +85,9 @@ class Settings(BaseSettings):
     preset: Annotated[str, AfterValidator(_preset)] = Field(
         "ezmob", description=f"how the sender writes postbacks, in open mode: {', '.join(PRESETS)}"
     )
+    numbers: NumberFormat = Field(
+        "point", description="how that sender writes amounts: point (1.50), comma (1,50) or cents (150)"
+    )
     spool_dir: Path = Field(
         Path("data/spool"), description="where postbacks wait while PostgreSQL is away; SQLite has no use for it"
     )
@@ -100,6 +104,11 @@ class Settings(BaseSettings):
     forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated"
     )
+
+    @property
+    def sender(self) -> Sender:
+        """Who sends, in open mode."""
+        return replace(PRESETS[self.preset], numbers=self.numbers)
 
     @field_validator("workers")
     @classmethod

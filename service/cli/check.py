@@ -21,6 +21,9 @@ def check(
     preset: Annotated[
         str | None, typer.Option(help=f"How the sender writes: {', '.join(PRESETS)}.", show_default="POSTBACK_PRESET")
     ] = None,
+    numbers: Annotated[
+        str | None, typer.Option(help="How it writes amounts: point, comma or cents.", show_default="POSTBACK_NUMBERS")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what would happen to a postback URL, and why. Nothing is sent and nothing is stored.
@@ -35,10 +38,8 @@ def check(
         refuse([f"{parts.path or 'no path'}: postbacks go to {' or '.join(DOORS)}; this would be answered 404"])
     if parts.path == BATCH_PATH:
         refuse([f"{BATCH_PATH} takes a body and no parameters; check a row of it as {POSTBACK_PATHS[0]}?…"])
-    sender = PRESETS.get(preset or settings_or_refuse().preset)
-    if sender is None:
-        refuse([f"--preset {preset}: there are {', '.join(PRESETS)}"])
-    foreseen = _foresee(_raw(parts), sender)
+    given = {"preset": preset, "numbers": numbers}
+    foreseen = _foresee(_raw(parts), settings_or_refuse(**given).sender)
     typer.echo(_json(foreseen) if as_json else _text(foreseen))
     raise typer.Exit(0 if foreseen.outcome.family is Family.ACCEPTED else 1)
 

@@ -72,9 +72,8 @@ def replay(  # noqa: PLR0913 - the filters
     wanted = chosen(outcome, sender, since, until, click_id)
     wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
     from service.replay import Author
-    from service.sender import PRESETS
 
-    author = Author(by or _user(), vouches=vouch, sender=PRESETS[settings_or_refuse().preset])
+    author = Author(by or _user(), vouches=vouch, sender=settings_or_refuse().sender)
     with configured_database() as database:
         if dry_run:
             foreseen = _foreseen(database, wanted, author)

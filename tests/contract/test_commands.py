@@ -179,6 +179,16 @@ def test_check_reads_a_url_as_another_sender_writes_it(service: Command) -> None
     assert service("check", "--preset", "volum", url).code == 2
 
 
+def test_check_reads_amounts_in_the_form_that_was_agreed(service: Command) -> None:
+    for ended in (
+        service("check", "/postback?c=new&value=1,50", "--numbers", "comma"),
+        service("check", "/postback?c=new&value=150", NUMBERS="cents"),
+    ):
+        assert (ended.code, ended.out[:6]) == (0, "stored")
+    ended = service("check", "/postback?c=new&value=1.50", "--numbers", "cents")
+    assert (ended.code, ended.out[:13]) == (1, "invalid_value")
+
+
 def test_check_names_a_test(service: Command) -> None:
     fields = service("check", "/postback?c=new&value=1&test=1", "--json").answer()["fields"]
     assert fields == {"sender": "ezmob", "click_id": "new", "value": "1", "is_test": True}
