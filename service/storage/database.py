@@ -7,6 +7,7 @@ from service.storage.access import Access
 from service.storage.audit import Audit
 from service.storage.audit_postgres import PostgresAudit
 from service.storage.audit_sqlite import SqliteAudit
+from service.storage.deletions import Between, Deletions, at_once
 from service.storage.engine import PostgresServer, SqliteFile, StorageError, place_of
 from service.storage.history import History
 from service.storage.ledger import Ledger
@@ -39,6 +40,12 @@ class Database(Protocol):
 
     def replays(self) -> Replays:
         """Return the book of replays, to be written while this process's own ledger is open."""
+
+    def deletions(self, between: Between = at_once) -> Deletions:
+        """Return what deletes, while this process's own ledger is open; `between` gives it turns among the commits.
+
+        Raises StorageError when there is nothing to delete from.
+        """
 
     def audit(self, seconds: float | None = None) -> Audit:
         """Return the questions that `doctor` asks, each answered within so many seconds."""
@@ -86,6 +93,11 @@ class SqliteDatabase:
         """Return writes on connections that never checkpoint, beside the ledger's of this process."""
         return Replays(Access(second_engine(self.path), storage_error))
 
+    def deletions(self, between: Between = at_once) -> Deletions:
+        """Return what deletes on such a connection, in its turn: nobody waits for a lock then."""
+        reads = Access(reader_engine(self.path), storage_error)
+        return Deletions(reads, Access(second_engine(self.path), storage_error), between)
+
     def audit(self, seconds: float | None = None) -> SqliteAudit:
         """Return questions on such a connection."""
         return SqliteAudit(self.path, seconds)
@@ -123,6 +135,11 @@ class PostgresDatabase:
     def replays(self) -> Replays:
         """Return writes in transactions of their own."""
         return Replays(Access(engine_of(self._place, writes=True), postgres_error))
+
+    def deletions(self, between: Between = at_once) -> Deletions:  # noqa: ARG002 - it waits for no commit
+        """Return what deletes, on connections of its own beside the ledger's."""
+        reads = Access(engine_of(self._place), postgres_error)
+        return Deletions(reads, Access(engine_of(self._place, writes=True), postgres_error), at_once)
 
     def audit(self, seconds: float | None = None) -> PostgresAudit:
         """Return questions in such a transaction."""

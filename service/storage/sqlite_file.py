@@ -147,7 +147,7 @@ def second_engine(path: Path) -> Engine:
 
     Its connections never checkpoint: not by themselves, and not when they close, because they are not the last.
     """
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def durable(connection: sqlite3.Connection, _: object) -> None:
