@@ -115,7 +115,8 @@ def _rows_counted(measure: Measure) -> Finding:
     if not differences:
         within = f", to within the {measure.width()} that came meanwhile" if measure.width() else ""
         gone = f" less {deleted} that were deleted (see `deletions`)" if deleted else ""
-        sentence = f"{own} of the running process, as many as it counted{gone}{within}; {older} older ones have no counter left"
+        counted = f"{own} of the running process, as many as it counted{gone}{within}"
+        sentence = f"{counted}; {older} older ones have no counter left"
         return ok("rows_counted", sentence)
     sentence = "; ".join(_difference(table, *bounds) for table, bounds in differences.items())
     failed = measure.after.total(catalogue.STORAGE_ERRORS.name) if measure.after else 0

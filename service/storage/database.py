@@ -1,5 +1,6 @@
 """Owns the choice of an engine: everything that can be done with the database behind a URL, and nothing of how."""
 
+from functools import partial
 from typing import Protocol, assert_never
 
 from service.metrics.counts import Space
@@ -9,6 +10,7 @@ from service.storage.audit_postgres import PostgresAudit
 from service.storage.audit_sqlite import SqliteAudit
 from service.storage.deletions import Between, Deletions, at_once
 from service.storage.engine import PostgresServer, SqliteFile, StorageError, place_of
+from service.storage.erasing import Erasure
 from service.storage.history import History
 from service.storage.ledger import Ledger
 from service.storage.migrations import Migrations
@@ -18,7 +20,7 @@ from service.storage.quarantine import Quarantine
 from service.storage.replays import Replays
 from service.storage.space import measure_space
 from service.storage.sqlite import SqliteLedger, migrations_of
-from service.storage.sqlite_file import reader_engine, second_engine, storage_error
+from service.storage.sqlite_file import reader_engine, rewrite, second_engine, storage_error
 
 _SPACE_SECONDS = 2.0
 
@@ -45,6 +47,12 @@ class Database(Protocol):
         """Return what deletes, while this process's own ledger is open; `between` gives it turns among the commits.
 
         Raises StorageError when there is nothing to delete from.
+        """
+
+    def erasure(self) -> Erasure:
+        """Return what erases a click id, while this process's own ledger is open; looking alone needs none.
+
+        Raises StorageError when there is nothing to look in.
         """
 
     def audit(self, seconds: float | None = None) -> Audit:
@@ -98,6 +106,11 @@ class SqliteDatabase:
         reads = Access(reader_engine(self.path), storage_error)
         return Deletions(reads, Access(second_engine(self.path), storage_error), between)
 
+    def erasure(self) -> Erasure:
+        """Return what erases, and then writes the whole file anew."""
+        reads = Access(reader_engine(self.path), storage_error)
+        return Erasure(reads, Access(second_engine(self.path), storage_error), partial(rewrite, self.path))
+
     def audit(self, seconds: float | None = None) -> SqliteAudit:
         """Return questions on such a connection."""
         return SqliteAudit(self.path, seconds)
@@ -140,6 +153,11 @@ class PostgresDatabase:
         """Return what deletes, on connections of its own beside the ledger's."""
         reads = Access(engine_of(self._place), postgres_error)
         return Deletions(reads, Access(engine_of(self._place, writes=True), postgres_error), at_once)
+
+    def erasure(self) -> Erasure:
+        """Return what erases; the server's own VACUUM overwrites, in its time."""
+        reads = Access(engine_of(self._place), postgres_error)
+        return Erasure(reads, Access(engine_of(self._place, writes=True), postgres_error), lambda: None)
 
     def audit(self, seconds: float | None = None) -> PostgresAudit:
         """Return questions in such a transaction."""

@@ -85,9 +85,15 @@ class Gone(NamedTuple):
     """One deleted row, as the book needs to know it."""
 
     outcome: str
-    process: str
+    request_id: str
+    door: str
     received_at: datetime
     taken: int
+
+    @property
+    def process(self) -> str:
+        """Return how the request ids of the process begin that wrote it; a replay's are hashes, and nobody's."""
+        return "" if self.door == "replay" else self.request_id[:16]
 
 
 class Removed(NamedTuple):
@@ -218,9 +224,11 @@ class Deletions:
         ]
         return self._between(partial(self._remove, Conversion, wanted, Reason.AGE, now))
 
-    def book(self, limit: int) -> list[Deletion]:
-        """Return the entries of the book, newest first."""
+    def book(self, limit: int, click_id_sha256: str | None = None) -> list[Deletion]:
+        """Return the entries of the book, newest first; with a hash, only those of that click id's erasures."""
         newest = select(Deletion).order_by(col(Deletion.deleted_at).desc(), col(Deletion.run)).limit(limit)
+        if click_id_sha256:
+            newest = newest.where(col(Deletion.click_id_sha256) == click_id_sha256)
         with self._reads.session() as session:
             return list(session.scalars(newest))
 
@@ -246,13 +254,9 @@ def delete_rows(
         outcome = literal(Outcome.DUPLICATE.value)
     elif table is RejectedPostback:
         outcome, size = col(RejectedPostback.outcome), _taken()
-    columns = (outcome, col(table.request_id), col(table.received_at), col(table.door), size)
-    return [
-        Gone(word, "" if door == "replay" else request_id[:16], received_at, taken)
-        for word, request_id, received_at, door, taken in connection.execute(
-            delete(table).where(*wanted).returning(*columns)
-        )
-    ]
+    columns = (outcome, col(table.request_id), col(table.door), col(table.received_at), size)
+    gone = connection.execute(delete(table).where(*wanted).returning(*columns))
+    return [Gone(*row) for row in gone]
 
 
 def note(connection: Connection, entry: Entry, gone: Iterable[Gone]) -> None:

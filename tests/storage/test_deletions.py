@@ -1,9 +1,9 @@
-"""Deletions, on every engine: what is too old or too much goes, in which order, in pieces, and the book has all of it."""
+"""Deletions, on every engine: what is too old or too much goes, in order and in pieces, and the book has all of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -13,7 +13,7 @@ from service.storage import deletions
 from service.storage.audit import Counts, Window
 from service.storage.deletions import PIECE_BYTES, PIECE_ROWS, ROW_BYTES, Deletions, Found, Place, Rank, Reason
 from service.storage.ledger import Entry, Ledger
-from service.storage.tables import Duplicate, RejectedPostback, Replay
+from service.storage.tables import Duplicate, RejectedPostback
 from tests import builders
 from tests.storage.conftest import Engine
 
@@ -67,7 +67,9 @@ def test_what_came_before_a_moment_is_found_and_goes_and_the_rest_stays(
     }
 
 
-def test_a_piece_is_bounded_in_rows_and_in_bytes(ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_piece_is_bounded_in_rows_and_in_bytes(
+    ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert (PIECE_ROWS, PIECE_BYTES) == (500, 2**20)
     monkeypatch.setattr(deletions, "PIECE_ROWS", 3)
     monkeypatch.setattr(deletions, "PIECE_BYTES", 100_000)
@@ -216,7 +218,9 @@ def counts(engine: Engine) -> dict[str, Counts]:
 def test_what_is_left_and_what_the_book_has_are_what_the_process_wrote(
     engine: Engine, ledger: Ledger, book: Deletions
 ) -> None:
-    ledger.commit([builders.postback("c=a&value=1"), builders.postback("c=a&value=1"), builders.postback("c=a&value=2")])
+    ledger.commit(
+        [builders.postback("c=a&value=1"), builders.postback("c=a&value=1"), builders.postback("c=a&value=2")]
+    )
     ledger.commit([rejected(f"{number}", sender=None) for number in range(4)])
     foreign = builders.raw("c=foreign", request_id="f" * 32)
     ledger.commit([Rejection(foreign, None, Outcome.MISSING_VALUE, "", "foreign")])
