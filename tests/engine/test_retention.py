@@ -54,6 +54,7 @@ class Kept:
         return looked
 
     def left(self, table: str = "rejected_postback") -> list[str]:
+        """Return the click ids that a table holds, oldest first."""
         with self.database.audit() as audit:
             return [str(row[0]) for row in audit.rows(f"SELECT click_id FROM {table} ORDER BY received_at")]  # noqa: S608 - our own
 
