@@ -24,7 +24,8 @@ _LOOK_SECONDS = 5.0
 _AGE_SECONDS = 6 * 3600.0  # between two looks for what is too old
 _MADE_ROOM = 0.9  # of what may be kept is left, so that not every look deletes and measures everything
 _PAUSE_SECONDS = 0.02  # between two pieces
-_REST = 3.0  # times as long as a piece took: three quarters of the writer's time are the postbacks'
+_REST = 9.0  # times as long as a piece took: nine tenths of the writer's time are the postbacks'
+_FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a piece rests as long as it took
 _STOP_SECONDS = 1.0
 
 
@@ -147,18 +148,21 @@ class Retention:
             self._measure(deletions)
             if self._taken.total() <= self._limits.rejected_bytes:
                 return  # another replica was faster
-            for rank in Rank:
-                self._make_room_by(rank, deletions, still_alone)
+            found: dict[Rank, Found] = {}
+            while (surplus := self._surplus(deletions)) > 0 and self._may_go_on(still_alone):
+                rank = next(rank for rank in Rank if self._taken[rank] > 0)
+                found[rank] = deletions.surplus(rank, found[rank].place if rank in found else None, surplus)
+                reason = Reason.SIZE_KNOWN if rank is Rank.KNOWN else Reason.SIZE
+                if found[rank].ids:
+                    removed = self._remove(deletions, RejectedPostback, found[rank], reason)
+                    self._taken[rank] -= removed.taken
+                else:  # they were replayed meanwhile
+                    self._taken[rank] = 0
 
-    def _make_room_by(self, rank: Rank, deletions: Deletions, still_alone: Callable[[], None]) -> None:
-        reason = Reason.SIZE_KNOWN if rank is Rank.KNOWN else Reason.SIZE
-        found = Found([], None)
-        while self._taken[rank] > 0 and self._may_go_on(still_alone):
-            surplus = self._taken.total() - int(self._limits.rejected_bytes * _MADE_ROOM)
-            found = deletions.surplus(rank, found.place, surplus)
-            if not found.ids:
-                return
-            self._taken[rank] -= self._remove(deletions, RejectedPostback, found, reason).taken
+    def _surplus(self, deletions: Deletions) -> int:
+        """Return how many bytes must go, of what is there now: a flood goes on meanwhile."""
+        self._measure(deletions)
+        return self._taken.total() - int(self._limits.rejected_bytes * _MADE_ROOM)
 
     def _remove(self, deletions: Deletions, table: Aged, found: Found, reason: Reason) -> Removed:
         started = time.perf_counter()
@@ -185,4 +189,5 @@ class Retention:
         return not self._stopping.is_set()
 
     def _rest(self, took: float) -> None:
-        self._stopping.wait(max(_PAUSE_SECONDS, _REST * took))
+        flooded = self._taken.total() > self._limits.rejected_bytes * _FLOODED
+        self._stopping.wait(took if flooded else max(_PAUSE_SECONDS, _REST * took))

@@ -4,19 +4,21 @@ Rows and their entry in the book go in one transaction, so at any moment what is
 what was written. What is to go is found by reads; a piece only names it, and holds the write lock for milliseconds.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import orjson
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Connection,
     SQLColumnExpression,
+    String,
     and_,
     bindparam,
     case,
@@ -38,8 +40,8 @@ from service.storage.access import Access
 from service.storage.ledger import KEY
 from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPostback, UtcDateTime
 
-PIECE_ROWS = 500
-PIECE_BYTES = 2**20  # of kept input: SQLite walks through every page of what it frees
+PIECE_ROWS = 250
+PIECE_BYTES = 2**18  # of kept input: SQLite walks through every page of what it frees
 PAGE_ROWS = 5_000  # read at a time: a long read keeps SQLite's log from shrinking
 ROW_BYTES = 500  # what a rejection takes beside its raw input: its other columns and its entries in four indexes
 RETENTION = "retention"  # who deletes when no person does
@@ -82,18 +84,17 @@ class Found(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """One deleted row, as the book needs to know it."""
+    """Rows of one outcome and one process that were deleted: how many, when the first and the last came, their bytes.
+
+    A process is how its request ids begin. A replay's ids are hashes, so its rows are nobody's.
+    """
 
     outcome: str
-    request_id: str
-    door: str
-    received_at: datetime
-    taken: int
-
-    @property
-    def process(self) -> str:
-        """Return how the request ids of the process begin that wrote it; a replay's are hashes, and nobody's."""
-        return "" if self.door == "replay" else self.request_id[:16]
+    process: str
+    rows: int
+    first_received_at: datetime
+    last_received_at: datetime
+    taken: int = 0
 
 
 class Removed(NamedTuple):
@@ -194,7 +195,14 @@ class Deletions:
 
     def remove(self, table: Aged, ids: Sequence[int], reason: Reason, now: datetime) -> Removed:
         """Delete rows by id; those that are gone already count for nothing."""
-        return self._between(partial(self._remove, table, [col(table.id).in_(ids)], reason, now))
+        return self._between(partial(self._remove, table, [self._among(table, ids)], reason, now))
+
+    def _among(self, table: Aged, ids: Sequence[int]) -> ColumnElement[bool]:
+        """Return the condition that a row is one of these, as one parameter: a statement is then made up only once."""
+        if self._writes.engine.dialect.name == "postgresql":
+            return col(table.id) == func.any(bindparam("ids", list(ids), ARRAY(BigInteger)))
+        listed = func.json_each(bindparam("ids", orjson.dumps(ids).decode(), String)).table_valued("value")
+        return col(table.id).in_(select(listed.c.value))
 
     def conversions(self, after: Key | None) -> list[tuple[Key, datetime]]:
         """Return the keys that follow a key, a page of them, and when each came."""
@@ -236,52 +244,61 @@ class Deletions:
         self, table: Aged | type[Conversion], wanted: list[ColumnElement[bool]], reason: Reason, now: datetime
     ) -> Removed:
         entry = Entry(f"{RETENTION} {now:%Y-%m-%d}", str(table.__tablename__), reason, RETENTION, now)
-        with self._writes.transaction() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SET LOCAL lock_timeout = '1s'"))  # somebody holds a row: later, then
+        with deleting(self._writes) as connection:
             gone = delete_rows(connection, table, wanted)
             note(connection, entry, gone)
-        return Removed(len(gone), sum(row.taken for row in gone))
+        return Removed(sum(some.rows for some in gone), sum(some.taken for some in gone))
+
+
+@contextmanager
+def deleting(access: Access) -> Iterator[Connection]:
+    """Open a transaction in which all statements see the same rows: what is counted is what is deleted."""
+    with access.transaction() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            connection.execute(text("SET LOCAL lock_timeout = '1s'"))  # somebody holds a row: later, then
+        yield connection
 
 
 def delete_rows(
-    connection: Connection, table: Aged | type[Conversion], wanted: Iterable[ColumnElement[bool]]
+    connection: Connection, table: Aged | type[Conversion], wanted: Sequence[ColumnElement[bool]]
 ) -> list[Gone]:
-    """Delete the rows that fulfil all of what is wanted, and return what the book needs to know of each."""
+    """Delete the rows that fulfil all of what is wanted, and return what the book needs to know of them.
+
+    They are counted first, by the database: to hand over each deleted row would take the interpreter's lock for each,
+    and the writer's thread would wait for it among the postbacks.
+    """
     outcome: SQLColumnExpression[str] = literal(Outcome.STORED.value)
     size: SQLColumnExpression[int] = literal(0)
     if table is Duplicate:
         outcome = literal(Outcome.DUPLICATE.value)
     elif table is RejectedPostback:
         outcome, size = col(RejectedPostback.outcome), _taken()
-    columns = (outcome, col(table.request_id), col(table.door), col(table.received_at), size)
-    gone = connection.execute(delete(table).where(*wanted).returning(*columns))
-    return [Gone(*row) for row in gone]
+    process = case((col(table.door) == "replay", ""), else_=func.substr(table.request_id, 1, 16))
+    rows = select(
+        outcome.label("outcome"), process.label("process"), col(table.received_at).label("at"), size.label("taken")
+    ).where(*wanted)
+    some = rows.subquery()
+    kind, first, last = (some.c.outcome, some.c.process), func.min(some.c.at), func.max(some.c.at)
+    summed = select(*kind, func.count(), first, last, cast(func.sum(some.c.taken), BigInteger)).group_by(*kind)
+    gone = [Gone(*row) for row in connection.execute(summed)]
+    if gone:
+        connection.execute(delete(table).where(*wanted))
+    return gone
 
 
-def note(connection: Connection, entry: Entry, gone: Iterable[Gone]) -> None:
+def note(connection: Connection, entry: Entry, gone: Sequence[Gone]) -> None:
     """Write into the book what was deleted in this transaction; what one run deletes of one kind is one row."""
-    kinds: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
-    for row in gone:
-        kinds[row.outcome, row.process].append(row.received_at)
-    rows = [
-        {
-            "run": entry.run,
-            "table_name": entry.table,
-            "reason": entry.reason.value,
-            "outcome": outcome,
-            "process": process,
-            "rows": len(moments),
-            "first_received_at": min(moments),
-            "last_received_at": max(moments),
-            "deleted_by": entry.by,
-            "deleted_at": entry.at,
-            "click_id_sha256": entry.click_id_sha256,
-        }
-        for (outcome, process), moments in sorted(kinds.items())
-    ]
-    if rows:
-        connection.execute(_NOTE, rows)
+    common = {
+        "run": entry.run,
+        "table_name": entry.table,
+        "reason": entry.reason.value,
+        "deleted_by": entry.by,
+        "deleted_at": entry.at,
+        "click_id_sha256": entry.click_id_sha256,
+    }
+    if gone:
+        connection.execute(_NOTE, [common | some._asdict() for some in gone])
 
 
 def _taken() -> ColumnElement[int]:

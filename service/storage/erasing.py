@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, or_
 from sqlmodel import col, select
 
 from service.storage.access import Access
-from service.storage.deletions import Entry, Gone, Reason, delete_rows, note
+from service.storage.deletions import Aged, Entry, Gone, Reason, delete_rows, deleting, note
 from service.storage.history import SENDERS
 from service.storage.quarantine import Chosen, Quarantine
 from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPostback, Replay
@@ -21,6 +22,7 @@ from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPost
 TELLING = 8  # letters of a click id: a shorter one may be anybody's value, so what claims another id is not searched
 Item = TypeVar("Item")
 
+_TABLES = ("conversion", "duplicate", "rejected_postback", "replay")
 _SOME = 500  # ids in one statement
 
 
@@ -68,13 +70,13 @@ class Erasure:
         digest = sha256(click_id)
         run = f"{Reason.ERASE.value} {secrets.token_hex(8)}"
         naming = [held.id for held in found if held.id is not None]
-        deleted: dict[str, int] = {}
-        with self._writes.transaction() as connection:
+        deleted: Counter[str] = Counter(dict.fromkeys(_TABLES, 0))
+        with deleting(self._writes) as connection:
             for table, gone in _delete(connection, click_id, naming):
                 note(connection, Entry(run, table, Reason.ERASE, by, now, digest), gone)
-                deleted[table] = len(gone)
+                deleted[table] += sum(some.rows for some in gone)
         self._overwrite()
-        return deleted
+        return dict(deleted)
 
     def _under(self, click_id: str) -> Iterator[Held]:
         with self._reads.session() as session:
@@ -130,21 +132,22 @@ def _conversions(connection: Connection, click_id: str) -> list[ColumnElement[bo
 
 
 def _delete(connection: Connection, click_id: str, naming: Sequence[int]) -> Iterator[tuple[str, list[Gone]]]:
-    conversions = delete_rows(connection, Conversion, _conversions(connection, click_id))
-    duplicates = delete_rows(connection, Duplicate, [col(Duplicate.click_id) == click_id])
-    rejected = delete_rows(connection, RejectedPostback, [col(RejectedPostback.click_id) == click_id])
-    for some in _in_some(naming):
-        rejected += delete_rows(connection, RejectedPostback, [col(RejectedPostback.id).in_(some)])
-    replays: list[Gone] = []
-    for ids in _in_some([row.request_id for row in (*conversions, *duplicates, *rejected)]):
-        gone = delete(Replay).where(_part(ids)).returning(col(Replay.outcome), col(Replay.replayed_at))
-        replays += [Gone(outcome or "", "", "replay", at, 0) for outcome, at in connection.execute(gone)]
-    yield from (
-        ("conversion", conversions),
-        ("duplicate", duplicates),
-        ("rejected_postback", rejected),
-        ("replay", replays),
-    )
+    wanted: list[tuple[Aged | type[Conversion], list[ColumnElement[bool]]]]
+    wanted = [(RejectedPostback, [col(RejectedPostback.id).in_(some)]) for some in _in_some(naming)]
+    wanted += [
+        (Conversion, _conversions(connection, click_id)),
+        (Duplicate, [col(Duplicate.click_id) == click_id]),
+        (RejectedPostback, [col(RejectedPostback.click_id) == click_id]),
+    ]
+    ids: list[str] = []
+    for table, conditions in wanted:
+        ids += connection.execute(select(col(table.request_id)).where(*conditions)).scalars()
+        yield str(table.__tablename__), delete_rows(connection, table, conditions)
+    for some in _in_some(ids):
+        gone = connection.execute(
+            delete(Replay).where(_part(some)).returning(col(Replay.outcome), col(Replay.replayed_at))
+        )
+        yield "replay", [Gone(outcome or "", "", 1, at, at) for outcome, at in gone]
 
 
 def _part(request_ids: Sequence[str]) -> ColumnElement[bool]:

@@ -154,6 +154,7 @@ def second_engine(path: Path) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA fullfsync=ON")
         connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA secure_delete=FAST")  # ON, as some are built, writes every page that is freed
 
     return engine
 

@@ -70,7 +70,7 @@ def test_what_came_before_a_moment_is_found_and_goes_and_the_rest_stays(
 def test_a_piece_is_bounded_in_rows_and_in_bytes(
     ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (PIECE_ROWS, PIECE_BYTES) == (500, 2**20)
+    assert (PIECE_ROWS, PIECE_BYTES) == (250, 2**18)
     monkeypatch.setattr(deletions, "PIECE_ROWS", 3)
     monkeypatch.setattr(deletions, "PIECE_BYTES", 100_000)
     ledger.commit([rejected("large", size=60_000), rejected("larger", size=60_000), rejected("largest", size=60_000)])
