@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +18,7 @@ from service.outcome import Outcome
 from service.postback import Rejection
 from service.retention import Limits, Looked, Retention
 from service.storage.database import SqliteDatabase
-from service.storage.deletions import ROW_BYTES, Deletions, Removed
+from service.storage.deletions import ROW_BYTES, Aged, Deletions, Reason, Removed
 from service.storage.engine import SqliteFile, StorageError
 from service.storage.sqlite import SqliteLedger
 from service.writer import Writer
@@ -171,6 +173,44 @@ def test_what_another_replica_deleted_is_not_deleted_for_again(path: Path) -> No
         kept.ledger.commit([rejected(f"{n}", n) for n in range(10, 14)])
         kept.look()
         assert len(kept.left()) == 4 + 4
+
+
+def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood goes on meanwhile."""
+    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+        kept.ledger.commit([rejected(f"known-{n}", n) for n in range(9)])
+        kept.ledger.commit([rejected(f"stranger-{n}", 10 + n, None) for n in range(2)])
+        rounds = count(2)
+        remove = Deletions.remove
+
+        def beside_a_flood(self: Deletions, table: Aged, ids: list[int], reason: Reason, now: datetime) -> Removed:
+            if (number := next(rounds)) < 9:
+                kept.ledger.commit([rejected(f"stranger-{number}", 10 + number, None)])
+            return remove(self, table, ids, reason, now)
+
+        monkeypatch.setattr(Deletions, "remove", beside_a_flood)
+        monkeypatch.setattr("service.storage.deletions.PIECE_ROWS", 1)
+        kept.look()
+        assert kept.left() == [f"known-{n}" for n in range(9)]
+        assert deleted(kept.metrics) == {("rejected_postback", "size"): 9}
+
+
+@pytest.mark.parametrize(("bound", "rested"), [(11, 9.0), (5, 1.0)])
+def test_a_piece_leaves_the_writer_to_the_postbacks_unless_the_disk_is_in_danger(
+    path: Path, monkeypatch: pytest.MonkeyPatch, bound: int, rested: float
+) -> None:
+    rests: list[float] = []
+    monkeypatch.undo()  # the pauses
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
+    ticks = count(0.0, 1.0).__next__  # a piece takes a second
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=ticks, monotonic=lambda: 0.0))
+    monkeypatch.setattr(module, "Event", lambda: SimpleNamespace(wait=rests.append, is_set=lambda: False))
+    with keeping(path, FOR_EVER._replace(rejected_bytes=bound * EACH)) as kept:
+        kept.ledger.commit([rejected(f"{n}", n) for n in range(12)])
+        kept.look()
+        assert rests == [rested]
 
 
 def test_an_error_is_said_once_until_it_is_over_and_nothing_is_lost_of_the_count(path: Path) -> None:
