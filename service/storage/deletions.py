@@ -42,7 +42,8 @@ from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPost
 
 PIECE_ROWS = 250
 PIECE_BYTES = 2**18  # of kept input: SQLite walks through every page of what it frees
-PAGE_ROWS = 5_000  # read at a time: a long read keeps SQLite's log from shrinking
+PAGE_ROWS = 5_000  # conversions read at a time
+MEASURED_ROWS = 50_000  # added up at a time: a long read keeps SQLite's log from shrinking
 ROW_BYTES = 500  # what a rejection takes beside its raw input: its other columns and its entries in four indexes
 RETENTION = "retention"  # who deletes when no person does
 _LOCK_KEY = 0x706F_7374_6B65_6570  # "postkeep": the advisory lock of the replica that deletes
@@ -158,7 +159,7 @@ class Deletions:
             select(col(row.id), _taken().label("taken"), _rank().label("rank"))
             .where(col(row.id) > after)
             .order_by(col(row.id))
-            .limit(PAGE_ROWS)
+            .limit(MEASURED_ROWS)
             .subquery()
         )
         sums = [cast(func.coalesce(func.sum(page.c.taken).filter(page.c.rank == rank), 0), BigInteger) for rank in Rank]

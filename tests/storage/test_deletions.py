@@ -84,7 +84,7 @@ def test_a_piece_is_bounded_in_rows_and_in_bytes(
 def test_all_that_is_kept_is_measured_page_by_page_and_then_what_came_since(
     ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletions, "PAGE_ROWS", 2)
+    monkeypatch.setattr(deletions, "MEASURED_ROWS", 2)
     first = [rejected("a", size=1000), rejected("b", sender=None), rejected("c")]
     ledger.commit(first)
     assert measured(book) == (3, taken(first[1:2]), taken([first[0], first[2]]))
