@@ -23,7 +23,7 @@ from service.storage.tables import Duplicate, RejectedPostback
 _LOOK_SECONDS = 5.0
 _AGE_SECONDS = 6 * 3600.0  # between two looks for what is too old
 _MADE_ROOM = 0.9  # of what may be kept is left, so that not every look deletes and measures everything
-_PAUSE_SECONDS = 0.02  # between two pieces
+_PAUSE_SECONDS = 0.5  # between two pieces: what waits for one is less than a hundredth of the postbacks
 _REST = 9.0  # times as long as a piece took: nine tenths of the writer's time are the postbacks'
 _FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a piece rests as long as it took
 _STOP_SECONDS = 1.0
