@@ -1,8 +1,8 @@
 """Owns how long things are kept and how much of them: what is too old or too much goes, a piece at a time.
 
-On a thread of its own, because it reads and waits; what it counts and says goes through the event loop, like all else.
-The size of what is kept is a running sum: everything is measured at the start, and then only what came since. It is
-measured anew before anything is deleted for it, because other replicas delete as well.
+On a thread of its own, because it reads and waits; nobody else counts what it counts, and what it says goes through the
+event loop. The size of what is kept is a running sum: everything is measured at the start, and then only what
+came since. It is measured anew before anything is deleted for it, because other replicas delete as well.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Looked(NamedTuple):
     """How many rows one look deleted, by table and reason, and the error that ended it."""
 
     deleted: Counter[tuple[str, Reason]]
-    failure: StorageError | None
+    failure: Exception | None
 
 
 class Retention:
@@ -92,26 +92,25 @@ class Retention:
         try:
             deletions = self._open()
             if time.monotonic() - self._aged_at >= _AGE_SECONDS:
-                self._aged_at = time.monotonic()
                 self._delete_old(deletions)
+                self._aged_at = time.monotonic()
             self._measure(deletions)
             if self._taken.total() > self._limits.rejected_bytes:
                 self._make_room(deletions)
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
             failure = error
         deleted, self._deleted = self._deleted, Counter()
         return Looked(deleted, failure)
 
     def tell(self, looked: Looked) -> None:
-        """Count and log what a look did; on the event loop."""
+        """Log what a look did; on the event loop."""
         deleted, failure = looked
-        self._metrics.rejected_bytes = self._taken.total()
         for (table, reason), rows in deleted.items():
-            self._metrics.count_deleted(table, reason.value, rows)
             say = self._log.logger.info if reason is Reason.AGE else self._log.logger.warning
             say("deleted", table=table, reason=reason.value, rows=rows)
         if failure and not self._failing:
-            self._log.logger.warning("retention_failed", detail=str(failure))
+            detail = str(failure) if isinstance(failure, StorageError) else f"{type(failure).__name__}: {failure}"
+            self._log.logger.warning("retention_failed", detail=detail)
         self._failing = failure is not None
 
     def _delete_old(self, deletions: Deletions) -> None:
@@ -136,7 +135,7 @@ class Retention:
                 piece = old[first : first + PIECE_ROWS]
                 started = time.perf_counter()
                 removed = deletions.remove_conversions(piece[0], piece[-1], before, self._now())
-                self._deleted["conversion", Reason.AGE] += removed.rows
+                self._count("conversion", Reason.AGE, removed)
                 self._rest(time.perf_counter() - started)
             self._rest(0.0)
 
@@ -156,6 +155,7 @@ class Retention:
                 if found[rank].ids:
                     removed = self._remove(deletions, RejectedPostback, found[rank], reason)
                     self._taken[rank] -= removed.taken
+                    self._metrics.rejected_bytes = self._taken.total()
                 else:  # they were replayed meanwhile
                     self._taken[rank] = 0
 
@@ -167,9 +167,13 @@ class Retention:
     def _remove(self, deletions: Deletions, table: Aged, found: Found, reason: Reason) -> Removed:
         started = time.perf_counter()
         removed = deletions.remove(table, found.ids, reason, self._now())
-        self._deleted[str(table.__tablename__), reason] += removed.rows
+        self._count(str(table.__tablename__), reason, removed)
         self._rest(time.perf_counter() - started)
         return removed
+
+    def _count(self, table: str, reason: Reason, removed: Removed) -> None:
+        self._deleted[table, reason] += removed.rows
+        self._metrics.count_deleted(table, reason.value, removed.rows)
 
     def _forget_measures(self) -> None:
         """Measure everything anew: others delete as well, and a replay changes a row's rank."""
@@ -180,6 +184,7 @@ class Retention:
         while not self._stopping.is_set() and (kept := deletions.measure(self._measured_up_to)):
             self._measured_up_to = kept.upto
             self._taken.update(dict(zip(Rank, kept.taken, strict=True)))
+        self._metrics.rejected_bytes = self._taken.total()
 
     def _since(self, days: int) -> datetime:
         return self._now() - timedelta(days=days)
