@@ -21,6 +21,7 @@ from dashboards.panels import (
     timeseries_panel,
 )
 from dashboards.promql import MOST
+from dashboards.retention import retention
 from dashboards.sdk import models, units
 from service.metrics.catalogue import (
     BUILD_INFO,
@@ -59,6 +60,7 @@ def service() -> models.Dashboard:
             "Storage",
             [_files(), _free(), resources.disk_free(303), hops.commit_lines(304, HALF), hops.storage_errors(305, HALF)],
         ),
+        Row(600, "Retention", retention(), collapsed=True),
         Row(400, "Log", [_lines(), _dropped(), _rate_limited()]),
         Row(500, "Python", [_collections(), _virtual_memory()], collapsed=True),
     ]

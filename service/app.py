@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -14,11 +15,13 @@ from service.intake import Intake
 from service.log import Log
 from service.metrics import Metrics
 from service.readiness import Readiness
+from service.retention import Limits, Retention
 from service.settings import Settings
 from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
 from service.spool.journal import Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
+from service.storage.deletions import Between
 from service.storage.engine import StorageError
 from service.storage.migrations import PENDING
 from service.vitals import Vitals
@@ -60,6 +63,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     writer = spool.writer if spool else storing
     readiness = Readiness(writer, metrics)
     vitals = Vitals(metrics, log, readiness, database.space)
+    retention = Retention(partial(database.deletions, _between(storing)), _limits(settings), metrics, log)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
     intake = Intake(choose_authenticator(settings.auth, settings.host, settings.sender), writer, metrics, log)
 
@@ -78,6 +82,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
                 await stack.enter_async_context(spool.running())
             metrics.ready = True
             await stack.enter_async_context(vitals.running())
+            await stack.enter_async_context(retention.running())
             yield
             metrics.ready = False
         if await storing.close():  # else a hung disk holds the connection
@@ -90,6 +95,16 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
         storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,
     )
+
+
+def _limits(settings: Settings) -> Limits:
+    days = (settings.rejected_days, settings.duplicate_days, settings.conversion_days)
+    return Limits(*days, settings.rejected_max_bytes)
+
+
+def _between(writer: Writer) -> Between:
+    """Return how what is deleted waits for its turn on the writer's thread."""
+    return lambda work: writer.aside(work).result()
 
 
 def _journal(settings: Settings, worker: int) -> Journal:

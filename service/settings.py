@@ -19,7 +19,9 @@ from service.storage.engine import place_of
 
 PREFIX = "POSTBACK_"
 _DOTENV = ".env"
+_MOST_DAYS = 36_500
 Port = Annotated[int, Field(ge=0, le=65535)]
+Days = Annotated[int, Field(ge=0, le=_MOST_DAYS)]
 _NOT_SETTINGS = {"REQUIRE_TOOLS", "SOAK", "CLOCK", "REVISION"}  # read by the tests and the image build
 
 
@@ -96,6 +98,14 @@ class Settings(BaseSettings):
     )
     spool_max_bytes: int = Field(
         2**30, ge=2**20, description="bytes that may wait in the spool of one worker; beyond them the answer is 503"
+    )
+    rejected_days: Days = Field(90, description="days that rejected postbacks are kept; 0: for ever")
+    rejected_max_bytes: int = Field(
+        2**30, ge=2**20, description="bytes that rejected postbacks may take; beyond them the oldest are deleted"
+    )
+    duplicate_days: Days = Field(90, description="days that the arrivals of duplicates are kept; 0: for ever")
+    conversion_days: Days = Field(
+        0, description="days that conversions are kept; 0: for ever. What is deleted can be stored, and paid, again"
     )
     tls_cert: Path | None = Field(None, description="PEM certificate chain of the public listener (with TLS_KEY)")
     tls_key: Path | None = Field(

@@ -11,11 +11,13 @@ deadline. Otherwise everybody would wait, be given up, and be stored for nothing
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent import futures
+from functools import partial
 from itertools import chain, islice
 from queue import SimpleQueue
 from threading import Thread
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from service.metrics.commits import CommitCounts
 from service.metrics.counts import Queue
@@ -78,6 +80,8 @@ class _Batch(NamedTuple):
 
 
 _Answer = Committed | Exception
+_Aside = Callable[[], StorageBroken | None]  # says after what storage must not be used again
+Result = TypeVar("Result")
 
 
 class Writer:
@@ -100,7 +104,7 @@ class Writer:
         self._commit_seconds = 0.0  # running average
         self._committed_at = float("-inf")
         self._watch: asyncio.TimerHandle | None = None
-        self._inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[list[Entry] | _Aside | None] = SimpleQueue()
         metrics.watch_queue(Queue(lambda: self._waiting, self._oldest, capacity))
 
     def start(self) -> None:
@@ -129,6 +133,16 @@ class Writer:
         self._waiting += len(entries)
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
+        return future
+
+    def aside(self, work: Callable[[], Result]) -> "futures.Future[Result]":
+        """Have the committing thread do something between two commits; call it on any thread.
+
+        Postbacks wait for it as for a commit, so it must be short. It is not done once the writer has stopped. What it
+        raises is the future's; after StorageBroken the writer stops, as after a commit that ends so.
+        """
+        future: futures.Future[Result] = futures.Future()
+        self._inbox.put(partial(_do_aside, work, future))
         return future
 
     @property
@@ -183,6 +197,11 @@ class Writer:
 
     def _commit_forever(self) -> None:
         while (batch := self._inbox.get()) is not None:
+            if callable(batch):
+                if broken := batch():
+                    self._loop.call_soon_threadsafe(self._stop_using_storage, broken)
+                    return
+                continue
             started = time.perf_counter()
             answer: _Answer
             try:
@@ -262,6 +281,15 @@ class Writer:
     def _oldest(self) -> float:
         oldest = next(iter(self._outstanding()), None)
         return time.time() - (self._loop.time() - oldest.at) if oldest else 0.0
+
+
+def _do_aside(work: Callable[[], Result], future: "futures.Future[Result]") -> StorageBroken | None:
+    try:
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001 - whoever asked for it must hear of it
+        future.set_exception(error)
+        return error if isinstance(error, StorageBroken) else None
+    return None
 
 
 def _postbacks(queued: _Queued) -> int:

@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import backup, check, doctor, lookup, migrate, rejected, replay, run, send
+from service.cli import backup, check, doctor, erase, lookup, migrate, rejected, replay, run, send
 
 app = typer.Typer(
     name="python -m service",
@@ -18,6 +18,8 @@ for command in (
     check.check,
     lookup.lookup,
     replay.replay,
+    erase.erase,
+    erase.deletions,
     doctor.doctor,
     backup.backup,
     backup.restore,

@@ -44,7 +44,7 @@ def check(case: Case, operators: Sequence[Operator]) -> tuple[dict[str, int], li
         compared = of_all([findings for _, findings in measured], names)
     except StorageError as error:
         return {}, [unread(name, error) for name in CHECKS[:6]] + list(_laws(case, 0))
-    rows = {outcome: found.rows for outcome, found in measure.counts.items()}
+    rows = {outcome: found.rows for outcome, found in measure.counts.items() if found.rows}
     return rows, [*compared, *_of_rows(case, measure.counts), *_laws(case, sum(rows.values()))]
 
 
@@ -90,7 +90,7 @@ def _differences(measure: Measure) -> dict[str, tuple[int, int]]:
     """Return by table the bounds of (rows - counter) that exclude 0."""
     found = {}
     for table in TABLES:
-        rows = of_table(table, measure.counts).own
+        rows = of_table(table, measure.counts).written
         low, high = measure.drift(rows, catalogue.ROWS_WRITTEN.name, table=table)
         if not low <= 0 <= high:
             found[table] = (low, high)
@@ -111,13 +111,13 @@ def _compared(case: Case, measure: Measure) -> Iterator[Finding]:
 
 def _rows_counted(measure: Measure) -> Finding:
     differences = _differences(measure)
-    own = sum(found.own for found in measure.counts.values())
+    own, deleted = (sum(getattr(found, name) for found in measure.counts.values()) for name in ("own", "deleted"))
     older = sum(found.rows for found in measure.counts.values()) - own
     if not differences:
         within = f", to within the {measure.width()} that came meanwhile" if measure.width() else ""
-        sentence = (
-            f"{own} of the running process, as many as it counted{within}; {older} older ones have no counter left"
-        )
+        gone = f" less {deleted} that were deleted (see `deletions`)" if deleted else ""
+        counted = f"{own} of the running process, as many as it counted{gone}{within}"
+        sentence = f"{counted}; {older} older ones have no counter left"
         return ok("rows_counted", sentence)
     sentence = "; ".join(_difference(table, *bounds) for table, bounds in differences.items())
     failed = measure.after.total(catalogue.STORAGE_ERRORS.name) if measure.after else 0
@@ -139,7 +139,7 @@ def _difference(table: str, low: int, high: int) -> str:
 def _outcomes_counted(measure: Measure) -> Finding:
     faults = []
     for outcome in (outcome.value for outcome in Outcome if not outcome.our_fault and outcome is not Outcome.SPOOLED):
-        own = measure.counts[outcome].own if outcome in measure.counts else 0
+        own = measure.counts[outcome].written if outcome in measure.counts else 0
         own += measure.waiting.get(outcome, 0)
         low, high = measure.drift(own, *_ANSWERED, catalogue.SPOOL_DRAINED.name, outcome=outcome)
         if high < 0:
@@ -196,7 +196,7 @@ def _disk_lasts(case: Case, counts: Mapping[str, Counts]) -> Finding:
     each = max(_ROW_BYTES, space.database / rows if rows >= _ROW_BYTES else 0)  # an almost empty file is all overhead
     days = space.free / (daily * each) if daily else _LONG_DAYS
     lasts = f"{days:,.0f} days" if days < _LONG_DAYS else "over 10 years"
-    advice = "Make room or move the database; nothing is deleted by itself in this version."
+    advice = "Make room, move the database, or keep less (docs/retention.md)."
     sentence = f"{daily} rows in the last day: at that rate the free space lasts {lasts}"
     return graded("disk_lasts", sentence, advice, bad=days < _FEW_DAYS, doubtful=days < _SOME_DAYS)
 

@@ -1,11 +1,7 @@
 """Owns the command `replay`: rejected postbacks sent through today's rules again, after telling what that would do."""
 
-import getpass
-import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -13,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import orjson
 import typer
 
+from service.cli.changing import By, DryRun, Yes, ask, user, writer_or_refuse
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
-from service.cli.setting_up import configured_database, refuse, settings_or_refuse
+from service.cli.setting_up import configured_database, settings_or_refuse
 
 if TYPE_CHECKING:
     from service.replay import Attempt, Author
     from service.storage.database import Database
     from service.storage.ledger import Ledger
     from service.storage.quarantine import Chosen
-
-_COMMIT_SECONDS = 10.0  # nobody waits for an answer here
 
 
 class _Step(NamedTuple):
@@ -43,9 +38,9 @@ def replay(  # noqa: PLR0913 - the filters
     until: Until = None,
     click_id: ClickId = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
-    by: Annotated[str | None, typer.Option(help="Who does it, for the record.", show_default="your user")] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    by: By = None,
     vouch: Annotated[
         bool,
         typer.Option("--vouch", help="Also what was unauthenticated or forbidden: you answer for its sender."),
@@ -73,39 +68,20 @@ def replay(  # noqa: PLR0913 - the filters
     wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
     from service.replay import Author
 
-    author = Author(by or _user(), vouches=vouch, sender=settings_or_refuse().sender)
+    author = Author(by or user(), vouches=vouch, sender=settings_or_refuse().sender)
     with configured_database() as database:
         if dry_run:
             foreseen = _foreseen(database, wanted, author)
             _print(foreseen, done=False, as_json=as_json)
             return
-        with _opened(database) as ledger:
+        with writer_or_refuse(database, "replay") as ledger:
             foreseen = _foreseen(database, wanted, author)
             changes = sum(number for step, number in foreseen.items() if step.changes)
             if changes and not yes:
                 _print(foreseen, done=False, as_json=False, err=as_json)
-                _ask(changes)
+                ask(f"Replay these {changes:,}?")
             done = _done(database, wanted, author, ledger) if changes else foreseen
     _print(done, done=True, as_json=as_json)
-
-
-@contextmanager
-def _opened(database: "Database") -> "Iterator[Ledger]":
-    """Open the database's writer: on SQLite from before the question on, so that what is done is what was shown."""
-    from service.storage.engine import StorageError
-
-    database.quarantine()  # where there is no file, none is made
-    ledger = database.ledger(_COMMIT_SECONDS)
-    try:
-        ledger.open()
-    except StorageError as error:
-        if error.kind != "LOCKED":
-            raise
-        refuse([f"{error}; SQLite has one writer: stop the service first, then replay (--dry-run works meanwhile)"])
-    try:
-        yield ledger
-    finally:
-        ledger.close()
 
 
 def _foreseen(database: "Database", wanted: "Chosen", author: "Author") -> _Table:
@@ -132,21 +108,6 @@ def _done(database: "Database", wanted: "Chosen", author: "Author", ledger: "Led
 
 def _tally(attempts: "Iterable[Attempt]") -> _Table:
     return Counter(_Step(one.rejected.outcome, one.outcome, one.postback is not None) for one in attempts)
-
-
-def _ask(changes: int) -> None:
-    if not sys.stdin.isatty():
-        refuse(["nobody can be asked here: say --yes to do it, or --dry-run to look only"])
-    if not typer.confirm(f"Replay these {changes:,}?", err=True):
-        typer.echo("nothing was changed", err=True)
-        raise typer.Exit(1)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid {os.getuid()}"
 
 
 def _print(table: _Table, *, done: bool, as_json: bool, err: bool = False) -> None:

@@ -138,6 +138,15 @@ SPOOL_RECOGNISED = _counter(
 )
 SPOOL_INHERITED = _counter("spool_inherited", "", "Those of them that an earlier process had spooled.")
 
+DELETED_ROWS = _counter(
+    "deleted_rows",
+    "table reason",
+    "Rows that retention deleted. age: older than is kept. size: rejections beyond REJECTED_MAX_BYTES; size_known: the "
+    "same of known senders, never replayed.",
+)
+REJECTED_BYTES = _gauge("rejected_bytes", "", "Bytes that kept rejections take, measured every few seconds.")
+REJECTED_CAPACITY_BYTES = _gauge("rejected_capacity_bytes", "", "Bytes that they may take before the oldest go.")
+
 EVENT_LOOP_LAG = _histogram(
     "event_loop_lag_seconds", "", "How much later than due a timer ran, tried four times a second."
 )
@@ -162,6 +171,10 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  #
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 LEVELS = ("debug", "info", "warning", "error", "critical")
 TABLES = ("conversion", "duplicate", "rejected_postback", "spool")
+DELETED = (
+    *(("conversion", "age"), ("duplicate", "age")),
+    *(("rejected_postback", reason) for reason in ("age", "size", "size_known")),
+)
 DRAINED = ("stored", "duplicate", "conflict", "rejected")
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody needs to know which

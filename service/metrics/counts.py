@@ -67,6 +67,8 @@ class Metrics:
         self.last_stored_at = 0.0
         self.ready = False
         self.space = Space()
+        self.rejected_bytes = 0
+        self.rejected_capacity_bytes = 0
         self.certificate_expires_at = 0.0
         self.worker_restarts = 0
         self.event_loop_lag = Distribution(declared.SECONDS)
@@ -78,6 +80,7 @@ class Metrics:
         self._commit_seconds = Distribution(declared.SECONDS)
         self._commit_rows = Distribution(declared.ROWS)
         self._storage_errors: Tally[tuple[str, str]] = Tally(dict.fromkeys(declared.expected_errors(), 0))
+        self._deleted: Tally[tuple[str, str]] = Tally()
         self._log_lines: Tally[str] = Tally()
         self._log_lock = Lock()  # lines are dropped on the log's thread as well
         self._log_dropped = 0
@@ -122,6 +125,10 @@ class Metrics:
     def count_storage_error(self, operation: str, error: str) -> None:
         """Count one failed storage operation; `error` is a class of errors (SQLITE_FULL), never its message."""
         self._storage_errors[operation, error] += 1
+
+    def count_deleted(self, table: str, reason: str, rows: int) -> None:
+        """Count rows that retention deleted."""
+        self._deleted[table, reason] += rows
 
     def count_log_line(self, level: str) -> None:
         """Count one log line."""
@@ -213,6 +220,12 @@ class Metrics:
         files.add_metric(["database"], self.space.database)
         files.add_metric(["wal"], self.space.wal)
         yield from (errors, files)
+        deleted = declared.DELETED_ROWS.family()
+        for table_and_reason in declared.DELETED:
+            deleted.add_metric(table_and_reason, self._deleted[table_and_reason])
+        yield deleted
+        yield declared.REJECTED_BYTES.of(self.rejected_bytes)
+        yield declared.REJECTED_CAPACITY_BYTES.of(self.rejected_capacity_bytes)
         yield declared.STORAGE_FREE_BYTES.of(self.space.free)
         yield declared.STORAGE_CAPACITY_BYTES.of(self.space.capacity)
 

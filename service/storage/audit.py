@@ -37,7 +37,7 @@ class Counts(NamedTuple):
     """The rows of one table under one outcome.
 
     `own` were written by the window's process; `foreign` arrived after it started, and it did not write them; `future`
-    are from after now; `last_day` from the day before now.
+    are from after now; `last_day` from the day before now. `deleted` were its own, and the book of deletions has them.
     """
 
     rows: int
@@ -45,6 +45,12 @@ class Counts(NamedTuple):
     foreign: int
     future: int
     last_day: int
+    deleted: int = 0
+
+    @property
+    def written(self) -> int:
+        """Return how many rows the window's process wrote: what is left of them, and what is known to be deleted."""
+        return self.own + self.deleted
 
 
 class Audit(ABC):
@@ -119,6 +125,9 @@ class Audit(ABC):
             for outcome, *numbers in self.rows(_counting(table), **bounds):
                 if numbers[0]:
                     found[str(outcome)] = Counts(*(int(str(number)) for number in numbers))
+        for outcome, deleted in self.rows(_DELETED, process=window.process):
+            left = found.get(str(outcome), _NONE)
+            found[str(outcome)] = left._replace(deleted=int(str(deleted)))
         return found
 
     def orphans(self) -> dict[str, int]:
@@ -155,7 +164,7 @@ class Audit(ABC):
 def of_table(table: str, counts: Mapping[str, Counts]) -> Counts:
     """Add up the outcomes that one table keeps."""
     chosen = [found for outcome, found in counts.items() if _table_of(outcome) == table]
-    return Counts(*(sum(numbers) for numbers in zip(*chosen, strict=True))) if chosen else Counts(0, 0, 0, 0, 0)
+    return Counts(*(sum(numbers) for numbers in zip(*chosen, strict=True))) if chosen else _NONE
 
 
 def unknown_outcomes(counts: Mapping[str, Counts]) -> list[str]:
@@ -177,6 +186,11 @@ def _counting(table: str) -> str:
     return f"SELECT {outcome}, count(*), {columns} FROM {table}{group}"  # noqa: S608 - our own names
 
 
+_NONE = Counts(0, 0, 0, 0, 0)
+_DELETED = """
+    SELECT outcome, sum(rows) FROM deletion WHERE process = :process AND process <> '' AND table_name <> 'replay'
+    GROUP BY outcome
+"""
 _LAST_DAY = "received_at > :yesterday AND received_at <= :now"
 _MATCHED = " AND ".join(f"conversion.{column} = duplicate.{column}" for column in KEY)
 _ORPHANED_DUPLICATES = f"SELECT count(*) FROM duplicate WHERE NOT EXISTS (SELECT 1 FROM conversion WHERE {_MATCHED})"  # noqa: S608 - our own names

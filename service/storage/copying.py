@@ -36,11 +36,14 @@ class _Copied(NamedTuple):
 
 
 _REPLAY = ("rejected_request_id", "request_id", "outcome", "replayed_by", "replayed_at")
+_DELETION = ("run", "table_name", "reason", "outcome", "process")
+_DELETED = ("rows", "first_received_at", "last_received_at", "deleted_by", "deleted_at", "click_id_sha256")
 _TABLES = (
     _Copied(CONVERSION.name, KEY, CONVERSION.columns),
     _Copied(DUPLICATE.name, ("id",), ("id", *DUPLICATE.columns)),
     _Copied(REJECTED.name, ("id",), ("id", *REJECTED.columns, "replayed_at", "replay_outcome")),
     _Copied("replay", _REPLAY[:1], _REPLAY),
+    _Copied("deletion", _DELETION, (*_DELETION, *_DELETED)),
 )
 
 

@@ -1,5 +1,6 @@
 """Owns the choice of an engine: everything that can be done with the database behind a URL, and nothing of how."""
 
+from functools import partial
 from typing import Protocol, assert_never
 
 from service.metrics.counts import Space
@@ -7,7 +8,9 @@ from service.storage.access import Access
 from service.storage.audit import Audit
 from service.storage.audit_postgres import PostgresAudit
 from service.storage.audit_sqlite import SqliteAudit
+from service.storage.deletions import Between, Deletions, at_once
 from service.storage.engine import PostgresServer, SqliteFile, StorageError, place_of
+from service.storage.erasing import Erasure
 from service.storage.history import History
 from service.storage.ledger import Ledger
 from service.storage.migrations import Migrations
@@ -17,7 +20,7 @@ from service.storage.quarantine import Quarantine
 from service.storage.replays import Replays
 from service.storage.space import measure_space
 from service.storage.sqlite import SqliteLedger, migrations_of
-from service.storage.sqlite_file import reader_engine, second_engine, storage_error
+from service.storage.sqlite_file import reader_engine, rewrite, second_engine, storage_error
 
 _SPACE_SECONDS = 2.0
 
@@ -39,6 +42,18 @@ class Database(Protocol):
 
     def replays(self) -> Replays:
         """Return the book of replays, to be written while this process's own ledger is open."""
+
+    def deletions(self, between: Between = at_once) -> Deletions:
+        """Return what deletes, while this process's own ledger is open; `between` gives it turns among the commits.
+
+        Raises StorageError when there is nothing to delete from.
+        """
+
+    def erasure(self) -> Erasure:
+        """Return what erases a click id, while this process's own ledger is open; looking alone needs none.
+
+        Raises StorageError when there is nothing to look in.
+        """
 
     def audit(self, seconds: float | None = None) -> Audit:
         """Return the questions that `doctor` asks, each answered within so many seconds."""
@@ -86,6 +101,16 @@ class SqliteDatabase:
         """Return writes on connections that never checkpoint, beside the ledger's of this process."""
         return Replays(Access(second_engine(self.path), storage_error))
 
+    def deletions(self, between: Between = at_once) -> Deletions:
+        """Return what deletes on such a connection, in its turn: nobody waits for a lock then."""
+        reads = Access(reader_engine(self.path), storage_error)
+        return Deletions(reads, Access(second_engine(self.path), storage_error), between)
+
+    def erasure(self) -> Erasure:
+        """Return what erases, and then writes the whole file anew."""
+        reads = Access(reader_engine(self.path), storage_error)
+        return Erasure(reads, Access(second_engine(self.path), storage_error), partial(rewrite, self.path))
+
     def audit(self, seconds: float | None = None) -> SqliteAudit:
         """Return questions on such a connection."""
         return SqliteAudit(self.path, seconds)
@@ -123,6 +148,16 @@ class PostgresDatabase:
     def replays(self) -> Replays:
         """Return writes in transactions of their own."""
         return Replays(Access(engine_of(self._place, writes=True), postgres_error))
+
+    def deletions(self, between: Between = at_once) -> Deletions:  # noqa: ARG002 - it waits for no commit
+        """Return what deletes, on connections of its own beside the ledger's."""
+        reads = Access(engine_of(self._place), postgres_error)
+        return Deletions(reads, Access(engine_of(self._place, writes=True), postgres_error), at_once)
+
+    def erasure(self) -> Erasure:
+        """Return what erases; the server's own VACUUM overwrites, in its time."""
+        reads = Access(engine_of(self._place), postgres_error)
+        return Erasure(reads, Access(engine_of(self._place, writes=True), postgres_error), lambda: None)
 
     def audit(self, seconds: float | None = None) -> PostgresAudit:
         """Return questions in such a transaction."""

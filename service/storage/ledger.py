@@ -15,6 +15,7 @@ from service.outcome import Diagnosis, Outcome, told
 from service.postback import Key, Postback, Rejection
 from service.storage.engine import StorageError
 
+VANISHED = "VANISHED"  # the kind of StorageError that says: what held a key was deleted before it could be asked
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
 
 Scalar = str | int | bytes | datetime | None
@@ -127,7 +128,7 @@ def judge(entry: Entry, winners: Mapping[Key, Winner] | None) -> Verdict:
 def _judge_repeated(postback: Postback, winners: Mapping[Key, Winner]) -> Verdict:
     winner = winners.get(postback.key)
     if winner is None:
-        raise StorageError("a conversion was not inserted, and none holds its key: somebody deletes rows", "VANISHED")
+        raise StorageError("a conversion was not inserted, and none holds its key: it was deleted meanwhile", VANISHED)
     if winner.request_id == postback.raw.request_id:
         return STORED  # its own row: just inserted, or by an ambiguous commit that is being retried
     return judge_against(winner, postback)

@@ -21,6 +21,7 @@ from service.storage.ledger import (
     KEY,
     REJECTED,
     STORED,
+    VANISHED,
     Committed,
     Entry,
     Leftovers,
@@ -40,6 +41,7 @@ DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1
 _OPENING_SECONDS = 10.0
 _TRIES = 4  # the first, and three more
 _PAUSE_SECONDS = 0.05  # before the second try; then twice as long each time, with jitter
+_RETRIED = RETRIED | {VANISHED}  # retention and `erase` delete beside it: the next try stores it anew
 _PROBES = 64  # rows of write_probe: replicas seldom share one, so none waits for another's commit
 
 
@@ -92,7 +94,7 @@ class PostgresLedger:
                 committed = self._try(batch, again=number > 0)
             except (psycopg.Error, StorageError) as error:
                 failure = self._failed(error, batch)
-                if failure.kind not in RETRIED or time.monotonic() + _pause(number + 1) > batch.deadline:
+                if failure.kind not in _RETRIED or time.monotonic() + _pause(number + 1) > batch.deadline:
                     break
             else:
                 self._well = True

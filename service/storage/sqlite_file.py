@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -147,15 +147,32 @@ def second_engine(path: Path) -> Engine:
 
     Its connections never checkpoint: not by themselves, and not when they close, because they are not the last.
     """
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def durable(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA fullfsync=ON")
         connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA secure_delete=FAST")  # ON, as some are built, writes every page that is freed
 
     return engine
+
+
+def rewrite(path: Path) -> None:
+    """Write the whole file anew, beside the one writer: deleted bytes stay in unused parts of pages until then.
+
+    It needs as much room again, for a while. Raises StorageError: all rows are as they were, and so are the traces.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+            connection.execute("VACUUM")
+    except sqlite3.Error as error:
+        told = storage_error(error)
+        raise StorageError(
+            f"rows are deleted, traces of them are left in the file; mend this and erase again: {told}", told.kind
+        ) from error
 
 
 def identities(names: Sequence[str | Path]) -> list[tuple[int, int]]:

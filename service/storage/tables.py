@@ -76,7 +76,7 @@ class Duplicate(ConversionKey, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(Number, Identity(), primary_key=True))
     click_id: str = Field(sa_type=Text, index=True)
-    received_at: datetime = Field(sa_type=UtcDateTime)
+    received_at: datetime = Field(sa_type=UtcDateTime, index=True)
     request_id: str = Field(sa_type=Text, unique=True, index=True)
     door: str = Field(sa_type=Text)
 
@@ -112,6 +112,28 @@ class Replay(SQLModel, table=True):
     outcome: str | None = Field(default=None, sa_type=Text)
     replayed_by: str = Field(sa_type=Text)
     replayed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Deletion(SQLModel, table=True):
+    """Rows that were deleted together: how many, of which table and outcome, why, by whom, and when they had come.
+
+    `run` is an erasure, or a day of retention. `process` is how the rows' request ids begin (16 hex digits; empty for
+    replayed rows), so that a process's counters can be compared with what is left. `deleted_at` is the last of them.
+    """
+
+    __tablename__ = "deletion"
+
+    run: str = Field(sa_type=Text, primary_key=True)
+    table_name: str = Field(sa_type=Text, primary_key=True)
+    reason: str = Field(sa_type=Text, primary_key=True)
+    outcome: str = Field(sa_type=Text, primary_key=True)
+    process: str = Field(sa_type=Text, primary_key=True, index=True)
+    rows: int = Field(sa_type=BigInteger)
+    first_received_at: datetime = Field(sa_type=UtcDateTime)
+    last_received_at: datetime = Field(sa_type=UtcDateTime)
+    deleted_by: str = Field(sa_type=Text)
+    deleted_at: datetime = Field(sa_type=UtcDateTime)
+    click_id_sha256: str | None = Field(default=None, sa_type=Text)
 
 
 class WriteProbe(SQLModel, table=True):

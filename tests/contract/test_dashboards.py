@@ -30,7 +30,7 @@ HOPS_TOGETHER = ["Doors", "Authenticate and parse", "Queue and commit"]
 ROWS = {  # those in brackets are closed
     "postback-overview": ["Is it healthy?", "Objectives", *HOPS_TOGETHER, "(Resources)"],
     "postback-intake": [*HOPS, "(Spool)", "(Books)"],
-    "postback-service": ["Processes", "Event loop and files", "Storage", "Log", "(Python)"],
+    "postback-service": ["Processes", "Event loop and files", "Storage", "(Retention)", "Log", "(Python)"],
 }
 LATENCIES = {
     "postback-overview": ["Latency of postbacks"],

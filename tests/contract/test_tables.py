@@ -86,3 +86,12 @@ def test_a_replay_links_both_attempts_and_says_who_did_it_and_when(path: Path) -
     assert set(found) == {"rejected_request_id", "request_id", "outcome", "replayed_by", "replayed_at"}
     assert [column.name for column in found.values() if column.place] == ["rejected_request_id"]
     assert [column.name for column in found.values() if not column.not_null] == ["outcome"]
+
+
+def test_a_deletion_says_how_much_of_what_went_why_when_and_by_whom(path: Path) -> None:
+    found = columns(path, "deletion")
+    key = ["run", "table_name", "reason", "outcome", "process"]
+    noted = ["rows", "first_received_at", "last_received_at", "deleted_by", "deleted_at", "click_id_sha256"]
+    assert list(found) == [*key, *noted]
+    assert [column.name for column in found.values() if column.place] == key
+    assert [column.name for column in found.values() if not column.not_null] == ["click_id_sha256"]

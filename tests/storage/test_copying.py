@@ -47,6 +47,9 @@ def source(path: Path) -> SqliteFile:
     ledger.commit(entries)
     book = SqliteDatabase(SqliteFile(path)).replays()
     book.begin([Replay(rejected_request_id="r", request_id="n", replayed_by="é", replayed_at=builders.RECEIVED_AT)])
+    ledger.commit([builders.rejection(Outcome.MISSING_VALUE, "gone")])
+    erasure = SqliteDatabase(SqliteFile(path)).erasure()
+    erasure.erase("gone", erasure.find("gone"), "é", builders.RECEIVED_AT)
     ledger.close()
     return SqliteFile(path)
 
@@ -67,7 +70,7 @@ def rows(compared: list[Compared]) -> dict[str, int]:
     return {it.table: it.target_rows for it in compared}
 
 
-ALL = {"conversion": STORED, "duplicate": REPEATED, "rejected_postback": REFUSED, "replay": 1}
+ALL = {"conversion": STORED, "duplicate": REPEATED, "rejected_postback": REFUSED, "replay": 1, "deletion": 1}
 
 
 def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgres_url: str) -> None:
@@ -79,6 +82,7 @@ def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgre
         "SELECT id, click_id, request_id FROM duplicate ORDER BY id",
         "SELECT id, raw, click_id, outcome, replayed_at FROM rejected_postback ORDER BY id",
         "SELECT * FROM replay",
+        "SELECT * FROM deletion",
     ):
         assert there.rows(statement) == here.rows(statement)
 
@@ -144,5 +148,11 @@ def test_a_row_that_differs_in_one_letter_is_told(source: SqliteFile, target: Pl
         "EXECUTE FUNCTION spoil()"
     )
     compared = {it.table: it.equal for it in copy(source, target, quiet)}
-    assert compared == {"conversion": False, "duplicate": True, "rejected_postback": True, "replay": True}
+    assert compared == {
+        "conversion": False,
+        "duplicate": True,
+        "rejected_postback": True,
+        "replay": True,
+        "deletion": True,
+    }
     engine.change("DROP FUNCTION spoil CASCADE")

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -13,11 +13,12 @@ import psycopg
 import pytest
 
 from service.outcome import Outcome
+from service.postback import Key, Postback
 from service.storage import postgres
 from service.storage.database import PostgresDatabase
 from service.storage.engine import PostgresServer as Place
 from service.storage.engine import StorageError, place_of
-from service.storage.ledger import Entry, Probe
+from service.storage.ledger import Entry, Probe, Winner
 from service.storage.postgres import PostgresLedger
 from service.storage.postgres_server import Session, conninfo
 from tests import builders
@@ -397,3 +398,21 @@ def test_the_lookup_of_winners_uses_the_primary_key(postgres_url: str) -> None:
         plan = "\n".join(str(row[0]) for row in session.execute(b"EXPLAIN " + postgres._WINNERS, keys))  # noqa: SLF001 - the plan is of this statement
     assert "conversion_pkey" in plan
     assert "Seq Scan" not in plan
+
+
+def test_a_conversion_that_is_deleted_between_two_statements_is_stored_anew(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention and `erase` delete beside the service."""
+    asked = postgres._winners  # noqa: SLF001 - the moment that matters is there
+
+    def too_late(session: Session, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+        run_sql(postgres_url, "DELETE FROM conversion WHERE request_id LIKE '0%'")
+        monkeypatch.setattr(postgres, "_winners", asked)
+        return asked(session, postbacks)
+
+    with opened(postgres_url) as ledger:
+        ledger.commit([builders.postback()])
+        monkeypatch.setattr(postgres, "_winners", too_late)
+        assert outcomes(ledger, builders.postback()) == [Outcome.STORED]
+    assert run_sql(postgres_url, "SELECT count(*) FROM conversion") == [(1,)]

@@ -1,0 +1,44 @@
+"""Owns the row of retention: what is deleted, why, and how much room rejected postbacks have left."""
+
+from dashboards import promql
+from dashboards.leads import INTAKE
+from dashboards.panels import HALF, ORANGE, RED, About, Look, Panel, Query, timeseries_panel
+from dashboards.promql import MOST
+from dashboards.sdk import units
+from service.metrics.catalogue import DELETED_ROWS, REJECTED_BYTES, REJECTED_CAPACITY_BYTES
+
+
+def retention() -> list[Panel]:
+    """Return the row."""
+    return [_deleted(), _fill()]
+
+
+def _deleted() -> Panel:
+    about = About(
+        601,
+        "Rows deleted, by table and reason",
+        units.RowsPerSecond,
+        "age: older than is kept. size: rejected postbacks beyond POSTBACK_REJECTED_MAX_BYTES, replayed or of nobody "
+        f"known. size_known: the same of known senders, never replayed. The {MOST} most.",
+        "size for long: somebody floods us with garbage. size_known at all: what a person may still want is lost.",
+        ("PostbackRejectionsEvicted", "PostbackRejectionSpike"),
+        (INTAKE,),
+    )
+    query = Query(promql.busiest(DELETED_ROWS, "table", "reason"), "{{table}} {{reason}}")
+    return timeseries_panel(about, query, size=HALF)
+
+
+def _fill() -> Panel:
+    about = About(
+        602,
+        "Rejected postbacks, share of their room",
+        units.PercentUnit,
+        "Bytes that kept rejections take, of those that they may (POSTBACK_REJECTED_MAX_BYTES), measured every few "
+        f"seconds by each replica. The {MOST} fullest; above 1 the oldest go, down to 0.9.",
+        "a line that climbs to 1 within hours: look who sends it. Much above 1: it comes faster than it is deleted.",
+        ("PostbackRejectionsEvicted", "PostbackDiskFilling"),
+        (INTAKE,),
+    )
+    taken, whole = (promql.gauge(it, "instance") for it in (REJECTED_BYTES, REJECTED_CAPACITY_BYTES))
+    query = Query(promql.most(f"{taken} / clamp_min({whole}, 1)"), "{{instance}}")
+    return timeseries_panel(about, query, size=HALF, look=Look(limits=[(0.9, ORANGE), (1.1, RED)]))

@@ -1,0 +1,170 @@
+"""Erasure, on every engine: all that is stored of one click id goes, nothing else does, and only its hash is left."""
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from service.outcome import Outcome
+from service.postback import Rejection
+from service.replay import Author, Rehearsal, carry_out
+from service.storage.erasing import Erasure, names, sha256
+from service.storage.ledger import CONVERSION, REJECTED, Entry, Ledger
+from service.storage.quarantine import Chosen
+from service.storage.sqlite import SqliteLedger
+from tests import builders
+from tests.storage.conftest import Engine
+
+FORM = "application/x-www-form-urlencoded"
+CLICK = "3f9a-person/é"
+URL = "3f9a-person%2f%C3%A9"
+NOW = builders.RECEIVED_AT
+TABLES = ("conversion", "duplicate", "rejected_postback", "replay")
+
+
+@pytest.fixture
+def erasure(engine: Engine, ledger: Ledger) -> Erasure:
+    assert ledger
+    return engine.database.erasure()
+
+
+@pytest.fixture
+def stored(engine: Engine, ledger: Ledger) -> None:
+    """Store it in every way there is, and beside it what must stay."""
+    mine: list[Entry] = [
+        builders.postback(f"c={URL}&value=1&goal={goal}&transaction_id={order}") for goal in "ab" for order in "12"
+    ]
+    ledger.commit([*mine, builders.postback("c=other-click&value=1")])
+    ledger.commit([builders.postback(f"c={URL}&value={value}&goal=a&transaction_id=1") for value in (1, 2)])
+    ledger.commit([builders.postback("c=other-click&value=1"), builders.rejection(click_id="other-click")])
+    odd = [
+        Rejection(builders.raw(f"c={URL}&value=7"), "ezmob", Outcome.INVALID_VALUE, "an older rule", CLICK),
+        Rejection(builders.raw(f"c=a&c={URL}"), "ezmob", Outcome.REPEATED_PARAMETER, "", None),
+        Rejection(builders.posted(f'[{{"c":"{CLICK}"}}'.encode()), None, Outcome.MALFORMED_BODY, "", None),
+        Rejection(builders.raw(f"c=third-click&sub1={URL}"), "ezmob", Outcome.MISSING_VALUE, "", "third-click"),
+    ]
+    ledger.commit(odd)
+    rehearsal = Rehearsal(engine.database.quarantine(), engine.database.history(), Author("me"))
+    for page in rehearsal.attempts(Chosen(outcomes=("invalid_value",))):
+        carry_out(page, ledger, engine.database.replays(), Author("me"))
+
+
+def numbers(engine: Engine) -> list[object]:
+    return [engine.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - our own names
+
+
+@pytest.mark.usefixtures("stored")
+def test_everything_that_names_it_is_found_and_goes_and_nothing_else_does(engine: Engine, erasure: Erasure) -> None:
+    before = numbers(engine)
+    found = erasure.find(CLICK)
+    by_table = [sum(held.table == table for held in found) for table in TABLES]
+    assert by_table == [5, 1, 5, 1]  # a replay stored one more
+    assert numbers(engine) == before
+    assert erasure.erase(CLICK, found, "maria", NOW) == dict(zip(TABLES, by_table, strict=True))
+    assert numbers(engine) == [1, 1, 1, 0]
+    for table in TABLES[:3]:
+        assert engine.rows(f"SELECT DISTINCT click_id FROM {table}") == [("other-click",)]  # noqa: S608 - our own names
+    assert erasure.find(CLICK) == []
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_book_says_who_erased_how_much_and_not_what(engine: Engine, erasure: Erasure) -> None:
+    assert not erasure.noted(CLICK)
+    erasure.erase(CLICK, erasure.find(CLICK), "maria", NOW)
+    digest = hashlib.sha256(CLICK.encode()).hexdigest()
+    assert sha256(CLICK) == digest
+    columns = "reason, deleted_by, click_id_sha256"
+    assert engine.rows(f"SELECT DISTINCT {columns} FROM deletion") == [("erase", "maria", digest)]  # noqa: S608 - our own names
+    summed = engine.rows("SELECT table_name, sum(rows) FROM deletion GROUP BY 1 ORDER BY 1")
+    assert [(table, int(str(rows))) for table, rows in summed] == list(zip(TABLES, (5, 1, 5, 1), strict=True))
+    assert CLICK not in str(engine.rows("SELECT * FROM deletion"))
+    assert erasure.noted(CLICK)
+    assert [one.click_id_sha256 for one in engine.database.deletions().book(99, sha256("another"))] == []
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_came_after_it_was_shown_goes_too(engine: Engine, ledger: Ledger, erasure: Erasure) -> None:
+    found = erasure.find(CLICK)
+    ledger.commit([builders.postback(f"c={URL}&value=1&goal=late")])
+    erasure.erase(CLICK, found, "me", NOW)
+    assert numbers(engine) == [1, 1, 1, 0]
+
+
+def test_afterwards_nothing_looks_lost_and_it_is_stored_anew(engine: Engine, ledger: Ledger, erasure: Erasure) -> None:
+    ledger.commit(
+        [builders.postback("c=a&value=1"), builders.postback("c=a&value=1"), builders.postback("c=a&value=2")]
+    )
+    erasure.erase("a", erasure.find("a"), "me", NOW)
+    with engine.database.audit() as audit:
+        assert set(audit.orphans().values()) == {0}
+    assert ledger.commit([builders.postback("c=a&value=2")]).verdicts[0].outcome is Outcome.STORED
+
+
+@pytest.mark.parametrize(
+    ("raw", "click_id"),
+    [
+        (b"GET /postback?c=id-1&value=x", "id-1"),
+        (b"GET /postback?c=id%2D1", "id-1"),
+        (b"GET /postback?sub=id-1", "id-1"),
+        (b"POST /p\r\n\r\nc=a+b&value=1", "a b"),
+        (b"POST /p\r\n\r\nc=a%2Bb&value=1", "a+b"),
+        (b"POST /p\r\n\r\n" + b'{"c":"\\u00e9-1"}', "é-1"),
+        (b"POST /p\r\n\r\n" + b'{"c":"\\ud83d\\ude00"}', "😀"),
+        (b"POST /p\r\n\r\n" + b'{"c":"a\\/b"}', "a/b"),
+        ("POST /p\r\n\r\nid;value\né-1;5".encode(), "é-1"),
+        (b"GET /p?c=x.*y", "x.*y"),
+    ],
+)
+def test_raw_input_names_a_click_id_however_it_is_written(raw: bytes, click_id: str) -> None:
+    assert names(raw, click_id)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"GET /p?c=id-12", b"GET /p?c=xid-1", b"GET /p?c=id-1.5", b"GET /p?c=id_1", b"\\", b"\xff"]
+)
+def test_part_of_another_word_is_no_click_id(raw: bytes) -> None:
+    assert not names(raw, "id-1")
+
+
+def test_a_short_click_id_takes_no_row_of_another_that_happens_to_hold_it(
+    engine: Engine, ledger: Ledger, erasure: Erasure
+) -> None:
+    ledger.commit(
+        [
+            Rejection(builders.raw("c=other&value=1&x=y"), "ezmob", Outcome.INVALID_VALUE, "", "other"),
+            Rejection(builders.raw("c=1&c=2"), "ezmob", Outcome.REPEATED_PARAMETER, "", None),
+        ]
+    )
+    assert [held.outcome for held in erasure.find("1")] == ["repeated_parameter"]
+    assert numbers(engine)[2] == 2
+
+
+PEOPLE = [f"person-{number * 7919 % 4001:05}" for number in range(4000)]  # in no order, so that pages are split
+
+
+def test_a_file_holds_no_trace_of_it_when_the_command_has_ended(path: Path) -> None:
+    """Splits leave copies in unused parts of pages, where SQLite does not overwrite what it deletes by itself."""
+    ledger = SqliteLedger(path)
+    ledger.open()
+    ledger.commit([builders.postback("c=pattern&value=1"), builders.rejection(click_id="pattern")])
+    ledger.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete=OFF")  # some builds of SQLite begin with ON
+        for person in PEOPLE:
+            for table, columns in (("conversion", CONVERSION.columns), ("rejected_postback", REJECTED.columns)):
+                changed = {"click_id": "?1", "request_id": f"'{table}' || ?1", "raw": "CAST(?1 AS BLOB)"}
+                values = ", ".join(changed.get(column, column) for column in columns)
+                pattern = f"SELECT {values} FROM {table} WHERE click_id = 'pattern'"  # noqa: S608 - our own names
+                connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) {pattern}", [person])
+    assert all(person.encode() in path.read_bytes() for person in PEOPLE)
+    ledger.open()
+    erasure = Engine(f"sqlite:///{path}").database.erasure()
+    erased = PEOPLE[::500]
+    for person in erased:
+        erasure.erase(person, erasure.find(person), "me", NOW)
+    ledger.close()
+    files = [file.read_bytes() for file in path.parent.iterdir()]
+    assert [person for person in erased if any(person.encode() in file for file in files)] == []
+    assert PEOPLE[1].encode() in path.read_bytes()
