@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.setting_up import refuse
+from service.decoding import decode_moment
 from service.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ def moment(text: str, now: datetime) -> datetime | None:
     try:
         if ago := _AGO.fullmatch(text):
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        read = datetime.fromisoformat(text)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+        return decode_moment(text)
     except (ValueError, OverflowError):
         return None
