@@ -6,27 +6,19 @@ Pure: a row is not judged here. What cannot be taken apart is rejected as a whol
 import csv
 import json
 import re
-import sys
-import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import NoReturn, Protocol
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from typing import NoReturn
 
 from service.outcome import Outcome, Rejected
+from service.packing import Readable, unpack
 from service.postback import MAX_BODY_BYTES, RawPostback, media_type_of
 
 MAX_ROWS = 50_000
 MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
 MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
-_MAX_PARTS = 64  # of a compressed body: for each one the rest is copied
-_WINDOW_LOG = 24  # of zstd: 16 MiB of history, as much as a whole body
 _CHUNK_BYTES = 256 * 1024  # read from a stream at once
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
@@ -77,7 +69,7 @@ def take_apart(raw: RawPostback) -> Batch:
     if split is None:
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")
     headed = media_type == CSV
-    rows = list(islice(split(_decompressed(raw)), MAX_ROWS + headed + 1))
+    rows = list(islice(split(unpack(raw.body, raw.content_encoding, MAX_BYTES)), MAX_ROWS + headed + 1))
     header = rows.pop(0) if headed and rows else b""
     if len(rows) > MAX_ROWS:
         raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ROWS} rows")
@@ -86,55 +78,6 @@ def take_apart(raw: RawPostback) -> Batch:
     if not rows:
         raise Rejected(Outcome.MALFORMED_BODY, "there is no row in it")
     return Batch(raw._replace(body=b"", content_encoding=""), CSV if headed else JSON, header, rows)
-
-
-class Readable(Protocol):
-    """What bytes are read from, as from a file."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to so many bytes, none at the end."""
-
-
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=31),
-    "zstd": lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}),
-}
-
-
-def _decompressed(raw: RawPostback) -> bytes:
-    """Return the body; never more than one byte beyond the limit is unpacked."""
-    if raw.content_encoding in ("", "identity"):
-        return raw.body
-    make = _DECOMPRESSORS.get(raw.content_encoding)
-    if make is None:
-        encodings = ", ".join(_DECOMPRESSORS)
-        raise Rejected(
-            Outcome.UNSUPPORTED_MEDIA_TYPE, f"content encoding {raw.content_encoding[:40]!a}; take {encodings}"
-        )
-    packed, unpacked, parts = raw.body, bytearray(), 0
-    try:
-        while packed:  # both forms may be several, one after the other
-            parts += 1
-            if parts > _MAX_PARTS:
-                raise Rejected(Outcome.TOO_LARGE, f"the {raw.content_encoding} has more than {_MAX_PARTS} parts")
-            part = make()
-            unpacked += part.decompress(packed, MAX_BYTES + 1 - len(unpacked))
-            if len(unpacked) > MAX_BYTES:
-                raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BYTES} bytes when it is unpacked")
-            if not part.eof:
-                raise Rejected(Outcome.MALFORMED_BODY, f"the {raw.content_encoding} of the body ends too early")
-            packed = part.unused_data
-    except (zlib.error, zstd.ZstdError) as error:
-        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not {raw.content_encoding}: {error}") from None
-    return bytes(unpacked)
 
 
 def _text(body: bytes) -> str:

@@ -86,7 +86,7 @@ def decode_csv(body: bytes) -> Pairs:
     return [(_text(name, name), _text(name, cell)) for name, cell in zip(names, cells, strict=True) if cell]
 
 
-# Two lines without a quote or a NUL, as most are: to make a reader for each takes longer than all the rest of reading it.
+# Two lines without a quote or a NUL, as most are: to make a reader for each takes longer than all the rest.
 _PLAIN_CSV = re.compile(rb'([^"\r\n\0]+)\r?\n([^"\r\n\0]+)\r?')
 
 

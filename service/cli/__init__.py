@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import backup, check, doctor, lookup, migrate, rejected, replay, run, send
+from service.cli import backup, check, doctor, importing, lookup, migrate, rejected, replay, run, send
 
 app = typer.Typer(
     name="python -m service",
@@ -23,5 +23,6 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
+app.command("import")(importing.import_)
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(migrate.app, name="migrate")

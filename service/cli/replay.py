@@ -5,7 +5,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -14,15 +13,13 @@ import orjson
 import typer
 
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
-from service.cli.setting_up import configured_database, refuse
+from service.cli.setting_up import configured_database, refuse, writing_ledger
 
 if TYPE_CHECKING:
     from service.replay import Attempt, Author
     from service.storage.database import Database
     from service.storage.ledger import Ledger
     from service.storage.quarantine import Chosen
-
-_COMMIT_SECONDS = 10.0  # nobody waits for an answer here
 
 
 class _Step(NamedTuple):
@@ -79,7 +76,9 @@ def replay(  # noqa: PLR0913 - the filters
             foreseen = _foreseen(database, wanted, author)
             _print(foreseen, done=False, as_json=as_json)
             return
-        with _opened(database) as ledger:
+        database.quarantine()  # where there is no file, none is made
+        # On SQLite from before the question on, so that what is done is what was shown.
+        with writing_ledger(database, "replay") as ledger:
             foreseen = _foreseen(database, wanted, author)
             changes = sum(number for step, number in foreseen.items() if step.changes)
             if changes and not yes:
@@ -87,25 +86,6 @@ def replay(  # noqa: PLR0913 - the filters
                 _ask(changes)
             done = _done(database, wanted, author, ledger) if changes else foreseen
     _print(done, done=True, as_json=as_json)
-
-
-@contextmanager
-def _opened(database: "Database") -> "Iterator[Ledger]":
-    """Open the database's writer: on SQLite from before the question on, so that what is done is what was shown."""
-    from service.storage.engine import StorageError
-
-    database.quarantine()  # where there is no file, none is made
-    ledger = database.ledger(_COMMIT_SECONDS)
-    try:
-        ledger.open()
-    except StorageError as error:
-        if error.kind != "LOCKED":
-            raise
-        refuse([f"{error}; SQLite has one writer: stop the service first, then replay (--dry-run works meanwhile)"])
-    try:
-        yield ledger
-    finally:
-        ledger.close()
 
 
 def _foreseen(database: "Database", wanted: "Chosen", author: "Author") -> _Table:

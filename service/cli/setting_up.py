@@ -9,6 +9,9 @@ import typer
 if TYPE_CHECKING:
     from service.settings import Settings
     from service.storage.database import Database
+    from service.storage.ledger import Ledger
+
+_COMMIT_SECONDS = 10.0  # with its retries: nobody waits for an answer here
 
 
 def settings_or_refuse(**overrides: object) -> "Settings":
@@ -29,6 +32,24 @@ def configured_database() -> "Iterator[Database]":
     database = database_at(settings_or_refuse().database_url)
     with storage_or_refuse():
         yield database
+
+
+@contextmanager
+def writing_ledger(database: "Database", command: str) -> "Iterator[Ledger]":
+    """Open the database's writer; while a SQLite file is being served, end the command with exit code 2."""
+    from service.storage.engine import StorageError
+
+    ledger = database.ledger(_COMMIT_SECONDS)
+    try:
+        ledger.open()
+    except StorageError as error:
+        if error.kind != "LOCKED":
+            raise
+        refuse([f"{error}; SQLite has one writer: stop the service first, then {command} (--dry-run works meanwhile)"])
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 @contextmanager

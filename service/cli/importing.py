@@ -1,0 +1,181 @@
+"""Owns the command `import`: a file of postbacks stored once, however often it is given, with a report of each row."""
+
+from collections import Counter
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import orjson
+import typer
+
+from service.cli.progress import progress
+from service.cli.setting_up import configured_database, refuse, storage_or_refuse, writing_ledger
+from service.outcome import Family, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.cli.import_report import Report
+    from service.importing import ImportFile
+    from service.storage.ledger import Ledger
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_ACCEPTED = "accepted"  # all that parsing can say of a row that would be stored, a duplicate or a conflict
+_FORMS: dict[str, Literal["csv", "ndjson"]] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_PACKED = (".gz", ".zst")
+_GO_ON = "the same command goes on where it stopped"
+
+
+def import_(  # noqa: PLR0913 - the options
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV with a header, or NDJSON; packed, if it ends in .gz or .zst.")
+    ],
+    *,
+    form: Annotated[
+        Literal["csv", "ndjson"] | None,
+        typer.Option("--format", help="What is in the file.", show_default="by its name: .csv, .ndjson, .jsonl"),
+    ] = None,
+    received_at: Annotated[
+        str | None,
+        typer.Option(
+            "--received-at",
+            metavar="COLUMN",
+            help="The column (ISO 8601, UTC if it names no zone) to keep as the time.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="What became of each row.", show_default="FILE.report.csv, or .ndjson")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only parse, and tell what would be rejected.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
+) -> None:
+    """Store the postbacks of a file, of any size, each exactly once.
+
+    A row has the names, rules and outcomes of a batch's. What is not accepted
+    is kept, as from any door. Given again, after an interruption or by
+    mistake, the same file with the same options stores nothing twice; the
+    report says where to go on.
+
+    On PostgreSQL it runs beside the service. On SQLite stop the service
+    first (--dry-run needs no stop): the file has one writer.
+
+    Example: python -m service import january.csv.gz --received-at time
+
+    JSON keys: done, request_id (a row's is that, and -N), rows, resumed_after,
+    outcomes {outcome: count}, report.
+
+    Exit code: 0 every row was accepted, 1 some were rejected, 2 it cannot be
+    read, stored or reported, 130 interrupted.
+    """
+    rows = _rows_of(file, form, received_at)
+    if dry_run:
+        outcomes = _parsed(rows)
+        _print({"done": False, "request_id": rows.request_id}, outcomes, as_json=as_json)
+    else:
+        path = report or file.with_name(f"{file.name}.report.{rows.form}")
+        outcomes, resumed_after = _imported(rows, path)
+        facts = {"done": True, "request_id": rows.request_id, "resumed_after": resumed_after, "report": str(path)}
+        _print(facts, outcomes, as_json=as_json)
+    raise typer.Exit(int(_rejected(outcomes) > 0))
+
+
+def _rows_of(path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None) -> "ImportFile":
+    from service.importing import ImportFile, TextFile
+
+    plain = Path(path.stem) if path.suffix.lower() in _PACKED else path
+    chosen = form or _FORMS.get(plain.suffix.lower())
+    if not path.is_file():
+        refuse([f"{path}: there is no such file"])
+    if chosen is None:
+        refuse([f"{path}: say --format csv or --format ndjson; the name does not"])
+    size = path.stat().st_size if plain == path else None
+    with _unreadable_refused(), progress("reading", size, in_bytes=True) as advance:
+        return ImportFile(TextFile(path, chosen), received_at, advance)
+
+
+@contextmanager
+def _unreadable_refused() -> "Iterator[None]":
+    from service.importing import UnreadableFile
+
+    try:
+        yield
+    except UnreadableFile as error:
+        refuse([str(error)])
+
+
+def _parsed(rows: "ImportFile") -> Counter[str]:
+    """Count what parsing makes of each row."""
+    from service.postback import Rejection
+
+    counted: Counter[str] = Counter()
+    with _unreadable_refused(), progress("parsing", rows.size, in_bytes=True) as advance:
+        for group in rows.groups(advance=advance):
+            counted.update(it.outcome.value if isinstance(it, Rejection) else _ACCEPTED for it in group.entries)
+    return counted
+
+
+def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
+    """Import all that is not in the report yet; return its tally, and after how many rows it went on."""
+    from service.cli.import_report import NoReport, Report
+
+    form = _FORMS.get(path.suffix.lower(), rows.form)
+    try:
+        with (
+            configured_database() as database,
+            writing_ledger(database, "import") as ledger,
+            Report(path, form, rows.request_id) as report,
+            storage_or_refuse(_GO_ON),
+            _unreadable_refused(),
+        ):
+            report.take_back_last()  # the database is asked whether it knows these
+            resumed_after = report.rows
+            if not _carried_on(rows, ledger, report):
+                report.start_over()
+                resumed_after = 0
+                _carried_on(rows, ledger, report)
+            return Counter({word.value: count for word, count in report.tally.items()}), resumed_after
+    except NoReport as refused:
+        refuse([str(refused)])
+    except OSError as error:
+        refuse([f"cannot write {path}: {error.strerror}", _GO_ON])
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; {_GO_ON}", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _carried_on(rows: "ImportFile", ledger: "Ledger", report: "Report") -> bool:
+    """Import what follows the report's rows; False when those are not in this database, and nothing follows them."""
+    from service.importing import carry_out
+
+    known = report.rows == 0
+    with (
+        progress("importing", rows.size, in_bytes=True) as advance,
+        closing(carry_out(rows.groups(report.rows, advance), ledger)) as groups,
+    ):
+        for group in groups:
+            if group.new and not known:
+                return False
+            known = True
+            report.add(group)
+    return True
+
+
+def _rejected(outcomes: Counter[str]) -> int:
+    words = {outcome.value for outcome in Outcome if outcome.family is Family.REJECTED}
+    return sum(count for word, count in outcomes.items() if word in words)
+
+
+def _print(facts: dict[str, object], outcomes: Counter[str], *, as_json: bool) -> None:
+    rows, rejected = outcomes.total(), _rejected(outcomes)
+    if as_json:
+        answer = {**facts, "rows": rows, "outcomes": dict(outcomes.most_common())}
+        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        return
+    for word, count in outcomes.most_common():
+        typer.echo(f"{count:>11,}  {word}")
+    if not facts["done"]:
+        typer.echo(f"{rows:,} rows: {rows - rejected:,} would be accepted, {rejected:,} rejected; nothing was stored")
+        return
+    resumed = f", gone on with after row {facts['resumed_after']:,}" if facts["resumed_after"] else ""
+    typer.echo(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")
+    typer.echo(f"each row: {facts['report']}")

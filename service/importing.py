@@ -1,0 +1,244 @@
+"""Owns import: a file of postbacks, of any size, read row by row, judged by today's rules and sent on to the ledger.
+
+What a row is called follows from what the file holds and from the row's number, so the ledger recognises its own rows
+when the same file is given again, and an import that was interrupted stores everything once.
+"""
+
+import gc
+import hashlib
+import sys
+from codecs import BOM_UTF8
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+from urllib.parse import quote
+
+from service.batch import CSV, JSON, MAX_HEADER_BYTES, csv_records, ndjson_rows, row_postbacks, stream_lines
+from service.decoding import decode_csv, decode_json, decode_moment
+from service.outcome import Outcome, Rejected
+from service.packing import UNREADABLE, open_unpacked
+from service.postback import Postback, RawPostback, Rejection, claimed_click_id, parse
+from service.sender import EZMOB
+from service.storage.ledger import MAX_BATCH, Committed, Ledger, Verdict
+
+Form = Literal["csv", "ndjson"]
+Advance = Callable[[int], object]  # told how many more bytes were read
+
+_AT_ONCE = 2  # groups: one is being committed while the next is parsed
+_CHUNK_BYTES = 256 * 1024
+_SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit
+_GARBAGE_OBJECTS = 100_000  # made, before the collector looks: the usual 700 are a fraction of a group
+
+
+class UnreadableFile(Exception):  # noqa: N818 - the state of the file
+    """The file cannot be read to its end as what it is said to be; the text says why, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file of rows, plain or packed (`.gz`, `.zst`), and the form that they have. All raise UnreadableFile."""
+
+    path: Path
+    form: Form
+
+    @contextmanager
+    def rows(self, advance: Advance = lambda _: None) -> Iterator[Iterator[bytes]]:
+        """Open the file to read its rows: of CSV the header, then each record; or lines. None of them is blank."""
+        with self._told(), open_unpacked(self.path) as stream:
+            lines = stream_lines(_Watched(stream, advance))
+            lines = chain([next(lines, b"").removeprefix(BOM_UTF8)], lines)
+            yield csv_records(lines, broken=lambda _: None) if self.form == "csv" else ndjson_rows(lines)
+
+    def header(self) -> bytes:
+        """Return the first record of CSV, nothing of another form."""
+        if self.form != "csv":
+            return b""
+        with self.rows() as rows:
+            return next(rows, b"")
+
+    def digest(self, salt: str, advance: Advance) -> tuple[str, int]:
+        """Return what the content is known by, 32 hex digits, and how many bytes it has, unpacked."""
+        digest, size = hashlib.sha256(salt.encode()), 0
+        with self._told(), open_unpacked(self.path) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
+                advance(len(chunk))
+        return digest.hexdigest()[:32], size
+
+    def state(self) -> tuple[int, int, int]:
+        """Return what does not stay the same when somebody changes the file."""
+        with self._told():
+            told = self.path.stat()
+        return told.st_ino, told.st_size, told.st_mtime_ns
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except UNREADABLE as error:
+            raise UnreadableFile(f"cannot read {self.path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+class _Watched:
+    """A stream that tells how far it was read."""
+
+    def __init__(self, stream: BinaryIO, advance: Advance) -> None:
+        self._stream = stream
+        self._advance = advance
+
+    def read(self, size: int) -> bytes:
+        chunk = self._stream.read(size)
+        self._advance(len(chunk))
+        return chunk
+
+
+class Group(NamedTuple):
+    """Rows that are committed together; the first one's number is `first` + 1."""
+
+    first: int
+    entries: list[Postback | Rejection]
+
+
+class Durable(NamedTuple):
+    """A group that is durable, with a verdict for each row; `new` says that not all of it was there before."""
+
+    first: int
+    entries: list[Postback | Rejection]
+    verdicts: list[Verdict]
+    new: bool
+
+
+class ImportFile:
+    """A file to import. To make one is to read it once, for its digest. Raises UnreadableFile.
+
+    `request_id` is what its rows are called, before their `-1`, `-2` and so on; `size` its bytes, unpacked.
+    `moment_column` names the column that says when each postback was received; without one it is now.
+    """
+
+    def __init__(self, file: TextFile, moment_column: str | None = None, advance: Advance = lambda _: None) -> None:
+        self.form = file.form
+        self._file = file
+        self._column = moment_column
+        self._state = file.state()
+        self._header = file.header()
+        if moment_column is not None and moment_column in EZMOB.fields:
+            raise UnreadableFile(f"{moment_column} is the postback's {EZMOB.fields[moment_column]}, and no time")
+        if file.form == "csv":
+            _assert_header(self._header, moment_column)
+        self.request_id, self.size = file.digest(f"import {file.form} {moment_column or ''}\n", advance)
+
+    def groups(self, first: int = 0, advance: Advance = lambda _: None) -> Iterator[Group]:
+        """Yield the rows after the first so many, parsed, as many at once as a ledger takes. Raises UnreadableFile."""
+        raw = _raw(self._file, self.request_id)
+        with self._file.rows(advance) as rows:
+            rest = islice(rows, first + (self._file.form == "csv"), None)
+            while some := list(islice(rest, MAX_BATCH)):
+                raws = row_postbacks(raw, self._header, some, first)
+                yield Group(first, [_understood(it, self._column) for it in raws])
+                first += len(some)
+        if self._file.state() != self._state:
+            raise UnreadableFile(f"{self._file.path} was changed while it was being read: give it again")
+
+
+def carry_out(groups: Iterable[Group], ledger: Ledger) -> Generator[Durable]:
+    """Yield each group when it is durable, in order, while the next is being parsed. Raises StorageError."""
+    under_way: deque[tuple[Group, Future[Committed]]] = deque()
+    with _undisturbed(), ThreadPoolExecutor(1) as thread:
+        for group in groups:
+            under_way.append((group, thread.submit(ledger.commit, group.entries)))
+            if len(under_way) == _AT_ONCE:
+                yield _durable(*under_way.popleft())
+        while under_way:
+            yield _durable(*under_way.popleft())
+
+
+def _durable(group: Group, committing: Future[Committed]) -> Durable:
+    verdicts, rows = committing.result()
+    return Durable(*group, verdicts, new=any(rows.values()))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let two threads take turns fast, and look for garbage seldom: rows are many, and none refers to itself."""
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.set_threshold(_GARBAGE_OBJECTS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
+
+
+def _raw(file: TextFile, request_id: str) -> RawPostback:
+    """Return what all rows of a file have in common; the path says in which file a rejected row stood."""
+    return RawPostback(
+        door="import",
+        method="IMPORT",
+        path=f"/{quote(file.path.name)}",
+        query=b"",
+        content_type=CSV if file.form == "csv" else JSON,
+        content_encoding="",
+        body=b"",
+        complete=True,
+        host=b"",
+        forwarded=False,
+        client_ip="",
+        received_at=datetime.now(UTC),
+        request_id=request_id,
+        trace_id=request_id,
+    )
+
+
+def _assert_header(header: bytes, moment_column: str | None) -> None:
+    """Refuse a file of which no row could be accepted, rather than keep millions of rejections."""
+    if len(header) > MAX_HEADER_BYTES:
+        raise UnreadableFile(f"the header has more than {MAX_HEADER_BYTES} bytes, with which each rejected row is kept")
+    try:
+        names = [name for name, _ in decode_csv(header + b"\n" + header)]
+    except Rejected as refused:
+        raise UnreadableFile(f"the first line is no header of CSV: {refused.detail}") from None
+    missing = [field for field in ("click_id", "value") if field not in map(EZMOB.fields.get, names)]
+    wanted = {field: " or ".join(name for name, named in EZMOB.fields.items() if named == field) for field in missing}
+    lines = [f"no column is called {names} ({field})" for field, names in wanted.items()]
+    if moment_column is not None and moment_column not in names:
+        lines.append(f"no column is called {moment_column}")
+    if lines:
+        raise UnreadableFile(f"{'; '.join(lines)}; the header is {', '.join(names)[:400]!a}")
+
+
+def _understood(raw: RawPostback, column: str | None) -> Postback | Rejection:
+    try:
+        postback = parse(raw, EZMOB)
+        if column is None:
+            return postback
+        return postback._replace(raw=raw._replace(received_at=_moment(postback.params.get(column), column)))
+    except Rejected as refused:
+        rejection = Rejection(raw, EZMOB.name, refused.outcome, refused.detail, claimed_click_id(raw, EZMOB))
+        return rejection if column is None else _dated(rejection, column)
+
+
+def _moment(text: str | list[str] | None, column: str) -> datetime:
+    if not isinstance(text, str):
+        raise Rejected(Outcome.MALFORMED_BODY, f"{column} is {'there more than once' if text else 'absent'}")
+    try:
+        return decode_moment(text)
+    except ValueError as error:
+        raise Rejected(Outcome.MALFORMED_BODY, f"{column} is {error}") from None
+
+
+def _dated(rejection: Rejection, column: str) -> Rejection:
+    """Return a rejected row with its own moment, where that can be read: a replay keeps it."""
+    raw = rejection.raw
+    try:
+        pairs = decode_csv(raw.body) if raw.content_type == CSV else decode_json(raw.body)
+        return replace(rejection, raw=raw._replace(received_at=_moment(dict(pairs).get(column), column)))
+    except Rejected:
+        return rejection
