@@ -5,98 +5,28 @@ when the same file is given again, and an import that was interrupted stores eve
 """
 
 import gc
-import hashlib
 import sys
-from codecs import BOM_UTF8
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain, islice
-from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from itertools import islice
+from typing import NamedTuple
 from urllib.parse import quote
 
-from service.batch import CSV, JSON, MAX_HEADER_BYTES, csv_records, ndjson_rows, row_postbacks, stream_lines
+from service.batch import CSV, JSON, MAX_HEADER_BYTES, row_postbacks
 from service.decoding import decode_csv, decode_json, decode_moment
+from service.files import Advance, RowFile, UnreadableFile
 from service.outcome import Outcome, Rejected
-from service.packing import UNREADABLE, open_unpacked
 from service.postback import Postback, RawPostback, Rejection, claimed_click_id, parse
 from service.sender import EZMOB
 from service.storage.ledger import MAX_BATCH, Committed, Ledger, Verdict
 
-Form = Literal["csv", "ndjson"]
-Advance = Callable[[int], object]  # told how many more bytes were read
-
 _AT_ONCE = 2  # groups: one is being committed while the next is parsed
-_CHUNK_BYTES = 256 * 1024
 _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit
 _GARBAGE_OBJECTS = 100_000  # made, before the collector looks: the usual 700 are a fraction of a group
-
-
-class UnreadableFile(Exception):  # noqa: N818 - the state of the file
-    """The file cannot be read to its end as what it is said to be; the text says why, for a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextFile:
-    """A file of rows, plain or packed (`.gz`, `.zst`), and the form that they have. All raise UnreadableFile."""
-
-    path: Path
-    form: Form
-
-    @contextmanager
-    def rows(self, advance: Advance = lambda _: None) -> Iterator[Iterator[bytes]]:
-        """Open the file to read its rows: of CSV the header, then each record; or lines. None of them is blank."""
-        with self._told(), open_unpacked(self.path) as stream:
-            lines = stream_lines(_Watched(stream, advance))
-            lines = chain([next(lines, b"").removeprefix(BOM_UTF8)], lines)
-            yield csv_records(lines, broken=lambda _: None) if self.form == "csv" else ndjson_rows(lines)
-
-    def header(self) -> bytes:
-        """Return the first record of CSV, nothing of another form."""
-        if self.form != "csv":
-            return b""
-        with self.rows() as rows:
-            return next(rows, b"")
-
-    def digest(self, salt: str, advance: Advance) -> tuple[str, int]:
-        """Return what the content is known by, 32 hex digits, and how many bytes it has, unpacked."""
-        digest, size = hashlib.sha256(salt.encode()), 0
-        with self._told(), open_unpacked(self.path) as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-                advance(len(chunk))
-        return digest.hexdigest()[:32], size
-
-    def state(self) -> tuple[int, int, int]:
-        """Return what does not stay the same when somebody changes the file."""
-        with self._told():
-            told = self.path.stat()
-        return told.st_ino, told.st_size, told.st_mtime_ns
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except UNREADABLE as error:
-            raise UnreadableFile(f"cannot read {self.path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-class _Watched:
-    """A stream that tells how far it was read."""
-
-    def __init__(self, stream: BinaryIO, advance: Advance) -> None:
-        self._stream = stream
-        self._advance = advance
-
-    def read(self, size: int) -> bytes:
-        chunk = self._stream.read(size)
-        self._advance(len(chunk))
-        return chunk
 
 
 class Group(NamedTuple):
@@ -122,7 +52,7 @@ class ImportFile:
     `moment_column` names the column that says when each postback was received; without one it is now.
     """
 
-    def __init__(self, file: TextFile, moment_column: str | None = None, advance: Advance = lambda _: None) -> None:
+    def __init__(self, file: RowFile, moment_column: str | None = None, advance: Advance = lambda _: None) -> None:
         self.form = file.form
         self._file = file
         self._column = moment_column
@@ -177,7 +107,7 @@ def _undisturbed() -> Iterator[None]:
         gc.set_threshold(*thresholds)
 
 
-def _raw(file: TextFile, request_id: str) -> RawPostback:
+def _raw(file: RowFile, request_id: str) -> RawPostback:
     """Return what all rows of a file have in common; the path says in which file a rejected row stood."""
     return RawPostback(
         door="import",

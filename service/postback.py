@@ -220,7 +220,7 @@ def _value(fields: dict[Field, str]) -> tuple[str, int]:
     value = fields.get("value", "")
     if not value:
         raise Rejected(Outcome.MISSING_VALUE, "empty" if "value" in fields else "absent")
-    micros = _micros(value) if len(value) <= _AMOUNT_LENGTH else None
+    micros = micros_of(value)
     if micros is None:
         _reject_macro("value", value)
         raise Rejected(Outcome.INVALID_VALUE, f"{value[:80]!a} is not an amount")
@@ -228,9 +228,9 @@ def _value(fields: dict[Field, str]) -> tuple[str, int]:
 
 
 @lru_cache(maxsize=1024)
-def _micros(value: str) -> int | None:
+def micros_of(value: str) -> int | None:
     """Return an amount in millionths, None if it is none. Payouts are few, and come again and again."""
-    if not _AMOUNT.fullmatch(value):
+    if len(value) > _AMOUNT_LENGTH or not _AMOUNT.fullmatch(value):
         return None
     whole, _, fraction = value.partition(".")
     return int(whole + fraction.ljust(6, "0"))

@@ -2,7 +2,20 @@
 
 import typer
 
-from service.cli import backup, check, doctor, importing, lookup, migrate, rejected, replay, run, send
+from service.cli import (
+    backup,
+    check,
+    doctor,
+    export,
+    importing,
+    lookup,
+    migrate,
+    reconcile,
+    rejected,
+    replay,
+    run,
+    send,
+)
 
 app = typer.Typer(
     name="python -m service",
@@ -24,5 +37,7 @@ for command in (
 ):
     app.command()(command)
 app.command("import")(importing.import_)
+app.command()(export.export)
+app.command()(reconcile.reconcile)
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(migrate.app, name="migrate")

@@ -1,7 +1,7 @@
 """Owns the command `import`: a file of postbacks stored once, however often it is given, with a report of each row."""
 
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,12 +9,10 @@ import orjson
 import typer
 
 from service.cli.progress import progress
-from service.cli.setting_up import configured_database, refuse, storage_or_refuse, writing_ledger
+from service.cli.setting_up import configured_database, readable_or_refuse, refuse, storage_or_refuse, writing_ledger
 from service.outcome import Family, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from service.cli.import_report import Report
     from service.importing import ImportFile
     from service.storage.ledger import Ledger
@@ -80,27 +78,15 @@ def import_(  # noqa: PLR0913 - the options
 
 
 def _rows_of(path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None) -> "ImportFile":
-    from service.importing import ImportFile, TextFile
+    from service.files import RowFile
+    from service.importing import ImportFile
 
     plain = Path(path.stem) if path.suffix.lower() in _PACKED else path
     chosen = form or _FORMS.get(plain.suffix.lower())
-    if not path.is_file():
-        refuse([f"{path}: there is no such file"])
     if chosen is None:
         refuse([f"{path}: say --format csv or --format ndjson; the name does not"])
-    size = path.stat().st_size if plain == path else None
-    with _unreadable_refused(), progress("reading", size, in_bytes=True) as advance:
-        return ImportFile(TextFile(path, chosen), received_at, advance)
-
-
-@contextmanager
-def _unreadable_refused() -> "Iterator[None]":
-    from service.importing import UnreadableFile
-
-    try:
-        yield
-    except UnreadableFile as error:
-        refuse([str(error)])
+    with readable_or_refuse(path), progress("reading", None, in_bytes=True) as advance:
+        return ImportFile(RowFile(path, chosen), received_at, advance)
 
 
 def _parsed(rows: "ImportFile") -> Counter[str]:
@@ -108,7 +94,7 @@ def _parsed(rows: "ImportFile") -> Counter[str]:
     from service.postback import Rejection
 
     counted: Counter[str] = Counter()
-    with _unreadable_refused(), progress("parsing", rows.size, in_bytes=True) as advance:
+    with readable_or_refuse(), progress("parsing", rows.size, in_bytes=True) as advance:
         for group in rows.groups(advance=advance):
             counted.update(it.outcome.value if isinstance(it, Rejection) else _ACCEPTED for it in group.entries)
     return counted
@@ -125,7 +111,7 @@ def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
             writing_ledger(database, "import") as ledger,
             Report(path, form, rows.request_id) as report,
             storage_or_refuse(_GO_ON),
-            _unreadable_refused(),
+            readable_or_refuse(),
         ):
             report.take_back_last()  # the database is asked whether it knows these
             resumed_after = report.rows

@@ -14,7 +14,7 @@ from service.storage.ledger import Verdict, Winner, amount, judge
 from service.storage.tables import Conversion, Duplicate, RejectedPostback
 
 # The senders without reading every conversion: one jump in the primary key for each.
-_SENDERS = text("""
+SENDERS = text("""
     WITH RECURSIVE known (sender) AS (
         SELECT min(sender) FROM conversion
         UNION ALL
@@ -67,7 +67,7 @@ class History:
 
 
 def _conversions(session: Session, click_id: str) -> Iterable[Conversion]:
-    senders = session.connection().execute(_SENDERS).scalars().all()
+    senders = session.connection().execute(SENDERS).scalars().all()
     found = select(Conversion).where(
         col(Conversion.sender).in_(senders),
         col(Conversion.is_test).in_([False, True]),
