@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -29,20 +29,11 @@ _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5
 _GARBAGE_OBJECTS = 100_000  # made, before the collector looks: the usual 700 are a fraction of a group
 
 
-class Group(NamedTuple):
-    """Rows that are committed together; the first one's number is `first` + 1."""
-
-    first: int
-    entries: list[Postback | Rejection]
-
-
 class Durable(NamedTuple):
-    """A group that is durable, with a verdict for each row; `new` says that not all of it was there before."""
+    """A group that is durable, with a verdict for each row."""
 
-    first: int
     entries: list[Postback | Rejection]
     verdicts: list[Verdict]
-    new: bool
 
 
 class ImportFile:
@@ -64,34 +55,38 @@ class ImportFile:
             _assert_header(self._header, moment_column)
         self.request_id, self.size = file.digest(f"import {file.form} {moment_column or ''}\n", advance)
 
-    def groups(self, first: int = 0, advance: Advance = lambda _: None) -> Iterator[Group]:
+    def groups(self, first: int = 0, advance: Advance = lambda _: None) -> Generator[list[Postback | Rejection]]:
         """Yield the rows after the first so many, parsed, as many at once as a ledger takes. Raises UnreadableFile."""
         raw = _raw(self._file, self.request_id)
         with self._file.rows(advance) as rows:
             rest = islice(rows, first + (self._file.form == "csv"), None)
             while some := list(islice(rest, MAX_BATCH)):
                 raws = row_postbacks(raw, self._header, some, first)
-                yield Group(first, [_understood(it, self._column) for it in raws])
+                yield [_understood(it, self._column) for it in raws]
                 first += len(some)
         if self._file.state() != self._state:
             raise UnreadableFile(f"{self._file.path} was changed while it was being read: give it again")
 
+    def one(self, number: int) -> Postback | Rejection:
+        """Return the row with this number. Raises UnreadableFile."""
+        with closing(self.groups(number - 1)) as groups:
+            return next(groups)[0]
 
-def carry_out(groups: Iterable[Group], ledger: Ledger) -> Generator[Durable]:
+
+def carry_out(groups: Iterable[list[Postback | Rejection]], ledger: Ledger) -> Generator[Durable]:
     """Yield each group when it is durable, in order, while the next is being parsed. Raises StorageError."""
-    under_way: deque[tuple[Group, Future[Committed]]] = deque()
+    under_way: deque[tuple[list[Postback | Rejection], Future[Committed]]] = deque()
     with _undisturbed(), ThreadPoolExecutor(1) as thread:
         for group in groups:
-            under_way.append((group, thread.submit(ledger.commit, group.entries)))
+            under_way.append((group, thread.submit(ledger.commit, group)))
             if len(under_way) == _AT_ONCE:
                 yield _durable(*under_way.popleft())
         while under_way:
             yield _durable(*under_way.popleft())
 
 
-def _durable(group: Group, committing: Future[Committed]) -> Durable:
-    verdicts, rows = committing.result()
-    return Durable(*group, verdicts, new=any(rows.values()))
+def _durable(group: list[Postback | Rejection], committing: Future[Committed]) -> Durable:
+    return Durable(group, committing.result().verdicts)
 
 
 @contextmanager

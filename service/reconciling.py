@@ -139,7 +139,7 @@ class Reconciliation:
             for _, _, ours, micros, currency, place in lines:
                 claim = Claim(None if micros is None else Amount(micros, currency), place)
                 (here if ours else there).append(claim)
-            for kind, mine, theirs in _paired(here, there):
+            for kind, mine, theirs in paired(here, there):
                 self.totals[kind].add(mine, theirs)
                 if kind != "matched":
                     yield Difference(kind, click_id, transaction_id, mine, theirs)
@@ -166,7 +166,7 @@ class Reconciliation:
         return "the click id is stored, not this conversion of it" if received else "never arrived"
 
 
-def _paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim | None, Claim | None]]:
+def paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim | None, Claim | None]]:
     """Pair the conversions of one key: equal amounts first, then whatever is left, in order."""
     waiting: dict[int, list[Claim]] = defaultdict(list)
     for claim in here:

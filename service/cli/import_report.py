@@ -7,8 +7,9 @@ whole and in order; the rest is written again.
 import csv
 import fcntl
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from operator import itemgetter
 from pathlib import Path
@@ -19,12 +20,14 @@ import orjson
 
 from service.cli.exporting import csv_records, harmless
 from service.outcome import Outcome
-from service.storage.ledger import MAX_BATCH, STORED
+from service.storage.ledger import STORED
 
 if TYPE_CHECKING:
     from service.importing import Durable
 
 COLUMNS = ("row", "outcome", "detail", "hint", "click_id", "request_id")
+_HEAD = {"csv": csv_records([COLUMNS]), "ndjson": b""}
+_FIRST = {**_HEAD, "ndjson": b'{"row":1,"outcome":"'}  # how it begins, and other files do not
 _OUTCOME: Callable[[Sequence[object]], Outcome] = itemgetter(1)
 
 
@@ -44,8 +47,7 @@ class Report:
         self.tally: Counter[Outcome] = Counter()
         self._form = form
         self._request_id = request_id
-        self._head = csv_records([COLUMNS]) if form == "csv" else b""
-        self._last: deque[tuple[int, Outcome]] = deque(maxlen=MAX_BATCH)  # where each ended before it, and its outcome
+        self._head = _HEAD[form]
 
     def __enter__(self) -> Self:
         """Open it, alone, and read what stands in it."""
@@ -82,56 +84,45 @@ class Report:
         self.tally.update(map(_OUTCOME, rows))
         self.rows += len(rows)
 
-    def take_back_last(self) -> None:
-        """Forget the last group, or all where there are not more rows than that."""
-        if not self._last:
-            return
-        self._cut(self._last[0][0])
-        self.rows -= len(self._last)
-        self.tally -= Counter(outcome for _, outcome in self._last)
-        self._last.clear()
-
     def start_over(self) -> None:
         """Forget all."""
         self._cut(len(self._head))
         self.rows = 0
         self.tally.clear()
-        self._last.clear()
 
     def _begin(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NoReport(f"another import is writing {self.path}") from None
-        head = self._file.read(max(len(self._head), 1))
-        if head != self._head and self._head.startswith(head):  # empty, or torn in its first line
+        first = _FIRST[self._form]
+        head = self._file.read(len(first))
+        if not first.startswith(head):
+            raise NoReport(f"{self.path} is no report of an import: name another file with --report")
+        if head != first:  # empty, or torn
             self._cut(0)
             self._file.write(self._head)
-        elif head != self._head and self._form == "csv":
-            raise NoReport(f"{self.path} is no report of an import: name another file with --report")
         self._file.seek(len(self._head))
         self._read()
-        if not self.rows and self._file.seek(0, os.SEEK_END) > len(self._head):
-            raise NoReport(
-                f"{self.path} is no report of this import (another file, or other options made it): "
-                "remove it, or name another with --report"
-            )
         self._cut(self._end)
         self._file.flush()
 
     def _read(self) -> None:
+        """Read as far as it is whole and in order; `_end` is where that ends."""
         self._end = len(self._head)
-        try:
+        with suppress(ValueError, KeyError, AttributeError, csv.Error):  # torn
             for values in self._values():
-                if len(values) != len(COLUMNS) or not self._is_next(values):
+                number, word, *_, request_id = values
+                if not str(request_id).startswith(f"{self._request_id}-"):
+                    raise NoReport(
+                        f"{self.path} is the report of another import (another file, or other options): "
+                        "remove it, or name another with --report"
+                    )
+                if (str(number), str(request_id)) != (str(self.rows + 1), f"{self._request_id}-{self.rows + 1}"):
                     return
-                outcome = Outcome[str(values[1]).upper()]
-                self._last.append((self._end, outcome))
-                self._end = self._read_to
+                self.tally[Outcome[str(word).upper()]] += 1
                 self.rows += 1
-                self.tally[outcome] += 1
-        except (ValueError, KeyError, AttributeError, csv.Error):  # torn
-            return
+                self._end = self._read_to
 
     def _values(self) -> Iterator[Sequence[object]]:
         """Yield the values of each row, of any that has its end; `_read_to` is where that is."""
@@ -148,10 +139,6 @@ class Report:
                 return
             self._read_to += len(line)
             yield line
-
-    def _is_next(self, values: Sequence[object]) -> bool:
-        number = self.rows + 1
-        return str(values[0]) == str(number) and values[-1] == f"{self._request_id}-{number}"
 
     def _cut(self, end: int) -> None:
         self._file.seek(end)

@@ -15,6 +15,8 @@ from service.outcome import Family, Outcome
 if TYPE_CHECKING:
     from service.cli.import_report import Report
     from service.importing import ImportFile
+    from service.postback import Postback, Rejection
+    from service.storage.database import Database
     from service.storage.ledger import Ledger
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -96,7 +98,7 @@ def _parsed(rows: "ImportFile") -> Counter[str]:
     counted: Counter[str] = Counter()
     with readable_or_refuse(), progress("parsing", rows.size, in_bytes=True) as advance:
         for group in rows.groups(advance=advance):
-            counted.update(it.outcome.value if isinstance(it, Rejection) else _ACCEPTED for it in group.entries)
+            counted.update(it.outcome.value if isinstance(it, Rejection) else _ACCEPTED for it in group)
     return counted
 
 
@@ -113,12 +115,7 @@ def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
             storage_or_refuse(_GO_ON),
             readable_or_refuse(),
         ):
-            report.take_back_last()  # the database is asked whether it knows these
-            resumed_after = report.rows
-            if not _carried_on(rows, ledger, report):
-                report.start_over()
-                resumed_after = 0
-                _carried_on(rows, ledger, report)
+            resumed_after = import_rows(rows, database, ledger, report)
             return Counter({word.value: count for word, count in report.tally.items()}), resumed_after
     except NoReport as refused:
         refuse([str(refused)])
@@ -129,21 +126,31 @@ def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
         raise typer.Exit(_INTERRUPTED) from None
 
 
-def _carried_on(rows: "ImportFile", ledger: "Ledger", report: "Report") -> bool:
-    """Import what follows the report's rows; False when those are not in this database, and nothing follows them."""
+def import_rows(rows: "ImportFile", database: "Database", ledger: "Ledger", report: "Report") -> int:
+    """Import what is not in the report yet, and return after how many rows that went on.
+
+    Rows are committed in order, so where the report's last one is, all are. Where it is not, the report is of another
+    database, or of this one before a backup was restored: everything is imported.
+    """
     from service.importing import carry_out
 
-    known = report.rows == 0
+    if report.rows and not _holds(database, rows.one(report.rows)):
+        report.start_over()
+    gone_on_after = report.rows
     with (
         progress("importing", rows.size, in_bytes=True) as advance,
         closing(carry_out(rows.groups(report.rows, advance), ledger)) as groups,
     ):
         for group in groups:
-            if group.new and not known:
-                return False
-            known = True
             report.add(group)
-    return True
+    return gone_on_after
+
+
+def _holds(database: "Database", entry: "Postback | Rejection") -> bool:
+    """Say whether a row is in the database, as whatever. It is only asked: a row out of turn could take a key."""
+    request_id = entry.raw.request_id
+    arrivals = [] if entry.click_id is None else database.history().arrivals(entry.click_id)
+    return any(it.request_id == request_id for it in arrivals) or database.quarantine().one(request_id) is not None
 
 
 def _rejected(outcomes: Counter[str]) -> int:

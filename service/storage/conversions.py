@@ -63,7 +63,7 @@ class Conversions:
         """Walk through the chosen conversions by sender, then click id, goal and transaction id."""
         for sender in self._senders(wanted.sender):
             for is_test in (False, True) if wanted.tests else (False,):
-                yield from self._walk(_chosen(wanted, sender, is_test=is_test))
+                yield from self._walk(wanted, sender, is_test=is_test)
 
     def received(self, click_ids: Sequence[str]) -> dict[str, list[datetime]]:
         """Return when the conversions of each of these click ids were received, tests left out."""
@@ -83,9 +83,10 @@ class Conversions:
         with self._access.session() as session:
             return session.connection().execute(SENDERS).scalars().all()
 
-    def _walk(self, chosen: Select[tuple[object, ...]]) -> Iterator[list[Stored]]:
-        page = chosen.limit(PAGE_ROWS)
+    def _walk(self, wanted: Wanted, sender: str, *, is_test: bool) -> Iterator[list[Stored]]:
+        last: Stored | None = None
         while True:
+            page = page_after(last, wanted, sender, is_test=is_test)
             with self._access.session() as session:
                 rows = [Stored._make(row) for row in session.connection().execute(page)]
             if rows:
@@ -93,14 +94,14 @@ class Conversions:
             if len(rows) < PAGE_ROWS:
                 return
             last = rows[-1]
-            there = tuple_(last.click_id, last.goal, last.transaction_id)
-            page = chosen.where(tuple_(*_PLACE) > there).limit(PAGE_ROWS)
 
 
-def _chosen(wanted: Wanted, sender: str, *, is_test: bool) -> Select[tuple[object, ...]]:
-    """Return the query: the beginning of the primary key is given, so the rest of it is read in order."""
+def page_after(last: Stored | None, wanted: Wanted, sender: str, *, is_test: bool) -> Select[tuple[object, ...]]:
+    """Return the query for one page: the beginning of the primary key is given, so the rest of it is read in order."""
     chosen = select(*(_TABLE[name] for name in CONVERSION.columns)).order_by(*_PLACE)
-    chosen = chosen.where(_TABLE.sender == sender, _TABLE.is_test.is_(is_test))
+    chosen = chosen.where(_TABLE.sender == sender, _TABLE.is_test == is_test).limit(PAGE_ROWS)
+    if last is not None:
+        chosen = chosen.where(tuple_(*_PLACE) > tuple_(last.click_id, last.goal, last.transaction_id))
     if wanted.click_id is not None:
         chosen = chosen.where(_TABLE.click_id == wanted.click_id)
     if wanted.since is not None:
