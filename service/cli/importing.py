@@ -83,11 +83,11 @@ def _rows_of(path: Path, form: Literal["csv", "ndjson"] | None, received_at: str
     from service.files import RowFile
     from service.importing import ImportFile
 
-    plain = Path(path.stem) if path.suffix.lower() in _PACKED else path
-    chosen = form or _FORMS.get(plain.suffix.lower())
-    if chosen is None:
-        refuse([f"{path}: say --format csv or --format ndjson; the name does not"])
     with readable_or_refuse(path), progress("reading", None, in_bytes=True) as advance:
+        plain = Path(path.stem) if path.suffix.lower() in _PACKED else path
+        chosen = form or _FORMS.get(plain.suffix.lower())
+        if chosen is None:
+            refuse([f"{path}: say --format csv or --format ndjson; the name does not"])
         return ImportFile(RowFile(path, chosen), received_at, advance)
 
 

@@ -138,7 +138,7 @@ def _compared(columns: "Columns") -> Iterator[str]:
 def _line(kind: str, total: "Total") -> str:
     sides = {"here": total.here, "there": total.there}
     sums = [f"{side} {_sums(amounts)}" for side, amounts in sides.items() if amounts]
-    return f"{total.count:>11,}  {kind.replace('_', ' '):<14}{'  '.join(sums)}".rstrip()
+    return f"{total.count:>11,}  {kind.replace('_', ' '):<15}{'  '.join(sums)}".rstrip()
 
 
 def _sums(amounts: dict[str, int]) -> str:

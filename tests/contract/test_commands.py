@@ -18,8 +18,9 @@ from tests import builders
 from tests.contract.conftest import Command
 from tests.contract.documents import REPOSITORY
 
-COMMANDS = ["run", "send", "check", "lookup", "replay", "doctor", "backup", "restore", "rejected", "migrate"]
-ANSWERING = ["send", "check", "lookup", "replay", "doctor"]
+COMMANDS = ["run", "send", "check", "lookup", "replay", "doctor", "backup", "restore"]
+COMMANDS += ["import", "export", "reconcile", "rejected", "migrate"]
+ANSWERING = ["send", "check", "lookup", "replay", "doctor", "import", "export", "reconcile"]
 ANSWERING += [f"migrate {sub}" for sub in ("up", "down", "status", "copy")]
 ANSWERING += [f"rejected {sub}" for sub in ("list", "show", "export")]
 TARGETS = ["install", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]

@@ -13,7 +13,7 @@ from tests import builders
 from tests.storage.conftest import Engine
 
 HOUR = timedelta(hours=1)
-DIALECT = sqlite.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy does not say
+DIALECT = sqlite.dialect()
 
 
 def conversion(query: str, hours: int = 0, **changes: object) -> Postback:
