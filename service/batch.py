@@ -6,28 +6,21 @@ Pure: a row is not judged here. What cannot be taken apart is rejected as a whol
 import csv
 import json
 import re
-import sys
-import zlib
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Protocol
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from itertools import chain, islice
+from typing import NoReturn
 
 from service.outcome import Outcome, Rejected
-from service.postback import RawPostback, media_type_of
+from service.packing import Readable, unpack
+from service.postback import MAX_BODY_BYTES, RawPostback, media_type_of
 
 MAX_ROWS = 50_000
 MAX_ATOMIC_ROWS = 1_000  # all or none: they go into one commit, and everybody else waits for it
 MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
 MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
-_MAX_PARTS = 64  # of a compressed body: for each one the rest is copied
-_WINDOW_LOG = 24  # of zstd: 16 MiB of history, as much as a whole body
+_CHUNK_BYTES = 256 * 1024  # read from a stream at once
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
@@ -50,14 +43,22 @@ class Batch:
 
         A few at a time, because a header of CSV in 50,000 of them would be a hundred megabytes.
         """
-        head = self.header + b"\n" if self.header else b""
         raw = self.raw._replace(content_type=self.media_type)
-        body, request_id = RawPostback._fields.index("body"), RawPostback._fields.index("request_id")
-        before, between, after = raw[:body], raw[body + 1 : request_id], raw[request_id + 1 :]
-        return [
-            RawPostback._make((*before, head + row, *between, f"{raw.request_id}-{number}", *after))
-            for number, row in enumerate(self.rows[first : first + count], first + 1)
-        ]
+        return row_postbacks(raw, self.header, self.rows[first : first + count], first)
+
+
+_BODY, _REQUEST_ID = RawPostback._fields.index("body"), RawPostback._fields.index("request_id")
+
+
+def row_postbacks(raw: RawPostback, header: bytes, rows: Iterable[bytes], first: int) -> list[RawPostback]:
+    """Return rows as raw postbacks like `raw`, the header of CSV before each; the first one's number is `first` + 1."""
+    head = header + b"\n" if header else b""
+    before, between, after = raw[:_BODY], raw[_BODY + 1 : _REQUEST_ID], raw[_REQUEST_ID + 1 :]
+    prefix = f"{raw.request_id}-"
+    return [
+        RawPostback._make((*before, head + row, *between, f"{prefix}{number}", *after))
+        for number, row in enumerate(rows, first + 1)
+    ]
 
 
 def take_apart(raw: RawPostback) -> Batch:
@@ -76,7 +77,7 @@ def take_apart(raw: RawPostback) -> Batch:
     if split is None:
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")
     headed = media_type == CSV
-    rows = list(islice(split(_decompressed(raw)), MAX_ROWS + headed + 1))
+    rows = list(islice(split(unpack(raw.body, raw.content_encoding, MAX_BYTES)), MAX_ROWS + headed + 1))
     header = rows.pop(0) if headed and rows else b""
     if len(rows) > MAX_ROWS:
         raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ROWS} rows")
@@ -88,48 +89,6 @@ def take_apart(raw: RawPostback) -> Batch:
         raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ATOMIC_ROWS} rows, and all or none are wanted")
     bare = raw._replace(query=b"", body=b"", content_encoding="")
     return Batch(bare, CSV if headed else JSON, header, rows, atomic)
-
-
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=31),
-    "zstd": lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}),
-}
-
-
-def _decompressed(raw: RawPostback) -> bytes:
-    """Return the body; never more than one byte beyond the limit is unpacked."""
-    if raw.content_encoding in ("", "identity"):
-        return raw.body
-    make = _DECOMPRESSORS.get(raw.content_encoding)
-    if make is None:
-        encodings = ", ".join(_DECOMPRESSORS)
-        raise Rejected(
-            Outcome.UNSUPPORTED_MEDIA_TYPE, f"content encoding {raw.content_encoding[:40]!a}; take {encodings}"
-        )
-    packed, unpacked, parts = raw.body, bytearray(), 0
-    try:
-        while packed:  # both forms may be several, one after the other
-            parts += 1
-            if parts > _MAX_PARTS:
-                raise Rejected(Outcome.TOO_LARGE, f"the {raw.content_encoding} has more than {_MAX_PARTS} parts")
-            part = make()
-            unpacked += part.decompress(packed, MAX_BYTES + 1 - len(unpacked))
-            if len(unpacked) > MAX_BYTES:
-                raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BYTES} bytes when it is unpacked")
-            if not part.eof:
-                raise Rejected(Outcome.MALFORMED_BODY, f"the {raw.content_encoding} of the body ends too early")
-            packed = part.unused_data
-    except (zlib.error, zstd.ZstdError) as error:
-        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not {raw.content_encoding}: {error}") from None
-    return bytes(unpacked)
 
 
 def _text(body: bytes) -> str:
@@ -173,26 +132,73 @@ def _past_space(text: str, at: int) -> int:
 
 def _ndjson_rows(body: bytes) -> Iterator[bytes]:
     """Yield the lines that are not blank."""
-    return (line for line in body.removeprefix(BOM_UTF8).split(b"\n") if line and not line.isspace())
+    return ndjson_rows(body.removeprefix(BOM_UTF8).split(b"\n"))
+
+
+def ndjson_rows(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines that are not blank."""
+    return (line for line in lines if line and not line.isspace())
 
 
 def _csv_rows(body: bytes) -> Iterator[bytes]:
     """Yield the header, then each record that is not blank."""
-    taken: list[str] = []
 
-    def lines() -> Iterator[str]:
-        for line in _text(body).split("\n"):
-            taken.append(line)
-            yield f"{line}\n"
-
-    try:
-        for cells in csv.reader(lines(), strict=True):
-            record = "\n".join(taken)
-            taken.clear()
-            if cells:
-                yield record.encode()
-    except csv.Error as error:
+    def broken(error: csv.Error) -> NoReturn:
         raise Rejected(Outcome.MALFORMED_BODY, f"the body is not CSV: {error}") from None
+
+    _text(body)
+    return csv_records(body.removeprefix(BOM_UTF8).split(b"\n"), broken, MAX_BYTES)
+
+
+_ONE_LINE = re.compile(rb'[^"\r]*\r?')  # surely a record of its own
+
+
+def csv_records(
+    lines: Iterable[bytes], broken: Callable[[csv.Error], object], longest: int = MAX_BODY_BYTES
+) -> Iterator[bytes]:
+    """Yield each record that is not blank (RFC 4180), the header among them, as it stands in the lines.
+
+    `broken` is told of what is no record; if it does not raise, that is yielded as well, for parse() to reject. A quote
+    that is never closed ends with the line that makes it longer than `longest` bytes.
+    """
+    rest = iter(lines)
+    for line in rest:
+        if _ONE_LINE.fullmatch(line):
+            if line not in (b"", b"\r"):
+                yield line
+            continue
+        taken: list[bytes] = []
+        try:
+            blank = not next(csv.reader(_taking(chain([line], rest), taken, longest), strict=True), None)
+        except csv.Error as error:
+            broken(error)
+            blank = False
+        if not blank:
+            yield b"\n".join(taken)
+
+
+def _taking(lines: Iterable[bytes], taken: list[bytes], longest: int) -> Iterator[str]:
+    size = 0
+    for line in lines:
+        taken.append(line)
+        size += len(line) + 1
+        yield line.decode("utf-8", "surrogateescape") + "\n"
+        if size > longest:
+            return
+
+
+def stream_lines(stream: Readable) -> Iterator[bytes]:
+    """Yield the lines of a stream without their ends, in bounded memory.
+
+    Of a line that is longer than any row may be, more than a row may have is kept, so that parse() rejects it.
+    """
+    rest = b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+        rest = rest[: 2 * MAX_BODY_BYTES]
+    if rest:
+        yield rest
 
 
 _SPLITS: dict[str, Callable[[bytes], Iterator[bytes]]] = {JSON: _json_rows, NDJSON: _ndjson_rows, CSV: _csv_rows}

@@ -11,20 +11,17 @@ from service.batch import Batch, take_apart
 from service.log import Log
 from service.metrics import Metrics
 from service.metrics.counts import ids
-from service.mistakes import diagnose, suspect
+from service.mistakes import rejection_of, suspect
 from service.outcome import Outcome, Rejected
 from service.postback import (
     Door,
     Postback,
     RawPostback,
     Rejection,
-    claimed,
-    claimed_click_id,
-    claims_test,
     parse,
     sent_status,
 )
-from service.sender import EZMOB, Sender
+from service.sender import Sender
 from service.storage.engine import StorageError
 from service.storage.ledger import Verdict
 from service.version import VERSION
@@ -60,7 +57,7 @@ class Intake:
             sender = self._authenticate(raw)
             batch = await asyncio.to_thread(take_apart, raw)
         except Rejected as rejected:
-            (verdict,) = await self._settle([raw], [_rejection(raw, sender, rejected)], started)
+            (verdict,) = await self._settle([raw], [rejection_of(raw, sender, rejected)], started)
             return verdict
         except Exception as error:  # noqa: BLE001 - a fault of ours
             (verdict,) = await self._settle([raw], [self._fault(raw, error)], started)
@@ -108,7 +105,7 @@ class Intake:
             odd = suspect(postback, sender)
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
-            return _rejection(raw, sender, rejected)
+            return rejection_of(raw, sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._fault(raw, error)
 
@@ -218,13 +215,3 @@ class Intake:
 
 
 _Understood = Postback | Rejection | Verdict  # a verdict: it could not be understood, by our fault
-
-
-def _rejection(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
-    """Return what is kept of it. A stranger is told nothing more, and is counted whatever he says."""
-    pairs = claimed(raw)
-    click_id = claimed_click_id(pairs, sender or EZMOB)
-    if sender is None:
-        return Rejection(raw, None, rejected.outcome, rejected.detail, click_id)
-    diagnosis, is_test = diagnose(rejected.outcome, pairs, sender), claims_test(pairs)
-    return Rejection(raw, sender.name, rejected.outcome, rejected.detail, click_id, diagnosis, is_test)

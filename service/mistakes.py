@@ -8,9 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 from service.decoding import Pairs
-from service.outcome import Diagnosis, Mistake, Outcome
-from service.postback import Postback, is_bare_token, micros_of
-from service.sender import PRESETS, Field, Sender
+from service.outcome import Diagnosis, Mistake, Outcome, Rejected
+from service.postback import (
+    Postback,
+    RawPostback,
+    Rejection,
+    claimed,
+    claimed_click_id,
+    claims_test,
+    is_bare_token,
+    micros_of,
+)
+from service.sender import EZMOB, PRESETS, Field, Sender
 
 
 def diagnose(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:
@@ -20,6 +29,16 @@ def diagnose(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None
     """
     looks = _LOOKS.get(outcome)
     return _first(looks, _Sent(pairs, sender)) if looks else None
+
+
+def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
+    """Return what is kept of it. A stranger is told nothing more, and is counted whatever he says."""
+    pairs = claimed(raw)
+    click_id = claimed_click_id(pairs, sender or EZMOB)
+    if sender is None:
+        return Rejection(raw, None, rejected.outcome, rejected.detail, click_id)
+    diagnosis, is_test = diagnose(rejected.outcome, pairs, sender), claims_test(pairs)
+    return Rejection(raw, sender.name, rejected.outcome, rejected.detail, click_id, diagnosis, is_test)
 
 
 def suspect(postback: Postback, sender: Sender) -> Diagnosis | None:

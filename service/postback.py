@@ -16,7 +16,7 @@ from service.decoding import MAX_PARAMETERS, Pairs, decode_csv, decode_json, dec
 from service.outcome import Diagnosis, Outcome, Rejected
 from service.sender import Field, NumberFormat, Sender
 
-Door = Literal["postback", "pixel", "batch", "replay"]
+Door = Literal["postback", "pixel", "batch", "import", "replay"]
 
 POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
 PIXEL_PATH = "/pixel.gif"  # the guide's alternative, called by browsers
@@ -182,7 +182,7 @@ def _body_pairs(raw: RawPostback) -> Pairs:
             return decode_query(raw.body)
         case "application/json":
             return decode_json(raw.body)
-        case "text/csv" if raw.door == "batch":
+        case "text/csv" if raw.door in ("batch", "import"):
             return decode_csv(raw.body)
         case other:
             raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content type {other[:80]!a}")

@@ -2,7 +2,21 @@
 
 import typer
 
-from service.cli import backup, check, doctor, erase, lookup, migrate, rejected, replay, run, send
+from service.cli import (
+    backup,
+    check,
+    doctor,
+    erase,
+    export,
+    importing,
+    lookup,
+    migrate,
+    reconcile,
+    rejected,
+    replay,
+    run,
+    send,
+)
 
 app = typer.Typer(
     name="python -m service",
@@ -25,5 +39,8 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
+app.command("import")(importing.import_)
+app.command()(export.export)
+app.command()(reconcile.reconcile)
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(migrate.app, name="migrate")

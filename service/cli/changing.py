@@ -30,7 +30,6 @@ def writer_or_refuse(database: "Database", what: str) -> "Iterator[Ledger]":
     """
     from service.storage.engine import StorageError
 
-    database.quarantine()  # where there is no file, none is made
     ledger = database.ledger(_COMMIT_SECONDS)
     try:
         ledger.open()

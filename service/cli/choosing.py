@@ -1,4 +1,4 @@
-"""Owns how a person says which rejected postbacks are meant: the filters that `rejected` and `replay` share."""
+"""Owns how a person says which postbacks are meant: the filters that `rejected`, `replay`, `export` … share."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.setting_up import refuse
+from service.decoding import decode_moment
 from service.outcome import Outcome
 
 if TYPE_CHECKING:
+    from service.storage.conversions import Wanted
     from service.storage.quarantine import Chosen
 
 _KEPT = [outcome.value for outcome in Outcome if outcome.kept]
@@ -33,11 +35,27 @@ def chosen(
     """Return what is meant, or end the command with exit code 2 and a line for each mistake."""
     from service.storage.quarantine import Chosen
 
-    now = datetime.now(UTC)
     mistakes = [
         f"--outcome {word}: nothing is kept under that word; there are {', '.join(_KEPT)}"
         for word in sorted(set(outcomes or ()) - set(_KEPT))
     ]
+    begin, end = _period(since, until, mistakes)
+    return Chosen(tuple(outcomes or ()), sender, begin, end, click_id)
+
+
+def wanted(
+    sender: str | None, since: str | None, until: str | None, click_id: str | None = None, *, tests: bool = False
+) -> "Wanted":
+    """Return which conversions are meant, until now at the latest; or end the command as `chosen` does."""
+    from service.storage.conversions import Wanted
+
+    now = datetime.now(UTC)
+    begin, end = _period(since, until, [])
+    return Wanted(sender, click_id, begin, min(end or now, now), tests)
+
+
+def _period(since: str | None, until: str | None, mistakes: list[str]) -> tuple[datetime | None, datetime | None]:
+    now = datetime.now(UTC)
     moments: dict[str, datetime | None] = {}
     for option, text in (("--since", since), ("--until", until)):
         moments[option] = None if text is None else moment(text, now)
@@ -45,7 +63,7 @@ def chosen(
             mistakes.append(f"{option} {text}: no time; it looks like 2026-01-31, 2026-01-31T08:30, 2h or 7d")
     if mistakes:
         refuse(mistakes)
-    return Chosen(tuple(outcomes or ()), sender, moments["--since"], moments["--until"], click_id)
+    return moments["--since"], moments["--until"]
 
 
 def moment(text: str, now: datetime) -> datetime | None:
@@ -53,7 +71,6 @@ def moment(text: str, now: datetime) -> datetime | None:
     try:
         if ago := _AGO.fullmatch(text):
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        read = datetime.fromisoformat(text)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+        return decode_moment(text)
     except (ValueError, OverflowError):
         return None

@@ -9,7 +9,8 @@ import orjson
 import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, user, writer_or_refuse
-from service.cli.rejected_format import printable, utc
+from service.cli.exporting import utc
+from service.cli.rejected_format import printable
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def erase(
         if dry_run:
             found: Sequence[Held] = database.erasure().find(click_id)
         else:
+            database.quarantine()  # where there is no file, none is made
             with writer_or_refuse(database, "erase"):
                 erasure = database.erasure()
                 found = erasure.find(click_id)

@@ -1,16 +1,14 @@
 """Owns the commands `rejected …`: what was not accepted, listed, shown whole, and exported."""
 
-import sys
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
-from service.cli.rejected_format import csv_lines, hint, members, ndjson, printable, printable_lines, sent, utc
-from service.cli.setting_up import configured_database, refuse
+from service.cli.exporting import Format, Output, emit, encoded, utc
+from service.cli.rejected_format import COLUMNS, hint, members, printable, printable_lines, sent
+from service.cli.setting_up import configured_database
 
 if TYPE_CHECKING:
     from service.storage.database import Database
@@ -103,10 +101,8 @@ def export(  # noqa: PLR0913 - the filters
     until: Until = None,
     click_id: ClickId = None,
     *,
-    form: Annotated[
-        Literal["csv", "ndjson"], typer.Option("--format", help="csv for a spreadsheet, ndjson for a program.")
-    ] = "csv",
-    output: Annotated[Path | None, typer.Option(help="Write there instead of to stdout; replaced when whole.")] = None,
+    form: Format = "csv",
+    output: Output = None,
 ) -> None:
     """Write what was not accepted as CSV or NDJSON, newest first, however much it is.
 
@@ -120,27 +116,8 @@ def export(  # noqa: PLR0913 - the filters
     """
     wanted = chosen(outcome, sender, since, until, click_id)
     with configured_database() as database:
-        pages = database.quarantine().pages(wanted)
-        chunks = ndjson(pages) if form == "ndjson" else csv_lines(pages)
-        if output is None:
-            for chunk in chunks:
-                sys.stdout.buffer.write(chunk)
-            return
-        try:
-            _write(output, chunks)
-        except OSError as error:
-            refuse([f"cannot write {output}: {error.strerror}"])
-
-
-def _write(target: Path, chunks: Iterable[bytes]) -> None:
-    """Write beside the target first: half an export must not be taken for a whole one."""
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.writelines(chunks)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        pages = ((members(row) for row in page) for page in database.quarantine().pages(wanted))
+        emit(encoded(form, COLUMNS, pages), output)
 
 
 def _later(database: "Database", row: "RejectedPostback") -> "list[Arrival]":

@@ -1,25 +1,18 @@
-"""Owns how a rejected postback is written: safe for a terminal, as JSON, and as a spreadsheet reads it.
+"""Owns how a rejected postback is shown: as JSON, and safe for a terminal.
 
-What senders sent is hostile: it may hold escape sequences for a terminal and formulas for a spreadsheet.
+What senders sent is hostile: it may hold escape sequences for a terminal.
 """
 
 import base64
-import csv
-import io
 import re
-from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-import orjson
-
+from service.cli.exporting import Cell, utc
 from service.outcome import Outcome
 from service.postback import sent_status
 
 if TYPE_CHECKING:
     from service.storage.tables import RejectedPostback
-
-Cell = str | int | None
 
 COLUMNS = (
     "id",
@@ -36,7 +29,6 @@ COLUMNS = (
     "raw",
     "raw_encoding",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with what a spreadsheet begins to calculate (OWASP: CSV injection)
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -61,29 +53,6 @@ def members(row: "RejectedPostback") -> dict[str, Cell]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def ndjson(pages: Iterable[list["RejectedPostback"]]) -> Iterator[bytes]:
-    """Return one JSON object a line, a page at a time."""
-    for page in pages:
-        yield b"".join(orjson.dumps(members(row), option=orjson.OPT_APPEND_NEWLINE) for row in page)
-
-
-def csv_lines(pages: Iterable[list["RejectedPostback"]]) -> Iterator[bytes]:
-    """Return a header and a record for each row (RFC 4180), a page at a time; no cell is a formula."""
-    yield _records([COLUMNS])
-    for page in pages:
-        yield _records([[_harmless(cell) for cell in members(row).values()] for row in page])
-
-
-def _records(rows: Iterable[Iterable[Cell]]) -> bytes:
-    page = io.StringIO(newline="")
-    csv.writer(page).writerows(rows)
-    return page.getvalue().encode()
-
-
-def _harmless(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-
 def _raw(raw: bytes) -> tuple[str, str]:
     try:
         text = raw.decode()
@@ -92,11 +61,6 @@ def _raw(raw: bytes) -> tuple[str, str]:
     if _NOT_TEXT.search(text):
         return base64.b64encode(raw).decode(), "base64"
     return text, "text"
-
-
-def utc(moment: datetime) -> str:
-    """Return a UTC moment as ISO 8601 writes it."""
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def sent(row: "RejectedPostback") -> int | None:

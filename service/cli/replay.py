@@ -74,6 +74,7 @@ def replay(  # noqa: PLR0913 - the filters
             foreseen = _foreseen(database, wanted, author)
             _print(foreseen, done=False, as_json=as_json)
             return
+        database.quarantine()  # where there is no file, none is made
         with writer_or_refuse(database, "replay") as ledger:
             foreseen = _foreseen(database, wanted, author)
             changes = sum(number for step, number in foreseen.items() if step.changes)

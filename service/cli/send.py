@@ -1,17 +1,15 @@
 """Owns the command `send`: its options, its progress bar and its exit code; the sending itself is the player's."""
 
-from contextlib import contextmanager
-from sys import stderr
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from service.cli.progress import progress
 from service.cli.send_values import MACROS, repeats
 from service.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from service.cli.send_player import Plan
     from service.cli.send_tally import Tally
 
@@ -104,23 +102,8 @@ def _interrupted(plan: "Plan", tally: "Tally") -> bool:
     from service.cli import send_player
 
     try:
-        with _progress(plan.count) as advance:
-            asyncio.run(send_player.play(plan, tally, advance))
+        with progress("sending", plan.count) if plan.count > 1 else nullcontext(lambda _: None) as advance:
+            asyncio.run(send_player.play(plan, tally, lambda: advance(1)))
     except KeyboardInterrupt:
         return True
     return False
-
-
-@contextmanager
-def _progress(count: int) -> "Iterator[Callable[[], None]]":
-    """Show a bar on a terminal, nothing elsewhere; yields what to call after each postback."""
-    if count == 1 or not stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("sending", total=count)
-        yield lambda: bar.advance(task)

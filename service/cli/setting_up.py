@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -9,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from service.settings import Settings
     from service.storage.database import Database
+
+_COMMIT_SECONDS = 10.0  # with its retries: nobody waits for an answer here
 
 
 def settings_or_refuse(**overrides: object) -> "Settings":
@@ -40,6 +43,19 @@ def storage_or_refuse(*advice: str) -> "Iterator[None]":
         yield
     except StorageError as error:
         refuse([str(error), *advice])
+
+
+@contextmanager
+def readable_or_refuse(path: Path | None = None) -> "Iterator[None]":
+    """End the command with exit code 2 when a file is not there or cannot be read, and say why."""
+    from service.files import UnreadableFile
+
+    if path is not None and not path.is_file():  # it is read twice, so it cannot be a pipe
+        refuse([f"{path}: there is no such file"])
+    try:
+        yield
+    except UnreadableFile as error:
+        refuse([str(error)])
 
 
 def refuse(lines: Sequence[str]) -> NoReturn:

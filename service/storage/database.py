@@ -8,6 +8,7 @@ from service.storage.access import Access
 from service.storage.audit import Audit
 from service.storage.audit_postgres import PostgresAudit
 from service.storage.audit_sqlite import SqliteAudit
+from service.storage.conversions import Conversions
 from service.storage.deletions import Between, Deletions, at_once
 from service.storage.engine import PostgresServer, SqliteFile, StorageError, place_of
 from service.storage.erasing import Erasure
@@ -39,6 +40,9 @@ class Database(Protocol):
 
     def quarantine(self) -> Quarantine:
         """Return the reads of what was not accepted. Raises StorageError when there is nothing to read."""
+
+    def conversions(self) -> Conversions:
+        """Return the walk through what is stored. Raises StorageError when there is nothing to read."""
 
     def replays(self) -> Replays:
         """Return the book of replays, to be written while this process's own ledger is open."""
@@ -97,6 +101,10 @@ class SqliteDatabase:
         """Return reads on such connections."""
         return Quarantine(Access(reader_engine(self.path), storage_error))
 
+    def conversions(self) -> Conversions:
+        """Return reads on such connections."""
+        return Conversions(Access(reader_engine(self.path), storage_error))
+
     def replays(self) -> Replays:
         """Return writes on connections that never checkpoint, beside the ledger's of this process."""
         return Replays(Access(second_engine(self.path), storage_error))
@@ -144,6 +152,10 @@ class PostgresDatabase:
     def quarantine(self) -> Quarantine:
         """Return reads in read-only transactions."""
         return Quarantine(Access(engine_of(self._place), postgres_error))
+
+    def conversions(self) -> Conversions:
+        """Return reads in read-only transactions."""
+        return Conversions(Access(engine_of(self._place), postgres_error))
 
     def replays(self) -> Replays:
         """Return writes in transactions of their own."""

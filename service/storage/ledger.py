@@ -41,6 +41,11 @@ class Verdict(NamedTuple):
     diagnosis: Diagnosis | None = None
 
     @property
+    def hint(self) -> str:
+        """What the sender should do: change what we see that is wrong, or else what the outcome says."""
+        return self.diagnosis.advice if self.diagnosis else self.outcome.hint
+
+    @property
     def told(self) -> str:
         """What the log and the kept row say: the detail, and what to change."""
         return told(self.detail, self.diagnosis)

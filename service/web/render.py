@@ -29,17 +29,12 @@ async def send_verdict(send: Send, verdict: Verdict, request_id: str) -> None:
     if outcome.family is Family.ACCEPTED:
         await _send(send, outcome.status, _ACCEPTED[outcome], _SUCCESS)
         return
-    members = {"outcome": outcome.value, "hint": _hint(verdict)}
+    members = {"outcome": outcome.value, "hint": verdict.hint}
     if outcome.family is Family.REJECTED:
         members["detail"] = verdict.detail
     body = problem_body(outcome.status, request_id, members)
     content = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
     await _send(send, outcome.status, content + _outcome_headers(outcome), body)
-
-
-def _hint(verdict: Verdict) -> str:
-    """Return what the sender should change: what we see that is wrong, or else what the outcome says."""
-    return verdict.diagnosis.advice if verdict.diagnosis else verdict.outcome.hint
 
 
 async def send_pixel(send: Send, outcome: Outcome) -> None:
@@ -119,7 +114,7 @@ def _row_members(number: int, request_id: str, verdict: Verdict) -> dict[str, st
     """Return what a sender is told of a row, by the rules of a single postback."""
     outcome = verdict.outcome
     detail = {"detail": verdict.detail} if outcome.family is Family.REJECTED else {}
-    told = {"row": number, "outcome": outcome.value, "hint": _hint(verdict), **detail}
+    told = {"row": number, "outcome": outcome.value, "hint": verdict.hint, **detail}
     return {**told, "request_id": f"{request_id}-{number}"}
 
 

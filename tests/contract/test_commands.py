@@ -29,10 +29,13 @@ COMMANDS = [
     "doctor",
     "backup",
     "restore",
+    "import",
+    "export",
+    "reconcile",
     "rejected",
     "migrate",
 ]
-ANSWERING = ["send", "check", "lookup", "replay", "erase", "deletions", "doctor"]
+ANSWERING = ["send", "check", "lookup", "replay", "erase", "deletions", "doctor", "import", "export", "reconcile"]
 ANSWERING += [f"migrate {sub}" for sub in ("up", "down", "status", "copy")]
 ANSWERING += [f"rejected {sub}" for sub in ("list", "show", "export")]
 TARGETS = ["install", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]

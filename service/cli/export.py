@@ -1,0 +1,52 @@
+"""Owns the command `export`: what is stored, as CSV or NDJSON, however much it is."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.choosing import ClickId, SenderName, Since, Until, wanted
+from service.cli.exporting import Format, Output, emit, encoded, utc
+from service.cli.setting_up import configured_database
+
+if TYPE_CHECKING:
+    from service.storage.conversions import Stored
+
+Tests = Annotated[bool, typer.Option("--test", help="Also what was sent as a test.")]
+
+
+def export(  # noqa: PLR0913 - the filters
+    since: Since = None,
+    until: Until = None,
+    sender: SenderName = None,
+    click_id: ClickId = None,
+    *,
+    form: Format = "csv",
+    output: Output = None,
+    test: Tests = False,
+) -> None:
+    """Write stored conversions as CSV or NDJSON, however many they are.
+
+    In the order of sender, click id, goal and transaction id. Every column of
+    the table; times are UTC, value is as it was sent, value_micros the same
+    in millionths. In CSV a cell that a spreadsheet would take for a formula
+    begins with an apostrophe; NDJSON is exact.
+
+    Example: python -m service export --since 2026-01-01 --until 2026-02-01 --output january.csv
+
+    Exit code: 0 written (there may be none), 2 bad usage, or it could not be
+    read or written.
+    """
+    meant = wanted(sender, since, until, click_id, tests=test)
+    with configured_database() as database:
+        pages = ((_members(row) for row in page) for page in database.conversions().pages(meant))
+        emit(encoded(form, _columns(), pages), output)
+
+
+def _columns() -> tuple[str, ...]:
+    from service.storage.conversions import Stored
+
+    return Stored._fields
+
+
+def _members(row: "Stored") -> dict[str, object]:
+    return {**row._asdict(), "received_at": utc(row.received_at)}

@@ -1,0 +1,181 @@
+"""Owns the command `import`: a file of postbacks stored once, however often it is given, with a report of each row."""
+
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import orjson
+import typer
+
+from service.cli.changing import writer_or_refuse
+from service.cli.progress import progress
+from service.cli.setting_up import (
+    configured_database,
+    readable_or_refuse,
+    refuse,
+    settings_or_refuse,
+    storage_or_refuse,
+)
+from service.outcome import Family, Outcome
+
+if TYPE_CHECKING:
+    from service.cli.import_report import Report
+    from service.importing import ImportFile
+    from service.postback import Postback, Rejection
+    from service.storage.database import Database
+    from service.storage.ledger import Ledger
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_ACCEPTED = "accepted"  # all that parsing can say of a row that would be stored, a duplicate or a conflict
+_FORMS: dict[str, Literal["csv", "ndjson"]] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_PACKED = (".gz", ".zst")
+_GO_ON = "the same command goes on where it stopped"
+
+
+def import_(  # noqa: PLR0913 - the options
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV with a header, or NDJSON; packed, if it ends in .gz or .zst.")
+    ],
+    *,
+    form: Annotated[
+        Literal["csv", "ndjson"] | None,
+        typer.Option("--format", help="What is in the file.", show_default="by its name: .csv, .ndjson, .jsonl"),
+    ] = None,
+    received_at: Annotated[
+        str | None,
+        typer.Option(
+            "--received-at",
+            metavar="COLUMN",
+            help="The column (ISO 8601, UTC if it names no zone) to keep as the time.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="What became of each row.", show_default="FILE.report.csv, or .ndjson")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only parse, and tell what would be rejected.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
+) -> None:
+    """Store the postbacks of a file, of any size, each exactly once.
+
+    A row has the names, rules and outcomes of a batch's. What is not accepted
+    is kept, as from any door. Given again, after an interruption or by
+    mistake, the same file with the same options stores nothing twice; the
+    report says where to go on.
+
+    On PostgreSQL it runs beside the service. On SQLite stop the service
+    first (--dry-run needs no stop): the file has one writer.
+
+    Example: python -m service import january.csv.gz --received-at time
+
+    JSON keys: done, request_id (a row's is that, and -N), rows, resumed_after,
+    outcomes {outcome: count}, report.
+
+    Exit code: 0 every row was accepted, 1 some were rejected, 2 it cannot be
+    read, stored or reported, 130 interrupted.
+    """
+    rows = _rows_of(file, form, received_at)
+    if dry_run:
+        outcomes = _parsed(rows)
+        _print({"done": False, "request_id": rows.request_id}, outcomes, as_json=as_json)
+    else:
+        path = report or file.with_name(f"{file.name}.report.{rows.form}")
+        outcomes, resumed_after = _imported(rows, path)
+        facts = {"done": True, "request_id": rows.request_id, "resumed_after": resumed_after, "report": str(path)}
+        _print(facts, outcomes, as_json=as_json)
+    raise typer.Exit(int(_rejected(outcomes) > 0))
+
+
+def _rows_of(path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None) -> "ImportFile":
+    from service.files import RowFile
+    from service.importing import ImportFile
+
+    with readable_or_refuse(path), progress("reading", None, in_bytes=True) as advance:
+        plain = Path(path.stem) if path.suffix.lower() in _PACKED else path
+        chosen = form or _FORMS.get(plain.suffix.lower())
+        if chosen is None:
+            refuse([f"{path}: say --format csv or --format ndjson; the name does not"])
+        return ImportFile(RowFile(path, chosen), received_at, advance, settings_or_refuse().sender)
+
+
+def _parsed(rows: "ImportFile") -> Counter[str]:
+    """Count what parsing makes of each row."""
+    from service.postback import Rejection
+
+    counted: Counter[str] = Counter()
+    with readable_or_refuse(), progress("parsing", rows.size, in_bytes=True) as advance:
+        for group in rows.groups(advance=advance):
+            counted.update(it.outcome.value if isinstance(it, Rejection) else _ACCEPTED for it in group)
+    return counted
+
+
+def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
+    """Import all that is not in the report yet; return its tally, and after how many rows it went on."""
+    from service.cli.import_report import NoReport, Report
+
+    form = _FORMS.get(path.suffix.lower(), rows.form)
+    try:
+        with (
+            configured_database() as database,
+            writer_or_refuse(database, "import") as ledger,
+            Report(path, form, rows.request_id) as report,
+            storage_or_refuse(_GO_ON),
+            readable_or_refuse(),
+        ):
+            resumed_after = import_rows(rows, database, ledger, report)
+            return Counter({word.value: count for word, count in report.tally.items()}), resumed_after
+    except NoReport as refused:
+        refuse([str(refused)])
+    except OSError as error:
+        refuse([f"cannot write {path}: {error.strerror}", _GO_ON])
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; {_GO_ON}", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def import_rows(rows: "ImportFile", database: "Database", ledger: "Ledger", report: "Report") -> int:
+    """Import what is not in the report yet, and return after how many rows that went on.
+
+    Rows are committed in order, so where the report's last one is, all are. Where it is not, the report is of another
+    database, or of this one before a backup was restored: everything is imported.
+    """
+    from service.importing import carry_out
+
+    if report.rows and not _holds(database, rows.one(report.rows)):
+        report.start_over()
+    gone_on_after = report.rows
+    with (
+        progress("importing", rows.size, in_bytes=True) as advance,
+        closing(carry_out(rows.groups(report.rows, advance), ledger)) as groups,
+    ):
+        for group in groups:
+            report.add(group)
+    return gone_on_after
+
+
+def _holds(database: "Database", entry: "Postback | Rejection") -> bool:
+    """Say whether a row is in the database, as whatever. It is only asked: a row out of turn could take a key."""
+    request_id = entry.raw.request_id
+    arrivals = [] if entry.click_id is None else database.history().arrivals(entry.click_id)
+    return any(it.request_id == request_id for it in arrivals) or database.quarantine().one(request_id) is not None
+
+
+def _rejected(outcomes: Counter[str]) -> int:
+    words = {outcome.value for outcome in Outcome if outcome.family is Family.REJECTED}
+    return sum(count for word, count in outcomes.items() if word in words)
+
+
+def _print(facts: dict[str, object], outcomes: Counter[str], *, as_json: bool) -> None:
+    rows, rejected = outcomes.total(), _rejected(outcomes)
+    if as_json:
+        answer = {**facts, "rows": rows, "outcomes": dict(outcomes.most_common())}
+        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        return
+    for word, count in outcomes.most_common():
+        typer.echo(f"{count:>11,}  {word}")
+    if not facts["done"]:
+        typer.echo(f"{rows:,} rows: {rows - rejected:,} would be accepted, {rejected:,} rejected; nothing was stored")
+        return
+    resumed = f", gone on with after row {facts['resumed_after']:,}" if facts["resumed_after"] else ""
+    typer.echo(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")
+    typer.echo(f"each row: {facts['report']}")

@@ -1,0 +1,113 @@
+"""Owns the proof that an import survives its own death: killed halfway, and given again, each row is there once."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import Service, clean_environment, command, migrate, read_database, wait_for
+from tests.system.postgres import PostgresServer, run_sql
+
+pytestmark = pytest.mark.system
+
+ROWS = 60_000
+MEGABYTES = 200  # what an import may take, whatever the size of its file
+SECONDS = 60
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of an empty database of either engine."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'p.db'}"
+        return
+    with PostgresServer() as server:
+        migrate(tmp_path, server.url())
+        yield server.url()
+
+
+def sql(url: str, statement: str) -> list[tuple[object, ...]]:
+    if url.startswith("sqlite"):
+        return read_database(Path(url.removeprefix("sqlite:///")), statement)
+    return run_sql(url, statement)
+
+
+def write(path: Path) -> dict[str, str]:
+    """Write rows, every hundredth without a value, every tenth a repetition; return the value of each click id."""
+    chosen = random.Random(5)  # noqa: S311 - a repeatable mix, not a secret
+    sent: dict[str, str] = {}
+    with path.open("w", encoding="utf-8") as file:
+        file.write("c,value\n")
+        for number in range(ROWS):
+            click_id = f"click-{chosen.randrange(number)}" if number % 10 == 9 else f"click-{number}"
+            value = "" if number % 100 == 50 else sent.get(click_id, f"{number}.5")
+            file.write(f"{click_id},{value}\n")
+            if value:
+                sent[click_id] = value
+    return sent
+
+
+def start(directory: Path, url: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "service", "import", "rows.csv"],
+        cwd=directory,
+        env={**clean_environment(), "POSTBACK_DATABASE_URL": url},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def test_an_import_that_is_killed_and_given_again_loses_nothing_and_stores_nothing_twice(
+    tmp_path: Path, url: str
+) -> None:
+    sent = write(tmp_path / "rows.csv")
+    report = tmp_path / "rows.csv.report.csv"
+    for kill in range(1, 4):
+        with start(tmp_path, url) as killed:
+            wait_for(lambda kill=kill: report.exists() and report.stat().st_size > kill * 500_000, SECONDS, 0.001)  # type: ignore[misc]  # mypy does not see the default
+            killed.send_signal(signal.SIGKILL)
+        assert killed.returncode == -signal.SIGKILL
+    assert 0 < len(sql(url, "SELECT click_id FROM conversion")) < len(sent)
+    os.truncate(report, report.stat().st_size - 7)  # and a line that is torn
+    ended = command(tmp_path, url, "import", "rows.csv")
+    assert ended.returncode == 1, ended.stderr
+    stored = [(str(click_id), str(value)) for click_id, value in sql(url, "SELECT click_id, value FROM conversion")]
+    assert len(stored) == len(sent)
+    assert dict(stored) == sent
+    with report.open(encoding="utf-8", newline="") as file:
+        told = list(csv.DictReader(file))
+    assert [int(row["row"]) for row in told] == list(range(1, ROWS + 1))
+    kept = {"stored": "conversion", "duplicate": "duplicate", "missing_value": "rejected_postback"}
+    for outcome, table in kept.items():
+        ids = sorted(row["request_id"] for row in told if row["outcome"] == outcome)
+        assert sorted(str(it) for (it,) in sql(url, f"SELECT request_id FROM {table}")) == ids  # noqa: S608 - our own names
+
+
+def test_its_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    with (tmp_path / "rows.csv").open("w", encoding="utf-8") as file:
+        file.write("c,value,note\n")
+        file.writelines(f"click-{number},1.50,{'x' * 4000}\n" for number in range(ROWS))
+    assert (tmp_path / "rows.csv").stat().st_size > MEGABYTES * 2**20
+    process = start(tmp_path, f"sqlite:///{tmp_path / 'p.db'}")
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss < MEGABYTES * 1024
+
+
+def test_beside_a_service_on_sqlite_it_is_refused_and_its_rows_are_nobodys(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("c,value\na,1\nb,x\n")
+    with Service(tmp_path) as service:
+        refused = command(tmp_path, service.database_url, "import", "rows.csv")
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "stop the service first" in refused.stderr
+        assert service.terminate() == 0
+    assert command(tmp_path, service.database_url, "import", "rows.csv").returncode == 1
+    with Service(tmp_path) as service:
+        assert service.postback("a", "1").outcome == "duplicate"
+        assert service.sql("SELECT door, count(*) FROM conversion GROUP BY 1") == [("import", 1)]
