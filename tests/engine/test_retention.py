@@ -116,7 +116,8 @@ def test_each_table_has_its_own_age(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_by_default_for_ever_is_for_ever(path: Path) -> None:
     with keeping(path, FOR_EVER) as kept:
-        kept.ledger.commit([builders.postback("c=a&value=1"), builders.postback("c=a&value=1"), rejected("r")])
+        kept.ledger.commit([builders.postback(f"c={name}&value=1") for name in "aab"])
+        kept.ledger.commit([rejected("r")])
         kept.now = days(36_500)
         assert kept.look() == Looked(Counter(), None)
         assert deleted(kept.metrics) == {}
@@ -169,10 +170,10 @@ def test_what_another_replica_deleted_is_not_deleted_for_again(path: Path) -> No
         kept.ledger.commit([rejected(f"{n}", n) for n in range(10)])
         kept.look()
         log = kept_log(kept.lines, kept.metrics)
-        Retention(kept.database.deletions, FOR_EVER._replace(rejected_bytes=5 * EACH), Metrics(), log).look()
-        kept.ledger.commit([rejected(f"{n}", n) for n in range(10, 14)])
+        Retention(kept.database.deletions, FOR_EVER._replace(rejected_bytes=9 * EACH), Metrics(), log).look()
+        kept.ledger.commit([rejected(f"{n}", n) for n in range(10, 12)])
         kept.look()
-        assert len(kept.left()) == 4 + 4
+        assert len(kept.left()) == 8 + 2
 
 
 def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
