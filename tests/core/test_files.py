@@ -83,6 +83,7 @@ def test_a_line_without_an_end_is_cut_and_what_follows_is_read(tmp_path: Path) -
         (CONTENT, "rows.csv.zst", "Unable to decompress"),
         (zstd.compress(CONTENT)[:-3], "rows.csv.zst", "ended before"),
     ],
+    ids=["gzip that ends early", "no gzip", "no zstd", "zstd that ends early"],  # bytes of gzip hold the time
 )
 def test_a_file_that_cannot_be_unpacked_says_why(tmp_path: Path, content: bytes, name: str, reason: str) -> None:
     with pytest.raises(UnreadableFile, match=reason):
