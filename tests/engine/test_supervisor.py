@@ -102,7 +102,7 @@ def test_a_dead_worker_is_restarted_at_once_told_of_it_and_the_others_are_left_a
     assert (after[1], after[3]) == (before[1], before[3])
     asked = [supervised.ask() for _ in range(40)]
     assert {(number, restarts) for number, _, restarts in asked} == {(1, 0), (2, 1), (3, 0)}
-    (died,) = supervised.lines("worker_died")
+    (died,) = wait_for(lambda: supervised.lines("worker_died"), SECONDS)  # the log is written a moment later
     assert (died["worker"], died["exit_code"], died["pause"]) == (2, -9, 0.0)
 
 
