@@ -172,7 +172,7 @@ def oldest_wait(number: int, size: Size = MEDIUM) -> Panel:
         ("PostbackQueueSaturated", "PostbackNotReady"),
         (INTAKE,),
     )
-    query = Query(promql.most(promql.since(promql.gauge(OLDEST_QUEUED, "instance", how="min"))), "{{instance}}")
+    query = Query(promql.most(promql.waited(OLDEST_QUEUED, "instance")), "{{instance}}")
     return timeseries_panel(about, query, size=size, look=Look(limits=[(0.5, RED)]))
 
 

@@ -82,6 +82,15 @@ def since(timestamp: str) -> str:
     return f"clamp_min(time() - ({timestamp}), 0) * ({timestamp} > bool 0)"
 
 
+def waited(metric: GaugeOf, by: str) -> str:
+    """Return how many seconds lay between a timestamp and the scrape that brought it, the most; 0 while it is 0.
+
+    Unlike `since`, it does not grow between two scrapes, when what waited has long gone.
+    """
+    moment = series(metric)
+    return _sum(metric, (by,), f"clamp_min(timestamp({moment}) - {moment}, 0) * ({moment} > bool 0)", "max")
+
+
 def recorded(name: str) -> str:
     """Return a series of alerts/slo.rules.yml: of a job, all its instances together."""
     return f'{name}{{job=~"$job"}}'
