@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from service.log import Log
 from service.metrics import Metrics
 from service.metrics.counts import ids
 from service.mistakes import rejection_of, suspect
-from service.outcome import Outcome, Rejected
+from service.outcome import Outcome, Rejected, told
 from service.postback import (
     Door,
     Postback,
@@ -28,6 +27,7 @@ from service.version import VERSION
 from service.writer import Overloaded, Writes
 
 GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting that come one by one
+_Counted = dict[tuple[Outcome, str, bool], int]  # how many of each outcome, sender, and whether they are tests
 _ROWS_AT_ONCE = 128  # parsed before others have their turn: a third of a millisecond
 
 
@@ -119,7 +119,7 @@ class Intake:
         """Store postbacks of one door in one commit, and record what became of each."""
         entries = [one for one in understood if not isinstance(one, Verdict)]
         commit_seconds: float | None = None
-        tests = sum(not isinstance(one, Verdict) and one.is_test for one in understood)
+        tests = [one.is_test for one in entries].count(True)
         self._metrics.arrived[raws[0].door] += len(raws) - tests
         self._metrics.tests_arrived += tests
         self._metrics.in_progress += len(raws)
@@ -171,14 +171,15 @@ class Intake:
             "version": VERSION,
         }
         heads: dict[Outcome, dict[str, object]] = {}
-        counted: Counter[tuple[Outcome, str, bool]] = Counter()
+        counted: _Counted = {}
         noteworthy: dict[Outcome, RawPostback] = {}
         for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
-            outcome, detail = verdict.outcome, verdict.told
+            outcome, detail, diagnosis = verdict
             head = heads.get(outcome)
             if head is None:
-                status = sent_status(raw.door, outcome)
-                head = heads[outcome] = {**common, "status": status, "outcome": outcome.value}
+                head = heads[outcome] = common.copy() if heads else common
+                head["status"] = sent_status(raw.door, outcome)
+                head["outcome"] = outcome.value
             line = head.copy()
             line["request_id"] = raw.request_id
             sender, is_test = "unknown", False
@@ -190,18 +191,17 @@ class Intake:
                     line["is_test"] = True
                 if one.diagnosis:
                     self._metrics.mistakes[one.diagnosis.mistake] += 1
-                    detail = detail or one.diagnosis.advice
-            if detail:
-                line["detail"] = detail
+                    diagnosis = diagnosis or (None if detail else one.diagnosis)
+            if detail or diagnosis:
+                line["detail"] = told(detail, diagnosis)
             if outcome.level != "info" and not is_test:
                 noteworthy[outcome] = raw
-            counted[outcome, sender, is_test] += 1
+            kind = (outcome, sender, is_test)
+            counted[kind] = counted.get(kind, 0) + 1
             self._log.write(outcome.level, line)
         self._count(raws[0].door, counted, noteworthy)
 
-    def _count(
-        self, door: Door, counted: Counter[tuple[Outcome, str, bool]], noteworthy: dict[Outcome, RawPostback]
-    ) -> None:
+    def _count(self, door: Door, counted: _Counted, noteworthy: dict[Outcome, RawPostback]) -> None:
         """Count what became of postbacks, by sender and whether they are tests; one of the noteworthy is remembered."""
         for (outcome, sender, is_test), count in counted.items():
             if is_test:
