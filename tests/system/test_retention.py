@@ -56,6 +56,11 @@ def within_the_bound(service: Service) -> bool:
     return service.sql(f"SELECT sum(length(raw)) <= {BOUND} FROM rejected_postback") == [(True,)]  # noqa: S608 - a number
 
 
+def at_rest(service: Service) -> bool:
+    """Tell whether a tenth of the room is free: then a round of deleting ends. A row counts as 500 bytes more."""
+    return service.sql(f"SELECT sum(length(raw) + 500) <= {0.9 * BOUND} FROM rejected_postback") == [(True,)]  # noqa: S608
+
+
 def test_a_flood_stays_within_its_bound_and_the_books_are_exact(bounded: Service, tmp_path: Path) -> None:
     for number in range(20):
         assert bounded.postback(f"paid-{number}").outcome == "stored"
@@ -66,7 +71,8 @@ def test_a_flood_stays_within_its_bound_and_the_books_are_exact(bounded: Service
     assert not within_the_bound(bounded)
     wait_for(lambda: within_the_bound(bounded), LOOK_SECONDS, every=0.1)
     flood(bounded, "again")
-    wait_for(lambda: within_the_bound(bounded), LOOK_SECONDS, every=0.1)
+    wait_for(lambda: at_rest(bounded), LOOK_SECONDS, every=0.1)
+    assert within_the_bound(bounded)
     assert bounded.sql("SELECT (SELECT count(*) FROM conversion), (SELECT count(*) FROM duplicate)") == [(20, 20)]
     known = "SELECT outcome FROM rejected_postback WHERE sender IS NOT NULL ORDER BY id"
     assert bounded.sql(known) == [("conflict",), ("invalid_value",)]
