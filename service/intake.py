@@ -83,8 +83,8 @@ class Intake:
         understood = await self._understand_all(rows, sender)
         for number, one in enumerate(understood, 1):
             if not isinstance(one, Postback):
-                told = f"row {number}, so none of them was stored: {one.detail}"
-                whole = replace(one, raw=raw, detail=told) if isinstance(one, Rejection) else one._replace(detail=told)
+                why = f"row {number}, so none of them was stored: {one.detail}"
+                whole = replace(one, raw=raw, detail=why) if isinstance(one, Rejection) else one._replace(detail=why)
                 (verdict,) = await self._settle([raw], [whole], started)
                 return verdict
         return [*await self._settle(rows, understood, started)]

@@ -76,9 +76,8 @@ def _foresee(raw: RawPostback, sender: Sender) -> _Foreseen:
     except StorageError as error:
         if error.kind != NO_DATABASE:
             refuse([str(error)])
-        return _Foreseen(
-            raw.door, Outcome.STORED, str(error), odd, postback
-        )  # then nothing is stored under this key either
+        # Without a database nothing is stored under this key either.
+        return _Foreseen(raw.door, Outcome.STORED, str(error), odd, postback)
     return _Foreseen(raw.door, verdict.outcome, verdict.detail, odd, postback)
 
 
