@@ -17,7 +17,6 @@ from dashboards.panels import (
 )
 from dashboards.sdk import units
 from service.metrics.catalogue import (
-    DRAINED,
     ROWS_WRITTEN,
     SPOOL_ACTIVE,
     SPOOL_BYTES,
@@ -121,13 +120,14 @@ def _drained() -> Panel:
         806,
         "Drained, by what became of them",
         units.RequestsPerSecond,
-        "stored, duplicate, conflict (kept for a person to compare), rejected (kept, as the sender was told at once). "
-        "recognised: its row was in the database already.",
-        "conflict: a sender sent one key with two values around the outage.",
+        "stored, updated, duplicate; kept: rejected (as the sender was told at once), conflicts, illegal transitions "
+        "of a status. recognised: its row was in the database already.",
+        "kept: a sender sent one key with two values, or a status out of order, around the outage.",
         ("PostbackConflicts",),
     )
     queries = [
-        Query(promql.rate(SPOOL_DRAINED, "outcome", outcome="|".join(DRAINED)), "{{outcome}}"),
+        Query(promql.rate(SPOOL_DRAINED, "outcome", outcome="stored|updated|duplicate"), "{{outcome}}"),
+        Query(promql.rate(SPOOL_DRAINED, outcome="conflict|illegal_transition|rejected"), "kept"),
         Query(promql.rate(SPOOL_RECOGNISED), "recognised"),
     ]
     return timeseries_panel(about, *queries)

@@ -23,7 +23,8 @@ from service.mistakes import rejection_of
 from service.outcome import Outcome, Rejected
 from service.postback import Postback, RawPostback, Rejection, parse
 from service.sender import EZMOB, Sender
-from service.storage.ledger import MAX_BATCH, Committed, Ledger, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import MAX_BATCH, Committed, Ledger
 
 _AT_ONCE = 2  # groups: one is being committed while the next is parsed
 _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit

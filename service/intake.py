@@ -22,7 +22,7 @@ from service.postback import (
 )
 from service.sender import Sender
 from service.storage.engine import StorageError
-from service.storage.ledger import Verdict
+from service.storage.judging import Verdict
 from service.version import VERSION
 from service.writer import Overloaded, Writes
 

@@ -57,6 +57,11 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
         compare. If it is a new conversion, send its own transaction_id.""",
         "warning",
     )
+    UPDATED = (
+        "updated",
+        200,
+        "The conversion's new status is stored durably; its history keeps what was before.",
+    )
     SPOOLED = "spooled", 200, "The conversion is durable in the local journal, on its way to the database.", "warning"
 
     MISSING_CLICK_ID = (
@@ -84,6 +89,18 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
         6 after. No currency sign, no thousands separator, no decimal comma.""",
     )
     INVALID_CURRENCY = "invalid_currency", 400, "Send currency as an upper-case ISO 4217 code, for example USD."
+    INVALID_STATUS = (
+        "invalid_status",
+        400,
+        """Send the conversion's status as one of pending, approved, rejected, refunded, or as a word that is set up for
+        this sender.""",
+    )
+    ILLEGAL_TRANSITION = (
+        "illegal_transition",
+        409,
+        """The conversion has a status that this one cannot follow: pending becomes approved or rejected, approved
+        becomes rejected or refunded. Its status stands; this input is kept.""",
+    )
     INVALID_ENCODING = (
         "invalid_encoding",
         400,

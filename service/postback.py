@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from service.currency import CURRENCIES
 from service.decoding import MAX_PARAMETERS, Pairs, decode_csv, decode_json, decode_query, too_many_parameters
+from service.lifecycle import Status
 from service.outcome import Diagnosis, Outcome, Rejected
 from service.sender import Field, NumberFormat, Sender
 
@@ -89,6 +90,7 @@ class Postback(NamedTuple):
     currency: str | None
     params: Params
     diagnosis: Diagnosis | None = None  # what looks odd in it, although it was accepted
+    conversion_status: Status | None = None  # None: none was told
 
     @property
     def key(self) -> Key:
@@ -128,11 +130,13 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
         is_test,
         click_id,
         _label(fields, "goal"),
-        _label(fields, "transaction_id"),
+        _transaction_id(fields, sender, raw.request_id, params),
         value,
         micros,
         _currency(fields),
         params,
+        None,
+        _status(fields, sender),
     )
 
 
@@ -274,6 +278,34 @@ def _currency(fields: dict[Field, str]) -> str | None:
     raise Rejected(Outcome.INVALID_CURRENCY, f"{currency[:80]!a} is not an ISO 4217 code")
 
 
+def _status(fields: dict[Field, str], sender: Sender) -> Status | None:
+    word = fields.get("conversion_status")
+    if not word:
+        return None
+    status = sender.statuses.get(word.lower())
+    if status is None:
+        _reject_macro("conversion_status", word)
+        raise Rejected(Outcome.INVALID_STATUS, f"{word[:80]!a} is no status of {sender.name}'s")
+    return status
+
+
+def _transaction_id(
+    fields: dict[Field, str], sender: Sender, request_id: str, params: dict[str, str | list[str]]
+) -> str:
+    """Return what tells conversions of one click id and goal apart, by the sender's policy for repeats.
+
+    What the policy does not ask for is kept among the other parameters.
+    """
+    label = _label(fields, "transaction_id")
+    if sender.duplicates == "first":
+        return label
+    if sender.duplicates == "sum":
+        return label or request_id
+    if label:
+        params[next(name for name, field in sender.fields.items() if field == "transaction_id")] = label
+    return ""
+
+
 def _label(fields: dict[Field, str], field: Literal["goal", "transaction_id"]) -> str:
     label = fields.get(field, "")
     if not label:
@@ -296,6 +328,7 @@ _LITERAL_TOKENS: Mapping[Field, frozenset[str]] = {
     "currency": frozenset({"currency", "CURRENCY"}),
     "goal": frozenset(),  # a goal may well be called "goal"
     "transaction_id": frozenset({"transaction_id", "txid", "TRANSACTION_ID", "OPTIONAL"}),
+    "conversion_status": frozenset({"conversion_status", "status", "STATUS", "OPTIONAL"}),
 }
 
 

@@ -130,7 +130,14 @@ class Reconciliation:
         for page in self._conversions.pages(self._wanted):
             for row in page:
                 transaction_id = row.transaction_id if by_transaction else ""
-                yield row.click_id, transaction_id, True, row.value_micros, row.currency or "", row.request_id
+                yield (
+                    row.click_id,
+                    transaction_id,
+                    True,
+                    row.current_value_micros,
+                    row.current_currency or "",
+                    row.request_id,
+                )
 
     def _differing(self, lists: sqlite3.Connection) -> Iterator[Difference]:
         for (click_id, transaction_id), lines in groupby(lists.execute(_IN_ORDER), itemgetter(0, 1)):

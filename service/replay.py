@@ -14,7 +14,8 @@ from service.outcome import Outcome, Rejected
 from service.postback import INCOMPLETE, Door, Key, Postback, RawPostback, parse
 from service.sender import EZMOB, PRESETS, Sender
 from service.storage.history import History
-from service.storage.ledger import Ledger, Winner, judge
+from service.storage.judging import Winner
+from service.storage.ledger import Ledger, judge
 from service.storage.quarantine import Chosen, Quarantine
 from service.storage.replays import Replays
 from service.storage.tables import RejectedPostback, Replay
@@ -43,7 +44,7 @@ class Author:
 
 
 class Rehearsal:
-    """Foresees what a replay would do, without doing it. It remembers the keys it would store, and nothing else."""
+    """Foresees what a replay would do, without doing it. It remembers the keys it would store or change only."""
 
     def __init__(self, quarantine: Quarantine, history: History, author: Author) -> None:
         self._quarantine = quarantine
@@ -55,8 +56,8 @@ class Rehearsal:
         """Yield pages of what would become of the chosen rows, oldest first: the first value of a key stands."""
         for page in self._quarantine.pages(chosen, oldest_first=True):
             understood = [_understand(rejected, self._author) for rejected in page]
-            stored = self._history.winners(one for one in understood if isinstance(one, Postback))
-            known = {**self._taken, **stored}
+            stored = self._history.winners([one for one in understood if isinstance(one, Postback)])
+            known = {**stored, **self._taken}
             yield [self._attempt(*pair, known) for pair in zip(page, understood, strict=True)]
 
     def _attempt(self, rejected: RejectedPostback, found: Postback | str, known: dict[Key, Winner]) -> Attempt:
@@ -64,8 +65,10 @@ class Rehearsal:
             return Attempt(rejected, found)
         outcome = judge(found, known if found.key in known else None).outcome.value
         if outcome == Outcome.STORED.value:
-            winner = Winner(found.raw.request_id, found.value, found.value_micros, found.currency)
-            self._taken[found.key] = known[found.key] = winner
+            amount = (found.value, found.value_micros, found.currency)
+            known[found.key] = Winner(found.raw.request_id, *amount, found.conversion_status)
+        if outcome in (Outcome.STORED.value, Outcome.UPDATED.value):
+            self._taken[found.key] = known[found.key]
         return Attempt(rejected, outcome, found if outcome != rejected.outcome else None)
 
 

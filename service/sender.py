@@ -1,11 +1,16 @@
-"""Owns who sends postbacks and how that sender writes them: the names of its fields, what it must send, its numbers."""
+"""Owns who sends postbacks and how that sender writes them: its names, what it must send, its numbers, its repeats."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-Field = Literal["click_id", "value", "currency", "goal", "transaction_id"]
+from service.lifecycle import WORDS, Status
+
+Field = Literal["click_id", "value", "currency", "goal", "transaction_id", "conversion_status"]
 NumberFormat = Literal["point", "comma", "cents"]  # 1.50, 1,50, and 150 for the same amount: told, never guessed
+# What a repeated click id is. first: another conversion only with another goal or transaction id; click: never another
+# one, whatever the transaction id; sum: always another one, unless its transaction id is known.
+Repeats = Literal["first", "click", "sum"]
 
 _BOTH: frozenset[Field] = frozenset({"click_id", "value"})
 _CLICK_ID: frozenset[Field] = frozenset({"click_id"})
@@ -16,12 +21,15 @@ class Sender:
     """An authenticated caller: its name, the parameter names it uses for our fields, which of them it must send.
 
     Where `required` leaves `value` out, a postback without one is stored with an empty value, which counts as 0.
+    `statuses` are its words for a conversion's status, in small letters.
     """
 
     name: str
     fields: Mapping[str, Field]
     required: frozenset[Field] = _BOTH
     numbers: NumberFormat = "point"
+    statuses: Mapping[str, Status] = field(default_factory=lambda: WORDS)
+    duplicates: Repeats = "first"
 
 
 # EZmob's postback URL is `/conversion?c={click_id}&value={value}` (EZmob help desk); the other names are the trade's.
@@ -34,6 +42,7 @@ EZMOB = Sender(
         "goal": "goal",
         "transaction_id": "transaction_id",
         "txid": "transaction_id",
+        "conversion_status": "conversion_status",
     },
 )
 
@@ -54,17 +63,30 @@ _OTHERS = (
             "payout": "value",
             "currency": "currency",
             "tid": "transaction_id",
+            "status": "conversion_status",
         },
         _CLICK_ID,
     ),
     Sender(
         "binom",
-        {"cnv_id": "click_id", "clickid": "click_id", "payout": "value", "cnv_currency": "currency"},
+        {
+            "cnv_id": "click_id",
+            "clickid": "click_id",
+            "payout": "value",
+            "cnv_currency": "currency",
+            "cnv_status": "conversion_status",
+        },
         _CLICK_ID,
     ),
     Sender(
         "bemob",
-        {"cid": "click_id", "payout": "value", "currency": "currency", "txid": "transaction_id"},
+        {
+            "cid": "click_id",
+            "payout": "value",
+            "currency": "currency",
+            "txid": "transaction_id",
+            "status": "conversion_status",
+        },
         _CLICK_ID,
     ),
     Sender(

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.auth.authenticator import Mode
-from service.sender import PRESETS, NumberFormat, Sender
+from service.sender import PRESETS, NumberFormat, Repeats, Sender
 from service.storage.engine import place_of
 
 PREFIX = "POSTBACK_"
@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     numbers: NumberFormat = Field(
         "point", description="how that sender writes amounts: point (1.50), comma (1,50) or cents (150)"
     )
+    duplicates: Repeats = Field(
+        "first",
+        description="what a repeated click id is, in open mode: first: another conversion only with another goal or "
+        "transaction id; click: never another one; sum: always another one, unless its transaction id is known",
+    )
     spool_dir: Path = Field(
         Path("data/spool"), description="where postbacks wait while PostgreSQL is away; SQLite has no use for it"
     )
@@ -118,7 +123,7 @@ class Settings(BaseSettings):
     @property
     def sender(self) -> Sender:
         """Who sends, in open mode."""
-        return replace(PRESETS[self.preset], numbers=self.numbers)
+        return replace(PRESETS[self.preset], numbers=self.numbers, duplicates=self.duplicates)
 
     @field_validator("workers")
     @classmethod

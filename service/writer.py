@@ -22,7 +22,8 @@ from typing import NamedTuple, Protocol, TypeVar
 from service.metrics.commits import CommitCounts
 from service.metrics.counts import Queue
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import MAX_BATCH, Committed, Entry, Probe, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import MAX_BATCH, Committed, Entry, Probe
 
 CAPACITY = 4096
 DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back

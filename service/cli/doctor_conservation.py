@@ -218,7 +218,7 @@ def _orphans(case: Case) -> Finding:
         f"{number} rows of {outcome} repeat a conversion that is gone" for outcome, number in found.items()
     )
     advice = "Conversions were deleted: restore them from a backup; their senders were told 200."
-    sentence = sentence or "every duplicate and conflict has its conversion"
+    sentence = sentence or "every duplicate, conflict and change of status has its conversion"
     return graded("orphans", sentence, advice, bad=bool(found), doubtful=False)
 
 

@@ -30,8 +30,8 @@ def erase(
 ) -> None:
     """Delete everything that is stored of one click id, for a privacy request.
 
-    It shows what is stored: conversions, duplicates, rejected postbacks
-    whose raw input names it, replays of these. It asks, deletes all of it in
+    It shows what is stored: conversions, changes of their status, duplicates,
+    rejected postbacks whose raw input names it, replays of these. It asks, deletes all of it in
     one transaction, and notes that in the table `deletion`, with a hash in
     the click id's place. Sent again, the click id is stored, and paid, again.
 

@@ -28,8 +28,10 @@ def export(  # noqa: PLR0913 - the filters
 
     In the order of sender, click id, goal and transaction id. Every column of
     the table; times are UTC, value is as it was sent, value_micros the same
-    in millionths. In CSV a cell that a spreadsheet would take for a formula
-    begins with an apostrophe; NDJSON is exact.
+    in millionths. conversion_status is the one it has now, since changed_at;
+    current_value is the last value that came with one, or the first. In CSV a
+    cell that a spreadsheet would take for a formula begins with an
+    apostrophe; NDJSON is exact.
 
     Example: python -m service export --since 2026-01-01 --until 2026-02-01 --output january.csv
 
@@ -49,4 +51,4 @@ def _columns() -> tuple[str, ...]:
 
 
 def _members(row: "Stored") -> dict[str, object]:
-    return {**row._asdict(), "received_at": utc(row.received_at)}
+    return {**row._asdict(), "received_at": utc(row.received_at), "changed_at": row.changed_at and utc(row.changed_at)}

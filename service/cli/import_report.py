@@ -20,7 +20,7 @@ import orjson
 
 from service.cli.exporting import csv_records, harmless
 from service.outcome import Outcome
-from service.storage.ledger import STORED
+from service.storage.judging import STORED
 
 if TYPE_CHECKING:
     from service.importing import Durable

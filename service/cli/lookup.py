@@ -11,7 +11,7 @@ from service.postback import sent_status
 
 if TYPE_CHECKING:
     from service.settings import Settings
-    from service.storage.history import Arrival
+    from service.storage.history import Arrival, Current
 
 
 class _Found(NamedTuple):
@@ -21,6 +21,7 @@ class _Found(NamedTuple):
     stored: bool
     spooled: bool
     unknown: str = ""
+    now: "Sequence[Current]" = ()
 
 
 def lookup(
@@ -28,7 +29,7 @@ def lookup(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object with all arrivals.")] = False,
 ) -> None:
-    """Tell whether a conversion arrived, when, how often, and what we answered.
+    """Tell whether a conversion arrived, when, how often, what we answered, and its status.
 
     What waits in this host's spool (SPOOL_DIR) is told too, also while the database is away.
 
@@ -51,9 +52,11 @@ def _find(settings: "Settings", click_id: str) -> _Found:
     from service.storage.engine import StorageError
 
     database = database_at(settings.database_url)
+    now: Sequence[Current] = ()
     waiting = arrivals(settings.spool_dir, click_id) if database.shared else []
     try:
-        kept = database.history().arrivals(click_id)
+        history = database.history()
+        kept, now = history.arrivals(click_id), history.conversions(click_id)
     except StorageError as error:
         if not waiting:
             raise
@@ -62,7 +65,7 @@ def _find(settings: "Settings", click_id: str) -> _Found:
     waiting = [arrival for arrival in waiting if arrival.request_id not in known]
     found = sorted([*kept, *waiting], key=lambda arrival: (arrival.received_at, arrival.request_id))
     stored = any(arrival.outcome is Outcome.STORED for arrival in kept)
-    return _Found(found, stored, _spooled(waiting))
+    return _Found(found, stored, _spooled(waiting), now=now)
 
 
 def _spooled(waiting: "Sequence[Arrival]") -> bool:
@@ -82,9 +85,19 @@ def _text(click_id: str, found: _Found) -> str:
         when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
         answer = f"{sent_status(arrival.door, arrival.outcome)} {arrival.outcome.value}"
         lines.append(f"  {when} UTC  {arrival.door}  {answer}: {arrival.detail}  [{arrival.request_id}]")
+    if len(found.now) > 1 or any(one.conversion_status for one in found.now):
+        lines += [f"  now: {_current(one)}" for one in found.now]
     if not found.stored:
         lines.append(f"What to do: {arrivals[-1].outcome.hint}")
     return "\n".join(lines)
+
+
+def _current(one: "Current") -> str:
+    from service.storage.judging import amount
+
+    labels = {"goal": one.goal, "transaction_id": one.transaction_id}
+    told = "".join(f", {name} {label}" for name, label in labels.items() if label)
+    return f"{one.conversion_status or 'no status'}, value {amount(one)}{told}{', a test' if one.is_test else ''}"
 
 
 def _state(found: _Found) -> str:
@@ -108,5 +121,12 @@ def _json(click_id: str, found: _Found) -> str:
         }
         for arrival in found.arrivals
     ]
-    answer = {"click_id": click_id, "stored": found.stored, "spooled": found.spooled, "arrivals": rows}
+    now = [one._asdict() for one in found.now]
+    answer = {
+        "click_id": click_id,
+        "stored": found.stored,
+        "spooled": found.spooled,
+        "conversions": now,
+        "arrivals": rows,
+    }
     return orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()

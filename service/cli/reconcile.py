@@ -61,7 +61,8 @@ def reconcile(  # noqa: PLR0913 - the options
 ) -> None:
     """Compare a partner's list with what is stored, and tell where they differ.
 
-    Conversions of one click id are paired by their value, then as they come.
+    Conversions of one click id are paired by their value, then as they come;
+    the value is the last one that came with a change of status, if any did.
     The period is that of our received_at; test conversions are left out. A
     currency is compared where both sides say one. What is missing here is
     explained: rejected and why, stored outside the period, or never arrived.

@@ -170,17 +170,18 @@ CATALOGUE = tuple(declared for declared in list(globals().values()) if isinstanc
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # every answer comes within two
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 LEVELS = ("debug", "info", "warning", "error", "critical")
-TABLES = ("conversion", "duplicate", "rejected_postback", "spool")
+TABLES = ("conversion", "status_change", "duplicate", "rejected_postback", "spool")
 DELETED = (
     *(("conversion", "age"), ("duplicate", "age")),
     *(("rejected_postback", reason) for reason in ("age", "size", "size_known")),
 )
-DRAINED = ("stored", "duplicate", "conflict", "rejected")
+DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "rejected")
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody needs to know which
 UNMATCHED, UNPARSED = "unmatched", "unparsed"
 SINGLE_ROUTES = (*POSTBACK_PATHS, PIXEL_PATH)  # of one postback each: the objective of latency is theirs
 ROUTES = (*DOORS, "/healthz", "/readyz", "/metrics", UNMATCHED)
+TIMED_ROUTES = (*DOORS, "/metrics")  # of the others nobody needs to know how long they take
 STORAGE_KINDS = (
     *("TIMEOUT", "MOVED", "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT"),
     *("PG_CONNECTION", "PG_SHUTDOWN", "PG_SERIALIZATION", "PG_DEADLOCK", "PG_TIMEOUT", "PG_FULL", "PG_READ_ONLY"),

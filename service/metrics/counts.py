@@ -76,7 +76,7 @@ class Metrics:
         self._exemplars: dict[tuple[Door, Outcome], Exemplar] = {}
         self._rows: Tally[str] = Tally()
         self._responses: Tally[tuple[str, str, int]] = Tally(dict.fromkeys(declared.expected_responses(), 0))
-        self._request_seconds = {route: Distribution(declared.SECONDS) for route in declared.ROUTES}
+        self._request_seconds = {route: Distribution(declared.SECONDS) for route in declared.TIMED_ROUTES}
         self._commit_seconds = Distribution(declared.SECONDS)
         self._commit_rows = Distribution(declared.ROWS)
         self._storage_errors: Tally[tuple[str, str]] = Tally(dict.fromkeys(declared.expected_errors(), 0))
@@ -102,8 +102,10 @@ class Metrics:
     def count_response(self, route: str, method: str, code: int, seconds: float, scope: Mapping[str, object]) -> None:
         """Count one finished HTTP response and how long it took; `scope` has the ids of a slow one."""
         self._responses[route, method if method in declared.METHODS else "other", code] += 1
-        slow = ids(str(scope["trace_id"]), str(scope["request_id"]), seconds) if seconds > _SLOW_SECONDS else None
-        self._request_seconds[route].observe(seconds, slow)
+        timed = self._request_seconds.get(route)
+        if timed:
+            slow = ids(str(scope["trace_id"]), str(scope["request_id"]), seconds) if seconds > _SLOW_SECONDS else None
+            timed.observe(seconds, slow)
 
     def count_unparsed(self) -> None:
         """Count one answer to bytes that are no HTTP request."""

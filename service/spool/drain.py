@@ -9,7 +9,7 @@ database knows its own rows, so nothing is stored twice.
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -22,7 +22,8 @@ from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import Probe, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import Probe
 from service.storage.postgres_server import OTHER
 from service.writer import Overloaded, Writer, Written
 
@@ -53,10 +54,12 @@ class Drain:
         self._journal = journal
         self._database = database
         self._outage = outage
+        self._following = outage.following
         self._metrics = metrics
         self._log = log.logger
         self._tried_up_to = 0  # the seq up to which commits were tried: their rows may be there already
         self._set_aside: dict[int, float] = {}  # entries that could not be moved alone, and when to try them again
+        self._in_hand: list[_Step] | None = None  # the whole backlog, when one look saw all of it
         self._most = _MOST  # entries in a step; after a failure fewer, until a single one is left to blame
         self._failures = 0
         self._told_broken = False
@@ -65,6 +68,8 @@ class Drain:
     def start(self) -> None:
         """Start draining, what was found at the start first; call it in the running loop."""
         self._tried_up_to = self._journal.found_up_to  # an earlier process may have been killed before it removed them
+        if self._journal.found:
+            self._following.everybody()
         self._task = asyncio.create_task(self._drain_forever())
 
     async def stop(self) -> None:
@@ -112,21 +117,32 @@ class Drain:
         if self._outage.on or self._told_broken or self._stopping:
             return False
         taken = await aside(lambda: self._journal.take_over(_MOST))
+        if taken:
+            self._following.everybody()
         self._tried_up_to = max(self._tried_up_to, self._journal.found_up_to)
         return taken > 0
 
     async def _step(self) -> bool:
         """Move the oldest entries; say whether there were any. Raises what kept them from being moved."""
+        self._following.look()
         waiting = await self._oldest()
         steps = [step for step in map(self._read, waiting) if step]
+        self._in_hand = steps if len(waiting) < _MOST else None
+        self._tell_what_waits()
         if steps and self._failures >= _SUSPICIOUS:
             await self._suspect(steps[0], [step for step in steps if step.key != steps[0].key][:1])
         elif steps:
             await self._move(_in_one_batch(steps)[: self._most])
-        elif self._outage.on and not waiting:
+        elif self._outage.on and not waiting and not self._following.anybody_entering:
             await self._database.write(Probe(datetime.now(UTC)))
             self._outage.end()
         return bool(waiting)
+
+    def _tell_what_waits(self, left: Collection[int] = ()) -> None:
+        """Say which keys still wait, while the whole backlog is in hand; `left` has just left it."""
+        if self._in_hand is not None:
+            self._in_hand = [step for step in self._in_hand if step.waiting.seq not in left]
+            self._following.seen([step.entry.key for step in self._in_hand if isinstance(step.entry, Postback)])
 
     async def _oldest(self) -> list[Waiting]:
         if self._told_broken:
@@ -214,6 +230,7 @@ class Drain:
     def _count(self, committed: Sequence[tuple[_Step, Verdict]], removed: int) -> None:
         counts = self._metrics.spool
         counts.removed += removed
+        self._tell_what_waits({step.waiting.seq for step, _ in committed})
         self._metrics.unacknowledged -= len(committed)
         for step, verdict in committed:
             outcome = verdict.outcome if isinstance(step.entry, Postback) else None
@@ -222,10 +239,10 @@ class Drain:
             self._outage.may_hold.discard(step.waiting.request_id)
             if outcome is Outcome.STORED and not step.entry.is_test:
                 self._metrics.last_stored_at = time.time()
-            elif outcome is Outcome.CONFLICT:
-                self._tell_conflict(step, verdict)
+            elif outcome and outcome.kept:
+                self._tell_kept(step, verdict)
 
-    def _tell_conflict(self, step: _Step, verdict: Verdict) -> None:
+    def _tell_kept(self, step: _Step, verdict: Verdict) -> None:
         """Log what the canonical line could not know: it said `spooled`."""
         kept, word = step.waiting.request_id, verdict.outcome.value
         click_id = step.entry.click_id
@@ -233,15 +250,15 @@ class Drain:
 
 
 def _in_one_batch(steps: Sequence[_Step]) -> list[_Step]:
-    """Return the steps before the first that brings a key of theirs with another value.
+    """Return the steps before the first that brings a key of theirs with another value or status.
 
     The writer may commit them in two batches, of which the first can fail: the later value must not be stored then.
     """
-    amounts: dict[Key, tuple[int, str | None]] = {}
+    said: dict[Key, tuple[int, str | None, str | None]] = {}
     for place, step in enumerate(steps):
         if isinstance(step.entry, Postback):
-            amount = (step.entry.value_micros, step.entry.currency)
-            if amounts.setdefault(step.entry.key, amount) != amount:
+            now = (step.entry.value_micros, step.entry.currency, step.entry.conversion_status)
+            if said.setdefault(step.entry.key, now) != now:
                 return list(steps[:place])
     return list(steps)
 

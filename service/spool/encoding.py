@@ -33,6 +33,8 @@ def encode(entry: Kept) -> str:
     if isinstance(entry, Postback):
         members = entry._asdict()
         del members["diagnosis"]  # it is in the log, and in no row
+        if entry.conversion_status is None:
+            del members["conversion_status"]  # code before migration 0005 reads the rest
     else:
         members = {field: getattr(entry, field) for field in ("raw", "sender", "outcome", "click_id")}
         members["detail"] = told(entry.detail, entry.diagnosis)

@@ -30,7 +30,7 @@ class SpoolingWriter:
         Raises Overloaded or StorageError when neither takes them: they may be in the database, and are in no spool.
         """
         tried = False
-        if not self._outage.on:
+        if not self._outage.on and not self._outage.following.must(entries):
             try:
                 future = self._database.write(*entries)
                 tried = True
@@ -46,11 +46,14 @@ class SpoolingWriter:
     async def _spool_them(self, entries: Sequence[Entry], *, tried: bool) -> Written:
         held = {entry.raw.request_id for entry in entries if not isinstance(entry, Probe)} if tried else set()
         self._outage.may_hold |= held  # before they are in the spool, where the drain may find them at once
+        self._outage.following.enter(entries)
         try:
             written = await self._spool.write(*entries)
         except Overloaded:  # after any other failure they may be in the journal all the same
             self._outage.may_hold -= held
             raise
+        finally:
+            self._outage.following.entered(entries)
         self._outage.wake.set()
         return written
 

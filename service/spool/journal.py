@@ -19,7 +19,8 @@ from service.outcome import Outcome
 from service.postback import Postback
 from service.spool.encoding import VERSION, Kept, encode, outcome_of
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import Committed, Entry, Probe, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import Committed, Entry, Probe
 from service.storage.sqlite_file import FileLock, connect_writer, identities, insert, storage_error, sync_directory
 
 FILE_NAME = "spool.db"

@@ -16,7 +16,7 @@ from service.spool.encoding import Unreadable, decode
 from service.spool.journal import FILE_NAME
 from service.storage.engine import StorageError
 from service.storage.history import Arrival
-from service.storage.ledger import amount
+from service.storage.judging import amount
 from service.storage.sqlite_file import storage_error
 
 _BUSY_SECONDS = 2.0

@@ -4,6 +4,7 @@ import asyncio
 
 from service.log import Log
 from service.metrics import Metrics
+from service.spool.following import Following
 from service.storage.engine import StorageError
 
 
@@ -18,6 +19,7 @@ class Outage:
         self.on = False
         self.wake = asyncio.Event()
         self.may_hold: set[str] = set()
+        self.following = Following()
         self._metrics = metrics
         self._log = log.logger
 

@@ -18,7 +18,11 @@ from service.storage import tables  # noqa: F401 - declares the metadata
 from service.storage.ledger import KEY
 
 INTERRUPTED = "INTERRUPTED"  # the kind of StorageError that says: not answered within the seconds given
-KEPT = {"conversion": Outcome.STORED.value, "duplicate": Outcome.DUPLICATE.value}
+KEPT = {
+    "conversion": Outcome.STORED.value,
+    "status_change": Outcome.UPDATED.value,
+    "duplicate": Outcome.DUPLICATE.value,
+}
 REJECTED = "rejected_postback"
 TABLES = (*KEPT, REJECTED)
 
@@ -112,7 +116,7 @@ class Audit(ABC):
         return bool(self.rows("SELECT 1 FROM rejected_postback WHERE request_id = :id", id=request_id))
 
     def counts(self, window: Window) -> dict[str, Counts]:
-        """Return the counts by outcome: `stored` from conversions, and so on. Reads every row of the three tables."""
+        """Return the counts by outcome: `stored` from conversions, and so on. Reads every row of the four tables."""
         bounds: dict[str, Value] = {
             "process": window.process,
             "end": f"{window.process}g" if window.process else "",  # ids are hex digits, which `g` ends
@@ -136,7 +140,8 @@ class Audit(ABC):
         A kept conflict has no goal and transaction_id of its own: any conversion of its sender and click id will do.
         """
         return {
-            Outcome.DUPLICATE.value: self._number(_ORPHANED_DUPLICATES),
+            Outcome.UPDATED.value: self._number(_orphaned("status_change")),
+            Outcome.DUPLICATE.value: self._number(_orphaned("duplicate")),
             Outcome.CONFLICT.value: self._number(_ORPHANED_CONFLICTS),
         }
 
@@ -177,6 +182,11 @@ def _table_of(outcome: str) -> str:
     return next((table for table, kept in KEPT.items() if kept == outcome), REJECTED)
 
 
+def _orphaned(table: str) -> str:
+    matched = " AND ".join(f"conversion.{column} = {table}.{column}" for column in KEY)
+    return f"SELECT count(*) FROM {table} WHERE NOT EXISTS (SELECT 1 FROM conversion WHERE {matched})"  # noqa: S608 - our own names
+
+
 @cache
 def _counting(table: str) -> str:
     outcome, group = (f"'{KEPT[table]}'", "") if table in KEPT else ("outcome", " GROUP BY outcome")
@@ -192,8 +202,6 @@ _DELETED = """
     GROUP BY outcome
 """
 _LAST_DAY = "received_at > :yesterday AND received_at <= :now"
-_MATCHED = " AND ".join(f"conversion.{column} = duplicate.{column}" for column in KEY)
-_ORPHANED_DUPLICATES = f"SELECT count(*) FROM duplicate WHERE NOT EXISTS (SELECT 1 FROM conversion WHERE {_MATCHED})"  # noqa: S608 - our own names
 _ORPHANED_CONFLICTS = """
     SELECT count(*) FROM rejected_postback WHERE outcome = 'conflict' AND NOT EXISTS (
         SELECT 1 FROM conversion

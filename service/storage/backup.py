@@ -13,7 +13,7 @@ from service.storage.engine import NO_DATABASE, StorageError
 from service.storage.sqlite import migrations_of
 from service.storage.sqlite_file import FileLock, storage_error, sync_directory
 
-TABLES = ("conversion", "duplicate", "rejected_postback")
+TABLES = ("conversion", "status_change", "duplicate", "rejected_postback")
 _PAGES = 2_000  # copied at a time, 8 MB: between two of them there is time to tell how far it is
 _BESIDE = ("", "-wal", "-shm")  # SQLite's three names of one database
 

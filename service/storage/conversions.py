@@ -4,26 +4,31 @@ The key's order, because the table has no other: an index by time would be one m
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Row, RowMapping, Select, select, tuple_
 from sqlmodel import SQLModel
 
 from service.storage.access import Access
 from service.storage.history import SENDERS
-from service.storage.ledger import CONVERSION
+from service.storage.ledger import CHANGE, CONVERSION
 
 PAGE_ROWS = 5_000  # 2 MB or so; each page is a short read of its own
 
 _TABLE = SQLModel.metadata.tables[CONVERSION.name].c
+_CHANGES = SQLModel.metadata.tables[CHANGE.name]
 _PLACE = (_TABLE.click_id, _TABLE.goal, _TABLE.transaction_id)
 
 
 class Stored(NamedTuple):
-    """A conversion as it is stored: the columns of CONVERSION, in their order."""
+    """A conversion as it is stored, the columns of CONVERSION in their order; but its status is the one it has now.
+
+    `current_value`, in millionths and its currency beside it, is the last that was sent with a status, or the first.
+    `changed_at` is when the status was last changed.
+    """
 
     sender: str
     is_test: bool
@@ -37,6 +42,22 @@ class Stored(NamedTuple):
     received_at: datetime
     request_id: str
     door: str
+    conversion_status: str | None
+    current_value: str
+    current_value_micros: int
+    current_currency: str | None
+    changed_at: datetime | None = None
+
+    def changed(self, change: "RowMapping") -> "Stored":
+        """Return what it is after a change."""
+        now = self._replace(conversion_status=change["conversion_status"], changed_at=change["received_at"])
+        if not change["value"]:
+            return now
+        return now._replace(
+            current_value=change["value"],
+            current_value_micros=change["value_micros"],
+            current_currency=change["currency"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +109,10 @@ class Conversions:
         while True:
             page = page_after(last, wanted, sender, is_test=is_test)
             with self._access.session() as session:
-                rows = [Stored._make(row) for row in session.connection().execute(page)]
+                rows = [_stored(row) for row in session.connection().execute(page)]
+                if rows:
+                    changes = session.connection().execute(_changes_between(rows[0], rows[-1])).mappings()
+                    rows = _with_changes(rows, changes)
             if rows:
                 yield rows
             if len(rows) < PAGE_ROWS:
@@ -96,12 +120,41 @@ class Conversions:
             last = rows[-1]
 
 
+def _stored(row: Row[tuple[Any, ...]]) -> Stored:
+    return Stored._make((*row, row.value, row.value_micros, row.currency, None))
+
+
+def _changes_between(first: Stored, last: Stored) -> Select[tuple[object, ...]]:
+    """Return the query for the changes of one page's conversions, each conversion's in their order."""
+    column = _CHANGES.c
+    place = (column.click_id, column.goal, column.transaction_id)
+    return (
+        select(_CHANGES)
+        .where(column.sender == first.sender, column.is_test == first.is_test)
+        .where(tuple_(*place) >= tuple_(*_place(first)), tuple_(*place) <= tuple_(*_place(last)))
+        .order_by(*place, column.number)
+    )
+
+
+def _with_changes(rows: list[Stored], changes: Iterable[RowMapping]) -> list[Stored]:
+    by_place = {_place(row): row for row in rows}
+    for change in changes:
+        place = (change["click_id"], change["goal"], change["transaction_id"])
+        if place in by_place:
+            by_place[place] = by_place[place].changed(change)
+    return list(by_place.values())
+
+
+def _place(row: Stored) -> tuple[str, str, str]:
+    return (row.click_id, row.goal, row.transaction_id)
+
+
 def page_after(last: Stored | None, wanted: Wanted, sender: str, *, is_test: bool) -> Select[tuple[object, ...]]:
     """Return the query for one page: the beginning of the primary key is given, so the rest of it is read in order."""
     chosen = select(*(_TABLE[name] for name in CONVERSION.columns)).order_by(*_PLACE)
     chosen = chosen.where(_TABLE.sender == sender, _TABLE.is_test == is_test).limit(PAGE_ROWS)
     if last is not None:
-        chosen = chosen.where(tuple_(*_PLACE) > tuple_(last.click_id, last.goal, last.transaction_id))
+        chosen = chosen.where(tuple_(*_PLACE) > tuple_(*_place(last)))
     if wanted.click_id is not None:
         chosen = chosen.where(_TABLE.click_id == wanted.click_id)
     if wanted.since is not None:

@@ -16,7 +16,7 @@ import orjson
 import psycopg
 
 from service.storage.engine import PostgresServer, SqliteFile, StorageError
-from service.storage.ledger import CONVERSION, DUPLICATE, KEY, REJECTED
+from service.storage.ledger import CHANGE, CONVERSION, DUPLICATE, KEY, REJECTED
 from service.storage.postgres_server import Session, postgres_error
 from service.storage.sqlite_file import FileLock, storage_error
 
@@ -40,6 +40,7 @@ _DELETION = ("run", "table_name", "reason", "outcome", "process")
 _DELETED = ("rows", "first_received_at", "last_received_at", "deleted_by", "deleted_at", "click_id_sha256")
 _TABLES = (
     _Copied(CONVERSION.name, KEY, CONVERSION.columns),
+    _Copied(CHANGE.name, (*KEY, "number"), CHANGE.columns),
     _Copied(DUPLICATE.name, ("id",), ("id", *DUPLICATE.columns)),
     _Copied(REJECTED.name, ("id",), ("id", *REJECTED.columns, "replayed_at", "replay_outcome")),
     _Copied("replay", _REPLAY[:1], _REPLAY),

@@ -38,7 +38,7 @@ from service.outcome import Outcome
 from service.postback import Key
 from service.storage.access import Access
 from service.storage.ledger import KEY
-from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPostback, UtcDateTime
+from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPostback, StatusChange, UtcDateTime
 
 PIECE_ROWS = 250
 PIECE_BYTES = 2**18  # of kept input: SQLite walks through every page of what it frees
@@ -51,6 +51,7 @@ _LOCK_KEY = 0x706F_7374_6B65_6570  # "postkeep": the advisory lock of the replic
 Result = TypeVar("Result")
 Place = tuple[datetime, int]  # of a row in the order of arrival: received_at and id
 Aged = type[Duplicate] | type[RejectedPostback]
+Erasable = Aged | type[Conversion] | type[StatusChange]
 
 
 class Reason(StrEnum):
@@ -214,12 +215,14 @@ class Deletions:
             return [((row[0], row[1], row[2], row[3], row[4]), row[5]) for row in session.connection().execute(page)]
 
     def remove_conversions(self, first: Key, last: Key, before: datetime, now: datetime) -> Removed:
-        """Delete the conversions between two keys, both included, that came before a moment.
+        """Delete the conversions between two keys, both included, that came before a moment, and their changes.
 
-        One that a kept duplicate or conflict repeats stays as long as that does: else it would look lost.
+        One that a kept duplicate or conflict repeats stays as long as that does: else it would look lost. One whose
+        status changed later stays with its whole history.
         """
-        place, same = tuple_(*_key()), [col(Duplicate.click_id) == col(Conversion.click_id)]
-        same += [col(getattr(Duplicate, name)) == column for name, column in zip(KEY, _key(), strict=True)]
+        place = tuple_(*_key())
+        repeated = [col(Duplicate.click_id) == col(Conversion.click_id), *_same_key(Duplicate)]
+        changed = [*_same_key(StatusChange), col(StatusChange.received_at) >= before]
         conflict = and_(
             col(RejectedPostback.click_id) == col(Conversion.click_id),
             col(RejectedPostback.sender) == col(Conversion.sender),
@@ -229,9 +232,17 @@ class Deletions:
             place >= tuple_(*first),
             place <= tuple_(*last),
             col(Conversion.received_at) < before,
-            ~or_(exists().where(*same), exists().where(conflict)),
+            ~or_(exists().where(*repeated), exists().where(conflict), exists().where(*changed)),
         ]
-        return self._between(partial(self._remove, Conversion, wanted, Reason.AGE, now))
+        return self._between(partial(self._remove_with_changes, wanted, now))
+
+    def _remove_with_changes(self, wanted: list[ColumnElement[bool]], now: datetime) -> Removed:
+        theirs = [exists(select(literal(1)).select_from(Conversion).where(*_same_key(StatusChange), *wanted))]
+        with deleting(self._writes) as connection:
+            for table, conditions in ((StatusChange, theirs), (Conversion, wanted)):
+                gone = delete_rows(connection, table, conditions)
+                note(connection, _retained(table, Reason.AGE, now), gone)
+        return Removed(sum(some.rows for some in gone), 0)
 
     def book(self, limit: int, click_id_sha256: str | None = None) -> list[Deletion]:
         """Return the entries of the book, newest first; with a hash, only those of that click id's erasures."""
@@ -241,13 +252,10 @@ class Deletions:
         with self._reads.session() as session:
             return list(session.scalars(newest))
 
-    def _remove(
-        self, table: Aged | type[Conversion], wanted: list[ColumnElement[bool]], reason: Reason, now: datetime
-    ) -> Removed:
-        entry = Entry(f"{RETENTION} {now:%Y-%m-%d}", str(table.__tablename__), reason, RETENTION, now)
+    def _remove(self, table: Aged, wanted: list[ColumnElement[bool]], reason: Reason, now: datetime) -> Removed:
         with deleting(self._writes) as connection:
             gone = delete_rows(connection, table, wanted)
-            note(connection, entry, gone)
+            note(connection, _retained(table, reason, now), gone)
         return Removed(sum(some.rows for some in gone), sum(some.taken for some in gone))
 
 
@@ -261,9 +269,11 @@ def deleting(access: Access) -> Iterator[Connection]:
         yield connection
 
 
-def delete_rows(
-    connection: Connection, table: Aged | type[Conversion], wanted: Sequence[ColumnElement[bool]]
-) -> list[Gone]:
+def _retained(table: Erasable, reason: Reason, now: datetime) -> Entry:
+    return Entry(f"{RETENTION} {now:%Y-%m-%d}", str(table.__tablename__), reason, RETENTION, now)
+
+
+def delete_rows(connection: Connection, table: Erasable, wanted: Sequence[ColumnElement[bool]]) -> list[Gone]:
     """Delete the rows that fulfil all of what is wanted, and return what the book needs to know of them.
 
     They are counted first, by the database: to hand over each deleted row would take the interpreter's lock for each,
@@ -273,6 +283,8 @@ def delete_rows(
     size: SQLColumnExpression[int] = literal(0)
     if table is Duplicate:
         outcome = literal(Outcome.DUPLICATE.value)
+    elif table is StatusChange:
+        outcome = literal(Outcome.UPDATED.value)
     elif table is RejectedPostback:
         outcome, size = col(RejectedPostback.outcome), _taken()
     process = case((col(table.door) == "replay", ""), else_=func.substr(table.request_id, 1, 16))
@@ -314,6 +326,10 @@ def _rank() -> ColumnElement[int]:
         (col(row.sender).is_(None), Rank.STRANGER.value),
         else_=Rank.KNOWN.value,
     )
+
+
+def _same_key(table: type[Duplicate] | type[StatusChange]) -> list[ColumnElement[bool]]:
+    return [col(getattr(table, name)) == column for name, column in zip(KEY, _key(), strict=True)]
 
 
 def _key() -> list[SQLColumnExpression[Any]]:

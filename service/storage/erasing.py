@@ -14,15 +14,15 @@ from sqlalchemy import ColumnElement, Connection, delete, or_
 from sqlmodel import col, select
 
 from service.storage.access import Access
-from service.storage.deletions import Aged, Entry, Gone, Reason, delete_rows, deleting, note
+from service.storage.deletions import Entry, Erasable, Gone, Reason, delete_rows, deleting, note
 from service.storage.history import SENDERS
 from service.storage.quarantine import Chosen, Quarantine
-from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPostback, Replay
+from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPostback, Replay, StatusChange
 
 TELLING = 8  # letters of a click id: a shorter one may be anybody's value, so what claims another id is not searched
 Item = TypeVar("Item")
 
-_TABLES = ("conversion", "duplicate", "rejected_postback", "replay")
+_TABLES = ("conversion", "status_change", "duplicate", "rejected_postback", "replay")
 _SOME = 500  # ids in one statement
 
 
@@ -80,8 +80,10 @@ class Erasure:
 
     def _under(self, click_id: str) -> Iterator[Held]:
         with self._reads.session() as session:
-            for kept in session.exec(select(Conversion).where(*_conversions(session.connection(), click_id))):
+            for kept in session.exec(select(Conversion).where(*_of(session.connection(), Conversion, click_id))):
                 yield Held("conversion", kept.request_id, kept.received_at, "stored")
+            for change in session.exec(select(StatusChange).where(*_of(session.connection(), StatusChange, click_id))):
+                yield Held("status_change", change.request_id, change.received_at, "updated")
             for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
                 yield Held("duplicate", repeat.request_id, repeat.received_at, "duplicate")
 
@@ -124,18 +126,18 @@ def _out_of_json(raw: bytes) -> bytes:
     return re.sub(r'\\(["\\/])', r"\1", text).encode("utf-8", "surrogatepass")
 
 
-def _conversions(connection: Connection, click_id: str) -> list[ColumnElement[bool]]:
-    """Return what holds for the conversions of a click id: one jump in the primary key for each sender."""
+def _of(connection: Connection, row: type[Conversion] | type[StatusChange], click_id: str) -> list[ColumnElement[bool]]:
+    """Return what holds for the rows of a click id: one jump in the primary key for each sender."""
     senders = connection.execute(SENDERS).scalars().all()
-    row = Conversion
     return [col(row.sender).in_(senders), col(row.is_test).in_([False, True]), col(row.click_id) == click_id]
 
 
 def _delete(connection: Connection, click_id: str, naming: Sequence[int]) -> Iterator[tuple[str, list[Gone]]]:
-    wanted: list[tuple[Aged | type[Conversion], list[ColumnElement[bool]]]]
+    wanted: list[tuple[Erasable, list[ColumnElement[bool]]]]
     wanted = [(RejectedPostback, [col(RejectedPostback.id).in_(some)]) for some in _in_some(naming)]
     wanted += [
-        (Conversion, _conversions(connection, click_id)),
+        (StatusChange, _of(connection, StatusChange, click_id)),
+        (Conversion, _of(connection, Conversion, click_id)),
         (Duplicate, [col(Duplicate.click_id) == click_id]),
         (RejectedPostback, [col(RejectedPostback.click_id) == click_id]),
     ]

@@ -4,16 +4,25 @@ An engine (sqlite.py, postgres.py) owns its statements and its connection; what 
 means is decided here, once, so that all engines agree.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, assert_never
 
 import orjson
 
-from service.outcome import Diagnosis, Outcome, told
+from service.outcome import Outcome
 from service.postback import Key, Postback, Rejection
 from service.storage.engine import StorageError
+from service.storage.judging import (
+    REPEATED,
+    STORED,
+    Change,
+    Verdict,
+    Winner,
+    judge_against,
+    repeats,
+)
 
 VANISHED = "VANISHED"  # the kind of StorageError that says: what held a key was deleted before it could be asked
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
@@ -31,24 +40,6 @@ class Probe:
 
 
 Entry = Postback | Rejection | Probe
-
-
-class Verdict(NamedTuple):
-    """What storage did with one entry; `detail` says why it is not simply stored, `diagnosis` what to change."""
-
-    outcome: Outcome
-    detail: str = ""
-    diagnosis: Diagnosis | None = None
-
-    @property
-    def hint(self) -> str:
-        """What the sender should do: change what we see that is wrong, or else what the outcome says."""
-        return self.diagnosis.advice if self.diagnosis else self.outcome.hint
-
-    @property
-    def told(self) -> str:
-        """What the log and the kept row say: the detail, and what to change."""
-        return told(self.detail, self.diagnosis)
 
 
 class Committed(NamedTuple):
@@ -76,27 +67,6 @@ class Ledger(Protocol):
         """Let go of the database."""
 
 
-class Winner(NamedTuple):
-    """The stored row that holds a key."""
-
-    request_id: str
-    value: str
-    value_micros: int
-    currency: str | None
-
-
-class Amount(Protocol):
-    """What has a value and perhaps a currency."""
-
-    @property
-    def value(self) -> str:
-        """Return the value as it was sent."""
-
-    @property
-    def currency(self) -> str | None:
-        """Return the currency's code."""
-
-
 class Table(NamedTuple):
     """A table that postbacks go into, and the columns that are written, in the order of its rows."""
 
@@ -105,20 +75,20 @@ class Table(NamedTuple):
 
 
 KEY = ("sender", "is_test", "click_id", "goal", "transaction_id")
-CONVERSION = Table(
-    "conversion", (*KEY, "value", "value_micros", "currency", "params", "received_at", "request_id", "door")
-)
+_CAME = ("params", "received_at", "request_id", "door")
+CONVERSION = Table("conversion", (*KEY, "value", "value_micros", "currency", *_CAME, "conversion_status"))
+CHANGE = Table("status_change", (*KEY, "number", "conversion_status", "value", "value_micros", "currency", *_CAME))
 DUPLICATE = Table("duplicate", (*KEY, "received_at", "request_id", "door"))
 REJECTED = Table(
     "rejected_postback", ("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id")
 )
 
-STORED = Verdict(Outcome.STORED)
-REPEATED = Verdict(Outcome.DUPLICATE)
 
+def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:
+    """Return the verdict on an entry; `winners` is who holds each key now, None when every postback was new.
 
-def judge(entry: Entry, winners: Mapping[Key, Winner] | None) -> Verdict:
-    """Return the verdict on an entry; `winners` is who holds each key now, None when every postback was new."""
+    What a postback changes is noted there, for the judgement of those that follow.
+    """
     match entry:
         case Postback():
             return STORED if winners is None else _judge_repeated(entry, winners)
@@ -130,37 +100,48 @@ def judge(entry: Entry, winners: Mapping[Key, Winner] | None) -> Verdict:
             assert_never(entry)
 
 
-def _judge_repeated(postback: Postback, winners: Mapping[Key, Winner]) -> Verdict:
+def with_history(winners: dict[Key, Winner], changes: Iterable[tuple[Key, Change]]) -> None:
+    """Give each winner its changes, which come in their order."""
+    for key, change in changes:
+        winners[key] = winners[key]._replace(changes=(*winners[key].changes, change))
+
+
+def _judge_repeated(postback: Postback, winners: dict[Key, Winner]) -> Verdict:
     winner = winners.get(postback.key)
     if winner is None:
         raise StorageError("a conversion was not inserted, and none holds its key: it was deleted meanwhile", VANISHED)
     if winner.request_id == postback.raw.request_id:
         return STORED  # its own row: just inserted, or by an ambiguous commit that is being retried
-    return judge_against(winner, postback)
+    verdict = judge_against(winner, postback)
+    if verdict.outcome is Outcome.UPDATED and not winner.change_by(postback.raw.request_id):
+        winners[postback.key] = winner.changed_by(postback)
+    return verdict
 
 
-def judge_against(winner: Winner, postback: Postback) -> Verdict:
-    """Return what a postback is whose key is stored already: the first value stands (law 3)."""
-    if (winner.value_micros, winner.currency) == (postback.value_micros, postback.currency):
-        return REPEATED
-    return Verdict(Outcome.CONFLICT, f"stored {amount(winner)}, received {amount(postback)}")
-
-
-def amount(holder: Amount) -> str:
-    """Return value and currency for a person, as they were sent."""
-    return f"{holder.value} {holder.currency or '(no currency)'}"
+def disputed(postbacks: Sequence[Postback], winners: Mapping[Key, Winner]) -> list[Key]:
+    """Return the keys of those that do not simply repeat the stored row: their history must be known."""
+    found = []
+    for postback in postbacks:
+        winner = winners.get(postback.key)
+        if winner and winner.request_id != postback.raw.request_id and not repeats(winner, postback):
+            found.append(postback.key)
+    return list(dict.fromkeys(found))
 
 
 class Leftovers(NamedTuple):
     """What the second transaction of a batch writes; `probed_at` is the last probe's moment, None without one."""
 
+    changes: list[Row]
     duplicates: list[Row]
     rejected: list[Row]
     probed_at: Scalar
 
 
-def leftovers(entries: Sequence[Entry], verdicts: Sequence[Verdict], moment: Moment) -> Leftovers:
-    """Return the rows for everything that is not a new conversion, in order."""
+def leftovers(
+    entries: Sequence[Entry], verdicts: Sequence[Verdict], winners: Mapping[Key, Winner] | None, moment: Moment
+) -> Leftovers:
+    """Return the rows for everything that is not a new conversion, in order; `winners` as they are after judging."""
+    changes: list[Row] = []
     duplicates: list[Row] = []
     rejected: list[Row] = []
     probed_at: Scalar = None
@@ -171,18 +152,31 @@ def leftovers(entries: Sequence[Entry], verdicts: Sequence[Verdict], moment: Mom
             rejected.append(_rejected_row(entry, verdict, moment))
         elif verdict is REPEATED and isinstance(entry, Postback):
             duplicates.append(_duplicate_row(entry, moment))
-    return Leftovers(duplicates, rejected, probed_at)
+        elif verdict.outcome is Outcome.UPDATED and winners and isinstance(entry, Postback):
+            change = winners[entry.key].change_by(entry.raw.request_id)
+            changes += [_change_row(entry, change, moment)] if change else []
+    return Leftovers(changes, duplicates, rejected, probed_at)
 
 
 def conversion_row(postback: Postback, moment: Moment) -> Row:
     """Return the values of CONVERSION's columns."""
     raw = postback.raw
-    params = orjson.dumps(postback.params).decode() if postback.params else "{}"
-    return (*postback[1:9], params, moment(raw.received_at), raw.request_id, raw.door)
+    came = (moment(raw.received_at), raw.request_id, raw.door)
+    return (*postback[1:9], _params(postback), *came, postback.conversion_status)
 
 
 def _duplicate_row(postback: Postback, moment: Moment) -> Row:
     return (*postback.key, moment(postback.raw.received_at), postback.raw.request_id, postback.raw.door)
+
+
+def _change_row(postback: Postback, change: Change, moment: Moment) -> Row:
+    raw, amount = postback.raw, (change.value, change.value_micros, change.currency)
+    came = (moment(raw.received_at), raw.request_id, raw.door)
+    return (*postback.key, change.number, change.conversion_status, *amount, _params(postback), *came)
+
+
+def _params(postback: Postback) -> str:
+    return orjson.dumps(postback.params).decode() if postback.params else "{}"
 
 
 def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment) -> Row:

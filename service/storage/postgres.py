@@ -15,12 +15,13 @@ import psycopg
 
 from service.postback import Key, Postback
 from service.storage.engine import PostgresServer, StorageError
+from service.storage.judging import STORED, Change, Winner
 from service.storage.ledger import (
+    CHANGE,
     CONVERSION,
     DUPLICATE,
     KEY,
     REJECTED,
-    STORED,
     VANISHED,
     Committed,
     Entry,
@@ -28,10 +29,11 @@ from service.storage.ledger import (
     Row,
     Scalar,
     Table,
-    Winner,
     conversion_row,
+    disputed,
     judge,
     leftovers,
+    with_history,
 )
 from service.storage.migrations import PENDING, Migrations
 from service.storage.postgres_link import Link
@@ -125,23 +127,36 @@ class PostgresLedger:
         if inserted == len(entries):
             return Committed([STORED] * inserted, written)
         winners = None if inserted == len(postbacks) else _winners(session, postbacks)
+        known = {} if winners is None else dict(winners)
         verdicts = [judge(entry, winners) for entry in entries]
         own = inserted if winners is None else _own(winners, postbacks)
         if again:
             _raise(written, CONVERSION, own)
-        left = leftovers(entries, verdicts, _as_is)
-        if (again or own > inserted) and left.probed_at is None:  # what an earlier try left is only read: see _own
+        left = leftovers(entries, verdicts, winners, _as_is)
+        new = _new(left.changes, known)
+        self._change(session, new, written, len(left.changes if again else new))
+        only_read = own > inserted or len(new) < len(left.changes)
+        if (again or only_read) and left.probed_at is None:  # what an earlier try left is only read: see _own
             left = left._replace(probed_at=datetime.now(UTC))
         self._keep(session, left, written, again=again)
         session.assert_replicated()
         return Committed(verdicts, written)
 
+    def _change(self, session: Session, new: Sequence[Row], written: dict[str, int], count: int) -> None:
+        """Insert changes of status: all, or none if another replica was faster with one of them."""
+        if new:
+            session.execute(_CHANGE, _columns(CHANGE, new))
+            session.assert_replicated()
+        _raise(written, CHANGE, count)
+
     def _keep(self, session: Session, left: Leftovers, written: dict[str, int], *, again: bool) -> None:
         columns = [*_columns(DUPLICATE, left.duplicates), *_columns(REJECTED, left.rejected)]
         if not (left.duplicates or left.rejected or left.probed_at):
+            written |= {DUPLICATE.name: 0, REJECTED.name: 0}
             return
         counted = session.execute(_KEEP, [*columns, self._probe, left.probed_at]).fetchone()
-        for table, rows, number in zip((DUPLICATE, REJECTED), left[:2], counted or (0, 0), strict=True):
+        kept = ((DUPLICATE, left.duplicates), (REJECTED, left.rejected))
+        for (table, rows), number in zip(kept, counted or (0, 0), strict=True):
             _raise(written, table, _present(session, table, rows) if again else int(str(number)))
 
 
@@ -155,10 +170,18 @@ def _insert(session: Session, table: Table, rows: Sequence[Row]) -> int:
 
 def _winners(session: Session, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
     """Return what is stored now under each postback's key: its own row, or the one that came first."""
-    keys = [list(column) for column in zip(*(postback.key for postback in postbacks), strict=True)]
-    rows: list[tuple[str, bool, str, str, str, str, str, int, str | None]]
-    rows = session.execute(_WINNERS, keys).fetchall()  # type: ignore[assignment]  # as the columns are declared
-    return {row[:5]: Winner(*row[5:]) for row in rows}
+    rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
+    rows = _under(session, _WINNERS, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
+    winners = {row[:5]: Winner(*row[5:]) for row in rows}
+    if keys := disputed(postbacks, winners):
+        changes: list[tuple[str, bool, str, str, str, int, str, str, str, int, str | None]]
+        changes = _under(session, _CHANGES, keys)  # type: ignore[assignment]  # as the columns are declared
+        with_history(winners, ((row[:5], Change(*row[5:])) for row in changes))
+    return winners
+
+
+def _under(session: Session, question: bytes, keys: Sequence[Key]) -> list[tuple[object, ...]]:
+    return session.execute(question, [list(column) for column in zip(*keys, strict=True)]).fetchall()
 
 
 def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
@@ -169,6 +192,13 @@ def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
     """
     ours = {postback.raw.request_id for postback in postbacks}
     return sum(winner.request_id in ours for winner in winners.values())
+
+
+def _new(changes: Sequence[Row], known: dict[Key, Winner]) -> list[Row]:
+    """Return the changes that no earlier try inserted, in an order that is the same for all replicas."""
+    there = {change.request_id for winner in known.values() for change in winner.changes}
+    place = CHANGE.columns.index("request_id")
+    return sorted((change for change in changes if change[place] not in there), key=repr)
 
 
 def _present(session: Session, table: Table, rows: Sequence[Row]) -> int:
@@ -197,6 +227,7 @@ def _pause(number: int) -> float:
 
 _TYPES = {
     "is_test": "boolean",
+    "number": "integer",
     "value_micros": "bigint",
     "params": "json",
     "received_at": "timestamptz",
@@ -209,16 +240,23 @@ def _arrays(columns: Sequence[str]) -> str:
     return ", ".join(f"%b::{_TYPES.get(column, 'text')}[]" for column in columns)
 
 
-def _insertion(table: Table) -> str:
+def _insertion(table: Table, clash: str = "ON CONFLICT DO NOTHING") -> str:
     names, arrays = ", ".join(table.columns), _arrays(table.columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {clash}"  # noqa: S608 - our own names
+
+
+def _asking(table: Table, columns: Sequence[str]) -> str:
+    key = ", ".join(KEY)
+    return f"""
+        SELECT {key}, {", ".join(columns)}
+        FROM unnest({_arrays(KEY)}) AS wanted ({key}) JOIN {table.name} USING ({key})
+    """  # noqa: S608 - our own names
 
 
 _INSERT = _insertion(CONVERSION).encode()
-_WINNERS = f"""
-    SELECT {", ".join(KEY)}, request_id, value, value_micros, currency
-    FROM unnest({_arrays(KEY)}) AS wanted ({", ".join(KEY)}) JOIN conversion USING ({", ".join(KEY)})
-""".encode()  # noqa: S608 - our own names
+_CHANGE = _insertion(CHANGE, clash="").encode()
+_WINNERS = _asking(CONVERSION, Winner._fields[:-1]).encode()
+_CHANGES = f"{_asking(CHANGE, Change._fields)} ORDER BY number".encode()
 _KEEP = f"""
     WITH repeated AS ({_insertion(DUPLICATE)} RETURNING 1),
          refused AS ({_insertion(REJECTED)} RETURNING 1),

@@ -36,6 +36,7 @@ _KINDS = (
     ("55P03", TIMEOUT),
     ("40001", SERIALIZATION),
     ("40P01", DEADLOCK),
+    ("23505", SERIALIZATION),  # another replica was faster: judge again
     ("53100", FULL),
     ("53300", CONNECTION),
     ("25006", READ_ONLY),

@@ -14,21 +14,23 @@ from sqlalchemy.exc import DBAPIError
 
 from service.postback import Key, Postback
 from service.storage.engine import StorageBroken, StorageError
+from service.storage.judging import STORED, Change, Winner
 from service.storage.ledger import (
+    CHANGE,
     CONVERSION,
     DUPLICATE,
     KEY,
     REJECTED,
-    STORED,
     Committed,
     Entry,
     Leftovers,
     Row,
     Table,
-    Winner,
     conversion_row,
+    disputed,
     judge,
     leftovers,
+    with_history,
 )
 from service.storage.migrations import Migrations
 from service.storage.sqlite_file import (
@@ -86,7 +88,7 @@ class SqliteLedger:
             else:
                 winners = None if inserted == len(postbacks) else self._winners(postbacks)
                 verdicts = [judge(entry, winners) for entry in entries]
-                written |= self._keep(leftovers(entries, verdicts, utc_text))
+                written |= self._keep(leftovers(entries, verdicts, winners, utc_text))
         except sqlite3.Error as error:
             raise storage_error(error, written) from error
         if identities(self._names) != self._files:
@@ -103,16 +105,19 @@ class SqliteLedger:
 
     def _winners(self, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
         """Return what is stored now under each postback's key: its own row, or the one that came first."""
-        winners = {}
-        for some in in_statements(postbacks):
-            keys = tuple(chain.from_iterable(postback.key for postback in some))
-            for row in self._connection.execute(winners_statement(len(some)), keys):
+        winners: dict[Key, Winner] = {}
+        for some in in_statements([postback.key for postback in postbacks]):
+            for row in self._connection.execute(winners_statement(len(some)), [*chain.from_iterable(some)]):
                 winners[row[0], bool(row[1]), row[2], row[3], row[4]] = Winner(*row[5:])
+        for some in in_statements(disputed(postbacks, winners)):
+            rows = self._connection.execute(changes_statement(len(some)), [*chain.from_iterable(some)]).fetchall()
+            with_history(winners, (((row[0], bool(row[1]), *row[2:5]), Change(*row[5:])) for row in rows))
         return winners
 
     def _keep(self, left: Leftovers) -> dict[str, int]:
         with transaction(self._connection):
             written = {
+                CHANGE.name: self._insert(CHANGE, left.changes),
                 DUPLICATE.name: self._insert(DUPLICATE, left.duplicates),
                 REJECTED.name: self._insert(REJECTED, left.rejected),
             }
@@ -129,10 +134,20 @@ def migrations_of(path: Path) -> Migrations:
 @cache
 def winners_statement(keys: int) -> str:
     """Return the query for the rows under `keys` keys, each a jump in the primary key."""
+    return _statement(keys, CONVERSION, Winner._fields[:-1])
+
+
+@cache
+def changes_statement(keys: int) -> str:
+    """Return the query for the changes under `keys` keys, in their order."""
+    return f"{_statement(keys, CHANGE, Change._fields)} ORDER BY number"
+
+
+def _statement(keys: int, table: Table, columns: Sequence[str]) -> str:
     key, row = ", ".join(KEY), f"({', '.join('?' * len(KEY))})"
     return (  # a join, because SQLite scans the whole table for `(…) IN (VALUES …)`
         f"WITH wanted ({key}) AS (VALUES {', '.join([row] * keys)}) "  # noqa: S608 - our own names
-        f"SELECT {key}, request_id, value, value_micros, currency FROM wanted CROSS JOIN conversion USING ({key})"
+        f"SELECT {key}, {', '.join(columns)} FROM wanted CROSS JOIN {table.name} USING ({key})"
     )
 
 

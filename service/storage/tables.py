@@ -64,6 +64,32 @@ class Conversion(ConversionKey, table=True):
     received_at: datetime = Field(sa_type=UtcDateTime)
     request_id: str = Field(sa_type=Text)
     door: str = Field(sa_type=Text)
+    conversion_status: str | None = Field(default=None, sa_type=Text)
+
+
+class StatusChange(ConversionKey, table=True):
+    """A later status of a conversion, and the value that was sent with it; `number` counts them from 1.
+
+    The number is part of the key, so that of two replicas that judge the same conversion one must judge again.
+    """
+
+    __tablename__ = "status_change"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    sender: str = Field(sa_type=Text, primary_key=True)
+    is_test: bool = Field(primary_key=True)
+    click_id: str = Field(sa_type=Text, primary_key=True)
+    goal: str = Field(sa_type=Text, primary_key=True)
+    transaction_id: str = Field(sa_type=Text, primary_key=True)
+    number: int = Field(sa_type=Integer, primary_key=True)
+    conversion_status: str = Field(sa_type=Text)
+    value: str = Field(sa_type=Text)
+    value_micros: int = Field(sa_type=BigInteger)
+    currency: str | None = Field(sa_type=Text)
+    params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    received_at: datetime = Field(sa_type=UtcDateTime)
+    request_id: str = Field(sa_type=Text)
+    door: str = Field(sa_type=Text)
 
 
 class Duplicate(ConversionKey, table=True):

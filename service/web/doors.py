@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from service import batch
 from service.intake import Intake
 from service.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
-from service.storage.ledger import Verdict
+from service.storage.judging import Verdict
 from service.web.render import send_pixel, send_rows, send_verdict
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C

@@ -10,7 +10,7 @@ from service.log import Log
 from service.metrics import Metrics
 from service.metrics.catalogue import UNMATCHED
 from service.outcome import Outcome
-from service.storage.ledger import Verdict
+from service.storage.judging import Verdict
 from service.web.render import send_verdict
 
 _PREFIX = os.urandom(8).hex()

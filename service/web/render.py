@@ -13,7 +13,7 @@ from starlette.types import Send
 
 from service.outcome import Family, Outcome
 from service.postback import sent_status
-from service.storage.ledger import Verdict
+from service.storage.judging import Verdict
 
 Headers = list[tuple[bytes, bytes]]
 

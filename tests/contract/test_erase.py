@@ -22,7 +22,7 @@ from tests.contract.documents import REPOSITORY
 DATABASE = "data/postback.db"
 PERSON = "person-1"
 DIGEST = hashlib.sha256(PERSON.encode()).hexdigest()
-DELETED = {"conversion": 1, "duplicate": 1, "rejected_postback": 1, "replay": 0}
+DELETED = {"conversion": 1, "status_change": 0, "duplicate": 1, "rejected_postback": 1, "replay": 0}
 CAME = "2026-01-02T03:04:05.678901Z"
 
 

@@ -11,7 +11,7 @@ from service.sender import PRESETS, Field, Sender
 from tests import builders
 from tests.contract.documents import table, words
 
-FIELDS: tuple[Field, ...] = ("click_id", "value", "currency", "goal", "transaction_id")
+FIELDS: tuple[Field, ...] = ("click_id", "value", "currency", "goal", "transaction_id", "conversion_status")
 EXAMPLES = [
     (row[0], example) for row in table("senders.md", "mistake") for example in re.findall(r"([^`,]*=[^`]*)", row[1])
 ]

@@ -23,6 +23,7 @@ class Shape(NamedTuple):
     goal: str = ""
     transaction_id: str = ""
     params: Mapping[str, str] = MappingProxyType({})
+    status: str | None = None
 
 
 SHAPES = [
@@ -41,14 +42,15 @@ SHAPES = [
         "51ts6sgr1cbkdhljnrv",
         "21.0",
         transaction_id="52949935",
-        params={"status": "confirmed", "from": "network.example", "sale_status": "lead"},
+        params={"from": "network.example", "sale_status": "lead"},
+        status="approved",
     ),
     Shape("keitaro", "sub_id=a1&payout=5&currency=RUB", "a1", "5", "RUB"),
     Shape(
         "binom",
         "cnv_id=81e60haa86o0b7&payout=5&cnv_status=Hold&cnv_currency=USD",
         *("81e60haa86o0b7", "5", "USD"),
-        params={"cnv_status": "Hold"},
+        status="pending",
     ),
     Shape("binom", "clickid=81e60haa86o0b7", "81e60haa86o0b7"),
     Shape(
@@ -56,7 +58,7 @@ SHAPES = [
         "cid=AbCdEfGhIjKlMnOpQrStUv&payout=1.25&txid=9&status=approved",
         *("AbCdEfGhIjKlMnOpQrStUv", "1.25"),
         transaction_id="9",
-        params={"status": "approved"},
+        status="approved",
     ),
     Shape(
         "tune",
@@ -93,6 +95,7 @@ def test_the_documented_shape_is_read(shape: Shape) -> None:
     parsed = parse(builders.raw(shape.query), PRESETS[shape.preset])
     assert parsed.key == (shape.preset, False, shape.click_id, shape.goal, shape.transaction_id)
     assert (parsed.value, parsed.currency, parsed.params) == (shape.value, shape.currency, shape.params)
+    assert parsed.conversion_status == shape.status
     assert parsed.value_micros == (micros_of(shape.value) if shape.value else 0)
 
 

@@ -12,7 +12,8 @@ from service.flood import FloodBound
 from service.log import LineSink, Log
 from service.metrics import Metrics
 from service.outcome import Outcome
-from service.storage.ledger import Committed, Entry, Probe, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import Committed, Entry, Probe
 
 Line = dict[str, object]
 Result = TypeVar("Result")

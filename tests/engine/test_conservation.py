@@ -14,7 +14,8 @@ from service.metrics import Metrics
 from service.outcome import Outcome
 from service.postback import RawPostback
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import Committed, Entry, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import Committed, Entry
 from service.storage.sqlite import SqliteLedger
 from service.writer import Store, Writer
 from tests import builders

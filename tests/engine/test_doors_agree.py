@@ -45,16 +45,16 @@ class Delivery:
     postbacks: tuple[Fields, ...]
 
 
-def a_postback(values: st.SearchStrategy[str]) -> st.SearchStrategy[Fields]:
+def a_postback(values: st.SearchStrategy[str], statuses: st.SearchStrategy[str]) -> st.SearchStrategy[Fields]:
     click_ids = st.sampled_from(["a", "b", "ü", "c d", "", "{click_id}", "a,b", 'q"'])
     labels = st.sampled_from(["", "lead", "sale"])
-    return st.tuples(
-        st.tuples(st.just("c"), click_ids), st.tuples(st.just("value"), values), st.tuples(st.just("goal"), labels)
-    )
+    fields = {"c": click_ids, "value": values, "goal": labels, "conversion_status": statuses}
+    return st.tuples(*(st.tuples(st.just(name), texts) for name, texts in fields.items()))
 
 
 VALUES = st.sampled_from(["1", "1.0", "2", "-3.5", "x", ""])
-AGREEING = a_postback(st.just("1.50"))  # no two values under one key: then no order can matter
+STATUSES = st.sampled_from(["", "", "pending", "approved", "sale", "rejected", "refunded", "x"])
+AGREEING = a_postback(st.just("1.50"), st.just(""))  # no two values under one key: then no order can matter
 WAYS: tuple[Way, ...] = ("single", "pixel", "batch", "csv", "import")
 
 
@@ -82,8 +82,8 @@ class Site:
         self._ledger = SqliteLedger(self.path)
         self._ledger.open()
 
-    async def receive(self, dealt: Sequence[Delivery]) -> dict[tuple[object, ...], str]:
-        """Let everything come, replay what is to be replayed, and return the conversions."""
+    async def receive(self, dealt: Sequence[Delivery]) -> dict[tuple[object, ...], tuple[object, ...]]:
+        """Let everything come, replay what is to be replayed, and return the conversions with their changes."""
         writer = Writer(self._ledger, self.metrics, deadline=60.0)
         writer.start()
         intake = Intake(authenticate_open, writer, self.metrics, kept_log(KeptLines(), self.metrics))
@@ -94,8 +94,11 @@ class Site:
         self._replay()
         self._ledger.close()
         with closing(sqlite3.connect(self.path)) as connection:
-            found = connection.execute("SELECT click_id, goal, transaction_id, value FROM conversion")
-            return {row[:3]: row[3] for row in found}
+            found = connection.execute("""
+                SELECT click_id, goal, transaction_id, 0, conversion_status, value FROM conversion UNION ALL
+                SELECT click_id, goal, transaction_id, number, conversion_status, value FROM status_change
+            """)
+            return {row[:4]: row[4:] for row in found}
 
     async def _deliver(self, intake: Intake, delivery: Delivery) -> None:
         given = [dict(fields) for fields in delivery.postbacks]
@@ -141,15 +144,15 @@ def refused(query: str) -> Rejection:
 def table(given: Sequence[dict[str, str]]) -> str:
     """Return postbacks as CSV; numbered, so that no two files are the same."""
     rows = (",".join(map(quoted, one.values())) for one in given)
-    return "\n".join(["c,value,goal,number", *(f"{row},{next(NUMBERS)}" for row in rows)])
+    return "\n".join(["c,value,goal,conversion_status,number", *(f"{row},{next(NUMBERS)}" for row in rows)])
 
 
 def quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"'
 
 
-def stored(dealt: Sequence[Delivery]) -> dict[tuple[object, ...], str]:
-    """Return the conversions that a new service has in the end."""
+def stored(dealt: Sequence[Delivery]) -> dict[tuple[object, ...], tuple[object, ...]]:
+    """Return the conversions that a new service has in the end, each change of status under its number."""
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(Site(Path(folder)).receive(dealt))
 
@@ -159,7 +162,7 @@ def one_by_one(postbacks: Sequence[Fields]) -> list[Delivery]:
 
 
 def splittings(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[list[Fields], list[Delivery]]]:
-    return st.lists(a_postback(values), min_size=1, max_size=12).flatmap(
+    return st.lists(a_postback(values, STATUSES), min_size=1, max_size=12).flatmap(
         lambda postbacks: st.tuples(st.just(postbacks), deliveries(postbacks, WAYS, shuffled=False))
     )
 
@@ -183,7 +186,7 @@ def test_any_order_and_any_way_gives_the_same_conversions(case: tuple[list[Field
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(a_postback(VALUES), min_size=1, max_size=8))
+@given(st.lists(a_postback(VALUES, STATUSES), min_size=1, max_size=8))
 def test_what_was_refused_and_is_replayed_gives_what_the_right_postback_would_have_given(
     postbacks: list[Fields],
 ) -> None:
@@ -192,5 +195,5 @@ def test_what_was_refused_and_is_replayed_gives_what_the_right_postback_would_ha
 
 
 def test_the_comparison_notices_a_lost_one() -> None:
-    some: list[Fields] = [(("c", "a"), ("value", "1"), ("goal", "")), (("c", "b"), ("value", "2"), ("goal", ""))]
+    some: list[Fields] = [(("c", "a"), ("value", "1")), (("c", "b"), ("value", "2"))]
     assert stored(one_by_one(some)) != stored(one_by_one(some[:1]))

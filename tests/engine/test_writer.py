@@ -14,7 +14,8 @@ from service.metrics import Metrics
 from service.outcome import Outcome
 from service.postback import Postback
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import MAX_BATCH, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import MAX_BATCH
 from service.writer import Overloaded, Writer, Written
 from tests import builders
 from tests.engine.fakes import PATIENCE, FakeStore, LoopClock, in_time, samples, ticking

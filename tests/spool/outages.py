@@ -16,7 +16,8 @@ from service.readiness import Readiness
 from service.spool.journal import MAX_BYTES, Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.engine import StorageError
-from service.storage.ledger import Committed, Entry, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import Committed, Entry
 from service.storage.sqlite import SqliteLedger
 from service.writer import Writer
 from tests import builders

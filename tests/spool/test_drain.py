@@ -85,10 +85,22 @@ async def test_a_key_that_was_stored_before_the_outage_makes_a_kept_conflict(tmp
 async def test_a_live_retry_of_a_key_that_still_waits_is_one_conversion(tmp_path: Path) -> None:
     left_by_an_earlier_process(tmp_path, builders.postback("c=a&value=1"))
     async with site(tmp_path) as there:
-        assert await there.receive("c=a&value=1") in (["stored"], ["duplicate"])
+        assert await there.receive("c=a&value=1") in (["spooled"], ["duplicate"])
         await there.drained()
         assert there.stored() == {"a": "1"}
         assert there.rows("SELECT click_id FROM duplicate") == [("a",)]
+
+
+async def test_nothing_overtakes_what_waits_under_its_key(tmp_path: Path) -> None:
+    """Else the second value would stand, and its sender would be told that the first one came later."""
+    before = [builders.postback(f"c=click-{number}&value=1") for number in range(300)]
+    left_by_an_earlier_process(tmp_path, *before, builders.postback("c=a&value=1"))
+    async with site(tmp_path) as there:
+        await there.receive("c=a&value=2", "c=b&value=1")
+        await there.drained()
+        assert (there.stored()["a"], there.stored()["b"]) == ("1", "1")
+        assert there.rows("SELECT click_id, outcome FROM rejected_postback") == [("a", "conflict")]
+        assert await there.receive("c=c&value=1") == ["stored"]
 
 
 async def test_the_next_process_drains_what_it_finds_and_counts_it_as_inherited(tmp_path: Path) -> None:

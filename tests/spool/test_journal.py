@@ -13,7 +13,8 @@ from service.outcome import Outcome
 from service.spool.encoding import decode
 from service.spool.journal import FULL, RESERVED_BYTES, Journal, Waiting, journal_paths
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import MAX_BATCH, Probe, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import MAX_BATCH, Probe
 from tests import builders
 
 PROBE = Probe(datetime(2026, 1, 2, tzinfo=UTC))

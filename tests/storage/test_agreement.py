@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from service.outcome import Rejected
 from service.postback import MAX_BODY_BYTES, RawPostback, Rejection, claimed, claimed_click_id, parse
 from service.sender import EZMOB
-from service.storage.ledger import Entry, Ledger, Verdict
+from service.storage.judging import Verdict
+from service.storage.ledger import Entry, Ledger
 from tests import builders
 from tests.storage.conftest import Engine, Row
 
 EXAMPLES = 60
 _TABLES = {
     "conversion": "sender, is_test, click_id, goal, transaction_id, value, value_micros, currency, "
-    "CAST(params AS text), received_at, request_id, door",
+    "CAST(params AS text), received_at, request_id, door, conversion_status",
+    "status_change": "sender, is_test, click_id, goal, transaction_id, number, conversion_status, value, value_micros, "
+    "currency, CAST(params AS text), received_at, request_id, door",
     "duplicate": "sender, is_test, click_id, goal, transaction_id, received_at, request_id, door",
     "rejected_postback": "received_at, door, sender, outcome, detail, click_id, raw, request_id",
 }
@@ -92,7 +95,8 @@ _BYTES = st.one_of(_TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass")
 _VALUES = st.sampled_from(
     [b"1", b"1.50", b"1.5", b"-0", b"0", b"999999999999.999999", b"-999999999999.999999", b"x", b"", b"1e3"]
 )
-_NAMES = st.sampled_from([b"goal", b"txid", b"currency", b"x", b"y", b"\xc3\xa9"])
+_NAMES = st.sampled_from([b"goal", b"txid", b"currency", b"conversion_status", b"x", b"y", b"\xc3\xa9"])
+_STATUSES = st.sampled_from([b"pending", b"lead", b"approved", b"SALE", b"rejected", b"refunded", b"", b"maybe"])
 _CURRENCIES = st.sampled_from([b"EUR", b"USD", b"eur", b"XXY"])
 
 
@@ -100,9 +104,8 @@ _CURRENCIES = st.sampled_from([b"EUR", b"USD", b"eur", b"XXY"])
 def queries(draw: st.DrawFn) -> RawPostback:
     """Draw a GET: few click ids, so that keys repeat, and anything in the rest."""
     pairs = [(b"c", draw(_BYTES)), (b"value", draw(_VALUES))]
-    pairs += [
-        (name, draw(_CURRENCIES if name == b"currency" else _BYTES)) for name in draw(st.lists(_NAMES, max_size=3))
-    ]
+    texts = {b"currency": _CURRENCIES, b"conversion_status": _STATUSES}
+    pairs += [(name, draw(texts.get(name, _BYTES))) for name in draw(st.lists(_NAMES, max_size=3))]
     return builders.raw(b"&".join(name + b"=" + quote_from_bytes(text).encode() for name, text in pairs))
 
 

@@ -17,7 +17,7 @@ from service.storage.tables import Replay
 from tests import builders
 from tests.storage.conftest import Engine
 
-STORED, REPEATED, REFUSED = 60, 11, 13
+STORED, CHANGED, REPEATED, REFUSED = 60, 9, 11, 13
 
 
 class Interrupted(Exception):  # noqa: N818 - what happened
@@ -42,6 +42,10 @@ def source(path: Path) -> SqliteFile:
     ]
     entries += [builders.postback(f"c=click-{n}&value={n}.5&goal={texts[n % len(texts)]}") for n in range(REPEATED)]
     entries += [builders.rejection(Outcome.INVALID_VALUE, None if n % 2 else f"click-{n}") for n in range(REFUSED - 1)]
+    entries += [
+        builders.postback(f"c=click-{n}&value={n}&goal={texts[n % len(texts)]}&conversion_status=approved&x=%5C")
+        for n in range(CHANGED)
+    ]
     everything = builders.posted(bytes(range(256)))
     entries.append(Rejection(everything, None, Outcome.UNSUPPORTED_MEDIA_TYPE, "NUL to \\xff", None))
     ledger.commit(entries)
@@ -70,7 +74,14 @@ def rows(compared: list[Compared]) -> dict[str, int]:
     return {it.table: it.target_rows for it in compared}
 
 
-ALL = {"conversion": STORED, "duplicate": REPEATED, "rejected_postback": REFUSED, "replay": 1, "deletion": 1}
+ALL = {
+    "conversion": STORED,
+    "status_change": CHANGED,
+    "duplicate": REPEATED,
+    "rejected_postback": REFUSED,
+    "replay": 1,
+    "deletion": 1,
+}
 
 
 def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgres_url: str) -> None:
@@ -79,6 +90,7 @@ def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgre
     columns = "click_id, goal, value, value_micros, CAST(params AS text), received_at, request_id"
     for statement in (
         f"SELECT {columns} FROM conversion ORDER BY click_id",  # noqa: S608 - our own names
+        "SELECT click_id, number, conversion_status, value, CAST(params AS text) FROM status_change ORDER BY click_id",
         "SELECT id, click_id, request_id FROM duplicate ORDER BY id",
         "SELECT id, raw, click_id, outcome, replayed_at FROM rejected_postback ORDER BY id",
         "SELECT * FROM replay",
@@ -150,6 +162,7 @@ def test_a_row_that_differs_in_one_letter_is_told(source: SqliteFile, target: Pl
     compared = {it.table: it.equal for it in copy(source, target, quiet)}
     assert compared == {
         "conversion": False,
+        "status_change": True,
         "duplicate": True,
         "rejected_postback": True,
         "replay": True,

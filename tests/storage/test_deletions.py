@@ -159,6 +159,21 @@ def test_a_conversion_goes_when_it_is_old_and_nothing_that_is_kept_repeats_it(
     assert book.conversions(page[-1][0]) == []
 
 
+def test_a_conversion_goes_with_its_history_and_not_before_its_last_change_is_old(
+    engine: Engine, ledger: Ledger, book: Deletions
+) -> None:
+    for click_id, changed_at in (("a", CAME), ("b", NOW)):
+        ledger.commit([builders.postback(f"c={click_id}&value=1&conversion_status=pending", received_at=CAME)])
+        approved = f"c={click_id}&value=1&conversion_status=approved"
+        ledger.commit([builders.postback(approved, received_at=changed_at)])
+    page = book.conversions(None)
+    assert book.remove_conversions(page[0][0], page[-1][0], CAME + DAY, NOW).rows == 1
+    left = "SELECT click_id FROM conversion UNION ALL SELECT click_id FROM status_change"
+    assert engine.rows(left) == [("b",), ("b",)]
+    noted = {(one.table_name, one.outcome, one.rows) for one in book.book(9)}
+    assert noted == {("conversion", "stored", 1), ("status_change", "updated", 1)}
+
+
 def test_only_the_conversions_between_two_keys_go(engine: Engine, ledger: Ledger, book: Deletions) -> None:
     ledger.commit([builders.postback(f"c={name}&value=1") for name in "abcd"])
     keys = [key for key, _ in book.conversions(None)]

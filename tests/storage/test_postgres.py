@@ -18,7 +18,8 @@ from service.storage import postgres
 from service.storage.database import PostgresDatabase
 from service.storage.engine import PostgresServer as Place
 from service.storage.engine import StorageError, place_of
-from service.storage.ledger import Entry, Probe, Winner
+from service.storage.judging import Winner
+from service.storage.ledger import Entry, Probe
 from service.storage.postgres import PostgresLedger
 from service.storage.postgres_server import Session, conninfo
 from tests import builders
@@ -225,9 +226,24 @@ def test_duplicates_and_rejections_in_doubt_are_kept_once(losing: PostgresLedger
         "stored",
         "invalid_value",
     ]
-    assert committed.rows == {"conversion": 1, "duplicate": 1, "rejected_postback": 2}
+    assert committed.rows == {"conversion": 1, "status_change": 0, "duplicate": 1, "rejected_postback": 2}
     counted = [engine.rows(f"SELECT count(*) FROM {table}") for table in committed.rows]  # noqa: S608 - our own names
-    assert counted == [[(2,)], [(1,)], [(2,)]]
+    assert counted == [[(2,)], [(0,)], [(1,)], [(2,)]]
+
+
+def test_a_change_of_status_in_doubt_is_kept_once_and_counted_once(losing: PostgresLedger, postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    losing.commit([builders.postback("c=a&value=1&conversion_status=pending")])
+    batch = [builders.postback(f"c=a&value=1&conversion_status={status}") for status in ("approved", "refunded")]
+    Losing.after = b"INSERT INTO status_change"
+    committed = losing.commit(batch)
+    assert [verdict.outcome for verdict in committed.verdicts] == [Outcome.UPDATED] * 2
+    assert committed.rows["status_change"] == 2
+    assert engine.rows("SELECT number, conversion_status FROM status_change ORDER BY 1") == [
+        (1, "approved"),
+        (2, "refunded"),
+    ]
+    assert engine.rows("SELECT count(*) FROM write_probe") == [(1,)]  # a commit of its own after what was only read
 
 
 def test_a_winner_that_vanished_is_an_error_and_no_receipt(postgres_url: str) -> None:

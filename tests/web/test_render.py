@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Message, Send
 
 from service.outcome import Family, Outcome
-from service.storage.ledger import Verdict
+from service.storage.judging import Verdict
 from service.web.render import send_pixel, send_verdict
 
 pytestmark = pytest.mark.anyio

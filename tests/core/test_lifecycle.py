@@ -1,0 +1,130 @@
+"""A conversion's status: the words for it, what may follow what, and which arrivals are the same conversion."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from service.lifecycle import STATUSES, WORDS, followers, may_become
+from service.outcome import Outcome, Rejected
+from service.postback import Postback, parse
+from service.sender import EZMOB, PRESETS, Repeats
+from service.storage.judging import Winner, judge_against
+from tests import builders
+
+LEGAL = {
+    ("pending", "approved"),
+    ("pending", "rejected"),
+    ("approved", "rejected"),
+    ("approved", "refunded"),
+    *((None, status) for status in STATUSES),
+}
+
+
+@pytest.mark.parametrize(("current", "status"), [*product([None, *STATUSES], STATUSES)], ids=str)
+def test_only_these_transitions_are_legal(current: str | None, status: str) -> None:
+    assert may_become(current, status) is ((current, status) in LEGAL)
+
+
+def test_a_final_status_is_said_to_be_final() -> None:
+    assert followers("refunded") == "nothing: it is final"
+    assert followers("pending") == "approved or rejected"
+
+
+@pytest.mark.parametrize(("word", "status"), [*WORDS.items(), ("SALE", "approved"), ("Hold", "pending")])
+def test_the_trades_words_are_known_in_any_case(word: str, status: str) -> None:
+    assert builders.postback(f"c=a&value=1&conversion_status={word}").conversion_status == status
+
+
+@pytest.mark.parametrize("word", ["maybe", "approve d", "1", "pend", "\u017fale", "approved%00"])
+def test_an_unknown_word_is_rejected_and_not_guessed(word: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        builders.postback(f"c=a&value=1&conversion_status={word}")
+    assert rejected.value.outcome in (Outcome.INVALID_STATUS, Outcome.INVALID_ENCODING)
+
+
+@pytest.mark.parametrize("macro", ["{status}", "status", "[status]", "%25status%25"])
+def test_an_unreplaced_macro_is_called_so(macro: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        builders.postback(f"c=a&value=1&conversion_status={macro}")
+    assert rejected.value.outcome is Outcome.UNEXPANDED_MACRO
+
+
+def test_a_sender_may_have_words_of_its_own() -> None:
+    sender = replace(EZMOB, statuses={"1": "pending", "2": "approved"})
+    assert parse(builders.raw("c=a&value=1&conversion_status=2"), sender).conversion_status == "approved"
+    with pytest.raises(Rejected):
+        parse(builders.raw("c=a&value=1&conversion_status=approved"), sender)
+
+
+def test_an_empty_status_is_none() -> None:
+    assert builders.postback("c=a&value=1&conversion_status=").conversion_status is None
+
+
+def repeated(policy: Repeats, query: str, preset: str = "ezmob") -> Postback:
+    return parse(builders.raw(query), replace(PRESETS[preset], duplicates=policy))
+
+
+@pytest.mark.parametrize(
+    ("policy", "first", "second", "same"),
+    [
+        ("first", "c=a&value=1", "c=a&value=1", True),
+        ("first", "c=a&value=1&txid=1", "c=a&value=1&txid=2", False),
+        ("first", "c=a&value=1&goal=x", "c=a&value=1&goal=y", False),
+        ("click", "c=a&value=1&txid=1", "c=a&value=1&txid=2", True),
+        ("click", "c=a&value=1", "c=a&value=1&txid=2", True),
+        ("click", "c=a&value=1&goal=x", "c=a&value=1&goal=y", False),
+        ("sum", "c=a&value=1", "c=a&value=1", False),
+        ("sum", "c=a&value=1&txid=1", "c=a&value=1&txid=1", True),
+        ("sum", "c=a&value=1&txid=1", "c=a&value=1&txid=2", False),
+    ],
+    ids=str,
+)
+def test_the_policy_says_which_arrivals_are_the_same_conversion(
+    policy: Repeats, first: str, second: str, *, same: bool
+) -> None:
+    assert (repeated(policy, first).key == repeated(policy, second).key) is same
+
+
+def test_a_transaction_id_that_the_policy_ignores_is_kept() -> None:
+    parsed = repeated("click", "cid=a&txid=t-1", "voluum")
+    assert (parsed.transaction_id, parsed.params) == ("", {"txid": "t-1"})
+
+
+HISTORY = Winner("first", "0", 0, None, "pending")
+
+
+def judged(query: str, *before: str, winner: Winner = HISTORY) -> Outcome:
+    for earlier in before:
+        winner = winner.changed_by(builders.postback(f"c=a&{earlier}"))
+    return judge_against(winner, builders.postback(f"c=a&{query}")).outcome
+
+
+@pytest.mark.parametrize(
+    ("before", "query", "outcome"),
+    [
+        ([], "value=10&conversion_status=approved", Outcome.UPDATED),
+        ([], "value=0&conversion_status=pending", Outcome.DUPLICATE),
+        ([], "value=0", Outcome.DUPLICATE),
+        ([], "value=1&conversion_status=pending", Outcome.CONFLICT),
+        ([], "value=0&conversion_status=refunded", Outcome.ILLEGAL_TRANSITION),
+        (["value=10&conversion_status=approved"], "value=10&conversion_status=approved", Outcome.DUPLICATE),
+        (["value=10&conversion_status=approved"], "value=10", Outcome.DUPLICATE),
+        (["value=10&conversion_status=approved"], "value=0&conversion_status=pending", Outcome.DUPLICATE),
+        (["value=10&conversion_status=approved"], "value=11&conversion_status=approved", Outcome.CONFLICT),
+        (["value=10&conversion_status=approved"], "value=5&conversion_status=pending", Outcome.ILLEGAL_TRANSITION),
+        (["value=10&conversion_status=approved"], "value=10&conversion_status=refunded", Outcome.UPDATED),
+        (["value=10&conversion_status=rejected"], "value=10&conversion_status=approved", Outcome.ILLEGAL_TRANSITION),
+    ],
+    ids=str,
+)
+def test_a_repeated_key_is_judged_by_its_whole_history(before: list[str], query: str, outcome: Outcome) -> None:
+    assert judged(query, *before) is outcome
+
+
+def test_an_update_needs_no_value_where_the_sender_need_send_none() -> None:
+    sold = Winner("first", "10", 10_000_000, "USD", "approved")
+    sent = parse(builders.raw("subid=a&status=rejected"), PRESETS["keitaro"])
+    assert judge_against(sold, sent).outcome is Outcome.UPDATED
+    again = parse(builders.raw("subid=a&status=rejected"), PRESETS["keitaro"])
+    assert judge_against(sold.changed_by(sent), again).outcome is Outcome.DUPLICATE

@@ -1,0 +1,150 @@
+"""The life of a conversion, on every engine: each status is a row of its own, and none is ever overwritten."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from service.outcome import Outcome
+from service.postback import Postback
+from service.storage.conversions import Wanted
+from service.storage.ledger import Entry, Ledger
+from service.storage.tables import StatusChange
+from tests import builders
+from tests.storage.conftest import Engine
+
+HISTORY = "SELECT number, conversion_status, value, currency FROM status_change ORDER BY click_id, goal, number"
+FIRST = "SELECT conversion_status, value FROM conversion"
+
+
+def sent(status: str, value: str = "0", **changes: object) -> Postback:
+    told = f"&conversion_status={status}" if status else ""
+    return builders.postback(f"c=a&value={value}{told}", **changes)
+
+
+def outcomes(ledger: Ledger, *entries: Entry) -> list[str]:
+    return [verdict.outcome.value for verdict in ledger.commit(entries).verdicts]
+
+
+def test_a_lead_becomes_a_sale_and_is_refunded_and_nothing_is_overwritten(engine: Engine, ledger: Ledger) -> None:
+    for status, value in (("pending", "0"), ("approved", "10"), ("refunded", "10")):
+        outcomes(ledger, sent(status, value))
+    assert engine.rows(FIRST) == [("pending", "0")]
+    assert engine.rows(HISTORY) == [(1, "approved", "10", None), (2, "refunded", "10", None)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_whole_life_is_judged_in_order_whether_it_comes_in_one_commit_or_in_many(
+    engine: Engine, ledger: Ledger, *, together: bool
+) -> None:
+    life: list[Entry] = [
+        sent("pending"),
+        sent("approved", "10"),
+        sent("approved", "10"),
+        sent("pending"),
+        sent("", "10"),
+        sent("pending", "3"),
+        sent("approved", "11"),
+        sent("rejected", "10"),
+        sent("approved", "12"),
+    ]
+    told = outcomes(ledger, *life) if together else [outcomes(ledger, one)[0] for one in life]
+    assert told == [
+        *("stored", "updated", "duplicate", "duplicate", "duplicate", "illegal_transition", "conflict", "updated"),
+        "illegal_transition",
+    ]
+    assert engine.rows(HISTORY) == [(1, "approved", "10", None), (2, "rejected", "10", None)]
+    kept = engine.rows("SELECT outcome FROM rejected_postback ORDER BY id")
+    assert kept == [("illegal_transition",), ("conflict",), ("illegal_transition",)]
+
+
+def test_what_is_written_is_counted_by_table(ledger: Ledger) -> None:
+    ledger.commit([sent("pending")])
+    committed = ledger.commit(
+        [sent("approved"), sent("approved"), sent("pending", "9"), builders.postback("c=b&value=1")]
+    )
+    assert committed.rows == {"conversion": 1, "status_change": 1, "duplicate": 1, "rejected_postback": 1}
+
+
+def test_a_commit_that_is_repeated_finds_its_own_changes(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([sent("pending")])
+    batch = [sent("approved", "10"), builders.postback("c=b&value=1"), sent("refunded", "10")]
+    first = ledger.commit(batch)
+    again = ledger.commit(batch)
+    assert [verdict.outcome for verdict in again.verdicts] == [verdict.outcome for verdict in first.verdicts]
+    assert again.verdicts[0].detail == first.verdicts[0].detail == "pending → approved, value 10 (no currency)"
+    assert again.rows["status_change"] == 0
+    assert len(engine.rows(HISTORY)) == 2
+
+
+def test_the_unknown_parameters_of_a_change_are_kept(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([sent("pending")])
+    ledger.commit([builders.postback("c=a&value=1&conversion_status=approved&order=7")])
+    assert engine.rows("SELECT CAST(params AS text) FROM status_change") == [('{"order":"7"}',)]
+
+
+def test_lookups_tell_the_history_and_what_is_so_now(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([sent("pending"), builders.postback("c=a&value=3&goal=g")])
+    ledger.commit([builders.postback("c=a&value=10&currency=EUR&conversion_status=approved")])
+    history = engine.database.history()
+    told = [(arrival.outcome, arrival.detail) for arrival in history.arrivals("a")]
+    assert told == [
+        (Outcome.STORED, "pending, value 0 (no currency)"),
+        (Outcome.STORED, "value 3 (no currency), goal g"),
+        (Outcome.UPDATED, "now approved, value 10 EUR"),
+    ]
+    now = [(one.goal, one.conversion_status, one.value, one.currency) for one in history.conversions("a")]
+    assert now == [("", "approved", "10", "EUR"), ("g", None, "3", None)]
+
+
+def test_what_would_happen_is_foreseen(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([sent("approved")])
+    ledger.commit([sent("refunded")])
+    history = engine.database.history()
+    assert history.foresee(sent("approved")).outcome is Outcome.DUPLICATE
+    assert history.foresee(sent("rejected")).outcome is Outcome.ILLEGAL_TRANSITION
+
+
+def test_exports_tell_the_current_state_beside_the_first_value(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([builders.postback(f"c={name}&value=1&conversion_status=pending") for name in "abc"])
+    ledger.commit([builders.postback("c=b&value=10&currency=EUR&conversion_status=approved")])
+    ledger.commit([builders.postback("c=b&value=10&currency=EUR&conversion_status=refunded")])
+    (page,) = engine.database.conversions().pages(Wanted())
+    told = [(row.click_id, row.value, row.conversion_status, row.current_value, row.current_currency) for row in page]
+    assert told == [
+        ("a", "1", "pending", "1", None),
+        ("b", "1", "refunded", "10", "EUR"),
+        ("c", "1", "pending", "1", None),
+    ]
+    assert [row.changed_at for row in page] == [None, builders.RECEIVED_AT, None]
+
+
+def test_a_change_whose_conversion_is_gone_is_an_orphan(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([sent("pending")])
+    ledger.commit([sent("approved")])
+    engine.change("DELETE FROM conversion")
+    with engine.database.audit() as audit:
+        assert audit.orphans() == {"updated": 1, "duplicate": 0, "conflict": 0}
+
+
+def test_the_declared_table_is_the_migrated_one(engine: Engine, ledger: Ledger) -> None:
+    assert ledger
+    with engine.database.audit() as audit:
+        assert set(audit.columns("status_change")) == set(StatusChange.model_fields)
+
+
+def test_of_two_replicas_that_change_one_conversion_one_must_judge_again(postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    ledgers = [engine.database.ledger() for _ in range(2)]
+    for ledger in ledgers:
+        ledger.open()
+    with closing(ledgers[0]), closing(ledgers[1]), ThreadPoolExecutor(2) as threads:
+        for number in range(40):
+            ledgers[0].commit([builders.postback(f"c=click-{number}&value=0&conversion_status=pending")])
+            queries = [f"c=click-{number}&value={it}&conversion_status=approved" for it in (1, 2)]
+            queries[1] = queries[1].replace("approved", "rejected")
+            told = threads.map(outcomes, ledgers, map(builders.postback, queries))
+            # approved and then rejected is a life; rejected is final
+            assert [word for (word,) in told] in (["updated", "updated"], ["illegal_transition", "updated"])
+    lives = "SELECT string_agg(conversion_status, '>' ORDER BY number) AS life FROM status_change GROUP BY click_id"
+    assert {str(row[0]) for row in engine.rows(lives)} <= {"approved>rejected", "rejected"}
