@@ -145,6 +145,7 @@ BAD_QUERIES = {
     "ts behind ;": (over(QUERY + b";ts=%d" % NOW), "ts is missing"),
     "TS": (over(QUERY + b"&TS=%d" % NOW), "ts is missing"),
     "ts empty": (over(QUERY + b"&ts="), NOT_SECONDS),
+    "ts without =": (over(QUERY + b"&ts"), NOT_SECONDS),
     "ts negative": (over(QUERY + b"&ts=-%d" % NOW), NOT_SECONDS),
     "ts with a sign": (over(QUERY + b"&ts=+%d" % NOW), NOT_SECONDS),
     "ts with a fraction": (over(QUERY + b"&ts=%d.0" % NOW), NOT_SECONDS),
