@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple
 from structlog.typing import FilteringBoundLogger
 
 from service.app import App
+from service.auth.networks import Networks
 from service.settings import Settings
+from service.web.forwarded import Forwarded
 from service.web.http_server import HttpServer
 
 EXIT_STORAGE_BROKEN = 74  # EX_IOERR of sysexits.h
@@ -63,7 +65,10 @@ class Serving:
         self._app = app
         self._others = listeners.others
         self._logger = logger
-        self._public, self._operator = _public(app, settings), HttpServer(app.operator, app.count_unparsed, drain=1)
+        self._public, self._operator = (
+            public_server(app, settings),
+            HttpServer(app.operator, app.count_unparsed, drain=1),
+        )
         self._sockets = ((self._public, listeners.public), (self._operator, listeners.operator))
 
     async def run(self, listen_to: Callable[[End], None], started: Callable[[], None]) -> int:
@@ -126,13 +131,13 @@ async def _unless_ended(opening: Awaitable[None], ending: asyncio.Future[Ending]
     return False
 
 
-def _public(app: App, settings: Settings) -> HttpServer:
+def public_server(app: App, settings: Settings) -> HttpServer:
+    """Return the server of the public listener, set up as the settings say."""
+    proxies = Networks.parse(settings.forwarded_allow_ips)
     return HttpServer(
-        app.public,
+        Forwarded(app.public, proxies) if proxies.listed else app.public,
         app.count_unparsed,
         drain=_DRAIN_SECONDS,
-        proxy_headers=bool(settings.forwarded_allow_ips),
-        forwarded_allow_ips=settings.forwarded_allow_ips,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )

@@ -1,7 +1,6 @@
 """Owns the settings: what can be set, what it means, what it is by default, and a clear line for each wrong value."""
 
 import difflib
-import ipaddress
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.auth.authenticator import Mode
+from service.auth.networks import Networks
 from service.sender import PRESETS, NumberFormat, Repeats, Sender
 from service.storage.engine import place_of
 
@@ -34,10 +34,8 @@ class WrongSettings(Exception):  # noqa: N818 - a plural is no error class
 
 
 def _networks(text: str) -> str:
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        if part == "*":
-            raise ValueError("* would trust an address that any caller can write; list the proxies' addresses")
-        ipaddress.ip_network(part)
+    if "*" in text or any(network.prefixlen == 0 for network in Networks.parse(text).listed):
+        raise ValueError("all addresses: then any caller could write one; list the proxies' own")
     return text
 
 

@@ -34,6 +34,7 @@ class HttpServer(uvicorn.Server):
             ws="none",
             lifespan="off",
             log_config=None,
+            proxy_headers=False,  # forwarded.py has the rule
             access_log=False,  # its line would carry the query; ours is the canonical line
             server_header=False,
             timeout_graceful_shutdown=drain,

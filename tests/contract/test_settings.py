@@ -128,6 +128,8 @@ def test_a_setting_is_read_from_the_environment(
         ("FORWARDED_ALLOW_IPS", "*"),
         ("FORWARDED_ALLOW_IPS", "10.0.0.1,proxy.example"),
         ("FORWARDED_ALLOW_IPS", "10.0.0.1/8"),
+        ("FORWARDED_ALLOW_IPS", "0.0.0.0/0"),
+        ("FORWARDED_ALLOW_IPS", "10.0.0.1,::/0"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_its_variable(

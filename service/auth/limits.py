@@ -1,0 +1,89 @@
+"""Owns how many postbacks may come in a while: a bucket of tokens for each sender, and for each unknown address.
+
+A bucket is one number: when it will be full again. A full one is as good as none, so only full ones are forgotten. Who
+changes addresses all the time pushes nobody out, and shares one bucket with all others who come when there is no room.
+"""
+
+import math
+from collections import OrderedDict
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from service.auth.networks import address_of
+
+MAX_BUCKETS = 10_000
+_BURST_SECONDS = 2
+_LEAST_BURST = 10
+_ROUNDING_SECONDS = 1e-6  # of a clock in floating point: who waited as long as told is not sent away for it
+_HOST_BITS = 64  # of IPv6: one household or server has all of them
+
+
+class Limit(NamedTuple):
+    """`rate` tokens a second, and `burst` of them at once."""
+
+    rate: float
+    burst: float
+
+
+def limit_of(rate: float) -> Limit:
+    """Return the limit for a rate a second: two seconds' worth may come at once, at least 10. Raises ValueError."""
+    if not 0 < rate < math.inf:
+        raise ValueError(f"a rate is a positive number of postbacks a second, not {rate}")
+    return Limit(rate, max(_LEAST_BURST, rate * _BURST_SECONDS))
+
+
+class RateLimits:
+    """Buckets by key, `most` of them; who has none when all are in use takes from the one of `newcomers`."""
+
+    def __init__(self, newcomers: Limit, most: int = MAX_BUCKETS) -> None:
+        self._newcomers = newcomers
+        self._newcomers_full_at = -math.inf
+        self._most = most
+        self._full_at: OrderedDict[str, float] = OrderedDict()  # the longest unused first
+
+    def __len__(self) -> int:
+        """Return how many buckets are kept."""
+        return len(self._full_at)
+
+    def take(self, key: str, limit: Limit, now: float, tokens: int = 1) -> float:
+        """Take tokens at `now` (seconds, monotonic): 0.0 if they were there, else how long to wait; then none is taken.
+
+        More than a burst is taken from a full bucket, and owed: later ones wait until it is paid off.
+        """
+        if key not in self._full_at and not self._has_room(now):
+            wait, self._newcomers_full_at = _taken(self._newcomers_full_at, self._newcomers, now, tokens)
+            return wait
+        wait, self._full_at[key] = _taken(self._full_at.get(key, now), limit, now, tokens)
+        self._full_at.move_to_end(key)
+        return wait
+
+    def _has_room(self, now: float) -> bool:
+        """Forget buckets that are full, from the longest unused on; tell whether there is room for another."""
+        for _ in range(2):  # more than one newcomer brings, so that their number falls
+            if self._full_at and next(iter(self._full_at.values())) <= now:
+                self._full_at.popitem(last=False)
+        return len(self._full_at) < self._most
+
+
+def retry_after(wait: float) -> int:
+    """Return the seconds of a Retry-After header for what `take` returned."""
+    return max(1, math.ceil(wait))
+
+
+def bucket_of(client_ip: str) -> str:
+    """Return the key of an unknown caller: an IPv4 address, a /64 of IPv6, one for all who have no address."""
+    address = address_of(client_ip)
+    if address is None:
+        return ""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return f"{int(address) >> _HOST_BITS:x}::/{_HOST_BITS}"
+
+
+def _taken(full_at: float, limit: Limit, now: float, tokens: int) -> tuple[float, float]:
+    """Return how long to wait, and when the bucket is full again: later if tokens were taken."""
+    owed = max(full_at - now, 0.0)
+    wait = owed + (min(tokens, limit.burst) - limit.burst) / limit.rate
+    if wait > _ROUNDING_SECONDS:
+        return wait, full_at
+    return 0.0, now + owed + tokens / limit.rate

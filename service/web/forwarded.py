@@ -1,0 +1,57 @@
+"""Owns who the client is behind proxies: X-Forwarded-For, read from its end, as far as trusted proxies wrote it.
+
+Address lists and limits decide by this address, so it is an address that somebody trusted has seen, or none at all.
+uvicorn's own middleware takes a proxy that reaches a listener at `::` (::ffff:192.0.2.1) for a stranger, and where a
+proxy wrote nothing useful, the proxy for the client or any text for an address.
+"""
+
+import re
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.auth.networks import Address, Networks, address_of
+
+_WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|([0-9.]+))(?::[0-9]{1,5})?")
+
+
+class Forwarded:
+    """Middleware that puts the client's address into the scope in place of a trusted proxy's."""
+
+    def __init__(self, app: ASGIApp, proxies: Networks) -> None:
+        self._app = app
+        self._proxies = proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Find the client of one request."""
+        if scope["type"] == "http":
+            peer = scope["client"][0] if scope["client"] else ""
+            client = client_of(peer, scope["headers"], self._proxies)
+            scope["client"] = (client, 0) if client else None  # a port would be the proxy's
+        await self._app(scope, receive, send)
+
+
+def client_of(peer: str, headers: Iterable[tuple[bytes, bytes]], proxies: Networks) -> str:
+    """Return the first address that is no trusted proxy's, from the connection's on backwards; "" if it is unknown.
+
+    If all are, it is the one that was named first. Whoever is trusted is believed to name its own client truly: an
+    entry that is no address (unknown, _hidden, nothing) therefore ends the search, and what stands before it is a
+    stranger's word.
+    """
+    address = address_of(peer)
+    if address is None:
+        return peer
+    said = [value for name, value in headers if name == b"x-forwarded-for"]
+    hops = b",".join(said).decode("latin-1").split(",") if said else []
+    while hops and proxies.hold(address):
+        hop = _hop(hops.pop())
+        if hop is None:
+            return ""
+        address = hop
+    return str(address)
+
+
+def _hop(entry: str) -> Address | None:
+    entry = entry.strip(" \t")
+    with_port = _WITH_PORT.fullmatch(entry)
+    return address_of(with_port[1] or with_port[2] if with_port else entry)
