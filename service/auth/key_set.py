@@ -80,9 +80,14 @@ class KeySet:
         if find_key(self._usable(), kid, algorithm) is None:
             await self._ask()
         keys = self.current()
-        if self._trouble and find_key(keys, kid, algorithm) is None:
-            raise KeysUnavailable(f"the token names no known key, and newer ones cannot be read: {self._trouble}")
+        doubt = "no answer yet" if self._under_way else self._trouble
+        if doubt and find_key(keys, kid, algorithm) is None:
+            raise KeysUnavailable(f"the token names no known key, and newer ones could not be read: {doubt}")
         return keys
+
+    @property
+    def _under_way(self) -> bool:
+        return self._reading is not None and not self._reading.done()
 
     def _usable(self) -> Keys:
         with suppress(KeysUnavailable):
@@ -90,8 +95,7 @@ class KeySet:
         return ()
 
     async def _ask(self) -> None:
-        under_way = self._reading is not None and not self._reading.done()
-        if not under_way:
+        if not self._under_way:
             if self._clock() - self._asked_at < UNKNOWN_SECONDS:
                 return
             self._asked_at = self._clock()
@@ -103,7 +107,7 @@ class KeySet:
             await asyncio.sleep(AGAIN_SECONDS if self._trouble else REFRESH_SECONDS)
 
     def _refresh(self) -> asyncio.Task[None]:
-        if self._reading is None or self._reading.done():
+        if self._reading is None or not self._under_way:
             self._reading = asyncio.create_task(self._read_once())
         return self._reading
 

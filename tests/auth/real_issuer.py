@@ -20,6 +20,7 @@ from tests.system.tools import lack, need
 
 _PROGRAM = REPOSITORY / "tests" / "oauth" / "issuer.js"
 _OLDEST_NODE = 20
+_PATIENCE = 60.0  # on a busy machine
 
 
 class _Said(TypedDict):
@@ -85,8 +86,9 @@ def _need_issuer() -> None:
 async def _said(process: Process) -> _Said:
     """Return the next line that is ours; the server's own notices are not JSON."""
     assert process.stdout
-    while line := await in_time(process.stdout.readline()):
-        if line.startswith(b"{"):
-            said: _Said = json.loads(line)
-            return said
+    async with asyncio.timeout(_PATIENCE):
+        while line := await process.stdout.readline():
+            if line.startswith(b"{"):
+                said: _Said = json.loads(line)
+                return said
     pytest.fail("the issuer ended")

@@ -223,7 +223,9 @@ async def test_a_token_that_comes_before_the_first_answer_waits_for_it(monkeypat
         assert await in_time(asking) == "ezmob"
 
 
-async def test_an_issuer_that_hangs_costs_a_token_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_issuer_that_hangs_costs_a_token_a_second_and_no_sender_is_sent_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with watched(monkeypatch, key_set(RSA)) as it:
         it.issuer.gate.clear()
         asking = asyncio.create_task(it.refusal(token(key=EC, algorithm="ES256")))
@@ -231,6 +233,7 @@ async def test_an_issuer_that_hangs_costs_a_token_a_second(monkeypatch: pytest.M
         assert not asking.done()
         await it.pass_time(1)
         assert asking.done()
+        assert await asking is KeysUnavailable
 
 
 @pytest.mark.parametrize(
@@ -301,6 +304,17 @@ async def test_a_known_token_is_not_verified_again_for_a_minute(monkeypatch: pyt
         assert len(verified) == 2
         await it.sender(text, NOW - timedelta(seconds=1))
         assert len(verified) == 3
+
+
+async def test_a_known_token_stays_known_when_the_same_keys_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = verifications(monkeypatch)
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        text = token()
+        await it.sender(text)
+        await it.pass_time(50)
+        await it.sender(text, NOW + timedelta(seconds=50))
+        assert it.fetches > 1
+        assert len(verified) == 1
 
 
 async def test_a_known_token_is_not_known_longer_than_it_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """A real OAuth server (oidc-provider): its tokens through its own discovery, its keys rotated, its death and return."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +29,9 @@ async def trusting(issuer: Issuer) -> AsyncIterator[BearerTokens]:
         yield tokens
 
 
+UNAVAILABLE = "unavailable"
+
+
 async def verdict(tokens: BearerTokens, text: str) -> str:
     """Return the sender, or the word for why there is none."""
     try:
@@ -36,13 +39,21 @@ async def verdict(tokens: BearerTokens, text: str) -> str:
     except Rejected as rejected:
         return rejected.outcome
     except KeysUnavailable:
-        return "unavailable"
+        return UNAVAILABLE
 
 
-async def comes_to(expected: str, ask: Callable[[], Awaitable[str]]) -> None:
-    """Ask until the answer is this one."""
-    async with asyncio.timeout(20):
-        while await ask() != expected:  # noqa: ASYNC110 - it is another process that comes to it
+async def settled(tokens: BearerTokens, text: str) -> str:
+    """Return the verdict, sent again as a sender would, for a busy machine may not read the keys within a second."""
+    async with asyncio.timeout(60):
+        while (word := await verdict(tokens, text)) == UNAVAILABLE:  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.05)
+    return word
+
+
+async def comes_to(expected: str, tokens: BearerTokens, text: str) -> None:
+    """Ask until the verdict is this one."""
+    async with asyncio.timeout(60):
+        while await verdict(tokens, text) != expected:  # noqa: ASYNC110 - it is another process that comes to it
             await asyncio.sleep(0.05)
 
 
@@ -51,27 +62,27 @@ async def test_its_tokens_are_verified_through_discovery(algorithm: str) -> None
     async with real_issuer() as real:
         tokens = bearer_tokens(real.issuer)
         async with tokens.running():
-            assert await verdict(tokens, await real.token(algorithm)) == algorithm
+            assert await settled(tokens, await real.token(algorithm)) == algorithm
 
 
 async def test_its_keys_can_be_named_instead() -> None:
     async with real_issuer() as real:
         tokens = bearer_tokens(replace(real.issuer, keys_url=f"{real.issuer.url}/jwks"))
         async with tokens.running():
-            assert await verdict(tokens, await real.token()) == "RS256"
+            assert await settled(tokens, await real.token()) == "RS256"
 
 
 async def test_what_it_gives_for_others_is_refused() -> None:
     async with real_issuer() as real, trusting(real.issuer) as tokens:
-        assert await verdict(tokens, await real.token(scope="other")) == Outcome.FORBIDDEN
-        assert await verdict(tokens, await real.token(scope=None)) == Outcome.FORBIDDEN
-        assert await verdict(tokens, await real.token(resource="https://other.example")) == Outcome.UNAUTHENTICATED
-        assert await verdict(tokens, await real.token(resource=None)) == Outcome.UNAUTHENTICATED
+        assert await settled(tokens, await real.token(scope="other")) == Outcome.FORBIDDEN
+        assert await settled(tokens, await real.token(scope=None)) == Outcome.FORBIDDEN
+        assert await settled(tokens, await real.token(resource="https://other.example")) == Outcome.UNAUTHENTICATED
+        assert await settled(tokens, await real.token(resource=None)) == Outcome.UNAUTHENTICATED
 
 
 async def test_another_server_of_the_same_kind_is_a_stranger() -> None:
     async with real_issuer() as real, real_issuer() as other, trusting(real.issuer) as tokens:
-        assert await verdict(tokens, await other.token()) == Outcome.UNAUTHENTICATED
+        assert await settled(tokens, await other.token()) == Outcome.UNAUTHENTICATED
 
 
 async def test_after_a_rotation_new_tokens_are_taken_at_once_and_old_ones_no_longer(
@@ -80,22 +91,22 @@ async def test_after_a_rotation_new_tokens_are_taken_at_once_and_old_ones_no_lon
     clock = LoopClock(monkeypatch)
     async with real_issuer() as real, trusting(real.issuer) as tokens:
         old = await real.token()
-        assert await verdict(tokens, old) == "RS256"
+        assert await settled(tokens, old) == "RS256"
         await real.command("rotate")
-        assert await verdict(tokens, await real.token()) == "RS256"
+        assert await settled(tokens, await real.token()) == "RS256"
         clock.move(30)
-        await comes_to(Outcome.UNAUTHENTICATED, lambda: verdict(tokens, old))
+        await comes_to(Outcome.UNAUTHENTICATED, tokens, old)
 
 
 async def test_in_an_overlap_both_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = LoopClock(monkeypatch)
     async with real_issuer() as real, trusting(real.issuer) as tokens:
         old = await real.token()
-        assert await verdict(tokens, old) == "RS256"
+        assert await settled(tokens, old) == "RS256"
         await real.command("overlap")
-        assert await verdict(tokens, await real.token()) == "RS256"
+        assert await settled(tokens, await real.token()) == "RS256"
         clock.move(30)
-        assert await verdict(tokens, old) == "RS256"
+        assert await settled(tokens, old) == "RS256"
 
 
 async def test_its_death_is_not_noticed_for_an_hour_and_its_return_with_new_keys_at_once(
@@ -105,18 +116,18 @@ async def test_its_death_is_not_noticed_for_an_hour_and_its_return_with_new_keys
     async with real_issuer() as real:
         issuer, port, old, unseen = real.issuer, real.port, await real.token(), await real.token()
         async with trusting(issuer) as tokens:
-            assert await verdict(tokens, old) == "RS256"
+            assert await settled(tokens, old) == "RS256"
             real.process.kill()
             await real.process.wait()
             clock.move(3500)
-            assert await verdict(tokens, unseen) == "RS256"
+            assert await settled(tokens, unseen) == "RS256"
             clock.move(101)
-            await comes_to("unavailable", lambda: verdict(tokens, unseen))
+            await comes_to(UNAVAILABLE, tokens, unseen)
             async with real_issuer(port) as returned:
                 new = await returned.token()
                 clock.move(5)
-                await comes_to("RS256", lambda: verdict(tokens, new))
-                assert await verdict(tokens, old) == Outcome.UNAUTHENTICATED
+                await comes_to("RS256", tokens, new)
+                assert await settled(tokens, old) == Outcome.UNAUTHENTICATED
 
 
 async def test_a_service_that_starts_before_it_serves_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +135,8 @@ async def test_a_service_that_starts_before_it_serves_when_it_comes(monkeypatch:
     async with real_issuer() as real:
         issuer, port, old = real.issuer, real.port, await real.token()
     async with trusting(issuer) as tokens:
-        assert await verdict(tokens, old) == "unavailable"
+        assert await verdict(tokens, old) == UNAVAILABLE
         async with real_issuer(port) as real:
             new = await real.token()
             clock.move(5)
-            await comes_to("RS256", lambda: verdict(tokens, new))
+            await comes_to("RS256", tokens, new)
