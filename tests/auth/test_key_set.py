@@ -1,8 +1,6 @@
 """The keys of an issuer: what is fetched and how often, what stands through an outage, what a token meanwhile gets."""
 
 import asyncio
-import gzip
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,11 +11,10 @@ from anyio.lowlevel import checkpoint
 
 from service.auth import bearer_tokens as module
 from service.auth.bearer_tokens import BearerTokens
-from service.auth.discovery import CannotRead, KeySource, metadata_urls
+from service.auth.discovery import CannotRead, KeySource
 from service.auth.issuer import Issuer
 from service.auth.jwks import VerifyingKey
-from service.auth.key_fetch import MOST_BYTES, KeyFetch
-from service.auth.key_set import OUTAGE_SECONDS, KeySet, KeysUnavailable
+from service.auth.key_set import KeySet, KeysUnavailable
 from service.outcome import Outcome, Rejected
 from tests.auth.issuers import Documents, loop_time
 from tests.auth.tokens import EC, ED, NOW, RSA, TIME, key_set, token
@@ -342,155 +339,3 @@ async def test_no_more_tokens_are_known_than_there_is_room_for(monkeypatch: pyte
         assert len(verified) == 4
         await it.sender(texts[0])
         assert len(verified) == 5
-
-
-# Discovery.
-
-OAUTH = "https://issuer.example/.well-known/oauth-authorization-server/tenant"
-OPENID = "https://issuer.example/tenant/.well-known/openid-configuration"
-
-
-def metadata(**changes: object) -> bytes:
-    """Return the metadata of the issuer."""
-    return json.dumps({"issuer": DISCOVERED.url, "jwks_uri": KEYS_URL, **changes}).encode()
-
-
-@pytest.mark.parametrize(
-    ("issuer", "places"),
-    [
-        (DISCOVERED.url, [OAUTH, OPENID]),
-        (DISCOVERED.url + "/", [OAUTH, OPENID]),
-        (
-            "https://issuer.example:8443",
-            [
-                "https://issuer.example:8443/.well-known/oauth-authorization-server",
-                "https://issuer.example:8443/.well-known/openid-configuration",
-            ],
-        ),
-    ],
-    ids=["with_a_path", "with_a_slash", "without_a_path"],
-)
-def test_metadata_is_where_the_standards_put_it(issuer: str, places: list[str]) -> None:
-    assert list(metadata_urls(issuer)) == places
-
-
-async def source(**documents: bytes | Exception) -> tuple[KeySource, Documents]:
-    """Return the way to the keys of an issuer with these documents."""
-    fetch = Documents(**documents)
-    return KeySource(DISCOVERED, fetch, loop_time), fetch
-
-
-@pytest.mark.parametrize("place", [OAUTH, OPENID], ids=["oauth", "openid"])
-async def test_either_metadata_leads_to_the_keys_and_is_read_once(place: str) -> None:
-    keys, fetch = await source(**{place: metadata(), KEYS_URL: b"keys"})
-    assert [await keys.read(), await keys.read()] == [b"keys", b"keys"]
-    assert fetch.asked.count(KEYS_URL) == 2
-    assert fetch.asked.count(place) == 1
-
-
-async def test_where_the_keys_are_is_asked_again_after_a_failure_and_every_hour(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    keys, fetch = await source(**{OAUTH: metadata(), KEYS_URL: b"keys"})
-    clock = LoopClock(monkeypatch)
-    await keys.read()
-    fetch.by_url[OAUTH] = metadata(jwks_uri=KEYS_URL + "/moved")
-    fetch.by_url[KEYS_URL + "/moved"] = b"moved"
-    clock.move(OUTAGE_SECONDS)
-    assert await keys.read() == b"moved"
-    fetch.by_url |= {OAUTH: metadata(), KEYS_URL + "/moved": OTHER}
-    with pytest.raises(CannotRead, match="away"):
-        await keys.read()
-    assert await keys.read() == b"keys"
-
-
-@pytest.mark.parametrize(
-    ("document", "reason"),
-    [
-        (b"<html>", "not JSON"),
-        (b"[]", "no JSON object"),
-        (b"\xff", "not JSON"),
-        (metadata(issuer="https://other.example"), "is of issuer 'https://other.example'"),
-        (metadata(issuer=DISCOVERED.url + "/"), "is of issuer"),
-        (metadata(issuer=None), "is of issuer"),
-        (metadata(jwks_uri=None), "jwks_uri cannot be used"),
-        (metadata(jwks_uri="http://issuer.example/keys"), "jwks_uri cannot be used"),
-        (metadata(jwks_uri="file:///etc/passwd"), "jwks_uri cannot be used"),
-        (metadata(jwks_uri="http://127.0.0.1:8001/metrics"), "less safe"),
-    ],
-    ids=["html", "list", "bytes", "another", "slash", "nameless", "nowhere", "http", "file", "this_machine"],
-)
-async def test_metadata_that_is_not_the_issuers_leads_nowhere(document: bytes, reason: str) -> None:
-    keys, _ = await source(**{OAUTH: document, KEYS_URL: b"keys"})
-    with pytest.raises(CannotRead, match=reason):
-        await keys.read()
-
-
-# The fetch itself, from a server that answers with what a test wants.
-
-
-@asynccontextmanager
-async def answering(answer: bytes, *, stay: bool = False) -> AsyncIterator[str]:
-    """Serve these bytes to whoever connects, on loopback; return the address."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        try:
-            await writer.drain()
-            if stay:
-                await reader.read()
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
-
-
-def response(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    """Return an HTTP response."""
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
-
-
-async def test_a_document_is_fetched_as_it_is() -> None:
-    async with answering(response(b'{"keys": []}')) as url:
-        assert await KeyFetch()(url) == b'{"keys": []}'
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (response(b"", "302 Found", "Location: http://127.0.0.1/elsewhere"), "HTTP 302"),
-        (response(b"", "404 Not Found"), "HTTP 404"),
-        (response(b"{}", "203 Non-Authoritative Information"), "HTTP 203"),
-        (response(b"x" * (MOST_BYTES + 1)), "larger than"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"10000\r\n%b\r\n" % (b"x" * 65536) * 5, "larger"),
-        (response(gzip.compress(bytes(10**7)), "200 OK", "Content-Encoding: gzip"), "compressed"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "no answer"),
-        (b"SSH-2.0-OpenSSH\r\n", "no answer"),
-        (b"", "no answer"),
-    ],
-    ids=["redirect", "missing", "not_200", "huge", "huge_in_chunks", "compressed", "half", "no_http", "nothing"],
-)
-async def test_an_answer_that_is_no_document_is_a_reason(answer: bytes, reason: str) -> None:
-    async with answering(answer) as url:
-        with pytest.raises(CannotRead, match=reason) as cannot:
-            await in_time(KeyFetch()(url))
-    assert "\n" not in str(cannot.value)
-
-
-async def test_an_answer_that_does_not_end_is_left_when_it_is_too_large() -> None:
-    async with answering(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MOST_BYTES + 1), stay=True) as url:
-        with pytest.raises(CannotRead, match="larger"):
-            await in_time(KeyFetch()(url))
-
-
-async def test_nobody_there_is_a_reason() -> None:
-    async with answering(b"") as url:
-        pass
-    with pytest.raises(CannotRead, match="no answer"):
-        await KeyFetch()(url)
