@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run stack test proofs faults live soak lint fmt dashboards bench lock clean
+ISSUER := tests/oauth/node_modules/.installed
+.PHONY: help install dev issuer run stack test proofs faults live soak lint fmt dashboards bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
@@ -29,6 +30,12 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 install: $(VENV)/.installed ## build .venv from the hashed lock (what `run` needs)
 
 dev: $(VENV)/.installed-dev ## the same plus what tests, linters and benchmarks need
+
+$(ISSUER): tests/oauth/package-lock.json
+	cd tests/oauth && npm ci --silent
+	@touch $@
+
+issuer: $(ISSUER) ## the OAuth server that tests/auth/test_real_issuer.py runs (needs node 20 and npm; else it is skipped)
 
 run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
 	@exec $(BIN)/python -m service run

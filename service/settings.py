@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.auth.authenticator import Mode
+from service.auth.issuer import SENDER_CLAIMS, Issuer, checked_url
 from service.auth.networks import Networks
 from service.sender import PRESETS, NumberFormat, Repeats, Sender
 from service.storage.engine import place_of
@@ -22,6 +24,7 @@ _DOTENV = ".env"
 _MOST_DAYS = 36_500
 Port = Annotated[int, Field(ge=0, le=65535)]
 Days = Annotated[int, Field(ge=0, le=_MOST_DAYS)]
+_NOT_SHOWN = {"database_url", "tls_key", "oauth_issuer", "oauth_jwks_url", "oauth_audience"}  # may hold a password
 _NOT_SETTINGS = {"REQUIRE_TOOLS", "SOAK", "CLOCK", "REVISION"}  # read by the tests and the image build
 
 
@@ -49,6 +52,20 @@ def _preset(name: str) -> str:
         near = difflib.get_close_matches(name.lower(), PRESETS, n=1)
         raise ValueError(f"there is no such preset{f'; did you mean {near[0]}?' if near else ''}")
     return name
+
+
+def _issuer_url(url: str) -> str:
+    return checked_url(url) if url else url
+
+
+def _keys_url(url: str) -> str:
+    return checked_url(url, query=True) if url else url
+
+
+def _scope(scope: str) -> str:
+    if not re.fullmatch(r"[!#-\[\]-~]+", scope):  # RFC 6749, 3.3
+        raise ValueError("it should be one scope: ASCII without spaces, quotation marks and backslashes")
+    return scope
 
 
 class Settings(BaseSettings):
@@ -117,11 +134,33 @@ class Settings(BaseSettings):
     forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated"
     )
+    oauth_issuer: Annotated[str, AfterValidator(_issuer_url)] = Field(
+        "", description="OAuth 2.0 server whose bearer tokens are taken, exactly as their iss has it (docs/oauth.md)"
+    )
+    oauth_jwks_url: Annotated[str, AfterValidator(_keys_url)] = Field(
+        "", description="where its keys are; empty: where its metadata says (RFC 8414, OpenID discovery)"
+    )
+    oauth_audience: str = Field(
+        "", description="what a token's aud must have: this service's name there", validate_default=True
+    )
+    oauth_scope: Annotated[str, AfterValidator(_scope)] = Field("postback", description="the scope a token must have")
+    oauth_sender_claim: str = Field(
+        "",
+        description=f"the claim that says who sends; empty: the first there is of {', '.join(SENDER_CLAIMS)}",
+    )
 
     @property
     def sender(self) -> Sender:
         """Who sends, in open mode."""
         return replace(PRESETS[self.preset], numbers=self.numbers, duplicates=self.duplicates)
+
+    @property
+    def issuer(self) -> Issuer | None:
+        """Whose bearer tokens are taken, None if nobody's are."""
+        if not self.oauth_issuer:
+            return None
+        claims = (self.oauth_sender_claim,) if self.oauth_sender_claim else SENDER_CLAIMS
+        return Issuer(self.oauth_issuer, self.oauth_audience, self.oauth_scope, claims, self.oauth_jwks_url or None)
 
     @field_validator("workers")
     @classmethod
@@ -142,6 +181,16 @@ class Settings(BaseSettings):
         if cert and key:
             _load_certificate(cert, key)
         return key
+
+    @field_validator("oauth_jwks_url", "oauth_audience", "oauth_sender_claim")
+    @classmethod
+    def _check_oauth(cls, value: str, known: ValidationInfo) -> str:
+        issuer = known.data.get("oauth_issuer")
+        if value and issuer == "":
+            raise ValueError("it is of no use without OAUTH_ISSUER, which says whose tokens are taken")
+        if not value and issuer and known.field_name == "oauth_audience":
+            raise ValueError("with OAUTH_ISSUER it must be set, or tokens for other services would be taken")
+        return value
 
 
 def _load_certificate(cert: Path, key: Path) -> None:
@@ -188,7 +237,5 @@ def _items(error: ValidationError) -> Iterator[tuple[str, str, object]]:
 
 def _mistake(item: tuple[str, str, object]) -> str:
     name, message, given = item
-    shown = (
-        "" if name in ("database_url", "tls_key") else f"={str(given).encode('unicode_escape').decode()}"
-    )  # a URL may hold a password
+    shown = "" if name in _NOT_SHOWN else f"={str(given).encode('unicode_escape').decode()}"
     return f"{PREFIX}{name.upper()}{shown}: {message.replace('Input should', 'it should', 1)}"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
+from service.auth.issuer import Issuer
 from service.settings import PREFIX, Settings, WrongSettings, load_settings, unknown_settings
 
 pytestmark = pytest.mark.usefixtures("bare")
@@ -34,7 +35,14 @@ DEFAULTS = {
     "TLS_CERT": None,
     "TLS_KEY": None,
     "FORWARDED_ALLOW_IPS": "",
+    "OAUTH_ISSUER": "",
+    "OAUTH_JWKS_URL": "",
+    "OAUTH_AUDIENCE": "",
+    "OAUTH_SCOPE": "postback",
+    "OAUTH_SENDER_CLAIM": "",
 }
+OAUTH = {"ISSUER": "https://issuer.example/tenant", "AUDIENCE": "https://postback.example"}
+UNSHOWN = {"DATABASE_URL", "TLS_CERT", "TLS_KEY", "OAUTH_ISSUER", "OAUTH_JWKS_URL", "OAUTH_AUDIENCE"}
 SECRET_URL = "postgresql://receiver:hunter2@db.example/postback?sslmod=require"
 
 
@@ -84,6 +92,7 @@ def test_every_setting_has_a_default_and_a_description(name: str) -> None:
         ("DUPLICATE_DAYS", "7", "duplicate_days", 7),
         ("CONVERSION_DAYS", "36500", "conversion_days", 36_500),
         ("FORWARDED_ALLOW_IPS", "10.0.0.1, 192.168.0.0/16", "forwarded_allow_ips", "10.0.0.1, 192.168.0.0/16"),
+        ("OAUTH_SCOPE", "postback:write", "oauth_scope", "postback:write"),
     ],
 )
 def test_a_setting_is_read_from_the_environment(
@@ -130,6 +139,16 @@ def test_a_setting_is_read_from_the_environment(
         ("FORWARDED_ALLOW_IPS", "10.0.0.1/8"),
         ("FORWARDED_ALLOW_IPS", "0.0.0.0/0"),
         ("FORWARDED_ALLOW_IPS", "10.0.0.1,::/0"),
+        ("OAUTH_ISSUER", "issuer.example"),
+        ("OAUTH_ISSUER", "http://issuer.example"),
+        ("OAUTH_ISSUER", "https://issuer.example?tenant=1"),
+        ("OAUTH_ISSUER", "https://issuer.example:port"),
+        ("OAUTH_JWKS_URL", "http://issuer.example/keys"),
+        ("OAUTH_JWKS_URL", "https://issuer.example/keys"),
+        ("OAUTH_AUDIENCE", "https://postback.example"),
+        ("OAUTH_SCOPE", ""),
+        ("OAUTH_SCOPE", "openid postback"),
+        ("OAUTH_SENDER_CLAIM", "partner"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_its_variable(
@@ -139,7 +158,7 @@ def test_a_wrong_value_is_one_line_that_names_its_variable(
     (line,) = mistakes()
     assert line.startswith(PREFIX)
     assert name in line
-    assert value in line or name in {"DATABASE_URL", "TLS_CERT", "TLS_KEY"}
+    assert value in line or name in UNSHOWN
 
 
 def test_a_value_with_a_line_break_is_one_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +186,44 @@ def test_a_wrong_database_url_is_not_shown_for_it_may_hold_a_password(
     (line,) = mistakes()
     assert line.startswith("POSTBACK_DATABASE_URL: ")
     assert "hunter2" not in line
+
+
+def test_nor_is_the_url_of_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTBACK_OAUTH_ISSUER", "https://us:hunter2@issuer.example")
+    (line,) = mistakes()
+    assert line.startswith("POSTBACK_OAUTH_ISSUER: ")
+    assert "hunter2" not in line
+
+
+def test_without_an_issuer_no_token_is_taken() -> None:
+    assert load_settings().issuer is None
+
+
+def test_an_issuer_and_an_audience_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OAUTH.items():
+        monkeypatch.setenv(f"POSTBACK_OAUTH_{name}", value)
+    assert load_settings().issuer == Issuer(OAUTH["ISSUER"], OAUTH["AUDIENCE"])
+
+
+def test_the_rest_of_an_issuer_can_be_set_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = {"JWKS_URL": "https://keys.example/?a=1", "SCOPE": "write", "SENDER_CLAIM": "partner"}
+    for name, value in {**OAUTH, **more}.items():
+        monkeypatch.setenv(f"POSTBACK_OAUTH_{name}", value)
+    expected = Issuer(OAUTH["ISSUER"], OAUTH["AUDIENCE"], "write", ("partner",), "https://keys.example/?a=1")
+    assert load_settings().issuer == expected
+
+
+def test_an_issuer_without_an_audience_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTBACK_OAUTH_ISSUER", OAUTH["ISSUER"])
+    assert mistakes() == [
+        "POSTBACK_OAUTH_AUDIENCE: with OAUTH_ISSUER it must be set, or tokens for other services would be taken"
+    ]
+
+
+def test_a_wrong_issuer_is_one_line_though_others_depend_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**OAUTH, "ISSUER": "nonsense", "SENDER_CLAIM": "partner"}.items():
+        monkeypatch.setenv(f"POSTBACK_OAUTH_{name}", value)
+    assert len(mistakes()) == 1
 
 
 def test_the_database_url_can_come_from_a_file(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,21 +12,28 @@ def need(*programs: str) -> None:
     """Skip the test without these programs; with POSTBACK_REQUIRE_TOOLS=1 fail it."""
     for program in programs:
         if shutil.which(program, path=search_path()) is None:
-            _lack(f"{program} is not installed")
+            lack(f"{program} is not installed")
 
 
 def need_strace() -> None:
     """Skip or fail the test where processes cannot be traced."""
     need("strace")
     if not _tracing_works():
-        _lack("strace may not trace here")
+        lack("strace may not trace here")
 
 
 def need_mounts() -> None:
     """Skip or fail the test where no file system can be made and mounted."""
     need("mkfs.ext4", "mount", "umount", "losetup")
     if os.geteuid() != 0:
-        _lack("only root mounts file systems")
+        lack("only root mounts file systems")
+
+
+def lack(reason: str) -> None:
+    """Skip the test for want of something; with POSTBACK_REQUIRE_TOOLS=1 fail it."""
+    if os.environ.get("POSTBACK_REQUIRE_TOOLS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def search_path() -> str:
@@ -38,12 +45,6 @@ def call(*command: str) -> str:
     """Run a program to its end; return what it printed. Raises CalledProcessError."""
     environment = {**os.environ, "PATH": search_path(), "LC_ALL": "C"}
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
-
-
-def _lack(reason: str) -> None:
-    if os.environ.get("POSTBACK_REQUIRE_TOOLS") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @cache

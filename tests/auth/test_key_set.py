@@ -1,0 +1,341 @@
+"""The keys of an issuer: what is fetched and how often, what stands through an outage, what a token meanwhile gets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+from anyio.lowlevel import checkpoint
+
+from service.auth import bearer_tokens as module
+from service.auth.bearer_tokens import BearerTokens
+from service.auth.discovery import CannotRead, KeySource
+from service.auth.issuer import Issuer
+from service.auth.jwks import VerifyingKey
+from service.auth.key_set import KeySet, KeysUnavailable
+from service.outcome import Outcome, Rejected
+from tests.auth.issuers import Documents, loop_time
+from tests.auth.tokens import EC, ED, NOW, RSA, TIME, key_set, token
+from tests.auth.tokens import ISSUER as DISCOVERED
+from tests.engine.fakes import LoopClock, in_time
+
+pytestmark = pytest.mark.anyio
+
+KEYS_URL = "https://issuer.example/keys"
+ISSUER = replace(DISCOVERED, keys_url=KEYS_URL)
+OTHER = CannotRead("the issuer is away")
+MINUTE = 60
+
+
+@dataclass
+class Watched:
+    """An issuer that is watched by a service whose time a test lets pass."""
+
+    issuer: Documents
+    keys: KeySet
+    tokens: BearerTokens
+    clock: LoopClock
+    told: list[str | None]
+
+    def publish(self, document: bytes | Exception) -> None:
+        """Answer so from now on."""
+        self.issuer.by_url[KEYS_URL] = document
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass, a second at a time, so that all happens that would."""
+        for _ in range(round(seconds)):
+            self.clock.move(1)
+            await settle()
+
+    async def sender(self, text: str, now: datetime = NOW) -> str:
+        """Return the sender of a token."""
+        return await in_time(self.tokens.verify(text, now))
+
+    async def refusal(self, text: str, now: datetime = NOW) -> Outcome | type[KeysUnavailable]:
+        """Return how a token was refused."""
+        try:
+            sender = await self.sender(text, now)
+        except Rejected as rejected:
+            return rejected.outcome
+        except KeysUnavailable:
+            return KeysUnavailable
+        raise AssertionError(sender)
+
+    @property
+    def fetches(self) -> int:
+        """Say how many requests the issuer got."""
+        return len(self.issuer.asked)
+
+
+async def settle() -> None:
+    """Let everything happen that is ready."""
+    for _ in range(20):
+        await checkpoint()
+
+
+@asynccontextmanager
+async def watched(
+    monkeypatch: pytest.MonkeyPatch, document: bytes | Exception = OTHER, issuer: Issuer = ISSUER
+) -> AsyncIterator[Watched]:
+    """Watch an issuer that publishes this document."""
+    clock, told = LoopClock(monkeypatch), list[str | None]()
+    documents = Documents(**{KEYS_URL: document})
+    keys = KeySet(KeySource(issuer, documents, loop_time).read, loop_time, told.append)
+    tokens = BearerTokens(issuer, keys)
+    async with tokens.running():
+        await settle()
+        yield Watched(documents, keys, tokens, clock, told)
+
+
+def verifications(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return the list of what is verified from now on."""
+    verified, genuine = list[bytes](), VerifyingKey.signed
+
+    def signed(key: VerifyingKey, text: bytes, signature: bytes) -> bool:
+        verified.append(text)
+        return genuine(key, text, signature)
+
+    monkeypatch.setattr(VerifyingKey, "signed", signed)
+    return verified
+
+
+async def test_the_keys_are_read_at_the_start_and_then_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        assert it.fetches == 1
+        assert await it.sender(token()) == "ezmob"
+        await it.pass_time(10 * MINUTE)
+        assert 20 <= it.fetches <= 30
+
+
+async def test_nothing_is_read_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.issuer.gate.clear()
+        await it.pass_time(30)
+    fetches = it.fetches
+    await it.pass_time(2 * MINUTE)
+    assert it.fetches == fetches
+
+
+async def test_a_token_of_a_new_key_is_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.publish(key_set(RSA, EC))
+        assert await it.sender(token(key=EC, algorithm="ES256")) == "ezmob"
+        assert it.fetches == 2
+
+
+async def test_a_new_key_is_known_within_a_minute_without_being_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.publish(key_set(EC))
+        await it.pass_time(MINUTE)
+        assert [key.kid for key in it.keys.current()] == ["ec"]
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+async def test_a_removed_key_takes_its_known_tokens_with_it_within_a_minute(
+    monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    async with watched(monkeypatch, key_set(RSA, EC)) as it:
+        assert await it.sender(token()) == "ezmob"
+        before = it.fetches
+        for _ in range(MINUTE):
+            it.publish(OTHER if it.fetches - before < failures else key_set(EC))
+            await it.pass_time(1)
+        assert await it.refusal(token()) is Outcome.UNAUTHENTICATED
+        assert await it.sender(token(key=EC, algorithm="ES256")) == "ezmob"
+
+
+async def test_a_known_token_falls_with_its_key_though_it_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA, EC)) as it:
+        text = token()
+        assert await it.sender(text) == "ezmob"
+        it.publish(key_set(EC))
+        await it.pass_time(30)
+        assert await it.refusal(text, NOW + timedelta(seconds=30)) is Outcome.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [OTHER, RuntimeError("unforeseen"), b"<html>busy</html>", b"", b'{"keys": 1}'],
+    ids=["away", "unforeseen", "html", "empty", "no_set"],
+)
+async def test_an_outage_of_59_minutes_is_not_noticed_and_after_61_tokens_are_to_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception
+) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.publish(answer)
+        await it.pass_time(59 * MINUTE)
+        assert await it.sender(token()) == "ezmob"
+        known = token()
+        assert await it.sender(known) == "ezmob"
+        await it.pass_time(2 * MINUTE)
+        assert await it.refusal(token()) is KeysUnavailable
+        assert await it.refusal(known) is KeysUnavailable
+        it.publish(key_set(RSA))
+        await it.pass_time(10)
+        assert await it.sender(token()) == "ezmob"
+
+
+async def test_an_outage_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.publish(OTHER)
+        await it.pass_time(5 * MINUTE)
+        assert it.told == ["the issuer is away"]
+        it.publish(key_set(RSA))
+        await it.pass_time(10)
+        assert it.told == ["the issuer is away", None]
+
+
+async def test_an_issuer_that_hangs_is_an_outage_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.issuer.gate.clear()
+        await it.pass_time(MINUTE)
+        assert it.told == ["no answer within 5 seconds"]
+        assert await it.sender(token()) == "ezmob"
+        it.issuer.gate.set()
+        await it.pass_time(10)
+        assert it.told[-1] is None
+
+
+async def test_without_any_key_a_good_token_is_to_be_sent_again_and_a_bad_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch) as it:
+        assert await it.refusal(token()) is KeysUnavailable
+        assert await it.refusal("nonsense") is Outcome.UNAUTHENTICATED
+        it.publish(key_set(RSA))
+        await it.pass_time(5)
+        assert await it.sender(token()) == "ezmob"
+
+
+async def test_a_token_that_comes_before_the_first_answer_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as it:
+        it.publish(key_set(RSA))
+        it.issuer.gate.clear()
+        await it.pass_time(5)
+        asking = asyncio.create_task(it.sender(token()))
+        await settle()
+        it.issuer.gate.set()
+        assert await in_time(asking) == "ezmob"
+
+
+async def test_an_issuer_that_hangs_costs_a_token_a_second_and_no_sender_is_sent_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.issuer.gate.clear()
+        asking = asyncio.create_task(it.refusal(token(key=EC, algorithm="ES256")))
+        await settle()
+        assert not asking.done()
+        await it.pass_time(1)
+        assert asking.done()
+        assert await asking is KeysUnavailable
+
+
+@pytest.mark.parametrize(
+    "document", [b'{"keys": []}', b'{"keys": [{"kty": "oct", "k": "AAAA"}]}'], ids=["none", "other"]
+)
+async def test_an_issuer_that_withdraws_all_keys_is_believed_but_no_sender_is_sent_away(
+    monkeypatch: pytest.MonkeyPatch, document: bytes
+) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        assert await it.sender(token()) == "ezmob"
+        it.publish(document)
+        await it.pass_time(MINUTE)
+        assert await it.refusal(token()) is KeysUnavailable
+
+
+async def test_a_flood_of_unknown_names_costs_one_fetch_in_30_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        flood = [token(key=EC, algorithm="ES256", header={"kid": f"made-up-{number}"}) for number in range(200)]
+        background = it.fetches
+        for number, text in enumerate(flood):
+            assert await it.refusal(text) is Outcome.UNAUTHENTICATED
+            if number % 10 == 9:
+                await it.pass_time(1)
+        seconds = len(flood) // 10
+        assert it.fetches - background <= 1 + seconds // 25 + seconds // 30
+
+
+async def test_a_flood_during_an_outage_costs_no_more_and_is_to_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.publish(OTHER)
+        for number in range(50):
+            assert await it.refusal(token(header={"kid": f"made-up-{number}"})) is KeysUnavailable
+        assert it.fetches == 2
+        assert await it.sender(token()) == "ezmob"
+
+
+async def test_many_who_ask_at_once_share_one_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.publish(key_set(RSA, EC))
+        it.issuer.gate.clear()
+        asking = [asyncio.create_task(it.sender(token(key=EC, algorithm="ES256"))) for _ in range(50)]
+        await settle()
+        it.issuer.gate.set()
+        assert await in_time(asyncio.gather(*asking)) == ["ezmob"] * 50
+        assert it.fetches == 2
+
+
+async def test_one_who_gives_up_takes_nothing_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.publish(key_set(RSA, EC))
+        it.issuer.gate.clear()
+        first, second = (asyncio.create_task(it.sender(token(key=EC, algorithm="ES256"))) for _ in range(2))
+        await settle()
+        first.cancel()
+        await settle()
+        it.issuer.gate.set()
+        assert await in_time(second) == "ezmob"
+
+
+async def test_a_known_token_is_not_verified_again_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = verifications(monkeypatch)
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        text = token(exp=TIME + 300)
+        for second in (0, 1, 59):
+            await it.sender(text, NOW + timedelta(seconds=second))
+        assert len(verified) == 1
+        await it.sender(text, NOW + timedelta(seconds=60))
+        assert len(verified) == 2
+        await it.sender(text, NOW - timedelta(seconds=1))
+        assert len(verified) == 3
+
+
+async def test_a_known_token_stays_known_when_the_same_keys_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = verifications(monkeypatch)
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        text = token()
+        await it.sender(text)
+        await it.pass_time(50)
+        await it.sender(text, NOW + timedelta(seconds=50))
+        assert it.fetches > 1
+        assert len(verified) == 1
+
+
+async def test_a_known_token_is_not_known_longer_than_it_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        text = token(exp=TIME - 30)
+        assert await it.sender(text) == "ezmob"
+        assert await it.refusal(text, NOW + timedelta(seconds=30)) is Outcome.UNAUTHENTICATED
+
+
+async def test_a_refused_token_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        text = token(scope="other")
+        assert [await it.refusal(text) for _ in range(2)] == [Outcome.FORBIDDEN] * 2
+
+
+async def test_no_more_tokens_are_known_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = verifications(monkeypatch)
+    monkeypatch.setattr(module, "MOST_KNOWN", 3)
+    async with watched(monkeypatch, key_set(RSA, ED)) as it:
+        texts = [token(key=ED, algorithm="EdDSA", jti=str(number)) for number in range(4)]
+        for text in texts:
+            await it.sender(text)
+        for text in texts[1:]:
+            await it.sender(text)
+        assert len(verified) == 4
+        await it.sender(texts[0])
+        assert len(verified) == 5
