@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run stack test proofs faults live soak lint fmt dashboards bench lock clean
+.PHONY: help install dev parquet run stack test proofs faults live soak lint fmt dashboards bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
@@ -29,6 +29,9 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 install: $(VENV)/.installed ## build .venv from the hashed lock (what `run` needs)
 
 dev: $(VENV)/.installed-dev ## the same plus what tests, linters and benchmarks need
+
+parquet: install ## add what `export --format parquet` needs to .venv
+	$(PIP) -r requirements-parquet.lock
 
 run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
 	@exec $(BIN)/python -m service run
@@ -76,7 +79,10 @@ lock: ## pin every dependency again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate $(UPGRADE) pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --no-annotate $(UPGRADE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  --no-header --no-annotate $(UPGRADE) --extra parquet -c requirements.lock pyproject.toml -o requirements-parquet.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate $(UPGRADE) --group dev --extra parquet -c requirements-parquet.lock pyproject.toml \
+	  -o requirements-dev.lock
 
 clean: ## remove the environment and caches (never data/)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

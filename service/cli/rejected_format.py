@@ -5,30 +5,31 @@ What senders sent is hostile: it may hold escape sequences for a terminal.
 
 import base64
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from service.cli.exporting import Cell, utc
+from service.cli.exporting import Cell, Types, utc
 from service.outcome import Outcome
 from service.postback import sent_status
 
 if TYPE_CHECKING:
     from service.storage.tables import RejectedPostback
 
-COLUMNS = (
-    "id",
-    "received_at",
-    "outcome",
-    "status",
-    "sender",
-    "click_id",
-    "detail",
-    "door",
-    "request_id",
-    "replayed_at",
-    "replay_outcome",
-    "raw",
-    "raw_encoding",
-)
+COLUMNS: Types = {
+    "id": int,
+    "received_at": datetime,
+    "outcome": str,
+    "status": int | None,
+    "sender": str | None,
+    "click_id": str | None,
+    "detail": str,
+    "door": str,
+    "request_id": str,
+    "replayed_at": datetime | None,
+    "replay_outcome": str | None,
+    "raw": str,
+    "raw_encoding": str,
+}
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
