@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from service.cli.setting_up import settings_or_refuse, storage_or_refuse
-from service.postback import sent_status
+from service.postback import answered_status
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -80,7 +80,8 @@ def _text(click_id: str, found: _Found) -> str:
     lines = [f"{click_id}: {state}; arrived {times}"]
     for arrival in arrivals:
         when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
-        answer = f"{sent_status(arrival.door, arrival.outcome)} {arrival.outcome.value}"
+        status = answered_status(arrival.door, arrival.outcome)
+        answer = f"{status} {arrival.outcome.value}" if status else arrival.outcome.value
         lines.append(f"  {when} UTC  {arrival.door}  {answer}: {arrival.detail}  [{arrival.request_id}]")
     if not found.stored:
         lines.append(f"What to do: {arrivals[-1].outcome.hint}")
@@ -99,7 +100,7 @@ def _json(click_id: str, found: _Found) -> str:
         {
             "received_at": arrival.received_at,
             "outcome": arrival.outcome.value,
-            "status": sent_status(arrival.door, arrival.outcome),
+            "status": answered_status(arrival.door, arrival.outcome),
             "sender": arrival.sender,
             "door": arrival.door,
             "request_id": arrival.request_id,

@@ -7,7 +7,7 @@ import typer
 
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
 from service.cli.exporting import Format, Output, export_rows, utc
-from service.cli.rejected_format import COLUMNS, hint, members, printable, printable_lines, sent
+from service.cli.rejected_format import COLUMNS, answer, hint, members, printable, printable_lines
 from service.cli.setting_up import configured_database
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _whole(row: "RejectedPostback", replay: "Replay | None", later: "list[Arriva
         "door": row.door,
         "sender": row.sender or "(unknown)",
         "click_id": "(none)" if row.click_id is None else row.click_id,
-        "outcome": f"{row.outcome} (HTTP {sent(row)})",
+        "outcome": f"{row.outcome} ({answer(row)})",
         "detail": row.detail,
         "hint": hint(row.outcome),
         "replay": _replayed(row, replay),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from service.cli.exporting import Cell, Types, utc
 from service.outcome import Outcome
-from service.postback import sent_status
+from service.postback import answered_status
 
 if TYPE_CHECKING:
     from service.storage.tables import RejectedPostback
@@ -65,9 +65,16 @@ def _raw(raw: bytes) -> tuple[str, str]:
 
 
 def sent(row: "RejectedPostback") -> int | None:
-    """Return the HTTP status that was answered; None for an outcome of another version's."""
+    """Return the HTTP status that was answered; None if nobody was, or for an outcome of another version's."""
     word = row.outcome.upper()
-    return sent_status(row.door, Outcome[word]) if word in Outcome.__members__ else None
+    return answered_status(row.door, Outcome[word]) if word in Outcome.__members__ else None
+
+
+def answer(row: "RejectedPostback") -> str:
+    """Say what was answered, for a person."""
+    if row.door in {"import", "replay"}:
+        return f"no HTTP answer: it came from {'an import' if row.door == 'import' else 'a replay'}"
+    return f"HTTP {sent(row) or 'unknown'}"
 
 
 def hint(word: str) -> str:
