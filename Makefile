@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 
 .DEFAULT_GOAL := help
 ISSUER := tests/oauth/node_modules/.installed
-.PHONY: help install dev issuer run stack test proofs faults live soak lint fmt dashboards bench lock clean
+.PHONY: help install dev parquet issuer run stack test proofs faults live soak lint fmt dashboards bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
@@ -36,6 +36,9 @@ $(ISSUER): tests/oauth/package-lock.json
 	@touch $@
 
 issuer: $(ISSUER) ## the OAuth server that tests/auth/test_real_issuer.py runs (needs node 20 and npm; else it is skipped)
+
+parquet: install ## add what `export --format parquet` needs to .venv
+	$(PIP) -r requirements-parquet.lock
 
 run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
 	@exec $(BIN)/python -m service run
@@ -83,7 +86,10 @@ lock: ## pin every dependency again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate $(UPGRADE) pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --no-annotate $(UPGRADE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  --no-header --no-annotate $(UPGRADE) --extra parquet -c requirements.lock pyproject.toml -o requirements-parquet.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate $(UPGRADE) --group dev --extra parquet -c requirements-parquet.lock pyproject.toml \
+	  -o requirements-dev.lock
 
 clean: ## remove the environment and caches (never data/)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

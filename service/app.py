@@ -28,6 +28,7 @@ from service.vitals import Vitals
 from service.web.doors import BatchDoor, PixelDoor, PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes, public_routes
+from service.web.shielded import Shielded
 from service.writer import DEADLINE_SECONDS, Writer
 
 _MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
@@ -90,7 +91,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
 
     return App(
         public=listener(public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake)), metrics, log),
-        operator=listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log),
+        operator=Shielded(listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log)),
         running=running,
         storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,

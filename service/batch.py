@@ -17,8 +17,9 @@ from service.packing import Readable, unpack
 from service.postback import MAX_BODY_BYTES, RawPostback, media_type_of
 
 MAX_ROWS = 50_000
-MAX_ATOMIC_ROWS = 1_000  # all or none: they go into one commit, and everybody else waits for it
+MAX_ATOMIC_ROWS = 5_000  # all or none: they go into one commit, and everybody else waits for it (docs/batch.md)
 MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
+MAX_ATOMIC_BYTES = 2 * 2**20  # of all its rows, for the same reason
 MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
 _CHUNK_BYTES = 256 * 1024  # read from a stream at once
 
@@ -85,10 +86,17 @@ def take_apart(raw: RawPostback) -> Batch:
         raise Rejected(Outcome.TOO_LARGE, f"the header has more than {MAX_HEADER_BYTES} bytes")
     if not rows:
         raise Rejected(Outcome.MALFORMED_BODY, "there is no row in it")
-    if atomic and len(rows) > MAX_ATOMIC_ROWS:
-        raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ATOMIC_ROWS} rows, and all or none are wanted")
+    if atomic:
+        _bounded(rows)
     bare = raw._replace(query=b"", body=b"", content_encoding="")
     return Batch(bare, CSV if headed else JSON, header, rows, atomic)
+
+
+def _bounded(rows: list[bytes]) -> None:
+    if len(rows) > MAX_ATOMIC_ROWS:
+        raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ATOMIC_ROWS} rows, and all or none are wanted")
+    if sum(map(len, rows)) > MAX_ATOMIC_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"rows of more than {MAX_ATOMIC_BYTES} bytes, and all or none are wanted")
 
 
 def _text(body: bytes) -> str:

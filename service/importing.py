@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote
@@ -28,6 +28,7 @@ from service.storage.ledger import MAX_BATCH, Committed, Ledger
 
 _AT_ONCE = 2  # groups: one is being committed while the next is parsed
 _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit
+_AHEAD = timedelta(minutes=5)  # what another machine's clock may be ahead of ours; more is a mistake in the file
 _GARBAGE_OBJECTS = 100_000  # made, before the collector looks: the usual 700 are a fraction of a group
 
 
@@ -154,19 +155,23 @@ def _understood(raw: RawPostback, column: str | None, sender: Sender) -> Postbac
         postback = parse(raw, sender)
         if column is None:
             return postback
-        return postback._replace(raw=raw._replace(received_at=_moment(postback.params.get(column), column)))
+        return postback._replace(raw=raw._replace(received_at=_moment(postback.params.get(column), column, raw)))
     except Rejected as refused:
         rejection = rejection_of(raw, sender, refused)
         return rejection if column is None else _dated(rejection, column)
 
 
-def _moment(text: str | list[str] | None, column: str) -> datetime:
+def _moment(text: str | list[str] | None, column: str, raw: RawPostback) -> datetime:
+    """Return the moment that a row names. Raises `Rejected`: it names none, or one that cannot have been yet."""
     if not isinstance(text, str):
         raise Rejected(Outcome.MALFORMED_BODY, f"{column} is {'there more than once' if text else 'absent'}")
     try:
-        return decode_moment(text)
+        moment = decode_moment(text)
     except ValueError as error:
         raise Rejected(Outcome.MALFORMED_BODY, f"{column} is {error}") from None
+    if moment > raw.received_at + _AHEAD:
+        raise Rejected(Outcome.MALFORMED_BODY, f"{column} is more than 5 minutes in the future: {text[:40]!a}")
+    return moment
 
 
 def _dated(rejection: Rejection, column: str) -> Rejection:
@@ -174,6 +179,6 @@ def _dated(rejection: Rejection, column: str) -> Rejection:
     raw = rejection.raw
     try:
         pairs = decode_csv(raw.body) if raw.content_type == CSV else decode_json(raw.body)
-        return replace(rejection, raw=raw._replace(received_at=_moment(dict(pairs).get(column), column)))
+        return replace(rejection, raw=raw._replace(received_at=_moment(dict(pairs).get(column), column, raw)))
     except Rejected:
         return rejection

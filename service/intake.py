@@ -39,6 +39,7 @@ class Intake:
         self._writer = writer
         self._metrics = metrics
         self._log = log
+        self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
 
     async def receive(self, raw: RawPostback) -> Verdict:
         """Give one postback its one outcome: when this returns an accepted or kept one, it is durable."""
@@ -87,7 +88,8 @@ class Intake:
                 whole = replace(one, raw=raw, detail=why) if isinstance(one, Rejection) else one._replace(detail=why)
                 (verdict,) = await self._settle([raw], [whole], started)
                 return verdict
-        return [*await self._settle(rows, understood, started)]
+        async with self._alone:
+            return [*await self._settle(rows, understood, started)]
 
     async def _understand_all(self, rows: Sequence[RawPostback], sender: Sender) -> "list[_Understood]":
         """Parse many, and let others have their turns."""

@@ -116,6 +116,11 @@ def sent_status(door: str, outcome: Outcome) -> int:
     return 200 if door == "pixel" else outcome.status
 
 
+def answered_status(door: str, outcome: Outcome) -> int | None:
+    """Return the HTTP status that somebody was answered; None for what came from a file or a replay: nobody was."""
+    return None if door in {"import", "replay"} else sent_status(door, outcome)
+
+
 def parse(raw: RawPostback, sender: Sender) -> Postback:
     """Turn the raw input into a conversion, or raise `Rejected` with the first thing that is wrong."""
     fields, params = _name_fields(_decode(raw), sender)

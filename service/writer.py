@@ -6,6 +6,9 @@ over while the first is being committed, so that the disk never waits for the ev
 
 The queue is bounded in number and in time: on a slow disk only as many may wait as will be answered before the
 deadline. Otherwise everybody would wait, be given up, and be stored for nothing.
+
+More than a commit takes is written together only where all or none is promised. It has a commit to itself, and as many
+places in the queue as any full commit, so that those who come one by one find theirs beside it.
 """
 
 import asyncio
@@ -19,6 +22,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import NamedTuple, Protocol, TypeVar
 
+from service.batch import MAX_ATOMIC_ROWS
 from service.metrics.commits import CommitCounts
 from service.metrics.counts import Queue
 from service.storage.engine import StorageBroken, StorageError
@@ -97,7 +101,7 @@ class Writer:
         self._capacity = capacity
         self._deadline = deadline
         self._pending: list[_Queued] = []
-        self._waiting = 0  # entries in them
+        self._waiting = 0  # places that their entries take
         self._in_flight: deque[_Batch] = deque()
         self._refusal: Exception | None = Overloaded("not started")
         self._stall: StorageError | None = None
@@ -117,13 +121,15 @@ class Writer:
         self._make_room()
 
     def write(self, *entries: Entry, again: bool = False) -> "asyncio.Future[Written]":
-        """Queue up to MAX_BATCH entries for one commit; the future gives their verdicts after it, or StorageError.
+        """Queue entries for one commit; the future gives their verdicts after it, or StorageError for all.
+
+        Up to MAX_ATOMIC_ROWS of them; more than MAX_BATCH only one after the other.
 
         `again` says that a row may be there already, from a commit whose answer was lost (it comes from the spool).
         Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
         """
-        if len(entries) > MAX_BATCH:
-            raise ValueError(f"{len(entries)} entries, and a commit takes {MAX_BATCH}")
+        if len(entries) > MAX_ATOMIC_ROWS:
+            raise ValueError(f"{len(entries)} entries, and a commit takes {MAX_ATOMIC_ROWS}")
         if self._waiting >= self._room:
             refusal = self._refusal or self._stall or Overloaded(f"{self._waiting} postbacks are waiting already")
             raise refusal.with_traceback(None)  # raised again and again, it would gather a traceback for each time
@@ -131,7 +137,7 @@ class Writer:
         if not self._pending and self._may_hand_over():
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
         self._pending.append(_Queued(entries, future, self._loop.time(), again))
-        self._waiting += len(entries)
+        self._waiting += _places(entries)
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
         return future
@@ -189,9 +195,9 @@ class Writer:
             return taken
         count = entries = 0
         for queued in self._pending:
-            if entries + len(queued.entries) > MAX_BATCH:
+            if entries + _places(queued.entries) > MAX_BATCH:
                 break
-            count, entries = count + 1, entries + len(queued.entries)
+            count, entries = count + 1, entries + _places(queued.entries)
         taken, self._pending = self._pending[:count], self._pending[count:]
         self._waiting -= entries
         return taken
@@ -268,7 +274,7 @@ class Writer:
         limit = self._loop.time() - self._deadline
         late = [queued for queued in self._outstanding() if queued.at < limit and not queued.future.done()]
         self._pending = [queued for queued in self._pending if queued.at >= limit]
-        self._waiting = sum(len(queued.entries) for queued in self._pending)
+        self._waiting = sum(_places(queued.entries) for queued in self._pending)
         error = StorageError(f"no commit within {self._deadline} s", "TIMEOUT")
         if self._in_flight and self._in_flight[0].handed_over_at < limit:
             self._stall = error  # the disk hangs: refuse newcomers at once, until it answers
@@ -291,6 +297,11 @@ def _do_aside(work: Callable[[], Result], future: "futures.Future[Result]") -> S
         future.set_exception(error)
         return error if isinstance(error, StorageBroken) else None
     return None
+
+
+def _places(entries: Sequence[Entry]) -> int:
+    """Count the places that entries take which are written together: no more than a commit has."""
+    return min(len(entries), MAX_BATCH)
 
 
 def _postbacks(queued: _Queued) -> int:

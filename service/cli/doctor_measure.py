@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.batch import MAX_ATOMIC_ROWS
 from service.cli.doctor_operator import Scrape
 from service.metrics import catalogue
 from service.storage.audit import TABLES, Counts
@@ -45,4 +46,4 @@ class Measure:
         if self.after is None:
             return 0
         failed = self.after.total(catalogue.STORAGE_ERRORS.name)
-        return int(self.after.total(catalogue.LATE_COMMITS.name) + failed * MAX_BATCH)
+        return int(self.after.total(catalogue.LATE_COMMITS.name) + failed * MAX_ATOMIC_ROWS)

@@ -1,11 +1,11 @@
-"""Owns the command `export`: what is stored, as CSV or NDJSON, however much it is."""
+"""Owns the command `export`: what is stored, as CSV, NDJSON or Parquet, however much it is."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_type_hints
 
 import typer
 
 from service.cli.choosing import ClickId, SenderName, Since, Until, wanted
-from service.cli.exporting import Format, Output, emit, encoded, utc
+from service.cli.exporting import Format, Output, Types, export_rows, utc
 from service.cli.setting_up import configured_database
 
 if TYPE_CHECKING:
@@ -24,14 +24,15 @@ def export(  # noqa: PLR0913 - the filters
     output: Output = None,
     test: Tests = False,
 ) -> None:
-    """Write stored conversions as CSV or NDJSON, however many they are.
+    """Write stored conversions as CSV, NDJSON or Parquet, however many they are.
 
     In the order of sender, click id, goal and transaction id. Every column of
     the table; times are UTC, value is as it was sent, value_micros the same
     in millionths. conversion_status is the one it has now, since changed_at;
     current_value is the last value that came with one, or the first. In CSV a
     cell that a spreadsheet would take for a formula begins with an
-    apostrophe; NDJSON is exact.
+    apostrophe; NDJSON and Parquet are exact. Parquet needs one package more
+    (make parquet), and --output or a pipe.
 
     Example: python -m service export --since 2026-01-01 --until 2026-02-01 --output january.csv
 
@@ -41,13 +42,14 @@ def export(  # noqa: PLR0913 - the filters
     meant = wanted(sender, since, until, click_id, tests=test)
     with configured_database() as database:
         pages = ((_members(row) for row in page) for page in database.conversions().pages(meant))
-        emit(encoded(form, _columns(), pages), output)
+        export_rows(form, stored_types(), pages, output)
 
 
-def _columns() -> tuple[str, ...]:
+def stored_types() -> Types:
+    """Return the columns of a stored conversion and their types, as `Stored` declares them."""
     from service.storage.conversions import Stored
 
-    return Stored._fields
+    return get_type_hints(Stored)
 
 
 def _members(row: "Stored") -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Owns how rows leave as a file: CSV in which no cell is a formula, exact NDJSON; a file is there when it is whole."""
+"""Owns how rows leave as a file: CSV without formulas, exact NDJSON, Parquet; a file is there when it is whole."""
 
 import csv
 import io
@@ -16,14 +16,31 @@ from service.cli.setting_up import refuse
 
 Cell = str | int | None
 Members = Mapping[str, object]  # a row: JSON values by column, the same columns in the same order in every row
+Types = Mapping[str, object]  # the columns of rows, in order, and what is in each, as an annotation says it
 
 Format = Annotated[
-    Literal["csv", "ndjson"], typer.Option("--format", help="csv for a spreadsheet, ndjson for a program.")
+    Literal["csv", "ndjson", "parquet"],
+    typer.Option("--format", help="csv for a spreadsheet, ndjson for a program, parquet for an analysis."),
 ]
 Output = Annotated[Path | None, typer.Option(help="Write there instead of to stdout; replaced when whole.")]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with what a spreadsheet begins to calculate (OWASP: CSV injection)
 _NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?", re.ASCII)  # nothing is calculated here, and a sum needs it
+
+
+def export_rows(form: str, types: Types, pages: Iterable[Iterable[Members]], output: Path | None) -> None:
+    """Write rows in a form, `csv`, `ndjson` or `parquet`; what Parquet needs and has not ends with exit code 2."""
+    emit(_parquet(types, pages, output) if form == "parquet" else encoded(form, tuple(types), pages), output)
+
+
+def _parquet(types: Types, pages: Iterable[Iterable[Members]], output: Path | None) -> Iterator[bytes]:
+    if output is None and sys.stdout.isatty():
+        refuse(["Parquet is nothing for a terminal: say --output FILE"])
+    try:
+        from service.cli.parquet import parquet_pages
+    except ModuleNotFoundError as error:
+        refuse([f"Parquet needs {error.name}: make parquet"])
+    return parquet_pages(types, pages)
 
 
 def encoded(form: str, columns: Sequence[str], pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from service.cli.setting_up import settings_or_refuse, storage_or_refuse
-from service.postback import sent_status
+from service.postback import answered_status
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -83,7 +83,8 @@ def _text(click_id: str, found: _Found) -> str:
     lines = [f"{click_id}: {state}; arrived {times}"]
     for arrival in arrivals:
         when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
-        answer = f"{sent_status(arrival.door, arrival.outcome)} {arrival.outcome.value}"
+        status = answered_status(arrival.door, arrival.outcome)
+        answer = f"{status} {arrival.outcome.value}" if status else arrival.outcome.value
         lines.append(f"  {when} UTC  {arrival.door}  {answer}: {arrival.detail}  [{arrival.request_id}]")
     if len(found.now) > 1 or any(one.conversion_status for one in found.now):
         lines += [f"  now: {_current(one)}" for one in found.now]
@@ -112,7 +113,7 @@ def _json(click_id: str, found: _Found) -> str:
         {
             "received_at": arrival.received_at,
             "outcome": arrival.outcome.value,
-            "status": sent_status(arrival.door, arrival.outcome),
+            "status": answered_status(arrival.door, arrival.outcome),
             "sender": arrival.sender,
             "door": arrival.door,
             "request_id": arrival.request_id,

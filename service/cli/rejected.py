@@ -6,8 +6,8 @@ import orjson
 import typer
 
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
-from service.cli.exporting import Format, Output, emit, encoded, utc
-from service.cli.rejected_format import COLUMNS, hint, members, printable, printable_lines, sent
+from service.cli.exporting import Format, Output, export_rows, utc
+from service.cli.rejected_format import COLUMNS, answer, hint, members, printable, printable_lines
 from service.cli.setting_up import configured_database
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ def export(  # noqa: PLR0913 - the filters
     form: Format = "csv",
     output: Output = None,
 ) -> None:
-    """Write what was not accepted as CSV or NDJSON, newest first, however much it is.
+    """Write what was not accepted as CSV, NDJSON or Parquet, newest first.
 
     Times are UTC; raw is text where it is text and base64 otherwise, as
     raw_encoding says. In CSV a cell that a spreadsheet would take for a
-    formula begins with an apostrophe; NDJSON is exact.
+    formula begins with an apostrophe; NDJSON and Parquet are exact.
 
     Example: python -m service rejected export --since 7d --output week.csv
 
@@ -117,7 +117,7 @@ def export(  # noqa: PLR0913 - the filters
     wanted = chosen(outcome, sender, since, until, click_id)
     with configured_database() as database:
         pages = ((members(row) for row in page) for page in database.quarantine().pages(wanted))
-        emit(encoded(form, COLUMNS, pages), output)
+        export_rows(form, COLUMNS, pages, output)
 
 
 def _later(database: "Database", row: "RejectedPostback") -> "list[Arrival]":
@@ -143,7 +143,7 @@ def _whole(row: "RejectedPostback", replay: "Replay | None", later: "list[Arriva
         "door": row.door,
         "sender": row.sender or "(unknown)",
         "click_id": "(none)" if row.click_id is None else row.click_id,
-        "outcome": f"{row.outcome} (HTTP {sent(row)})",
+        "outcome": f"{row.outcome} ({answer(row)})",
         "detail": row.detail,
         "hint": hint(row.outcome),
         "replay": _replayed(row, replay),

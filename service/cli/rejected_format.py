@@ -5,30 +5,31 @@ What senders sent is hostile: it may hold escape sequences for a terminal.
 
 import base64
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from service.cli.exporting import Cell, utc
+from service.cli.exporting import Cell, Types, utc
 from service.outcome import Outcome
-from service.postback import sent_status
+from service.postback import answered_status
 
 if TYPE_CHECKING:
     from service.storage.tables import RejectedPostback
 
-COLUMNS = (
-    "id",
-    "received_at",
-    "outcome",
-    "status",
-    "sender",
-    "click_id",
-    "detail",
-    "door",
-    "request_id",
-    "replayed_at",
-    "replay_outcome",
-    "raw",
-    "raw_encoding",
-)
+COLUMNS: Types = {
+    "id": int,
+    "received_at": datetime,
+    "outcome": str,
+    "status": int | None,
+    "sender": str | None,
+    "click_id": str | None,
+    "detail": str,
+    "door": str,
+    "request_id": str,
+    "replayed_at": datetime | None,
+    "replay_outcome": str | None,
+    "raw": str,
+    "raw_encoding": str,
+}
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -64,9 +65,16 @@ def _raw(raw: bytes) -> tuple[str, str]:
 
 
 def sent(row: "RejectedPostback") -> int | None:
-    """Return the HTTP status that was answered; None for an outcome of another version's."""
+    """Return the HTTP status that was answered; None if nobody was, or for an outcome of another version's."""
     word = row.outcome.upper()
-    return sent_status(row.door, Outcome[word]) if word in Outcome.__members__ else None
+    return answered_status(row.door, Outcome[word]) if word in Outcome.__members__ else None
+
+
+def answer(row: "RejectedPostback") -> str:
+    """Say what was answered, for a person."""
+    if row.door in {"import", "replay"}:
+        return f"no HTTP answer: it came from {'an import' if row.door == 'import' else 'a replay'}"
+    return f"HTTP {sent(row) or 'unknown'}"
 
 
 def hint(word: str) -> str:

@@ -56,7 +56,7 @@ class Ledger(Protocol):
         """Connect, and refuse what could not keep a promise: the 200s of a ledger that opened are receipts."""
 
     def commit(self, entries: Sequence[Entry], /) -> Committed:
-        """Store up to MAX_BATCH entries and return their verdicts, in order, once they are durable.
+        """Store MAX_BATCH entries, or a batch of all or none, and return their verdicts, in order, once durable.
 
         New conversions go in first, in a transaction of their own; what is left (retries, conflicts, rejections,
         probes) follows in a second one. After a StorageError nothing may be acknowledged; its `rows` are durable for

@@ -2,10 +2,12 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,12 +55,10 @@ def service(bare: Path) -> Command:
     """Run `python -m service …` in the bare folder; keywords are settings, without their prefix."""
 
     def run(*arguments: str, **settings: str) -> Ended:
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "100"}
-        environment |= {f"POSTBACK_{name}": value for name, value in settings.items()}
         ended = subprocess.run(
             [sys.executable, "-m", "service", *arguments],
             cwd=bare,
-            env=environment,
+            env=_environment(settings),
             capture_output=True,
             text=True,
             check=False,
@@ -67,3 +67,40 @@ def service(bare: Path) -> Command:
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return run
+
+
+@pytest.fixture
+def at_terminal(bare: Path) -> Command:
+    """Run `python -m service …` as a person does who types `typed`, and return what the screen shows as `out`."""
+
+    def run(*arguments: str, typed: str = "", **settings: str) -> Ended:
+        ours, theirs = pty.openpty()
+        os.write(ours, typed.encode())
+        with subprocess.Popen(
+            [sys.executable, "-m", "service", *arguments],
+            cwd=bare,
+            env=_environment(settings),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            os.close(theirs)
+            shown = b"".join(iter(partial(_shown, ours), b""))
+            _, told = process.communicate(timeout=PATIENCE)
+        os.close(ours)
+        return Ended(process.returncode, shown.decode(), told)
+
+    return run
+
+
+def _shown(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # EIO: nobody writes to it any more
+        return b""
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "100"}
+    return environment | {f"POSTBACK_{name}": value for name, value in settings.items()}

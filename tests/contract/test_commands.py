@@ -38,7 +38,7 @@ COMMANDS = [
 ANSWERING = ["send", "check", "lookup", "replay", "erase", "deletions", "doctor", "import", "export", "reconcile"]
 ANSWERING += [f"migrate {sub}" for sub in ("up", "down", "status", "copy")]
 ANSWERING += [f"rejected {sub}" for sub in ("list", "show", "export")]
-TARGETS = ["install", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
+TARGETS = ["install", "parquet", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 
 

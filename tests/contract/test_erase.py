@@ -1,11 +1,7 @@
 """The commands `erase` and `deletions`: what people and scripts see of them, on a file that nobody serves."""
 
 import hashlib
-import os
-import pty
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +13,6 @@ from service.spool.journal import Journal
 from service.storage.sqlite import SqliteLedger
 from tests import builders
 from tests.contract.conftest import Command
-from tests.contract.documents import REPOSITORY
 
 DATABASE = "data/postback.db"
 PERSON = "person-1"
@@ -109,22 +104,10 @@ def test_where_nobody_can_be_asked_yes_must_be_said(service: Command, stored: Pa
     assert conversions(stored) == ["another", PERSON]
 
 
-@pytest.mark.parametrize(("answer", "code", "left"), [(b"y\n", 0, ["another"]), (b"n\n", 1, ["another", PERSON])])
-def test_a_person_is_asked(stored: Path, answer: bytes, code: int, left: list[str]) -> None:
-    ours, theirs = pty.openpty()
-    os.write(ours, answer)
-    ended = subprocess.run(
-        [sys.executable, "-m", "service", "erase", PERSON],
-        cwd=stored.parents[1],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    os.close(ours)
-    os.close(theirs)
-    assert ended.returncode == code, ended.stderr
+@pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, ["another"]), ("n\n", 1, ["another", PERSON])])
+def test_a_person_is_asked(at_terminal: Command, stored: Path, answer: str, code: int, left: list[str]) -> None:
+    ended = at_terminal("erase", PERSON, typed=answer)
+    assert ended.code == code, ended.err
     assert conversions(stored) == left
 
 

@@ -4,11 +4,7 @@ import base64
 import csv
 import io
 import json
-import os
-import pty
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +19,6 @@ from service.storage.ledger import Entry
 from service.storage.sqlite import SqliteLedger
 from tests import builders
 from tests.contract.conftest import Command
-from tests.contract.documents import REPOSITORY
 
 DATABASE = "data/postback.db"
 FORM = "application/x-www-form-urlencoded"
@@ -230,23 +225,25 @@ def test_a_replay_is_done_once_and_recorded(service: Command, stored: Path) -> N
     assert [(one["outcome"], one["request_id"]) for one in later] == [("stored", replay["request_id"])]
 
 
-@pytest.mark.parametrize(("answer", "code", "rows"), [(b"y\n", 0, 1), (b"n\n", 1, 0), (b"\n", 1, 0)])
-def test_a_person_is_asked(stored: Path, answer: bytes, code: int, rows: int) -> None:
-    ours, theirs = pty.openpty()
-    os.write(ours, answer)
-    ended = subprocess.run(
-        [sys.executable, "-m", "service", "replay"],
-        cwd=stored.parents[1],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    os.close(ours)
-    os.close(theirs)
-    assert ended.returncode == code, ended.stderr
+@pytest.mark.parametrize(("answer", "code", "rows"), [("y\n", 0, 1), ("n\n", 1, 0), ("\n", 1, 0)])
+def test_a_person_is_asked(at_terminal: Command, stored: Path, answer: str, code: int, rows: int) -> None:
+    ended = at_terminal("replay", typed=answer)
+    assert ended.code == code, ended.err
     assert query(stored, "SELECT count(*) FROM conversion") == [(rows,)]
+
+
+@pytest.mark.parametrize(("door", "told"), [("import", "an import"), ("replay", "a replay")])
+def test_what_nobody_was_answered_has_no_status(service: Command, bare: Path, door: str, told: str) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.rejection(door=door)])
+    ledger.close()
+    shown = service("rejected", "show", "1").out.splitlines()
+    assert f"outcome      invalid_value (no HTTP answer: it came from {told})" in shown
+    assert service("rejected", "show", "1", "--json").answer()["status"] is None
+    (arrival,) = json.loads(service("lookup", "click-1", "--json").out)["arrivals"]
+    assert (arrival["door"], arrival["status"]) == (door, None)
+    assert f"{door}  invalid_value: " in service("lookup", "click-1").out
 
 
 def test_a_file_that_is_served_is_not_replayed_and_says_what_to_do(service: Command, stored: Path) -> None:

@@ -6,7 +6,17 @@ import json
 import pytest
 from backports import zstd
 
-from service.batch import CSV, JSON, MAX_BYTES, MAX_HEADER_BYTES, MAX_ROWS, NDJSON, take_apart
+from service.batch import (
+    CSV,
+    JSON,
+    MAX_ATOMIC_BYTES,
+    MAX_ATOMIC_ROWS,
+    MAX_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_ROWS,
+    NDJSON,
+    take_apart,
+)
 from service.outcome import Outcome, Rejected
 from service.postback import RawPostback, parse
 from service.sender import EZMOB
@@ -146,7 +156,8 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_refused(pack: "type[bytes]"
         (ROWS[0], NDJSON, {"complete": False}, Outcome.MALFORMED_BODY, "hung up"),
         (ROWS[0], NDJSON, {"query": b"c=a"}, Outcome.MALFORMED_BODY, "no parameter but atomic=1"),
         (ROWS[0], NDJSON, {"query": b"atomic=yes"}, Outcome.MALFORMED_BODY, "no parameter but atomic=1"),
-        (b"{}\n" * 1001, NDJSON, {"query": b"atomic=1"}, Outcome.TOO_LARGE, "all or none"),
+        (b"{}\n" * 5001, NDJSON, {"query": b"atomic=1"}, Outcome.TOO_LARGE, "5000 rows, and all or none"),
+        (b"x" * (2**21 + 1), NDJSON, {"query": b"atomic=1"}, Outcome.TOO_LARGE, "2097152 bytes, and all or none"),
         (b" " * (MAX_BYTES + 1), NDJSON, {}, Outcome.TOO_LARGE, "bytes"),
         (b"", NDJSON, {}, Outcome.MALFORMED_BODY, "no row"),
         (b"\n \n", NDJSON, {}, Outcome.MALFORMED_BODY, "no row"),
@@ -188,6 +199,11 @@ def test_all_or_nothing_is_asked_for_in_the_url_and_is_no_parameter_of_a_row() -
     assert taken_apart.atomic
     assert [parse(row, EZMOB).params for row in taken_apart.postbacks(0, 2)] == [{}, {}]
     assert not take_apart(batch(ROWS[0])).atomic
+
+
+def test_all_or_nothing_takes_what_one_commit_can_hold() -> None:
+    many, long = b"{}\n" * MAX_ATOMIC_ROWS, b"x" * MAX_ATOMIC_BYTES
+    assert [len(take_apart(batch(body, query=b"atomic=1")).rows) for body in (many, long)] == [MAX_ATOMIC_ROWS, 1]
 
 
 def test_rows_are_made_a_few_at_a_time_and_each_knows_its_place() -> None:

@@ -389,6 +389,22 @@ async def test_a_fault_of_ours_in_one_row_stores_nothing_of_all_or_nothing(monke
     assert store.batches == []
 
 
+async def test_batches_of_all_or_none_take_turns_and_single_postbacks_come_between_them() -> None:
+    store = FakeStore()
+    store.gate.clear()
+    row = '{"c":"a","value":1}'
+    async with watching(store) as watched:
+        sent = [batch_of(row, row, query=b"atomic=1") for _ in range(2)]
+        waiting: list[asyncio.Task[object]] = [asyncio.create_task(watched.intake.receive_batch(one)) for one in sent]
+        await asyncio.to_thread(store.begun.acquire)
+        await asyncio.sleep(0.05)  # the second would be in the queue by now, if it did not wait for its turn
+        waiting.append(asyncio.create_task(watched.intake.receive(builders.raw())))
+        await asyncio.sleep(0)
+        store.gate.set()
+        await in_time(asyncio.gather(*waiting))
+    assert store.sizes == [2, 1, 2]
+
+
 async def test_a_failed_commit_fails_exactly_its_group() -> None:
     sent = [json.dumps({"c": f"click-{number}", "value": 1}) for number in range(2 * GROUP_ROWS)]
     async with watching(FakeStore(FULL)) as watched:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from anyio.lowlevel import checkpoint
 
+from service.batch import MAX_ATOMIC_ROWS
 from service.metrics import Metrics
 from service.outcome import Outcome
 from service.postback import Postback
@@ -329,10 +330,40 @@ async def test_entries_that_belong_together_are_committed_together_and_hear_of_i
     assert [one.verdicts[0].detail for one in written] == ["3.0", "4.0", "5.0", "5.2"]
 
 
+async def test_all_or_none_has_a_commit_of_its_own_and_leaves_room_beside_it() -> None:
+    store, metrics = FakeStore(), Metrics()
+    store.gate.clear()
+    async with writing(store, metrics, capacity=MAX_BATCH + 5) as writer:
+        await write_apart(writer, entries(2))
+        futures = [writer.write(*group) for group in (entries(3), entries(MAX_ATOMIC_ROWS), entries(1), entries(1))]
+        assert samples(metrics, "postback_queue_depth") == {(): float(MAX_BATCH + 5)}
+        with pytest.raises(Overloaded):
+            writer.write(builders.postback())
+        store.gate.set()
+        written = await in_time(asyncio.gather(*futures))
+    assert store.sizes == [1, 1, 3, MAX_ATOMIC_ROWS, 2]
+    assert [len(one.verdicts) for one in written] == [3, MAX_ATOMIC_ROWS, 1, 1]
+    assert samples(metrics, "postback_queue_depth") == {}
+
+
+async def test_all_or_none_keeps_its_places_when_others_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, store, metrics = LoopClock(monkeypatch), FakeStore(), Metrics()
+    store.gate.clear()
+    async with writing(store, metrics) as writer:
+        futures = await write_apart(writer, entries(3))  # one is being committed, one is handed over, one waits
+        clock.move(DEADLINE / 2)
+        whole = writer.write(*entries(MAX_ATOMIC_ROWS))
+        clock.move(DEADLINE / 2 + 1)
+        assert await fates(futures) == ["TIMEOUT"] * 3
+        assert samples(metrics, "postback_queue_depth") == {(): float(MAX_BATCH)}
+        store.gate.set()
+        assert len((await in_time(whole)).verdicts) == MAX_ATOMIC_ROWS
+
+
 async def test_more_entries_than_a_commit_takes_are_the_callers_mistake() -> None:
     async with writing(FakeStore()) as writer:
         with pytest.raises(ValueError, match="a commit takes"):
-            writer.write(*entries(MAX_BATCH + 1))
+            writer.write(*entries(MAX_ATOMIC_ROWS + 1))
 
 
 async def test_a_group_is_given_up_as_one_and_each_of_its_rows_is_late(monkeypatch: pytest.MonkeyPatch) -> None:

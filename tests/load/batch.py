@@ -2,7 +2,7 @@
 
 A batch of 50,000 new NDJSON rows into a SQLite file through HTTP, its answer read to the end, with ids that grow with
 time and with random ones in turns; then single postbacks on a few connections, alone and beside batches, in turns
-(ABBA). Needs wrk. Timing is never judged.
+(ABBA), and beside batches of all or none. Needs wrk. Timing is never judged.
 """
 
 import statistics
@@ -17,6 +17,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from secrets import token_hex
 
+from service.batch import MAX_ATOMIC_ROWS
 from tests.load.peers import ours, running
 from tests.load.wrk import put_load
 
@@ -33,26 +34,27 @@ def unordered() -> str:
     return token_hex(16)
 
 
-def send_batch(port: int, new_id: Callable[[], str] = ordered) -> float:
-    """Send one batch of new rows; return how many were stored a second."""
-    body = "".join(f'{{"c":"{new_id()}","value":1.50}}\n' for _ in range(ROWS)).encode()
+def send_batch(port: int, new_id: Callable[[], str] = ordered, *, atomic: bool = False) -> float:
+    """Send one batch of new rows, as large as it may be; return how many were stored a second."""
+    rows, path = (MAX_ATOMIC_ROWS, "/postbacks?atomic=1") if atomic else (ROWS, "/postbacks")
+    body = "".join(f'{{"c":"{new_id()}","value":1.50}}\n' for _ in range(rows)).encode()
     began = time.perf_counter()
     with closing(HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
-        connection.request("POST", "/postbacks", body, {"Content-Type": "application/x-ndjson"})
+        connection.request("POST", path, body, {"Content-Type": "application/x-ndjson"})
         answer = connection.getresponse()
         lines = answer.read().count(b'"stored"')
-    assert (answer.status, lines) == (200, ROWS)
-    return ROWS / (time.perf_counter() - began)
+    assert (answer.status, lines) == (200, rows)
+    return rows / (time.perf_counter() - began)
 
 
 @contextmanager
-def batches_beside(port: int) -> Iterator[None]:
+def batches_beside(port: int, *, atomic: bool = False) -> Iterator[None]:
     """Send batches one after the other while the context is open."""
     done = threading.Event()
 
     def send() -> None:
         while not done.is_set():
-            send_batch(port)
+            send_batch(port, unordered if atomic else ordered, atomic=atomic)
 
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(send)
@@ -86,7 +88,9 @@ def main(rounds: int) -> int:
                     beside = p99_ms(peer.port)
                 alone = alone or p99_ms(peer.port)
                 ratios.append(beside / alone)
-                print(f"  p99 {alone:.1f} ms alone, {beside:.1f} ms beside a batch")  # noqa: T201
+                with batches_beside(peer.port, atomic=True):
+                    atomic = p99_ms(peer.port)
+                print(f"  p99 {alone:.1f} ms alone, {beside:.1f} beside a batch, {atomic:.1f} beside all or none")  # noqa: T201
             spread = f"{min(ratios):.1f} to {max(ratios):.1f}"
             print(f"p99 beside a batch / alone: {statistics.median(ratios):.1f} ({spread})")  # noqa: T201
             print(f"peak memory {server.peak_megabytes():,.0f} MB")  # noqa: T201

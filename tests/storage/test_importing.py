@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -223,6 +224,21 @@ def test_a_column_tells_when_a_postback_was_received_also_where_it_is_rejected(
     ]
     kept = engine.rows("SELECT received_at FROM rejected_postback WHERE outcome = 'invalid_value'")
     assert kept == [("2026-01-04 03:06:00.000000",)]
+
+
+def test_a_time_that_cannot_have_been_yet_is_rejected_and_no_row_is_from_after_now(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    began = datetime.now(UTC)
+    near, far = (f"{began + timedelta(minutes=ahead):%Y-%m-%dT%H:%M:%S}" for ahead in (4, 9))
+    (tmp_path / "rows.csv").write_text(f"c,value,when\nnear,1,{near}\nfar,1,{far}\nwrong,x,{far}\n")
+    rows = ImportFile(RowFile(tmp_path / "rows.csv", "csv"), "when")
+    _, tally = imported(rows, engine.database, ledger, tmp_path / "report.csv")
+    assert tally == {"stored": 1, "malformed_body": 1, "invalid_value": 1}
+    assert engine.rows("SELECT received_at FROM conversion") == [(near.replace("T", " ") + ".000000",)]
+    kept = engine.rows("SELECT detail, received_at FROM rejected_postback ORDER BY request_id")
+    assert kept[0][0] == f"when is more than 5 minutes in the future: '{far}'"
+    assert [f"{began:%Y-%m-%d %H:%M:%S.%f}" <= str(moment) < near.replace("T", " ") for _, moment in kept] == [True] * 2
 
 
 def test_with_another_column_it_is_another_import(tmp_path: Path) -> None:

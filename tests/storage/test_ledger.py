@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from service.batch import MAX_ATOMIC_ROWS
 from service.outcome import Outcome
 from service.storage.engine import StorageError
 from service.storage.ledger import MAX_BATCH, Entry, Ledger, Probe
@@ -87,11 +88,20 @@ def test_the_same_entry_committed_twice_is_still_one_conversion(ledger: Ledger) 
     assert outcomes(ledger, sent, sent) == [Outcome.STORED] * 2  # its own request_id won: an ambiguous commit retried
 
 
-@pytest.mark.parametrize("size", [1, 2, MAX_BATCH])
+@pytest.mark.parametrize("size", [1, 2, MAX_BATCH, MAX_ATOMIC_ROWS])
 def test_a_batch_of_any_size_is_stored_whole(ledger: Ledger, engine: Engine, size: int) -> None:
     batch = [builders.postback(f"c=click-{number}&value=1") for number in range(size)]
     assert outcomes(ledger, *batch) == [Outcome.STORED] * size
     assert engine.rows("SELECT count(*) FROM conversion") == [(size,)]
+
+
+def test_a_batch_of_any_size_is_one_transaction(ledger: Ledger, engine: Engine) -> None:
+    batch = [builders.postback(f"c=click-{number}&value=1") for number in range(MAX_ATOMIC_ROWS)]
+    batch[-1] = batch[-1]._replace(click_id="z", value_micros=2**63)  # no column takes it, and it is the last by key
+    with pytest.raises((StorageError, OverflowError)):
+        ledger.commit(batch)
+    assert engine.rows("SELECT count(*) FROM conversion") == [(0,)]
+    assert outcomes(ledger, builders.postback()) == [Outcome.STORED]
 
 
 def test_a_batch_of_rejections_only_is_kept(ledger: Ledger, engine: Engine) -> None:

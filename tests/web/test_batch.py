@@ -8,7 +8,7 @@ import json
 import pytest
 from httpx2 import Response
 
-from service.batch import CSV, JSON, MAX_BYTES, NDJSON
+from service.batch import CSV, JSON, MAX_ATOMIC_ROWS, MAX_BYTES, NDJSON
 from service.postback import MAX_KEPT_BYTES
 from tests.web.served import Served
 
@@ -99,14 +99,14 @@ async def test_all_or_nothing_stores_all_or_nothing(served: Served) -> None:
         "missing_value",
         f"POST /postbacks?atomic=1\r\ncontent-type: {NDJSON}\r\n\r\n{GOOD}\n{BAD}\n{GOOD}".encode(),
     )
-    rows = "\n".join(f'{{"c":"click-{number}","value":1}}' for number in range(1000))
+    rows = "\n".join(f'{{"c":"click-{number}","value":1}}' for number in range(MAX_ATOMIC_ROWS))
     stored = await send_atomic(rows)
-    assert (stored.status_code, outcomes(stored)) == (200, ["stored"] * 1000)
-    assert outcomes(await send_atomic(rows)) == ["duplicate"] * 1000
+    assert (stored.status_code, outcomes(stored)) == (200, ["stored"] * MAX_ATOMIC_ROWS)
+    assert outcomes(await send_atomic(rows)) == ["duplicate"] * MAX_ATOMIC_ROWS
     assert served.counted() == {
         ("batch", "missing_value"): 1.0,
-        ("batch", "stored"): 1000.0,
-        ("batch", "duplicate"): 1000.0,
+        ("batch", "stored"): MAX_ATOMIC_ROWS,
+        ("batch", "duplicate"): MAX_ATOMIC_ROWS,
     }
 
 
