@@ -7,9 +7,11 @@ from dashboards.books import books
 from dashboards.frame import Row, framed
 from dashboards.leads import INTAKE, SERVICE, log_lines
 from dashboards.panels import (
+    GREEN,
     HALF,
     MEDIUM,
     ORANGE,
+    RED,
     WIDE,
     About,
     Look,
@@ -17,6 +19,7 @@ from dashboards.panels import (
     Query,
     Size,
     heatmap_panel,
+    stat_panel,
     timeseries_panel,
 )
 from dashboards.promql import MOST
@@ -30,11 +33,13 @@ from service.metrics.catalogue import (
     HTTP_RESPONSES,
     HTTP_SECONDS,
     IN_PROGRESS,
+    KEY_EXPIRY,
     MISTAKES,
     RECEIVED,
     SENDER_RECEIVED,
     TEST_RECEIVED,
     UNPARSED,
+    WOULD_REJECT,
 )
 from service.outcome import Family, Outcome
 
@@ -43,6 +48,7 @@ REJECTED = [outcome for outcome in Outcome if outcome.family is Family.REJECTED]
 TURNED_AWAY = [outcome for outcome in REJECTED if outcome.status in ACCESS]
 UNREADABLE = [outcome for outcome in REJECTED if outcome.status not in ACCESS]
 PER_PANEL = 4
+DAY = 86_400
 
 
 def intake() -> models.Dashboard:
@@ -51,7 +57,11 @@ def intake() -> models.Dashboard:
     commit = [_commit_heatmap(), hops.commit_lines(602, HALF), _batches(), hops.storage_errors(604, HALF)]
     rows = [
         Row(100, "Doors", [_arrivals(), _under_way(), hops.codes(103), *_away(), *latency]),
-        Row(200, "Authenticate", [hops.senders(201), _rejected_by_sender(), _turned_away()]),
+        Row(
+            200,
+            "Authenticate",
+            [hops.senders(201), _rejected_by_sender(), _turned_away(), _would_reject(), _key_expiry()],
+        ),
         Row(300, "Parse, by outcome", [hops.rejections(301, HALF), _mistakes(), *_unreadable()]),
         Row(400, "Outcomes", [hops.families(401), _accepted(), _failed(), _tests()]),
         Row(500, "Queue", [hops.queue_fill(501), hops.oldest_wait(502), _refused()]),
@@ -150,6 +160,33 @@ def _turned_away() -> Panel:
         ("PostbackRejectionSpike",),
     )
     return _outcomes(about, TURNED_AWAY)
+
+
+def _would_reject() -> Panel:
+    about = About(
+        204,
+        "Accepted although a check failed",
+        units.RequestsPerSecond,
+        "Postbacks that would be turned away if their sender did not have the check as report-only.",
+        "0 for days: the check can be switched on (`senders set NAME --report-only none`).",
+        ("PostbackRejectionSpike",),
+    )
+    return timeseries_panel(about, Query(promql.rate(WOULD_REJECT, "check"), "{{check}}"), size=HALF)
+
+
+def _key_expiry() -> Panel:
+    about = About(
+        205,
+        "First API key to end, time left",
+        units.Seconds,
+        "Until the first of the live keys expires; after a rotation that is the old one.",
+        "below 3 days, and `keys list` says that it is still used: its sender will be refused.",
+        ("PostbackKeyExpiring",),
+    )
+    ends = promql.gauge(KEY_EXPIRY, "instance", how="min")
+    query = Query(promql.least(f"{ends} - time() * ({ends} > bool 0)"), "{{instance}}")
+    limits = [(float("-inf"), RED), (DAY, ORANGE), (3 * DAY, GREEN)]
+    return stat_panel(about, query, limits=limits, zero="no key ends", size=HALF)
 
 
 def _tests() -> Panel:

@@ -9,7 +9,9 @@ from functools import partial
 
 from starlette.types import ASGIApp
 
-from service.auth.authenticator import choose_authenticator
+from service.auth.authenticator import Authenticator
+from service.auth.keeper import RosterKeeper
+from service.auth.roster_copy import FILE_NAME, RosterCopy
 from service.certificate import certificate_expiry
 from service.intake import Intake
 from service.log import Log
@@ -24,6 +26,7 @@ from service.storage.database import Database, database_at
 from service.storage.deletions import Between
 from service.storage.engine import StorageError
 from service.storage.migrations import PENDING
+from service.storage.senders import Turn
 from service.vitals import Vitals
 from service.web.doors import BatchDoor, PixelDoor, PostbackDoor
 from service.web.health import MetricsPage, ReadinessPage
@@ -39,19 +42,23 @@ _AGAIN_SECONDS = 2.0
 class App:
     """The two applications, and what must be running while they serve.
 
-    `running()` opens storage and closes it after the last commit. `storage_broken` is set when the process must stop,
-    because storage can no longer be trusted. `count_unparsed` is for the servers: bytes that are not HTTP came.
+    `assert_may_start` reads who is registered, which blocks, and raises StartRefused when AUTH and the address do not
+    go together with that. `running()` does so too, opens storage and closes it after the last commit. `introduce` says
+    in the log who is let in. `storage_broken` is set when the process must stop, because storage can no longer be
+    trusted. `count_unparsed` is for the servers: bytes that are not HTTP came.
     """
 
     public: ASGIApp
     operator: ASGIApp
+    assert_may_start: Callable[[], None]
     running: Callable[[], AbstractAsyncContextManager[None]]
     storage_broken: asyncio.Event
     count_unparsed: Callable[[], None]
+    introduce: Callable[[], None]
 
 
 def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0) -> App:
-    """Wire the service. Raises StartRefused when AUTH and the address do not go together.
+    """Wire the service.
 
     A database that others write to as well may be away, so a spool stands behind it; each worker has its own.
     """
@@ -66,10 +73,24 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     vitals = Vitals(metrics, log, readiness, database.space)
     retention = Retention(partial(database.deletions, _between(storing)), _limits(settings), metrics, log)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
-    intake = Intake(choose_authenticator(settings.auth, settings.host, settings.sender), writer, metrics, log)
+    authenticator = Authenticator(settings.auth, settings.host, settings.sender, log)
+    keeper = RosterKeeper(
+        lambda: database.senders(_turn(storing)),
+        authenticator.follow,
+        metrics,
+        log,
+        copy=RosterCopy(settings.spool_dir / FILE_NAME) if spooling else None,
+    )
+    authenticator.used = keeper.note_used
+    intake = Intake(authenticator, writer, metrics, log)
+
+    def assert_may_start() -> None:
+        keeper.begin()
+        authenticator.assert_may_start()
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
+        await asyncio.to_thread(assert_may_start)
         try:
             await asyncio.to_thread(migrate)
             await _schema_is_ready(database, settings, log)
@@ -84,6 +105,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
             metrics.ready = True
             await stack.enter_async_context(vitals.running())
             await stack.enter_async_context(retention.running())
+            await stack.enter_async_context(keeper.running())
             yield
             metrics.ready = False
         if await storing.close():  # else a hung disk holds the connection
@@ -92,9 +114,11 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     return App(
         public=listener(public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake)), metrics, log),
         operator=Shielded(listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log)),
+        assert_may_start=assert_may_start,
         running=running,
         storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,
+        introduce=authenticator.introduce,
     )
 
 
@@ -105,6 +129,11 @@ def _limits(settings: Settings) -> Limits:
 
 def _between(writer: Writer) -> Between:
     """Return how what is deleted waits for its turn on the writer's thread."""
+    return lambda work: writer.aside(work).result()
+
+
+def _turn(writer: Writer) -> Turn:
+    """Return the same for changes of what is registered."""
     return lambda work: writer.aside(work).result()
 
 

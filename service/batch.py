@@ -15,6 +15,7 @@ from typing import NoReturn
 from service.outcome import Outcome, Rejected
 from service.packing import Readable, unpack
 from service.postback import MAX_BODY_BYTES, RawPostback, media_type_of
+from service.redaction import redact
 
 MAX_ROWS = 50_000
 MAX_ATOMIC_ROWS = 5_000  # all or none: they go into one commit, and everybody else waits for it (docs/batch.md)
@@ -78,7 +79,7 @@ def take_apart(raw: RawPostback) -> Batch:
     if split is None:
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")
     headed = media_type == CSV
-    rows = list(islice(split(unpack(raw.body, raw.content_encoding, MAX_BYTES)), MAX_ROWS + headed + 1))
+    rows = list(islice(split(redact(unpack(raw.body, raw.content_encoding, MAX_BYTES))), MAX_ROWS + headed + 1))
     header = rows.pop(0) if headed and rows else b""
     if len(rows) > MAX_ROWS:
         raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ROWS} rows")

@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.auth.authenticator import Authenticate
+from service.auth.authenticator import Authenticate, Caller, WouldReject
+from service.auth.credentials import NOTHING, Credentials
 from service.batch import Batch, take_apart
 from service.log import Log
 from service.metrics import Metrics
@@ -17,10 +18,10 @@ from service.postback import (
     Postback,
     RawPostback,
     Rejection,
+    as_test,
     parse,
     sent_status,
 )
-from service.sender import Sender
 from service.storage.engine import StorageError
 from service.storage.judging import Verdict
 from service.version import VERSION
@@ -41,69 +42,92 @@ class Intake:
         self._log = log
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
 
-    async def receive(self, raw: RawPostback) -> Verdict:
+    async def receive(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Verdict:
         """Give one postback its one outcome: when this returns an accepted or kept one, it is durable."""
         started = time.perf_counter()
-        (verdict,) = await self._settle([raw], [self._understand(raw)], started)
+        caller = await self._who(raw, credentials)
+        if isinstance(caller, Caller):
+            raw = as_test(raw) if caller.is_test else raw
+            (verdict,) = await self._settle([raw], [self._understand(raw, caller)], started, caller.would_reject)
+        else:
+            (verdict,) = await self._settle([raw], [caller], started)
         return verdict
 
-    async def receive_batch(self, raw: RawPostback) -> Verdict | list[Verdict]:
+    async def receive_batch(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Verdict | list[Verdict]:
         """Give each row of a batch its outcome, in order; or the whole one outcome, when it cannot be taken apart.
 
         A group of rows is stored while the next is being parsed.
         """
         started = time.perf_counter()
-        sender: Sender | None = None
+        caller = await self._who(raw, credentials)
+        if not isinstance(caller, Caller):
+            (verdict,) = await self._settle([raw], [caller], started)
+            return verdict
         try:
-            sender = self._authenticate(raw)
-            batch = await asyncio.to_thread(take_apart, raw)
+            batch = await asyncio.to_thread(take_apart, _admitted(raw, caller))
         except Rejected as rejected:
-            (verdict,) = await self._settle([raw], [rejection_of(raw, sender, rejected)], started)
+            raw = as_test(raw) if caller.is_test else raw
+            refused = rejection_of(raw, caller.sender, rejected)
+            (verdict,) = await self._settle([raw], [refused], started, caller.would_reject)
             return verdict
         except Exception as error:  # noqa: BLE001 - a fault of ours
             (verdict,) = await self._settle([raw], [self._fault(raw, error)], started)
             return verdict
+        batch = replace(batch, raw=as_test(batch.raw)) if caller.is_test else batch
         if batch.atomic:
-            return await self._settle_atomically(raw, batch, sender, started)
+            return await self._settle_atomically(raw, batch, caller, started)
         settling: list[asyncio.Task[Sequence[Verdict]]] = []
         async with asyncio.TaskGroup() as tasks:
             for first in range(0, len(batch.rows), GROUP_ROWS):
                 started = time.perf_counter()
                 rows = batch.postbacks(first, GROUP_ROWS)
-                understood = await self._understand_all(rows, sender)
+                understood = await self._understand_all(rows, caller)
                 if settling:
                     await settling[-1]
-                settling.append(tasks.create_task(self._settle(rows, understood, started)))
+                settling.append(tasks.create_task(self._settle(rows, understood, started, caller.would_reject)))
         return [verdict for task in settling for verdict in task.result()]
 
     async def _settle_atomically(
-        self, raw: RawPostback, batch: Batch, sender: Sender, started: float
+        self, raw: RawPostback, batch: Batch, caller: Caller, started: float
     ) -> Verdict | list[Verdict]:
         """Store all rows in one commit; the first that cannot be accepted is the outcome of the whole."""
         rows = batch.postbacks(0, len(batch.rows))
-        understood = await self._understand_all(rows, sender)
+        understood = await self._understand_all(rows, caller)
         for number, one in enumerate(understood, 1):
             if not isinstance(one, Postback):
                 why = f"row {number}, so none of them was stored: {one.detail}"
                 whole = replace(one, raw=raw, detail=why) if isinstance(one, Rejection) else one._replace(detail=why)
-                (verdict,) = await self._settle([raw], [whole], started)
+                (verdict,) = await self._settle([raw], [whole], started, caller.would_reject)
                 return verdict
         async with self._alone:
-            return [*await self._settle(rows, understood, started)]
+            return [*await self._settle(rows, understood, started, caller.would_reject)]
 
-    async def _understand_all(self, rows: Sequence[RawPostback], sender: Sender) -> "list[_Understood]":
+    async def _who(self, raw: RawPostback, credentials: Credentials) -> "Caller | _Understood":
+        """Say who sent it, or what becomes of it because that is not known."""
+        try:
+            return await self._authenticate(raw, credentials)
+        except Rejected as rejected:
+            return rejection_of(raw, None, rejected)
+        except StorageError as error:
+            return Verdict(Outcome.STORAGE_UNAVAILABLE, str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of ours
+            return self._fault(raw, error)
+
+    async def _understand_all(self, rows: Sequence[RawPostback], caller: Caller) -> "list[_Understood]":
         """Parse many, and let others have their turns."""
         understood: list[_Understood] = []
         for first in range(0, len(rows), _ROWS_AT_ONCE):
-            understood += [self._understand(row, sender) for row in rows[first : first + _ROWS_AT_ONCE]]
+            understood += [self._understand(row, caller) for row in rows[first : first + _ROWS_AT_ONCE]]
             await asyncio.sleep(0)
         return understood
 
-    def _understand(self, raw: RawPostback, sender: Sender | None = None) -> "_Understood":
-        """Authenticate, unless the sender is known already, and parse."""
+    def _understand(self, raw: RawPostback, caller: Caller) -> "_Understood":
+        """Parse what a known sender sent, unless it may not send it."""
+        sender = caller.sender
         try:
-            sender = sender or self._authenticate(raw)
-            postback = parse(raw, sender)
+            postback = parse(_admitted(raw, caller), sender)
+            if caller.is_test and not postback.is_test:  # the body says otherwise
+                postback = postback._replace(is_test=True)
             odd = suspect(postback, sender)
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
@@ -116,7 +140,11 @@ class Intake:
         return Verdict(Outcome.INTERNAL_ERROR, f"{type(error).__name__}: {error}")  # its repr may hold input
 
     async def _settle(
-        self, raws: Sequence[RawPostback], understood: Sequence["_Understood"], started: float
+        self,
+        raws: Sequence[RawPostback],
+        understood: Sequence["_Understood"],
+        started: float,
+        would_reject: Sequence[WouldReject] = (),
     ) -> Sequence[Verdict]:
         """Store postbacks of one door in one commit, and record what became of each."""
         entries = [one for one in understood if not isinstance(one, Verdict)]
@@ -144,16 +172,19 @@ class Intake:
             if len(entries) < len(understood):
                 stored = iter(verdicts)
                 verdicts = [one if isinstance(one, Verdict) else next(stored) for one in understood]
-            self._record(raws, understood, verdicts, time.perf_counter() - started, commit_seconds)
+            seconds = time.perf_counter() - started
+            self._record(raws, understood, verdicts, seconds, commit_seconds=commit_seconds, would_reject=would_reject)
         return verdicts
 
-    def _record(
+    def _record(  # noqa: PLR0913 - all that a line tells
         self,
         raws: Sequence[RawPostback],
         understood: Sequence["_Understood"],
         verdicts: Sequence[Verdict],
         seconds: float,
+        *,
         commit_seconds: float | None,
+        would_reject: Sequence[WouldReject],
     ) -> None:
         """Write each postback's one counter and its one canonical line (law 2: the same word in both)."""
         common: dict[str, object] = {
@@ -172,6 +203,8 @@ class Intake:
             "client_ip": raws[0].client_ip,
             "version": VERSION,
         }
+        if would_reject:
+            common["would_reject"] = " ".join(outcome.value for _, outcome in would_reject)
         heads: dict[Outcome, dict[str, object]] = {}
         counted: _Counted = {}
         noteworthy: dict[Outcome, RawPostback] = {}
@@ -202,6 +235,8 @@ class Intake:
             counted[kind] = counted.get(kind, 0) + 1
             self._log.write(outcome.level, line)
         self._count(raws[0].door, counted, noteworthy)
+        for check, _ in would_reject:
+            self._metrics.would_reject[check] += sum(count for (*_, is_test), count in counted.items() if not is_test)
 
     def _count(self, door: Door, counted: _Counted, noteworthy: dict[Outcome, RawPostback]) -> None:
         """Count what became of postbacks, by sender and whether they are tests; one of the noteworthy is remembered."""
@@ -214,6 +249,13 @@ class Intake:
             self._metrics.count_received(door, outcome, sender, count, exemplar)
             if outcome is Outcome.STORED:
                 self._metrics.last_stored_at = time.time()
+
+
+def _admitted(raw: RawPostback, caller: Caller) -> RawPostback:
+    """Return what was sent. Raises `Rejected` when its sender may not send it."""
+    if caller.refusal:
+        raise caller.refusal.with_traceback(None)
+    return raw
 
 
 _Understood = Postback | Rejection | Verdict  # a verdict: it could not be understood, by our fault

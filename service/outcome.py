@@ -126,10 +126,14 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     UNAUTHENTICATED = (
         "unauthenticated",
         401,
-        """No API key is registered, so only direct requests to a loopback name such as localhost are answered:
-        no proxy in between, no other Host.""",
+        """Send a valid API key, as the parameter key or as the header Authorization: Bearer. Where none is registered,
+        only direct requests to a loopback name such as localhost are answered: no proxy in between, no other Host.""",
     )
-    FORBIDDEN = "forbidden", 403, "This sender may not send postbacks from here."
+    FORBIDDEN = (
+        "forbidden",
+        403,
+        "The sender is known and may not do this: the detail says what, and its operators can change it.",
+    )
     RATE_LIMITED = "rate_limited", 429, "Too many postbacks in a short time. Send it again after Retry-After seconds."
 
     OVERLOADED = (

@@ -5,8 +5,8 @@ proof of its sender needs a person who vouches for it. What would end as it did 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
@@ -36,11 +36,15 @@ class Attempt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who replays, and whether that person says that what came without proof is from `sender`, the configured one."""
+    """Who replays, and whether that person says that what came without proof is from `sender`, the configured one.
+
+    `registered` are the senders that go before the presets of their names.
+    """
 
     name: str
     vouches: bool = False
     sender: Sender = EZMOB
+    registered: Mapping[str, Sender] = field(default_factory=dict)
 
 
 class Rehearsal:
@@ -138,7 +142,7 @@ def _understand(rejected: RejectedPostback, author: Author) -> Postback | str:
     whole_batch = rejected.door == "batch" and "-" not in rejected.request_id  # many postbacks: a row has -N
     unproven = rejected.sender is None or rejected.outcome in UNPROVEN
     own = rejected.sender in (None, author.sender.name)
-    sender = author.sender if own else PRESETS.get(str(rejected.sender))
+    sender = author.sender if own else {**PRESETS, **author.registered}.get(str(rejected.sender))
     if whole_batch or sender is None or (unproven and not author.vouches):
         return rejected.outcome
     try:

@@ -35,12 +35,17 @@ def run(settings: Settings) -> int:
     with logging_to_stdout(settings, metrics) as log:
         tell_unknown_settings(log)
         app = build_app(settings, log, metrics)
+        app.assert_may_start()
         with (
             bound(settings.host, settings.port) as public,
             bound(settings.operator_host, settings.operator_port) as operator,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            announced = partial(announce, settings, log.logger, public, [operator])
+
+            def announced() -> None:
+                announce(settings, log.logger, public, [operator])
+                app.introduce()
+
             return runner.run(
                 Serving(app, settings, log.logger, Listeners(public, operator)).run(_nobody_else, announced)
             )
@@ -58,9 +63,11 @@ def run_worker(settings: Settings, assignment: Assignment) -> int:
         for listening in (public, *others):
             held.callback(listening.close)
         app = build_app(settings, log, metrics, worker=assignment.worker)
+        app.assert_may_start()
 
         def ready() -> None:
             log.logger.info("worker_ready", operator=url_of("http", operator), pid=os.getpid(), version=VERSION)
+            app.introduce()
             link.send(words.READY)
 
         runner = held.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
@@ -118,7 +125,7 @@ def announce(
     public: socket.socket,
     operators: Sequence[socket.socket],
 ) -> None:
-    """Say where the service listens, and that it is open to whoever can reach it."""
+    """Say where the service listens."""
     address = url_of("https" if settings.tls_cert else "http", public)
     urls = [url_of("http", operator) for operator in operators]
     logger.info(
@@ -132,7 +139,6 @@ def announce(
         revision=revision(),
         pid=os.getpid(),
     )
-    logger.warning("open_mode", detail="no API key is registered: every direct request to a loopback name is accepted")
 
 
 def _log_format(settings: Settings) -> LogFormat:

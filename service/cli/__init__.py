@@ -9,6 +9,7 @@ from service.cli import (
     erase,
     export,
     importing,
+    keys,
     lookup,
     migrate,
     reconcile,
@@ -16,6 +17,7 @@ from service.cli import (
     replay,
     run,
     send,
+    senders,
 )
 
 app = typer.Typer(
@@ -44,3 +46,5 @@ app.command()(export.export)
 app.command()(reconcile.reconcile)
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(migrate.app, name="migrate")
+app.add_typer(senders.app, name="senders")
+app.add_typer(keys.app, name="keys")

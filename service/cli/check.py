@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import SplitResult, urlsplit
 
 import orjson
 import typer
 
+from service.auth.credentials import take_key
+from service.cli.registering import chosen_sender
 from service.cli.setting_up import refuse, settings_or_refuse
 from service.mistakes import diagnose, suspect
 from service.outcome import Diagnosis, Family, Outcome, Rejected
 from service.postback import BATCH_PATH, DOORS, POSTBACK_PATHS, Door, Postback, RawPostback, claimed, parse, sent_status
 from service.sender import PRESETS, Sender
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 
 def check(
@@ -23,6 +28,9 @@ def check(
     ] = None,
     numbers: Annotated[
         str | None, typer.Option(help="How it writes amounts: point, comma or cents.", show_default="POSTBACK_NUMBERS")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option(help="Whose it is: a registered sender.", show_default="the preset's name")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -38,10 +46,26 @@ def check(
         refuse([f"{parts.path or 'no path'}: postbacks go to {' or '.join(DOORS)}; this would be answered 404"])
     if parts.path == BATCH_PATH:
         refuse([f"{BATCH_PATH} takes a body and no parameters; check a row of it as {POSTBACK_PATHS[0]}?…"])
-    given = {"preset": preset, "numbers": numbers}
-    foreseen = _foresee(_raw(parts), settings_or_refuse(**given).sender)
+    if sender and (preset or numbers):
+        refuse(["--sender says how it writes: leave --preset and --numbers out"])
+    settings = settings_or_refuse(preset=preset, numbers=numbers)
+    writes_like = settings.sender if preset or numbers else _registered(sender, settings)
+    foreseen = _foresee(_raw(parts), writes_like)
     typer.echo(_json(foreseen) if as_json else _text(foreseen))
     raise typer.Exit(0 if foreseen.outcome.family is Family.ACCEPTED else 1)
+
+
+def _registered(name: str | None, settings: "Settings") -> Sender:
+    """Return the registered sender; while the database cannot be asked, the one of the settings."""
+    from service.storage.database import database_at
+    from service.storage.engine import StorageError
+    from service.storage.senders import Rows
+
+    try:
+        rows = database_at(settings.database_url).senders().rows()
+    except StorageError:
+        rows = Rows()
+    return chosen_sender(name, settings, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +110,7 @@ def _raw(parts: SplitResult) -> RawPostback:
         door=DOORS[parts.path],
         method="GET",
         path=parts.path,
-        query=parts.query.encode("utf-8", "surrogateescape"),
+        query=take_key(parts.query.encode("utf-8", "surrogateescape"))[0],
         content_type="",
         content_encoding="",
         body=b"",

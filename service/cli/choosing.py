@@ -74,3 +74,13 @@ def moment(text: str, now: datetime) -> datetime | None:
         return decode_moment(text)
     except (ValueError, OverflowError):
         return None
+
+
+def later(text: str, now: datetime) -> datetime | None:
+    """Read an ISO time, or how long from now: 90d; None if it is neither."""
+    try:
+        if span := _AGO.fullmatch(text):
+            return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
+        return decode_moment(text)
+    except (ValueError, OverflowError):
+        return None

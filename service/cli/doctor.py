@@ -110,6 +110,7 @@ def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
     from service.cli import (
         doctor_configuration,
         doctor_conservation,
+        doctor_keys,
         doctor_operator,
         doctor_public,
         doctor_schema,
@@ -123,6 +124,7 @@ def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
     yield from doctor_configuration.same_database(case, operators)
     yield from doctor_operator.check(operators)
     yield from doctor_schema.check(case)
+    yield from doctor_keys.check(case)
     counted, findings = doctor_conservation.check(case, operators)
     rows.update(counted)
     yield from findings

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from service.roster import NOBODY, Roster
 from service.settings import Settings
 from service.storage.audit import INTERRUPTED, Audit
 from service.storage.database import Database
@@ -46,6 +47,20 @@ class Case:
     def audit(self) -> Audit:
         """Return the questions to the database, within the seconds of this case."""
         return self.database.audit(self.seconds)
+
+    def roster(self) -> Roster | None:
+        """Return who is registered, None if the database does not say."""
+        try:
+            return self.database.senders().rows().roster()
+        except StorageError as error:
+            return NOBODY if error.kind == NO_DATABASE else None
+
+    def asks_for_keys(self) -> bool:
+        """Whether the service, with these settings, lets in only who has a key."""
+        roster = self.roster()
+        return self.settings.auth == "required" or (
+            self.settings.auth == "auto" and roster is not None and roster.has_credentials
+        )
 
 
 Check = Callable[[], Finding]

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from service.auth.authenticator import StartRefused, choose_authenticator
+from service.auth.authenticator import start_refusal
 from service.cli.doctor_case import Case, Finding, not_checked, of_all, ok, warning, wrong
 from service.cli.doctor_http import NoAnswer
 from service.cli.doctor_operator import SPOOLING, Operator
@@ -17,10 +17,8 @@ _ASK_SECONDS = 0.1
 
 def settings(case: Case) -> Finding:
     """Judge settings that were read without a mistake: would the service start, and is every name one of ours."""
-    try:
-        choose_authenticator(case.settings.auth, case.settings.host)
-    except StartRefused as refusal:
-        return wrong("settings", str(refusal), "With these settings the service does not start.")
+    if refusal := start_refusal(case.settings.auth, case.settings.host, case.roster()):
+        return wrong("settings", refusal, "With these settings the service does not start.")
     unknown = unknown_settings(os.environ)
     if unknown:
         return warning("settings", "; ".join(unknown), "A misspelt setting has no effect: mend its name or remove it.")

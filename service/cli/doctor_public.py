@@ -180,15 +180,16 @@ def _probe(case: Case, public: _Public) -> Finding:
         return wrong("probe", f"a postback got no answer: {reason}", "Senders get none either: see public_health.")
     said, expected = answer.headers.get("x-postback-outcome", ""), Outcome.MISSING_VALUE
     if answer.status == HTTPStatus.UNAUTHORIZED and said == Outcome.UNAUTHENTICATED.value:
+        if case.asks_for_keys():
+            return _kept(case, answer, f"{click_id} without an API key was answered 401 unauthenticated")
         return wrong("probe", f"senders are refused: {_json(answer).get('detail')}", Outcome.UNAUTHENTICATED.hint)
     if (answer.status, said, _json(answer).get("hint")) != (expected.status, expected.value, expected.hint):
         advice = "This is not how the service answers: something on the way rewrites answers, or requests."
         return wrong("probe", f"a postback without a value was answered {_shown(answer)}", advice)
-    return _kept(case, answer, click_id)
+    return _kept(case, answer, f"{click_id} without a value was answered 400 missing_value with its hint")
 
 
-def _kept(case: Case, answer: Answer, click_id: str) -> Finding:
-    told = f"{click_id} without a value was answered 400 missing_value with its hint"
+def _kept(case: Case, answer: Answer, told: str) -> Finding:
     try:
         with case.audit() as audit:
             kept = audit.holds(answer.headers.get("x-request-id", ""))

@@ -10,6 +10,7 @@ import typer
 
 from service.cli.changing import writer_or_refuse
 from service.cli.progress import progress
+from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import (
     configured_database,
     readable_or_refuse,
@@ -50,6 +51,10 @@ def import_(  # noqa: PLR0913 - the options
             help="The column (ISO 8601, UTC if it names no zone) to keep as the time.",
         ),
     ] = None,
+    sender: Annotated[
+        str | None,
+        typer.Option(help="Whose rows they are: registered, or a preset's name.", show_default="POSTBACK_PRESET"),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="What became of each row.", show_default="FILE.report.csv, or .ndjson")
     ] = None,
@@ -74,7 +79,7 @@ def import_(  # noqa: PLR0913 - the options
     Exit code: 0 every row was accepted, 1 some were rejected, 2 it cannot be
     read, stored or reported, 130 interrupted.
     """
-    rows = _rows_of(file, form, received_at)
+    rows = _rows_of(file, form, received_at, sender)
     if dry_run:
         outcomes = _parsed(rows)
         _print({"done": False, "request_id": rows.request_id}, outcomes, as_json=as_json)
@@ -86,16 +91,19 @@ def import_(  # noqa: PLR0913 - the options
     raise typer.Exit(int(_rejected(outcomes) > 0))
 
 
-def _rows_of(path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None) -> "ImportFile":
+def _rows_of(
+    path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None, sender: str | None
+) -> "ImportFile":
     from service.files import RowFile
     from service.importing import ImportFile
 
+    whose = chosen_sender(sender, settings_or_refuse(), registered())
     with readable_or_refuse(path), progress("reading", None, in_bytes=True) as advance:
         plain = Path(path.stem) if path.suffix.lower() in _PACKED else path
         chosen = form or _FORMS.get(plain.suffix.lower())
         if chosen is None:
             refuse([f"{path}: say --format csv or --format ndjson; the name does not"])
-        return ImportFile(RowFile(path, chosen), received_at, advance, settings_or_refuse().sender)
+        return ImportFile(RowFile(path, chosen), received_at, advance, whose)
 
 
 def _parsed(rows: "ImportFile") -> Counter[str]:

@@ -11,6 +11,7 @@ import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, user, writer_or_refuse
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
+from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, settings_or_refuse
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def replay(  # noqa: PLR0913 - the filters
     wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
     from service.replay import Author
 
-    author = Author(by or user(), vouches=vouch, sender=settings_or_refuse().sender)
+    settings, rows = settings_or_refuse(), registered()
+    known = {name: one.sender for name, one in rows.roster().senders.items()}
+    author = Author(by or user(), vouch, chosen_sender(None, settings, rows), known)
     with configured_database() as database:
         if dry_run:
             foreseen = _foreseen(database, wanted, author)

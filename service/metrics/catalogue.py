@@ -85,6 +85,9 @@ TEST_RECEIVED = _counter(
     "outcome",
     "Test postbacks by outcome: they are rows like others, and in no other count of postbacks.",
 )
+WOULD_REJECT = _counter(
+    "would_reject", "check", "Postbacks that failed a check which their sender has as report-only; they were accepted."
+)
 ROWS_WRITTEN = _counter(
     "rows_written", "table", "Rows that the database (or the spool) says it inserted for postbacks."
 )
@@ -152,6 +155,9 @@ EVENT_LOOP_LAG = _histogram(
 )
 CERTIFICATE_EXPIRY = _gauge(
     "tls_certificate_expiry_timestamp_seconds", "", "When the served TLS certificate ends (Unix time); 0 without TLS."
+)
+KEY_EXPIRY = _gauge(
+    "key_expiry_timestamp_seconds", "", "When the first of the live API keys expires (Unix time); 0 if none does."
 )
 LOG_LINES = _counter("log_lines", "level", "Log lines made, whether or not they could be written.")
 LOG_DROPPED = _counter("log_dropped", "", "Those of them that were not written: output blocked, or too many alike.")

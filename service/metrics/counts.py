@@ -21,6 +21,7 @@ from service.metrics.distribution import Distribution
 from service.metrics.spool import SpoolCounts
 from service.outcome import Family, Mistake, Outcome
 from service.postback import Door
+from service.roster import CHECKS, Check
 from service.version import VERSION, revision
 
 _SLOW_SECONDS = 0.05  # a request that took longer leaves an exemplar
@@ -70,6 +71,10 @@ class Metrics:
         self.rejected_bytes = 0
         self.rejected_capacity_bytes = 0
         self.certificate_expires_at = 0.0
+        self.key_expires_at = 0.0
+        self.senders: frozenset[str] = frozenset()  # who is registered: each starts at 0
+        self.report_only: frozenset[Check] = frozenset()  # what somebody has as report-only: the same
+        self.would_reject: Tally[Check] = Tally()
         self.worker_restarts = 0
         self.event_loop_lag = Distribution(declared.SECONDS)
         self._received: Tally[tuple[Door, Outcome, str]] = Tally()
@@ -169,16 +174,24 @@ class Metrics:
             for outcome in Outcome:
                 exemplar = self._exemplars.get((door, outcome))
                 received.add_metric([door, outcome.value], by_outcome[door, outcome], exemplar=exemplar)
-        for sender in sorted({*declared.SENDERS, *(sender for sender, _ in by_sender)}):
+        for sender in sorted({*declared.SENDERS, *self.senders, *(sender for sender, _ in by_sender)}):
             for family in Family:
                 senders.add_metric([sender, family.value], by_sender[sender, family])
+        yield from (arrived, received, senders)
+        yield from self._collect_asides()
+
+    def _collect_asides(self) -> Iterator[Metric]:
+        """Turn into families what is told of postbacks beside their outcome; a stranger's is never a test."""
         mistakes = declared.MISTAKES.family()
         for mistake in Mistake:
             mistakes.add_metric([mistake.value], self.mistakes[mistake])
         tests = declared.TEST_RECEIVED.family()
-        for outcome in Outcome:
+        for outcome in (outcome for outcome in Outcome if outcome is not Outcome.UNAUTHENTICATED):
             tests.add_metric([outcome.value], self.tests[outcome])
-        yield from (arrived, received, senders, mistakes, tests)
+        reported = declared.WOULD_REJECT.family()
+        for check in (check for check in CHECKS if check == CHECKS[0] or check in self.report_only):
+            reported.add_metric([check], self.would_reject[check])
+        yield from (mistakes, tests, reported)
 
     def _collect_conservation(self) -> Iterator[Metric]:
         """Law 5, as sums that must be 0 at any moment between two turns of the event loop."""
@@ -234,6 +247,7 @@ class Metrics:
     def _collect_process(self) -> Iterator[Metric]:
         yield self.event_loop_lag.add_to(declared.EVENT_LOOP_LAG.family())
         yield declared.CERTIFICATE_EXPIRY.of(self.certificate_expires_at)
+        yield declared.KEY_EXPIRY.of(self.key_expires_at)
         lines = declared.LOG_LINES.family()
         for level in declared.LEVELS:
             lines.add_metric([level], self._log_lines[level])

@@ -28,23 +28,32 @@ Row = tuple[Value, ...]
 
 
 class _Copied(NamedTuple):
-    """A table to copy: its primary key, and all its columns."""
+    """A table to copy: its primary key, and all its columns; whether the database numbers its rows."""
 
     name: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
+    numbered: bool = False
 
 
 _REPLAY = ("rejected_request_id", "request_id", "outcome", "replayed_by", "replayed_at")
 _DELETION = ("run", "table_name", "reason", "outcome", "process")
 _DELETED = ("rows", "first_received_at", "last_received_at", "deleted_by", "deleted_at", "click_id_sha256")
+_SENDER = ("name", "preset", "numbers", "fields", "required", "statuses", "duplicates", "networks", "rate_per_second")
+_ASKED = ("report_only", "oauth_subject", "created_at", "disabled_at")
+_KEY = ("id", "sender", "secret_sha256", "is_test", "doors", "label", "created_at", "created_by")
+_ENDS = ("expires_at", "revoked_at", "last_used_at")
+_JSON = frozenset({"params", "fields", "required", "statuses", "networks", "report_only", "doors"})
 _TABLES = (
     _Copied(CONVERSION.name, KEY, CONVERSION.columns),
     _Copied(CHANGE.name, (*KEY, "number"), CHANGE.columns),
-    _Copied(DUPLICATE.name, ("id",), ("id", *DUPLICATE.columns)),
-    _Copied(REJECTED.name, ("id",), ("id", *REJECTED.columns, "replayed_at", "replay_outcome")),
+    _Copied(DUPLICATE.name, ("id",), ("id", *DUPLICATE.columns), numbered=True),
+    _Copied(REJECTED.name, ("id",), ("id", *REJECTED.columns, "replayed_at", "replay_outcome"), numbered=True),
     _Copied("replay", _REPLAY[:1], _REPLAY),
     _Copied("deletion", _DELETION, (*_DELETION, *_DELETED)),
+    _Copied("sender", _SENDER[:1], (*_SENDER, *_ASKED)),
+    _Copied("api_key", _KEY[:1], (*_KEY, *_ENDS)),
+    _Copied("signing_secret", ("id",), ("id", "sender", "secret", "created_at", "revoked_at")),
 )
 
 
@@ -142,7 +151,7 @@ def _copy_table(file: sqlite3.Connection, session: Session, table: _Copied, prog
                 [done, orjson.dumps(last).decode(), table.name],
             )
         progress(table.name, done, total)
-    if "id" in table.columns:
+    if table.numbered:
         session.execute(
             f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), (SELECT max(id) FROM {table.name}))".encode()  # noqa: S608 - our own names
         )
@@ -177,7 +186,7 @@ def _copy_in(session: Session, table: _Copied, rows: Sequence[Row]) -> None:
 
 def _compare(file: sqlite3.Connection, session: Session, table: _Copied, progress: Progress) -> Compared:
     ordered = f"FROM {table.name} ORDER BY {', '.join(table.key)}"
-    there = [f"CAST({column} AS text)" if column == "params" else column for column in table.columns]
+    there = [f"CAST({column} AS text)" if column in _JSON else column for column in table.columns]
     ours = _checksum(file.execute(f"SELECT {', '.join(table.columns)} {ordered}"))
     progress(f"{table.name} (comparing)", ours[0], ours[0])
     with session.transaction(), session.cursor("compared") as cursor:

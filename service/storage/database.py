@@ -19,11 +19,13 @@ from service.storage.postgres import DEADLINE_SECONDS, PostgresLedger
 from service.storage.postgres_server import engine_of, postgres_error
 from service.storage.quarantine import Quarantine
 from service.storage.replays import Replays
+from service.storage.senders import Senders, Turn
 from service.storage.space import measure_space
 from service.storage.sqlite import SqliteLedger, migrations_of
 from service.storage.sqlite_file import reader_engine, rewrite, second_engine, storage_error
 
 _SPACE_SECONDS = 2.0
+_PATIENT_SECONDS = 5.0  # a command waits that long for its turn beside the postbacks
 
 
 class Database(Protocol):
@@ -57,6 +59,13 @@ class Database(Protocol):
         """Return what erases a click id, while this process's own ledger is open; looking alone needs none.
 
         Raises StorageError when there is nothing to look in.
+        """
+
+    def senders(self, between: Turn | None = None) -> Senders:
+        """Return who is registered, to be read at any time, and changed beside an open ledger, whosever that is.
+
+        `between` gives changes their turns among this process's own commits. Raises StorageError when there is
+        nothing to read.
         """
 
     def audit(self, seconds: float | None = None) -> Audit:
@@ -119,6 +128,13 @@ class SqliteDatabase:
         reads = Access(reader_engine(self.path), storage_error)
         return Erasure(reads, Access(second_engine(self.path), storage_error), partial(rewrite, self.path))
 
+    def senders(self, between: Turn | None = None) -> Senders:
+        """Return changes on such a connection: beside the serving process it is never the last one to close."""
+        reads = Access(reader_engine(self.path), storage_error)
+        if between:
+            return Senders(reads, Access(second_engine(self.path), storage_error), between)
+        return Senders(reads, Access(second_engine(self.path, _PATIENT_SECONDS), storage_error))
+
     def audit(self, seconds: float | None = None) -> SqliteAudit:
         """Return questions on such a connection."""
         return SqliteAudit(self.path, seconds)
@@ -170,6 +186,11 @@ class PostgresDatabase:
         """Return what erases; the server's own VACUUM overwrites, in its time."""
         reads = Access(engine_of(self._place), postgres_error)
         return Erasure(reads, Access(engine_of(self._place, writes=True), postgres_error), lambda: None)
+
+    def senders(self, between: Turn | None = None) -> Senders:  # noqa: ARG002 - it waits for no commit
+        """Return changes in transactions of their own."""
+        reads = Access(engine_of(self._place), postgres_error)
+        return Senders(reads, Access(engine_of(self._place, writes=True), postgres_error))
 
     def audit(self, seconds: float | None = None) -> PostgresAudit:
         """Return questions in such a transaction."""

@@ -142,12 +142,14 @@ def migrating_engine(path: Path) -> Engine:
     return create_engine(f"sqlite:///{path}", poolclass=NullPool)
 
 
-def second_engine(path: Path) -> Engine:
-    """Return an engine that writes beside the one writer, in the process that holds the lock, while that is open.
+def second_engine(path: Path, patience: float = _BUSY_SECONDS) -> Engine:
+    """Return an engine that writes beside the one writer, while that is open; `patience` is seconds for its lock.
 
-    Its connections never checkpoint: not by themselves, and not when they close, because they are not the last.
+    Its connections never checkpoint: not by themselves, and not when they close, because they are not the last. One of
+    another process, for a single transaction, may be: if the writer closes in that moment. SQLite then checkpoints
+    alone, under an exclusive lock: nobody else has the file open, so there are never two (the WAL-reset bug needs two).
     """
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": patience})
 
     @event.listens_for(engine, "connect")
     def durable(connection: sqlite3.Connection, _: object) -> None:

@@ -162,6 +162,59 @@ class Deletion(SQLModel, table=True):
     click_id_sha256: str | None = Field(default=None, sa_type=Text)
 
 
+class RegisteredSender(SQLModel, table=True):
+    """A sender as it is registered: a preset, and in what it differs. `required` null is the preset's own.
+
+    `fields` are parameter names of its own beside the preset's, `statuses` its words for a conversion status.
+    """
+
+    __tablename__ = "sender"
+
+    name: str = Field(sa_type=Text, primary_key=True)
+    preset: str = Field(sa_type=Text)
+    numbers: str = Field(sa_type=Text)
+    fields: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    required: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    statuses: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    duplicates: str = Field(default="first", sa_type=Text)
+    networks: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    rate_per_second: int | None = None
+    report_only: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    oauth_subject: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ApiKey(SQLModel, table=True):
+    """An API key by its public id: never the secret. It is never deleted, so that an old row can still be explained."""
+
+    __tablename__ = "api_key"
+
+    id: str = Field(sa_type=Text, primary_key=True)
+    sender: str = Field(sa_type=Text)
+    secret_sha256: str = Field(sa_type=Text)
+    is_test: bool = False
+    doors: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    label: str = Field(default="", sa_type=Text)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str = Field(sa_type=Text)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SigningSecret(SQLModel, table=True):
+    """A secret that a sender signs its requests with. It must be known to be checked, so it is kept as it is."""
+
+    __tablename__ = "signing_secret"
+
+    id: str = Field(sa_type=Text, primary_key=True)
+    sender: str = Field(sa_type=Text)
+    secret: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
 class WriteProbe(SQLModel, table=True):
     """Rows that readiness rewrites, proof that the whole way to the disk works: one on SQLite, one for each replica."""
 

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from starlette.types import Receive, Scope, Send
 
 from service import batch
+from service.auth.credentials import NOTHING, Credentials, credentials_of, take_key
 from service.intake import Intake
 from service.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
+from service.redaction import redact
 from service.storage.judging import Verdict
 from service.web.render import send_pixel, send_rows, send_verdict
 
@@ -23,15 +25,15 @@ class PostbackDoor:
 
     async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Receive a postback from the query string."""
-        await self._receive(_raw_postback(scope, b""), send)
+        await self._receive(*_taken(scope, b""), send)
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive a postback from the query string and the body together."""
         body, complete = await _read(receive, MAX_BODY_BYTES)
-        await self._receive(_raw_postback(scope, body, complete=complete), send)
+        await self._receive(*_taken(scope, body, complete=complete), send)
 
-    async def _receive(self, raw: RawPostback, send: Send) -> None:
-        verdict = await self._intake.receive(raw)
+    async def _receive(self, raw: RawPostback, credentials: Credentials, send: Send) -> None:
+        verdict = await self._intake.receive(raw, credentials)
         await send_verdict(send, verdict, raw.request_id)
 
 
@@ -43,7 +45,7 @@ class PixelDoor:
 
     async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Receive a postback from the query string."""
-        verdict = await self._intake.receive(_raw_postback(scope, b""))
+        verdict = await self._intake.receive(*_taken(scope, b""))
         await send_pixel(send, verdict.outcome)
 
 
@@ -61,9 +63,9 @@ class BatchDoor:
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive the rows of the body, each as a postback of its own."""
         body, complete = await _read(receive, batch.MAX_BYTES)
-        raw = _raw_postback(scope, body, complete=complete)
+        raw, credentials = _taken(scope, body, complete=complete)
         async with self._turns:
-            verdicts = await self._intake.receive_batch(raw)
+            verdicts = await self._intake.receive_batch(raw, credentials)
         if isinstance(verdicts, Verdict):
             await send_verdict(send, verdicts, raw.request_id)
         else:
@@ -93,7 +95,10 @@ async def _read(receive: Receive, most: int) -> tuple[bytes, bool]:
     return bytes(body[: most + 1]), True
 
 
-def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPostback:
+def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostback, Credentials]:
+    """Return what arrived, and apart from it what it shows of its sender: that is never kept, wherever it stands."""
+    authorizations: list[bytes] = []
+    api_keys: list[bytes] = []
     host = content_type = content_encoding = traceparent = b""
     forwarded = False
     for name, value in scope["headers"]:
@@ -105,25 +110,32 @@ def _raw_postback(scope: Scope, body: bytes, *, complete: bool = True) -> RawPos
             content_encoding = value
         elif name == b"traceparent":
             traceparent = value
+        elif name == b"authorization":
+            authorizations.append(value)
+        elif name == b"x-api-key":
+            api_keys.append(value)
         elif name == b"forwarded" or name.startswith(b"x-forwarded-"):
             forwarded = True
     request_id = scope["request_id"]
     trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if trace:
         scope["trace_id"] = trace[1].decode()
-    return RawPostback(
+    query, queried = take_key(scope["query_string"])
+    shown = authorizations or api_keys or queried
+    raw = RawPostback(
         DOORS[scope["path"]],
         scope["method"],
         scope["path"],
-        scope["query_string"],
-        content_type.decode("latin-1"),
-        content_encoding.decode("latin-1").lower(),
-        body,
+        redact(query),
+        redact(content_type).decode("latin-1"),
+        redact(content_encoding).decode("latin-1").lower(),
+        redact(body),
         complete,
-        host,
+        redact(host),
         forwarded,
         scope["client"][0] if scope["client"] else "",
         datetime.now(UTC),
         request_id,
         scope["trace_id"],
     )
+    return raw, credentials_of(authorizations, api_keys, queried) if shown else NOTHING

@@ -1,11 +1,60 @@
-"""Open mode: only direct requests to a loopback name, and only on addresses the rule allows."""
+"""Who sent it: keys and open mode, what auto means as the roster changes, and what is only reported."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from service.auth.authenticator import Mode, StartRefused, authenticate_open, choose_authenticator
+from service.auth.authenticator import (
+    Authenticator,
+    Caller,
+    Mode,
+    SenderCheck,
+    StartRefused,
+    WouldReject,
+    authenticate_open,
+)
+from service.auth.credentials import Credentials
+from service.metrics import Metrics
 from service.outcome import Outcome, Rejected
+from service.postback import RawPostback
+from service.roster import NOBODY, Registered, Roster
 from service.sender import EZMOB, PRESETS
+from service.storage.engine import StorageError
 from tests import builders
+from tests.auth.registered import KEY, NOW, PUBLIC, SENDER, roster, roster_key, text_of
+from tests.engine.fakes import KeptLines, kept_log
+
+pytestmark = pytest.mark.anyio
+
+REFUSED_ADDRESS = Rejected(Outcome.FORBIDDEN, "not from there")
+
+
+def authenticator(
+    known: Roster | None, mode: Mode = "auto", host: str = "127.0.0.1", checks: tuple[SenderCheck, ...] = ()
+) -> tuple[Authenticator, KeptLines]:
+    """Return one that follows a roster, and what it says."""
+    lines = KeptLines()
+    made = Authenticator(mode, host, EZMOB, kept_log(lines, Metrics()), checks)
+    made.follow(known)
+    return made, lines
+
+
+async def caller_of(known: Roster | None, *keys: str, **changes: Any) -> Caller:
+    """Return who is let in with these keys, on a loopback listener."""
+    raw = builders.raw(received_at=NOW, **changes)
+    return await authenticator(known)[0](raw, Credentials(keys))
+
+
+async def refusal_of(known: Roster, *keys: str, **changes: Any) -> tuple[Outcome, str]:
+    """Return why nobody is let in with these keys."""
+    try:
+        caller = await caller_of(known, *keys, **changes)
+    except Rejected as rejected:
+        return rejected.outcome, rejected.detail
+    assert caller.refusal
+    return caller.refusal.outcome, caller.refusal.detail
 
 
 @pytest.mark.parametrize(
@@ -45,9 +94,11 @@ def test_a_request_through_a_proxy_is_unauthenticated() -> None:
     ("mode", "host"),
     [("auto", "127.0.0.1"), ("auto", "::1"), ("auto", "localhost"), ("open", "0.0.0.0"), ("open", "127.0.0.1")],
 )
-def test_the_service_starts_open_where_the_rule_allows(mode: Mode, host: str) -> None:
-    authenticate = choose_authenticator(mode, host, PRESETS["voluum"])
-    assert authenticate(builders.raw()) is PRESETS["voluum"]
+async def test_the_service_starts_open_where_the_rule_allows(mode: Mode, host: str) -> None:
+    made = Authenticator(mode, host, PRESETS["voluum"], kept_log(KeptLines(), Metrics()))
+    made.follow(NOBODY)
+    made.assert_may_start()
+    assert await made(builders.raw()) == Caller(PRESETS["voluum"])
 
 
 @pytest.mark.parametrize(
@@ -56,4 +107,198 @@ def test_the_service_starts_open_where_the_rule_allows(mode: Mode, host: str) ->
 )
 def test_elsewhere_the_start_is_refused_with_the_command_that_makes_a_key(mode: Mode, host: str) -> None:
     with pytest.raises(StartRefused, match="python -m service keys create"):
-        choose_authenticator(mode, host)
+        authenticator(NOBODY, mode, host)[0].assert_may_start()
+
+
+@pytest.mark.parametrize(("mode", "host"), [("auto", "0.0.0.0"), ("required", "127.0.0.1"), ("auto", "127.0.0.1")])
+@pytest.mark.parametrize("known", [None, roster()], ids=["unknown", "a-key"])
+def test_with_a_key_or_while_nobody_can_tell_it_starts_anywhere(mode: Mode, host: str, known: Roster | None) -> None:
+    authenticator(known, mode, host)[0].assert_may_start()
+
+
+async def test_a_key_tells_its_sender_and_the_use_of_it_is_noted() -> None:
+    made, _ = authenticator(roster())
+    used = []
+    made.used = lambda key, at: used.append((key, at))
+    assert await made(builders.raw(received_at=NOW), Credentials((KEY,))) == Caller(SENDER.sender)
+    assert used == [(PUBLIC, NOW)]
+
+
+async def test_the_key_of_a_test_makes_a_test() -> None:
+    assert (await caller_of(roster(key=roster_key(is_test=True)), KEY)).is_test
+
+
+@pytest.mark.parametrize(
+    ("keys", "changes", "said"),
+    [
+        ((), {}, "no API key was sent"),
+        (("",), {}, "empty"),
+        (("secret",), {}, "begin with pbk_"),
+        ((KEY[:-1],), {}, "not whole"),
+        ((KEY[:20],), {}, "not whole"),
+        ((f"{KEY}0",), {}, "not whole"),
+        ((KEY.upper(),), {}, "begin with pbk_"),
+        ((KEY.swapcase(),), {}, "begin with pbk_"),
+        ((KEY[:16] + KEY[16:].swapcase(),), {}, "not whole"),
+        ((f" {KEY}",), {}, "white space"),
+        ((f"{KEY}\n",), {}, "white space"),
+        ((KEY.replace("_", "-"),), {}, "begin with pbk_"),
+        ((f"{KEY[:20]}{'0' if KEY[20] != '0' else '1'}{KEY[21:]}",), {}, "checksum"),
+        ((text_of("another"),), {}, "no such API key"),
+        ((f"pbk_{PUBLIC}_{text_of('another')[17:]}",), {}, "checksum"),
+        ((KEY, text_of("another")), {}, "two different credentials"),
+        ((KEY, ""), {}, "two different credentials"),
+    ],
+    ids=[
+        *("none", "empty", "no-key", "cut-by-one", "cut-to-twenty", "one-too-many", "upper-case", "swapped-case"),
+        *(
+            "secret-in-wrong-case",
+            "space-before",
+            "line-end-behind",
+            "other-separator",
+            "one-letter-changed",
+            "unknown",
+        ),
+        *("anothers-secret", "two-keys", "a-key-and-an-empty-one"),
+    ],
+)
+async def test_what_is_no_key_of_ours_is_unauthenticated(
+    keys: tuple[str, ...], changes: dict[str, Any], said: str
+) -> None:
+    outcome, detail = await refusal_of(roster(), *keys, **changes)
+    assert outcome is Outcome.UNAUTHENTICATED
+    assert said in detail
+    assert all(key[17:] not in detail for key in keys if len(key) > 20)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"revoked_at": NOW - timedelta(days=1)}, "was revoked at 2026-01-01 03:04 UTC"),
+        ({"revoked_at": NOW + timedelta(days=1)}, "was revoked"),
+        ({"expires_at": NOW - timedelta(seconds=1)}, "expired at 2026-01-02 03:04 UTC"),
+        ({"expires_at": NOW}, "expired"),
+        ({"expires_at": NOW + timedelta(days=1), "revoked_at": NOW}, "was revoked"),
+        ({"secret_sha256": bytes(32)}, "no such API key"),
+        ({"sender": "nobody"}, "belongs to no registered sender"),
+    ],
+    ids=["revoked", "revoked-by-a-fast-clock", "expired", "expires-now", "both", "another-hash", "no-sender"],
+)
+async def test_a_key_that_is_not_valid_any_more_is_unauthenticated(changes: dict[str, Any], said: str) -> None:
+    outcome, detail = await refusal_of(roster(key=roster_key(**changes)), KEY)
+    assert (outcome, said in detail) == (Outcome.UNAUTHENTICATED, True)
+
+
+async def test_a_key_is_valid_until_the_moment_of_its_end() -> None:
+    ending = roster(key=roster_key(expires_at=NOW + timedelta(microseconds=1)))
+    assert (await caller_of(ending, KEY)).sender.name == "acme"
+
+
+@pytest.mark.parametrize(
+    ("door", "doors", "refused"),
+    [
+        ("postback", {"postback"}, False),
+        ("batch", {"batch"}, False),
+        ("pixel", {"pixel"}, False),
+        ("pixel", {"postback", "batch"}, True),
+        ("batch", {"pixel"}, True),
+        ("postback", {"batch"}, True),
+        ("postback", set(), True),
+    ],
+    ids=["own", "own-batch", "own-pixel", "pixel-of-two", "batch-of-pixel", "postback-of-batch", "none"],
+)
+async def test_a_key_opens_its_doors_and_no_other(door: str, doors: set[str], refused: bool) -> None:  # noqa: FBT001
+    caller = await caller_of(roster(key=roster_key(doors=frozenset(doors))), KEY, door=door)
+    assert caller.sender.name == "acme"
+    assert bool(caller.refusal) is refused
+    if caller.refusal:
+        assert caller.refusal.outcome is Outcome.FORBIDDEN
+        assert f"not for {door}" in caller.refusal.detail
+
+
+async def test_a_disabled_senders_key_is_known_and_forbidden() -> None:
+    disabled = roster(sender=replace(SENDER, disabled=True))
+    assert await refusal_of(disabled, KEY) == (Outcome.FORBIDDEN, "the sender acme is disabled")
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+async def test_once_there_is_a_key_a_loopback_name_alone_lets_nobody_in(mode: Mode) -> None:
+    with pytest.raises(Rejected):
+        await authenticator(roster(), mode)[0](builders.raw())
+
+
+async def test_a_revoked_last_key_does_not_open_the_door() -> None:
+    with pytest.raises(Rejected):
+        await caller_of(roster(key=roster_key(revoked_at=NOW)))
+
+
+async def test_keys_that_vanish_on_a_public_address_let_nobody_in() -> None:
+    made, lines = authenticator(roster(), "auto", "0.0.0.0")
+    made.introduce()
+    made.follow(NOBODY)
+    with pytest.raises(Rejected):
+        await made(builders.raw())
+    assert lines.events("open_mode") == []
+
+
+async def test_it_says_who_is_let_in_and_when_that_changes() -> None:
+    made, lines = authenticator(NOBODY)
+    assert lines.kept == []
+    made.introduce()
+    made.follow(NOBODY)
+    made.follow(roster())
+    assert [line["event"] for line in [*lines.events("open_mode"), *lines.events("keys_required")]] == [
+        "open_mode",
+        "keys_required",
+    ]
+
+
+async def test_in_open_mode_nobody_looks_at_credentials() -> None:
+    made, _ = authenticator(roster(), "open")
+    assert await made(builders.raw(), Credentials(("wrong",))) == Caller(EZMOB)
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "forwarded"),
+    [("127.0.0.1", (KEY,), False), ("127.0.0.1", (), True), ("0.0.0.0", (), False)],
+    ids=["with-a-key", "through-a-proxy", "on-a-public-address"],
+)
+async def test_while_nobody_knows_the_keys_it_is_our_fault(host: str, keys: tuple[str, ...], forwarded: bool) -> None:  # noqa: FBT001
+    made, _ = authenticator(None, "auto", host)
+    with pytest.raises(StorageError):
+        await made(builders.raw(forwarded=forwarded), Credentials(keys))
+
+
+async def test_while_nobody_knows_the_keys_direct_requests_without_one_are_open_as_before_the_first() -> None:
+    assert await authenticator(None)[0](builders.raw()) == Caller(EZMOB)
+    with pytest.raises(StorageError):
+        await authenticator(None, "required")[0](builders.raw())
+
+
+async def test_a_stranger_is_taken_for_the_one_lenient_sender_and_that_is_told() -> None:
+    lenient = roster(sender=replace(SENDER, report_only=frozenset({"credentials"})))
+    told = (WouldReject("credentials", Outcome.UNAUTHENTICATED),)
+    assert await caller_of(lenient) == Caller(SENDER.sender, would_reject=told)
+    assert await caller_of(lenient, "wrong") == Caller(SENDER.sender, would_reject=told)
+    assert await caller_of(lenient, KEY) == Caller(SENDER.sender)
+    forbidden = (WouldReject("credentials", Outcome.FORBIDDEN),)
+    assert await caller_of(lenient, KEY, door="pixel") == Caller(SENDER.sender, would_reject=forbidden)
+
+
+async def test_a_disabled_sender_is_not_lenient() -> None:
+    disabled = replace(SENDER, report_only=frozenset({"credentials"}), disabled=True)
+    assert (await refusal_of(roster(sender=disabled)))[0] is Outcome.UNAUTHENTICATED
+    assert (await refusal_of(roster(sender=disabled), KEY))[0] is Outcome.FORBIDDEN
+
+
+def nowhere(_raw: RawPostback, _credentials: Credentials, _sender: Registered) -> Rejected:
+    return REFUSED_ADDRESS
+
+
+@pytest.mark.parametrize("reported", [False, True])
+async def test_what_else_is_asked_refuses_or_is_only_told(reported: bool) -> None:  # noqa: FBT001
+    sender = replace(SENDER, report_only=frozenset({"address"} if reported else ()))
+    made, _ = authenticator(roster(sender=sender), checks=(SenderCheck("address", nowhere),))
+    caller = await made(builders.raw(received_at=NOW), Credentials((KEY,)))
+    told = (WouldReject("address", Outcome.FORBIDDEN),) if reported else ()
+    assert caller == Caller(SENDER.sender, refusal=None if reported else REFUSED_ADDRESS, would_reject=told)

@@ -34,10 +34,14 @@ COMMANDS = [
     "reconcile",
     "rejected",
     "migrate",
+    "senders",
+    "keys",
 ]
 ANSWERING = ["send", "check", "lookup", "replay", "erase", "deletions", "doctor", "import", "export", "reconcile"]
 ANSWERING += [f"migrate {sub}" for sub in ("up", "down", "status", "copy")]
 ANSWERING += [f"rejected {sub}" for sub in ("list", "show", "export")]
+ANSWERING += [f"senders {sub}" for sub in ("add", "list", "show", "set", "disable", "enable")]
+ANSWERING += [f"keys {sub}" for sub in ("create", "list", "revoke", "rotate")]
 TARGETS = ["install", "parquet", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 

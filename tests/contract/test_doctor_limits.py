@@ -5,21 +5,30 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from service.cli import doctor_configuration, doctor_conservation, doctor_operator, doctor_storage, doctor_time
+from service.cli import (
+    doctor_configuration,
+    doctor_conservation,
+    doctor_keys,
+    doctor_operator,
+    doctor_storage,
+    doctor_time,
+)
 from service.cli.doctor_case import Case, Finding
 from service.cli.doctor_http import Answer
 from service.metrics.counts import Space
 from service.settings import Settings
 from service.storage.database import SqliteDatabase, database_at
 from service.storage.sqlite import SqliteLedger
-from tests import builders
+from tests import builders, registration
 
 GB, DAY = 10**9, 86_400
 ROOMY = Space(database=4096, wal=4096, free=900 * GB, capacity=1000 * GB)
@@ -198,4 +207,63 @@ def test_settings_with_which_the_service_would_not_start_are_told(
     bare: Path, monkeypatch: pytest.MonkeyPatch, host: str, named: str, expected: str
 ) -> None:
     monkeypatch.setenv(named, "8000")
-    assert state([doctor_configuration.settings(examination(bare, host=host))], "settings") == expected
+    assert state([doctor_configuration.settings(examination(bare / "p.db", host=host))], "settings") == expected
+
+
+def registered(case: Case, **changes: Any) -> Case:
+    """Register a sender with one key, made two days ago and used since."""
+    now = datetime.now(UTC)
+    ledger = SqliteLedger(path_of(case))
+    ledger.open()
+    senders = case.database.senders()
+    senders.put_sender(registration.sender(), new=True)
+    row: dict[str, Any] = {"created_at": now - timedelta(days=2), "last_used_at": now, **changes}
+    senders.put_keys(registration.key(**row))
+    ledger.close()
+    return case
+
+
+NEVER = {"last_used_at": None}
+
+
+@pytest.mark.parametrize(
+    ("days", "changes", "expected"),
+    [
+        (None, {}, "ok"),
+        (15, {}, "ok"),
+        (13, {}, "warning"),
+        (-1, {}, "ok"),
+        (13, {"revoked_at": builders.RECEIVED_AT}, "ok"),
+    ],
+    ids=["no-end", "in-15-days", "in-13-days", "over", "revoked"],
+)
+def test_a_key_that_ends_within_two_weeks_is_told(
+    case: Case, days: int | None, changes: dict[str, Any], expected: str
+) -> None:
+    ends = datetime.now(UTC) + timedelta(days=days) if days else None
+    assert state(doctor_keys.check(registered(case, expires_at=ends, **changes)), "keys_expiring") == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "ok"),
+        (NEVER, "warning"),
+        ({**NEVER, "revoked_at": builders.RECEIVED_AT}, "ok"),
+        ({**NEVER, "created_at": datetime(2100, 1, 1, tzinfo=UTC)}, "ok"),
+    ],
+    ids=["used", "never", "never-and-revoked", "younger-than-a-day"],
+)
+def test_a_key_that_nobody_ever_used_is_told(case: Case, changes: dict[str, Any], expected: str) -> None:
+    assert state(doctor_keys.check(registered(case, **changes)), "keys_unused") == expected
+
+
+def test_with_a_key_the_service_would_start_on_every_address(case: Case) -> None:
+    everywhere = replace(registered(case), settings=Settings.model_construct(host="0.0.0.0"))
+    assert state([doctor_configuration.settings(everywhere)], "settings") == "ok"
+    assert everywhere.asks_for_keys()
+
+
+@pytest.mark.parametrize(("auth", "asked"), [("auto", False), ("required", True), ("open", False)])
+def test_without_a_key_only_required_asks_for_one(case: Case, auth: str, asked: bool) -> None:  # noqa: FBT001
+    assert replace(case, settings=Settings.model_construct(auth=auth)).asks_for_keys() is asked

@@ -64,6 +64,8 @@ CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other peopl
     "postback_storage_free_bytes": ("gauge", ""),
     "postback_tls_certificate_expiry_timestamp_seconds": ("gauge", ""),
     "postback_worker_restarts_total": ("counter", ""),
+    "postback_would_reject_total": ("counter", "check"),
+    "postback_key_expiry_timestamp_seconds": ("gauge", ""),
 }
 SPOOL = [name for name, (_, labels) in CONTRACT.items() if name.startswith("postback_spool_") and not labels]
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
@@ -141,7 +143,9 @@ async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None
         *((name, {()}) for name in SPOOL),
         ("postback_sender_received_total", set(product(("ezmob", "unknown"), Family))),
         ("postback_mistakes_total", {(mistake,) for mistake in Mistake}),
-        ("postback_test_received_total", {(outcome,) for outcome in Outcome}),
+        ("postback_test_received_total", {(outcome,) for outcome in Outcome if outcome is not Outcome.UNAUTHENTICATED}),
+        ("postback_would_reject_total", {("credentials",)}),
+        ("postback_key_expiry_timestamp_seconds", {()}),
         ("postback_log_dropped_total", {()}),
         ("postback_late_commits_total", {()}),
         ("postback_last_stored_timestamp_seconds", {()}),

@@ -8,10 +8,13 @@ from typing import TypeVar
 
 import pytest
 
+from service.auth.authenticator import Caller, authenticate_open
+from service.auth.credentials import NOTHING, Credentials
 from service.flood import FloodBound
 from service.log import LineSink, Log
 from service.metrics import Metrics
 from service.outcome import Outcome
+from service.postback import RawPostback
 from service.storage.judging import Verdict
 from service.storage.ledger import Committed, Entry, Probe
 
@@ -24,6 +27,11 @@ async def in_time(awaited: Awaitable[Result]) -> Result:
     """Await what must come about."""
     async with asyncio.timeout(PATIENCE):
         return await awaited
+
+
+async def from_ezmob(raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+    """Authenticate as open mode does."""
+    return Caller(authenticate_open(raw))
 
 
 class FakeStore:

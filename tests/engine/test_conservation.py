@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.auth.authenticator import Authenticate, authenticate_open
+from service.auth.authenticator import Authenticate
 from service.intake import Intake
 from service.metrics import Metrics
 from service.outcome import Outcome
@@ -19,7 +19,7 @@ from service.storage.ledger import Committed, Entry
 from service.storage.sqlite import SqliteLedger
 from service.writer import Store, Writer
 from tests import builders
-from tests.engine.fakes import FakeStore, KeptLines, LoopClock, in_time, kept_log, samples
+from tests.engine.fakes import FakeStore, KeptLines, LoopClock, from_ezmob, in_time, kept_log, samples
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ class Books:
 
 
 @asynccontextmanager
-async def keeping_books(store: Store, authenticate: Authenticate = authenticate_open) -> AsyncIterator[Books]:
+async def keeping_books(store: Store, authenticate: Authenticate = from_ezmob) -> AsyncIterator[Books]:
     """Run an intake on a store."""
     metrics = Metrics()
     writer = Writer(store, metrics, deadline=DEADLINE)

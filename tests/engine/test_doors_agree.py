@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.auth.authenticator import authenticate_open
 from service.files import RowFile
 from service.importing import ImportFile
 from service.importing import carry_out as carry_out_import
@@ -29,7 +28,7 @@ from service.storage.quarantine import Chosen
 from service.storage.sqlite import SqliteLedger
 from service.writer import Writer
 from tests import builders
-from tests.engine.fakes import KeptLines, in_time, kept_log, samples
+from tests.engine.fakes import KeptLines, from_ezmob, in_time, kept_log, samples
 
 Way = Literal["single", "pixel", "batch", "csv", "import", "replay"]
 Fields = tuple[tuple[str, str], ...]
@@ -86,7 +85,7 @@ class Site:
         """Let everything come, replay what is to be replayed, and return the conversions with their changes."""
         writer = Writer(self._ledger, self.metrics, deadline=60.0)
         writer.start()
-        intake = Intake(authenticate_open, writer, self.metrics, kept_log(KeptLines(), self.metrics))
+        intake = Intake(from_ezmob, writer, self.metrics, kept_log(KeptLines(), self.metrics))
         for delivery in dealt:
             await in_time(self._deliver(intake, delivery))
         assert samples(self.metrics, "postback_conservation_drift") == {}

@@ -8,22 +8,24 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from service.auth.authenticator import Authenticate, authenticate_open
+from service.auth.authenticator import Authenticate, Caller, WouldReject
+from service.auth.credentials import NOTHING, Credentials
 from service.intake import GROUP_ROWS, Intake
 from service.metrics import Metrics
-from service.outcome import Family, Mistake, Outcome
+from service.outcome import Family, Mistake, Outcome, Rejected
 from service.postback import Postback, RawPostback, parse
-from service.sender import Sender
+from service.sender import EZMOB, Sender
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.judging import Verdict
 from service.storage.sqlite import SqliteLedger
 from service.version import VERSION
 from service.writer import Store, Writer
 from tests import builders
-from tests.engine.fakes import FakeStore, KeptLines, Line, in_time, kept_log, samples, ticking
+from tests.engine.fakes import FakeStore, KeptLines, Line, from_ezmob, in_time, kept_log, samples, ticking
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +79,7 @@ class Watched:
 
 @asynccontextmanager
 async def watching(
-    store: Store, authenticate: Authenticate = authenticate_open, capacity: int = 100
+    store: Store, authenticate: Authenticate = from_ezmob, capacity: int = 100
 ) -> AsyncIterator[Watched]:
     """Run an intake on a store."""
     metrics, lines = Metrics(), KeptLines()
@@ -225,7 +227,7 @@ async def test_a_traceback_tells_nothing_of_what_was_sent() -> None:
 
 
 async def test_an_error_tells_nothing_of_the_text_that_it_was_about() -> None:
-    def authenticate(raw: RawPostback) -> None:
+    async def authenticate(raw: RawPostback, _credentials: Credentials = NOTHING) -> None:
         (raw.query.decode() + "\ud800").encode()  # the error's repr holds all of it
 
     async with watching(FakeStore(), authenticate) as watched:  # type: ignore[arg-type]  # it never returns
@@ -343,9 +345,9 @@ async def test_the_books_balance_at_any_moment_of_a_batch(watched: Watched) -> N
 async def test_a_stranger_is_asked_once_and_his_batch_is_not_taken_apart(ledger: SqliteLedger) -> None:
     asked = []
 
-    def authenticate(raw: RawPostback) -> Sender:
+    async def authenticate(raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
         asked.append(raw)
-        return authenticate_open(raw)
+        return await from_ezmob(raw)
 
     async with watching(ledger, authenticate) as watched:
         verdict = await watched.intake.receive_batch(batch_of("{}", "{}", host=b"example.com"))
@@ -494,3 +496,59 @@ async def test_the_time_of_the_last_stored_conversion_moves_with_stored_ones_onl
     assert samples(watched.metrics, "postback_last_stored_timestamp_seconds") == {(): 100.0}
     await watched.receive(builders.raw("c=b&value=1"))
     assert samples(watched.metrics, "postback_last_stored_timestamp_seconds") == {(): 200.0}
+
+
+def caller(**changes: Any) -> Authenticate:
+    """Return an authentication that takes everybody for a sender, with what is to be said of them."""
+
+    async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+        return Caller(EZMOB, **changes)
+
+    return authenticate
+
+
+async def test_a_check_that_is_only_reported_is_in_the_line_and_the_count(ledger: SqliteLedger) -> None:
+    told = (WouldReject("credentials", Outcome.UNAUTHENTICATED), WouldReject("rate", Outcome.RATE_LIMITED))
+    async with watching(ledger, caller(would_reject=told)) as watched:
+        watched.metrics.report_only = frozenset({"credentials", "rate"})
+        assert (await watched.receive(builders.raw("c=a&value=1"))).outcome is Outcome.STORED
+        assert watched.only_line()["would_reject"] == "unauthenticated rate_limited"
+        await watched.intake.receive_batch(batch_of('{"c":"b","value":1}', '{"c":"c"}', '{"c":"d","value":1,"test":1}'))
+        assert [line["would_reject"] for line in watched.lines.events()] == ["unauthenticated rate_limited"] * 4
+        reported = samples(watched.metrics, "postback_would_reject_total")
+        assert reported == {("credentials",): 3.0, ("rate",): 3.0}  # a test is in no count
+
+
+async def test_a_line_says_nothing_of_checks_that_did_not_fail(watched: Watched) -> None:
+    await watched.receive(builders.raw("c=a&value=1"))
+    assert "would_reject" not in watched.only_line()
+    reported = samples(watched.metrics, "postback_would_reject_total", zeros=True)
+    assert reported == {("credentials",): 0.0}
+    watched.metrics.report_only = frozenset({"rate"})
+    reported = samples(watched.metrics, "postback_would_reject_total", zeros=True)
+    assert reported == {("credentials",): 0.0, ("rate",): 0.0}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FORBIDDEN, Outcome.RATE_LIMITED])
+async def test_a_known_sender_that_is_refused_is_named_and_its_rows_are_not_looked_at(
+    ledger: SqliteLedger, outcome: Outcome
+) -> None:
+    async with watching(ledger, caller(refusal=Rejected(outcome, "not now"))) as watched:
+        verdict = await watched.receive(builders.raw("c=a&value=1"))
+        assert (verdict.outcome, verdict.detail) == (outcome, "not now")
+        assert watched.only_line()["sender"] == "ezmob"
+        whole = await watched.intake.receive_batch(batch_of("{}", "{}"))
+        assert isinstance(whole, Verdict)
+        assert whole.outcome is outcome
+
+
+async def test_while_nobody_can_tell_who_it_is_it_is_our_fault(ledger: SqliteLedger) -> None:
+    async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+        raise StorageError("the database is away", "ROSTER")
+
+    async with watching(ledger, authenticate) as watched:
+        assert (await watched.receive(builders.raw())).outcome is Outcome.STORAGE_UNAVAILABLE
+        whole = await watched.intake.receive_batch(batch_of("{}"))
+        assert isinstance(whole, Verdict)
+        assert whole.outcome is Outcome.STORAGE_UNAVAILABLE
+        assert samples(watched.metrics, "postback_conservation_drift") == {}

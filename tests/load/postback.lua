@@ -2,7 +2,8 @@
 --
 --   wrk -t1 -c64 -d5s --timeout 10s -s postback.lua http://127.0.0.1:8000 -- 0123456789abcdef
 --
--- The argument is the run's seed, 16 hex digits, different for every run into the same database.
+-- The argument is the run's seed, 16 hex digits, different for every run into the same database. A second one is added
+-- to each query as it is (&key=…).
 -- A click id is 32 hex digits: two scrambled forms of the counter, then the thread and the seed. The first form is a
 -- bijection of the counter, so no id repeats, and it jumps about, so neighbours in time land on different B-tree pages.
 
@@ -33,7 +34,7 @@ function init(arguments)
   assert(seed and #seed == 16 and not seed:find("%X"), "the seed after -- must be 16 hex digits")
   first_salt = tobit(tonumber(seed:sub(1, 8), 16) + thread_number * 0x9e3779)
   second_salt = tobit(tonumber(seed:sub(9, 16), 16) + thread_number * 0x85ebca)
-  local request = wrk.format("GET", "/postback?c=@&value=1.25")
+  local request = wrk.format("GET", "/postback?c=@&value=1.25" .. (arguments[2] or ""))
   local at = request:find("@", 1, true)
   before = request:sub(1, at - 1)
   after = tohex(thread_number, 2) .. seed:sub(1, 14) .. request:sub(at + 1)

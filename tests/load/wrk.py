@@ -49,10 +49,13 @@ def available() -> bool:
     return shutil.which("wrk") is not None
 
 
-def put_load(port: int, connections: int, seconds: int) -> Load:
-    """Send postbacks to 127.0.0.1:port over so many connections for so long. Raises LoadFailed."""
+def put_load(port: int, connections: int, seconds: int, more: str = "") -> Load:
+    """Send postbacks to 127.0.0.1:port over so many connections for so long; `more` ends each query.
+
+    Raises LoadFailed.
+    """
     command = ["wrk", f"-t{THREADS}", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{TIMEOUT_SECONDS}s"]
-    command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", secrets.token_hex(8)]
+    command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", secrets.token_hex(8), more]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _GRACE_SECONDS, check=False)
     except subprocess.TimeoutExpired as stuck:

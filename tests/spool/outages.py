@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.auth.authenticator import authenticate_open
 from service.intake import Intake
 from service.metrics import Metrics
 from service.readiness import Readiness
@@ -21,7 +20,7 @@ from service.storage.ledger import Committed, Entry
 from service.storage.sqlite import SqliteLedger
 from service.writer import Writer
 from tests import builders
-from tests.engine.fakes import PATIENCE, KeptLines, in_time, kept_log, samples
+from tests.engine.fakes import PATIENCE, KeptLines, from_ezmob, in_time, kept_log, samples
 
 AWAY = StorageError("connection refused", "08001")
 LOST = StorageError("connection lost at COMMIT", "08007")
@@ -150,7 +149,7 @@ async def site(
     writer.start()
     try:
         async with spool.running():
-            intake = Intake(authenticate_open, spool.writer, metrics, log)
+            intake = Intake(from_ezmob, spool.writer, metrics, log)
             yield Site(database, intake, metrics, Readiness(spool.writer, metrics), journal, lines)
             database.released.set()
     finally:

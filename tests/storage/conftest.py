@@ -70,7 +70,10 @@ def _fingerprint(server: PostgresServer, database: str) -> list[list[Row]]:
     return [shape, *(server.sql(statement, database=database) for statement in versions if whole)]
 
 
-_FILLED = ("conversion", "deletion", "duplicate", "rejected_postback", "replay", "status_change", "write_probe")
+_FILLED = (
+    *("api_key", "conversion", "deletion", "duplicate", "rejected_postback", "replay", "sender", "signing_secret"),
+    *("status_change", "write_probe"),
+)
 _FINGERPRINT = """
     SELECT (SELECT string_agg(concat_ws(' ', table_name, column_name, data_type), ',' ORDER BY table_name, column_name)
             FROM information_schema.columns WHERE table_schema = 'public'),

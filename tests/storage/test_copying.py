@@ -14,7 +14,7 @@ from service.storage.engine import SqliteFile, StorageError, place_of
 from service.storage.ledger import Entry
 from service.storage.sqlite import SqliteLedger
 from service.storage.tables import Replay
-from tests import builders
+from tests import builders, registration
 from tests.storage.conftest import Engine
 
 STORED, CHANGED, REPEATED, REFUSED = 60, 9, 11, 13
@@ -54,6 +54,10 @@ def source(path: Path) -> SqliteFile:
     ledger.commit([builders.rejection(Outcome.MISSING_VALUE, "gone")])
     erasure = SqliteDatabase(SqliteFile(path)).erasure()
     erasure.erase("gone", erasure.find("gone"), "é", builders.RECEIVED_AT)
+    registered = SqliteDatabase(SqliteFile(path)).senders()
+    registered.put_sender(registration.sender(statuses={"ö": "x"}, networks=["192.0.2.0/24"]), new=True)
+    registered.put_keys(registration.key(is_test=True, expires_at=builders.RECEIVED_AT))
+    registered.put_secrets(registration.secret())
     ledger.close()
     return SqliteFile(path)
 
@@ -81,6 +85,9 @@ ALL = {
     "rejected_postback": REFUSED,
     "replay": 1,
     "deletion": 1,
+    "sender": 1,
+    "api_key": 1,
+    "signing_secret": 1,
 }
 
 
@@ -95,6 +102,9 @@ def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgre
         "SELECT id, raw, click_id, outcome, replayed_at FROM rejected_postback ORDER BY id",
         "SELECT * FROM replay",
         "SELECT * FROM deletion",
+        "SELECT name, CAST(fields AS text), CAST(required AS text), CAST(networks AS text), created_at FROM sender",
+        "SELECT id, secret_sha256, CAST(doors AS text), expires_at, revoked_at FROM api_key",
+        "SELECT * FROM signing_secret",
     ):
         assert there.rows(statement) == here.rows(statement)
 
@@ -167,5 +177,8 @@ def test_a_row_that_differs_in_one_letter_is_told(source: SqliteFile, target: Pl
         "rejected_postback": True,
         "replay": True,
         "deletion": True,
+        "sender": True,
+        "api_key": True,
+        "signing_secret": True,
     }
     engine.change("DROP FUNCTION spoil CASCADE")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from service.outcome import Outcome
 from service.postback import MAX_BODY_BYTES, RawPostback, Rejection
 from service.replay import Attempt, Author, Rehearsal, carry_out, new_request_id, raw_again
+from service.roster import sender_like
 from service.storage.audit import Window
 from service.storage.engine import StorageError
 from service.storage.ledger import Ledger
@@ -199,6 +200,17 @@ def test_whatever_the_word_nobody_vouches_for_an_unknown_or_another_sender(engin
     ledger.commit([refused("c=a&value=1", sender=None), refused("c=b&value=1", sender="somebody")])
     assert outcomes(foreseen(engine)) == [("invalid_value", False)] * 2
     assert outcomes(foreseen(engine, replace(ME, vouches=True))) == [("stored", True), ("invalid_value", False)]
+
+
+def test_a_registered_sender_goes_before_the_preset_of_its_name(engine: Engine, ledger: Ledger) -> None:
+    acme, voluum = sender_like("tune", "acme"), sender_like("tune", "voluum", "comma")
+    ledger.commit([refused("transaction_id=a&amount=1", sender="acme")])
+    ledger.commit([refused("transaction_id=b&amount=1,50", sender="voluum")])
+    assert outcomes(foreseen(engine)) == [("invalid_value", False), ("missing_click_id", False)]
+    known = replace(ME, registered={"acme": acme, "voluum": voluum})
+    assert replayed(engine, ledger, known) == ["stored", "stored"]
+    stored = engine.rows("SELECT sender, click_id, value FROM conversion ORDER BY click_id")
+    assert stored == [("acme", "a", "1"), ("voluum", "b", "1,50")]
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,7 @@ def replace(path: Path) -> None:
 BY_HAND = {"orphans", "one_outcome", "known_outcomes", "schema", "journal_mode"}
 FILE = {"journal_mode", "schema_version", "schema", "integrity"}
 ROWS = {"rows_counted", "outcomes_counted", "foreign_rows", "future_rows", "known_outcomes", "disk_lasts"}
-UNREADABLE = FILE | ROWS | {"orphans", "repeated_keys", "one_outcome"}
+UNREADABLE = FILE | ROWS | {"keys_expiring", "keys_unused", "orphans", "repeated_keys", "one_outcome"}
 
 
 RUINS = (age, damage, change_by_hand, forbid_writing, replace, Path.unlink)
@@ -344,7 +344,7 @@ def ruined(command: Command, stopped: Path, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize(
     ("ruin", "wrong", "sentence"),
     [
-        (age, {"schema_version"}, "the schema is at 0000, which this code (0004) does not know"),
+        (age, {"schema_version"}, "the schema is at 0000, which this code (0006) does not know"),
         (damage, {"integrity"}, "btreeInitPage() returns error code 11"),
         (change_by_hand, BY_HAND, "1 rows of duplicate repeat a conversion that is gone"),
         (forbid_writing, {"database_file"}, "it or its folder is read-only, even for the owner"),

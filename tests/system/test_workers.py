@@ -86,7 +86,6 @@ def test_every_line_of_all_workers_is_json_and_those_of_a_worker_say_which(
         assert {line.get("worker") for line in lines if line["event"] == "postback"} == {1, 2}
         assert {line["event"] for line in lines if "worker" not in line} == {
             "listening",
-            "open_mode",
             "stopping",
             "stopped",
         }

@@ -1,0 +1,76 @@
+"""Owns what a request shows of who it is: taken out of headers and query at the door, never stored and never logged.
+
+It travels beside the raw postback, not in it, so nothing that keeps or tells postbacks can keep or tell it.
+"""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from service.redaction import PREFIX
+
+_PARAMETER = b"key="
+
+
+class Credentials(NamedTuple):
+    """What was shown: API keys, each once however often it was given, and a bearer token that is no API key."""
+
+    keys: tuple[str, ...] = ()
+    token: str = ""
+
+    def __repr__(self) -> str:
+        """Say how many there are, and never what they are."""
+        return f"Credentials({self.number})"
+
+    @property
+    def number(self) -> int:
+        """How many different ones were shown."""
+        return len(self.keys) + bool(self.token)
+
+
+NOTHING = Credentials()
+
+
+def take_key(query: bytes) -> tuple[bytes, list[str]]:
+    """Return the query without the parameter `key`, all else byte for byte, and what that held."""
+    if _PARAMETER not in query:
+        return query, []
+    parts = query.split(b"&")
+    shown = [part[len(_PARAMETER) :] for part in parts if part.startswith(_PARAMETER)]
+    keys = [_text(unquote_to_bytes(part) if b"%" in part else part) for part in shown]
+    return b"&".join([part for part in parts if not part.startswith(_PARAMETER)]), keys
+
+
+def credentials_of(authorizations: Sequence[bytes], api_keys: Sequence[bytes], queried: Sequence[str]) -> Credentials:
+    """Return what the Authorization and X-API-Key headers and the query show together."""
+    keys = [*map(_text, api_keys), *queried]
+    tokens: list[str] = []
+    for authorization in authorizations:
+        scheme, _, shown = authorization.strip().partition(b" ")
+        match scheme.lower():
+            case b"bearer":
+                text = _text(shown.strip())
+                (keys if text.startswith(PREFIX) else tokens).append(text)
+            case b"basic":
+                keys += _basic(shown.strip())
+            case _:  # a proxy's, or nothing that we know
+                pass
+    if len(set(tokens)) > 1:
+        keys += tokens[1:]  # so that there are two
+    return Credentials(tuple(dict.fromkeys(keys)), tokens[0] if tokens else "")
+
+
+def _basic(encoded: bytes) -> list[str]:
+    """Return the key in `user:password` (RFC 7617): whichever of the two is one, else the password, if there is any."""
+    try:
+        decoded = _text(b64decode(encoded, validate=True))
+    except binascii.Error:
+        return [""]
+    user, _, password = decoded.partition(":")
+    return [text for text in (user, password) if text.startswith(PREFIX)] or [password or user]
+
+
+def _text(sent: bytes) -> str:
+    return sent.decode("utf-8", "replace")

@@ -1,0 +1,67 @@
+"""Owns the copy of the roster beside the spool's journals: a restart while the database is away still knows its keys.
+
+Hashes of keys, and signing secrets as they are: readable by the service's user only.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+
+from service.roster import Roster
+from service.storage.senders import Rows
+from service.storage.tables import ApiKey, RegisteredSender, SigningSecret
+
+FILE_NAME = "roster.json"
+_VERSION = 1
+
+
+class RosterCopy:
+    """A file that is replaced as a whole, by whichever worker sees a change first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._kept = b""
+
+    def keep(self, rows: Rows) -> None:
+        """Write what differs from what was written last. Raises OSError."""
+        text = _encoded(rows)
+        if text == self._kept:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name(f"{FILE_NAME}.{secrets.token_hex(4)}")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
+        self._kept = text
+
+    def read(self) -> Roster | None:
+        """Return the roster of the copy; None without one, or if it cannot be understood."""
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            members = orjson.loads(self.path.read_bytes())
+            if members["version"] == _VERSION:
+                return Rows(
+                    [RegisteredSender.model_validate(row) for row in members["senders"]],
+                    [ApiKey.model_validate(row) for row in members["keys"]],
+                    [SigningSecret.model_validate(row) for row in members["secrets"]],
+                ).roster()
+        return None
+
+
+def _encoded(rows: Rows) -> bytes:
+    """Return the rows as JSON, without what changes with every use."""
+    members = {
+        "version": _VERSION,
+        "senders": [row.model_dump() for row in rows.senders],
+        "keys": [{**row.model_dump(), "last_used_at": None} for row in rows.keys],
+        "secrets": [row.model_dump() for row in rows.secrets],
+    }
+    return orjson.dumps(members, option=orjson.OPT_INDENT_2)
