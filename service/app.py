@@ -39,14 +39,15 @@ class App:
     """The two applications, and what must be running while they serve.
 
     `running()` opens storage and closes it after the last commit. `storage_broken` is set when the process must stop,
-    because storage can no longer be trusted. `count_unparsed` is for the servers: bytes that are not HTTP came.
+    because storage can no longer be trusted. `count_unparsed` is for the servers: what did not become a request was
+    answered with this status.
     """
 
     public: ASGIApp
     operator: ASGIApp
     running: Callable[[], AbstractAsyncContextManager[None]]
     storage_broken: asyncio.Event
-    count_unparsed: Callable[[], None]
+    count_unparsed: Callable[[int], None]
 
 
 def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0) -> App:
