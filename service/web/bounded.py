@@ -126,15 +126,14 @@ class BoundedProtocol(Protocol):
 
     def look(self) -> None:
         """Cut it, if its time is over."""
-        waited = self._watch.now - self.since
-        if waited < (LINGER_SECONDS if self._refused else self._watch.bounds.seconds):
-            return
+        waited, seconds = self._watch.now - self.since, self._watch.bounds.seconds
         if self._refused or self.flow.write_paused or self.transport.is_closing():
-            self.transport.abort()
-        elif self.waited_for:
-            self.cut(408)
-        elif self.flow.read_paused:  # the rest of its body waits for us
+            if waited >= (LINGER_SECONDS if self._refused else seconds):
+                self.transport.abort()
+        elif self.flow.read_paused:  # the rest of what it sends waits for us
             self.since = self._watch.now
+        elif waited >= seconds and self.waited_for:
+            self.cut(408)
 
     def cut(self, status: int) -> None:
         """Cut it, with this status if it is in the midst of a request."""

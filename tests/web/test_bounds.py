@@ -143,6 +143,8 @@ async def test_a_head_is_measured_by_itself_whatever_came_before_and_comes_with_
         client.send(GET * 2000 + posted + head_of(HEAD_BYTES - 100) + GET)
         assert [(await client.answer())[0] for _ in range(2003)] == [200] * 2003
         assert there.bodies == [(50_000, True)]
+        client.send(head_of(HEAD_BYTES + 1))
+        assert (await client.answer())[0] == 431
 
 
 @pytest.mark.parametrize(
@@ -193,22 +195,27 @@ async def test_who_rests_after_an_answer_and_sends_line_ends_now_and_then_is_cut
         assert await client.rest() == b""
 
 
-async def test_who_is_quick_enough_with_each_request_may_stay() -> None:
-    async with house(BRIEF) as there:
+async def test_each_request_has_its_own_time() -> None:
+    async with house(BRIEF._replace(seconds=2.0)) as there:
         client = await there.connect()
-        for _ in range(8):
-            client.send(GET)
-            assert await client.answer() == (200, b"OK")
-            await asyncio.sleep(0.1)
+        client.send(GET)
+        assert await client.answer() == (200, b"OK")
+        await asyncio.sleep(1.5)
+        client.send(GET[:10])
+        await asyncio.sleep(1.5)
+        client.send(GET[10:])
+        assert await client.answer() == (200, b"OK")
         assert there.unparsed == {}
 
 
 async def test_nobody_is_cut_for_what_we_do_not_read() -> None:
-    async with house(BRIEF) as there:
+    async with house(BRIEF._replace(seconds=1.5)) as there:
         client = await there.connect()
-        client.send(b"POST /reads-late HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + bytes(900_000))
-        await asyncio.sleep(1.5)
+        client.send(b"POST /reads-late HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + bytes(800_000))
+        await asyncio.sleep(3)
         there.go_on.set()
+        await asyncio.sleep(0.7)  # somebody looks meanwhile
+        client.send(bytes(100_000))
         assert await client.answer() == (200, b"OK")
         assert there.bodies == [(900_000, True)]
 
