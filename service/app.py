@@ -45,7 +45,7 @@ class App:
     `assert_may_start` reads who is registered, which blocks, and raises StartRefused when AUTH and the address do not
     go together with that. `running()` does so too, opens storage and closes it after the last commit. `introduce` says
     in the log who is let in. `storage_broken` is set when the process must stop, because storage can no longer be
-    trusted. `count_unparsed` is for the servers: bytes that are not HTTP came.
+    trusted. `count_unparsed` is for the servers: what did not become a request was answered with this status.
     """
 
     public: ASGIApp
@@ -53,7 +53,7 @@ class App:
     assert_may_start: Callable[[], None]
     running: Callable[[], AbstractAsyncContextManager[None]]
     storage_broken: asyncio.Event
-    count_unparsed: Callable[[], None]
+    count_unparsed: Callable[[int], None]
     introduce: Callable[[], None]
 
 

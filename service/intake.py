@@ -53,6 +53,11 @@ class Intake:
             (verdict,) = await self._settle([raw], [caller], started)
         return verdict
 
+    async def turn_away(self, raw: RawPostback, why: str) -> Verdict:
+        """Give what there is no room for its one outcome, unread."""
+        (verdict,) = await self._settle([raw], [Verdict(Outcome.OVERLOADED, why)], time.perf_counter())
+        return verdict
+
     async def receive_batch(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Verdict | list[Verdict]:
         """Give each row of a batch its outcome, in order; or the whole one outcome, when it cannot be taken apart.
 

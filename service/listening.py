@@ -1,14 +1,33 @@
-"""Owns listening sockets: how they are bound, and the URL that leads to one."""
+"""Owns listening sockets: how they are bound, how many connections they may lead to, and the URL that leads to one."""
 
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 _BACKLOG = 2048
+_FILES_KEPT = 128  # for the database, the operator listener, and connections that are only told that there are too many
+_MOST_CONNECTIONS = 10_000  # 150 MB, if nobody says otherwise
+_FEWEST_CONNECTIONS = 16
 
 
 class CannotListen(Exception):  # noqa: N818 - what happened, as the message says it
-    """An address cannot be bound: taken, not ours, or unknown."""
+    """An address cannot be bound: taken, not ours, or unknown; or so many connections cannot be held."""
+
+
+def connections_allowed(wanted: int | None) -> int:
+    """Return how many connections may be open at once: as many as are wanted, or as the limit on open files lets us.
+
+    Raises CannotListen when that limit is too low: at the last file nothing can be accepted, stored or read any more.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else files - _FILES_KEPT
+    if (wanted or _FEWEST_CONNECTIONS) > room and files != resource.RLIM_INFINITY:
+        asked = wanted or _FEWEST_CONNECTIONS
+        raise CannotListen(
+            f"{asked} connections and {_FILES_KEPT} other files cannot be open: `ulimit -n` says {files}"
+        )
+    return wanted or min(room, _MOST_CONNECTIONS)
 
 
 @contextmanager

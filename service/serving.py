@@ -11,14 +11,18 @@ from typing import Literal, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
+from service import batch
 from service.app import App
 from service.auth.networks import Networks
+from service.listening import connections_allowed
 from service.settings import Settings
+from service.web.bounds import Bounds
 from service.web.forwarded import Forwarded
 from service.web.http_server import HttpServer
 
 EXIT_STORAGE_BROKEN = 74  # EX_IOERR of sysexits.h
 _DRAIN_SECONDS = 5  # for open requests after SIGTERM; with the last commit and the log, exit stays under 10 s
+_OPERATOR_BOUNDS = Bounds(connections=32, spare=8, body_bytes=64 * 1024)
 _SWITCH_SECONDS = 0.0001  # how long the writer thread may wait for the event loop to let it run; three times a batch
 _GC_THRESHOLD = 5_000  # a request leaves no cycles behind; 700 would look through them for nothing
 
@@ -65,10 +69,8 @@ class Serving:
         self._app = app
         self._others = listeners.others
         self._logger = logger
-        self._public, self._operator = (
-            public_server(app, settings),
-            HttpServer(app.operator, app.count_unparsed, drain=1),
-        )
+        self._public = public_server(app, settings)
+        self._operator = HttpServer(app.operator, app.count_unparsed, _OPERATOR_BOUNDS, drain=1)
         self._sockets = ((self._public, listeners.public), (self._operator, listeners.operator))
 
     async def run(self, listen_to: Callable[[End], None], started: Callable[[], None]) -> int:
@@ -137,6 +139,7 @@ def public_server(app: App, settings: Settings) -> HttpServer:
     return HttpServer(
         Forwarded(app.public, proxies) if proxies.listed else app.public,
         app.count_unparsed,
+        Bounds(connections_allowed(settings.max_connections), spare=32, body_bytes=2 * batch.MAX_BYTES),
         drain=_DRAIN_SECONDS,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

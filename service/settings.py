@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="processes that share the public port, on PostgreSQL; SQLite takes exactly one"
     )
+    max_connections: Annotated[int, Field(ge=16)] | None = Field(
+        None, description="connections that may be open at once, of one worker; unset: 128 fewer than `ulimit -n`"
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json lines, or console for people; auto: console on a terminal"
     )

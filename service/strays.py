@@ -19,11 +19,16 @@ class Strays:
     """Takes in what waits at `listeners`, for `protocol`."""
 
     def __init__(
-        self, listeners: Sequence[socket.socket], protocol: Callable[[], asyncio.Protocol], tls: SSLContext | None
+        self,
+        listeners: Sequence[socket.socket],
+        protocol: Callable[[], asyncio.Protocol],
+        tls: SSLContext | None,
+        handshake_seconds: float | None = None,
     ) -> None:
         self._listeners = listeners
         self._protocol = protocol
         self._tls = tls
+        self._handshake_seconds = handshake_seconds
         self._handshakes: set[asyncio.Task[None]] = set()
 
     async def take_in(self) -> None:
@@ -42,7 +47,9 @@ class Strays:
 
     async def _begin(self, connection: socket.socket) -> None:
         with suppress(OSError):  # it hung up, or TLS could not be agreed on
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection, ssl=self._tls)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_seconds
+            )
 
 
 def _waiting(listening: socket.socket) -> Iterator[socket.socket]:

@@ -5,7 +5,6 @@ and then what else is asked of that sender (`checks`). What fails a check that t
 and told.
 """
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from service.auth.credentials import NOTHING, Credentials
 from service.auth.keys import find_key
+from service.auth.networks import is_loopback
 from service.log import Log
 from service.outcome import Outcome, Rejected
 from service.postback import RawPostback
@@ -212,16 +212,6 @@ def authenticate_open(raw: RawPostback, sender: Sender = EZMOB) -> Sender:
     if not _is_loopback_authority(raw.host):
         raise Rejected(Outcome.UNAUTHENTICATED, f"open mode, and the Host is {raw.host[:80]!r}")
     return sender
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address can only be reached from this machine."""
-    if host.lower() in ("localhost", "localhost."):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from service.auth.authenticator import is_loopback
+from service.auth.networks import is_loopback
 
 SENDER_CLAIMS = ("client_id", "azp", "sub")  # RFC 9068; OpenID Connect's name for the same; whom it is about
 

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from service.auth.authenticator import is_loopback
 from service.auth.discovery import CannotRead
+from service.auth.networks import is_loopback
 
 MOST_BYTES = 256 * 1024
 _OK = 200

@@ -69,6 +69,16 @@ def _address_of(text: str) -> Address | None:
     return None if address.scope_id is not None else address.ipv4_mapped or address
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address can only be reached from this machine."""
+    if host.lower() in ("localhost", "localhost."):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def _network(text: str) -> Network:
     address, slash, length = text.partition("/")
     if slash and not (length.isascii() and length.isdigit()):

@@ -9,7 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from service.auth.authenticator import is_loopback
+from service.auth.networks import is_loopback
 
 _MOST_BYTES = 8_000_000
 

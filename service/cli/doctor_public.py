@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from service.auth.authenticator import is_loopback
+from service.auth.networks import is_loopback
 from service.cli.doctor_case import Case, Finding, State, graded, not_checked, ok, warning, wrong
 from service.cli.doctor_http import Answer, NoAnswer, fetch, proxied
 from service.cli.doctor_time import compare_clock, public_certificate

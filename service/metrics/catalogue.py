@@ -104,7 +104,7 @@ LAST_STORED = _gauge("last_stored_timestamp_seconds", "", "When a conversion was
 READY = _gauge("ready", "", "1 if a commit worked in the last seconds, else 0. A probe commits when nobody else does.")
 
 HTTP_RESPONSES = _counter(
-    "http_responses", "route method code", "HTTP answers. Route unmatched: no such path; unparsed: not HTTP."
+    "http_responses", "route method code", "HTTP answers. Route unmatched: no such path; unparsed: no whole request."
 )
 HTTP_SECONDS = _histogram(
     "http_request_duration_seconds", "route", "Seconds from a request's headers to the end of its answer."
@@ -184,6 +184,7 @@ DELETED = (
 DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "rejected")
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody needs to know which
+SENDING_METHODS = ("GET", "POST", "other")  # of a path that there is not
 UNMATCHED, UNPARSED = "unmatched", "unparsed"
 SINGLE_ROUTES = (*POSTBACK_PATHS, PIXEL_PATH)  # of one postback each: the objective of latency is theirs
 ROUTES = (*DOORS, "/healthz", "/readyz", "/metrics", UNMATCHED)
@@ -205,8 +206,9 @@ def expected_responses() -> list[tuple[str, str, int]]:
     shown.append(("/readyz", "GET", 503))
     answered = {(route, method) for route, method, _ in [*postbacks, *shown]}
     wrong = [(route, method, 405) for route in ROUTES[:-1] for method in METHODS if (route, method) not in answered]
-    missing = [(UNMATCHED, method, 404) for method in METHODS]
-    return [*postbacks, *shown, *wrong, *missing, (UNPARSED, "other", 400)]
+    missing = [(UNMATCHED, method, 404) for method in SENDING_METHODS]
+    unparsed = [(UNPARSED, "other", code) for code in (400, 408, 431, 503)]
+    return [*postbacks, *shown, *wrong, *missing, *unparsed]
 
 
 def expected_errors() -> list[tuple[str, str]]:

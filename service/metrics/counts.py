@@ -106,15 +106,16 @@ class Metrics:
 
     def count_response(self, route: str, method: str, code: int, seconds: float, scope: Mapping[str, object]) -> None:
         """Count one finished HTTP response and how long it took; `scope` has the ids of a slow one."""
-        self._responses[route, method if method in declared.METHODS else "other", code] += 1
+        named = declared.SENDING_METHODS if route == declared.UNMATCHED else declared.METHODS
+        self._responses[route, method if method in named else "other", code] += 1
         timed = self._request_seconds.get(route)
         if timed:
             slow = ids(str(scope["trace_id"]), str(scope["request_id"]), seconds) if seconds > _SLOW_SECONDS else None
             timed.observe(seconds, slow)
 
-    def count_unparsed(self) -> None:
-        """Count one answer to bytes that are no HTTP request."""
-        self._responses[declared.UNPARSED, "other", 400] += 1
+    def count_unparsed(self, code: int) -> None:
+        """Count one answer to what no application saw, since it was no request or never became one."""
+        self._responses[declared.UNPARSED, "other", code] += 1
 
     def count_commit(self, seconds: float, rows: int) -> None:
         """Count one committed batch."""

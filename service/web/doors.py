@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
@@ -13,6 +15,7 @@ from service.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
 from service.redaction import redact
 from service.storage.judging import Verdict
 from service.web.render import send_pixel, send_rows, send_verdict
+from service.writer import Overloaded
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
@@ -53,17 +56,27 @@ class BatchDoor:
     """POST of many postbacks, answered when each has its outcome: the status must not promise what is not done.
 
     A commit's worth of rows is under way for each batch, and few batches at once, so that postbacks that come one by
-    one find their places in the queue.
+    one find their places in the queue. The others wait with their bodies, for which there is so much room and no more:
+    room and not places, or whoever sends slowly would keep everybody out.
     """
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._turns = asyncio.Semaphore(_BATCHES_AT_ONCE)
+        self._room = _WAITING_BYTES
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Receive the rows of the body, each as a postback of its own."""
-        body, complete = await _read(receive, batch.MAX_BYTES)
-        raw, credentials = _taken(scope, body, complete=complete)
+        """Receive the rows of the body, each as a postback of its own, or turn the batch away."""
+        with self._some_room() as take:
+            try:
+                body, complete = await _read(receive, batch.MAX_BYTES, take)
+            except Overloaded as error:
+                raw, _ = _taken(scope, b"", complete=False)
+                await send_verdict(send, await self._intake.turn_away(raw, str(error)), raw.request_id)
+            else:
+                await self._receive(scope, *_taken(scope, body, complete=complete), send)
+
+    async def _receive(self, scope: Scope, raw: RawPostback, credentials: Credentials, send: Send) -> None:
         async with self._turns:
             verdicts = await self._intake.receive_batch(raw, credentials)
         if isinstance(verdicts, Verdict):
@@ -71,8 +84,26 @@ class BatchDoor:
         else:
             await send_rows(send, _accepted_type(scope, raw), raw.request_id, verdicts)
 
+    @contextmanager
+    def _some_room(self) -> Iterator[Callable[[int], None]]:
+        """Give what takes room for so many bytes, until the batch is done; it raises Overloaded."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if size > self._room:
+                raise Overloaded("too many batches wait")
+            self._room -= size
+            taken += size
+
+        try:
+            yield take
+        finally:
+            self._room += taken
+
 
 _BATCHES_AT_ONCE = 2  # their rows take two commits at most of the places that there always are
+_WAITING_BYTES = 4 * batch.MAX_BYTES
 
 
 def _accepted_type(scope: Scope, raw: RawPostback) -> str:
@@ -82,14 +113,16 @@ def _accepted_type(scope: Scope, raw: RawPostback) -> str:
     return next((one for one in wanted if one in batch.MEDIA_TYPES), media_type_of(raw.content_type))
 
 
-async def _read(receive: Receive, most: int) -> tuple[bytes, bool]:
-    """Return the body, one byte past the limit at most, and whether it came to its end."""
+async def _read(receive: Receive, most: int, take: Callable[[int], object] = bool) -> tuple[bytes, bool]:
+    """Return the body, one byte past the limit at most, and whether it came to its end; `take` room for each piece."""
     body = bytearray()
     while len(body) <= most:
         message = await receive()
         if message["type"] == "http.disconnect":
             return bytes(body), False
-        body += message.get("body", b"")
+        piece = message.get("body", b"")
+        take(len(piece))
+        body += piece
         if not message.get("more_body"):
             break
     return bytes(body[: most + 1]), True

@@ -12,7 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.strays import Strays
-from service.web.protocol import Protocol
+from service.web.bounded import BoundedProtocol
+from service.web.bounds import Bounds, Watch
 
 _TICK_SECONDS = 0.05
 
@@ -20,13 +21,17 @@ _TICK_SECONDS = 0.05
 class HttpServer(uvicorn.Server):
     """A uvicorn server for one of the two listeners; signals are left to us, since there are two in one process.
 
-    `drain` is for how many seconds open requests may go on; `options` are uvicorn's.
+    `bounds` are those of its connections; `drain` is for how many seconds open requests may go on; `options` are
+    uvicorn's.
     """
 
-    def __init__(self, app: ASGIApp, count_unparsed: Callable[[], None], *, drain: int, **options: object) -> None:
+    def __init__(
+        self, app: ASGIApp, count_unparsed: Callable[[int], None], bounds: Bounds, *, drain: int, **options: object
+    ) -> None:
         self._accepting = asyncio.Event()
         self._leaving = asyncio.Event()
-        protocol = partial(Protocol, count_unparsed=count_unparsed, leaving=self._leaving.is_set)
+        self._watch = Watch(bounds, count_unparsed)
+        protocol = partial(BoundedProtocol, watch=self._watch, leaving=self._leaving.is_set)
         config = uvicorn.Config(
             app,
             loop="none",
@@ -48,9 +53,25 @@ class HttpServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Note that connections are accepted."""
-        await super().startup(sockets)
+        """Accept connections. uvicorn would leave a TLS handshake a minute."""
+        loop, config = asyncio.get_running_loop(), self.config
+        self.servers = [
+            await loop.create_server(
+                self._protocol,
+                sock=listening,
+                ssl=config.ssl,
+                ssl_handshake_timeout=self._handshake_seconds,
+                backlog=config.backlog,
+            )
+            for listening in sockets or ()
+        ]
+        self.started = True
         self._accepting.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections, ten times a second."""
+        self._watch.tick(time.monotonic(), self.server_state.connections)  # type: ignore[arg-type]  # all are ours
+        return await super().on_tick(counter)
 
     async def begin(self, listening: socket.socket) -> asyncio.Task[None]:
         """Serve on a socket; return the task when connections are accepted, or when it has failed."""
@@ -62,10 +83,15 @@ class HttpServer(uvicorn.Server):
 
     def strays(self, listeners: Sequence[socket.socket]) -> Strays:
         """Return who takes in the connections that wait at other listeners."""
-        config = self.config
-        make = cast("Callable[..., asyncio.Protocol]", config.http_protocol_class)
-        protocol = partial(make, config=config, server_state=self.server_state, app_state={})
-        return Strays(listeners, protocol, config.ssl)
+        return Strays(listeners, self._protocol, self.config.ssl, self._handshake_seconds)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state={})
+
+    @property
+    def _handshake_seconds(self) -> float | None:
+        return self._watch.bounds.seconds if self.config.ssl else None
 
     async def leave(self, linger: float) -> None:
         """Accept no more connections, let each answer be the last of its connection, and wait for their end."""
@@ -74,7 +100,7 @@ class HttpServer(uvicorn.Server):
             server.close()
         connections = self.server_state.connections
         for connection in connections:
-            cast("Protocol", connection).leave()
+            cast("BoundedProtocol", connection).leave()
         deadline = time.monotonic() + linger
         while connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn's set tells nobody when it is empty
             await asyncio.sleep(_TICK_SECONDS)

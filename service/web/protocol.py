@@ -50,13 +50,25 @@ class OnePiece:
         self.release()
         self._transport.close()
 
+    def abort(self) -> None:
+        """Close, and throw away what was not sent."""
+        self._transport.abort()
+
+    def end(self) -> None:
+        """Send what is held, and say that it was all; close where only that says so (TLS)."""
+        self.release()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
     def __getattr__(self, name: str) -> object:
         """Give what only the transport has."""
         return getattr(self._transport, name)
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol on a OnePiece transport; `count_unparsed` is told of each answer to what is not HTTP.
+    """uvicorn's protocol on a OnePiece transport.
 
     While `leaving` says so, each answer is the last of its connection, and says that.
     """
@@ -71,11 +83,9 @@ class Protocol(HttpToolsProtocol):
         app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        count_unparsed: Callable[[], None],
         leaving: Callable[[], bool] = bool,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._count_unparsed = count_unparsed
         self._leaving = leaving
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
@@ -92,11 +102,6 @@ class Protocol(HttpToolsProtocol):
             line, end, rest = data.partition(b"\r\n")
             data = _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line) + end + rest
         super().data_received(data)
-
-    def send_400_response(self, msg: str) -> None:
-        """Count it: no application will see this request."""
-        self._count_unparsed()
-        super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
         """Note that a request has begun."""

@@ -19,6 +19,7 @@ DEFAULTS = {
     "MIGRATE": False,
     "MIGRATE_WAIT": 60.0,
     "WORKERS": 1,
+    "MAX_CONNECTIONS": None,
     "LOG_FORMAT": "auto",
     "LOG_LEVEL": "info",
     "AUTH": "auto",

@@ -1,0 +1,345 @@
+"""Connections are held to their bounds: bytes of a request, time to send it, time to take an answer, and number."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from service.listening import CannotListen, bound, connections_allowed
+from service.web.bounds import HEAD_BYTES, Bounds, Watch
+from service.web.http_server import HttpServer
+from tests.system.strangers import certificate
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 20
+BRIEF = Bounds(connections=100, spare=8, body_bytes=1_000_000, seconds=0.2)
+GENEROUS = BRIEF._replace(seconds=60.0)
+GET = b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on the loop that the service runs on: what happens to closed connections is its business."""
+    return "asyncio", {"use_uvloop": True}
+
+
+class Client:
+    """One connection, from the other end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the wire."""
+        self.writer.write(data)
+
+    async def answer(self) -> tuple[int, bytes]:
+        """Return the status and the body of one answer."""
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
+        return int(head.split(b" ")[1]), await self.reader.readexactly(length)
+
+    async def rest(self) -> bytes:
+        """Return what comes until the connection ends, however it does."""
+        try:
+            return await asyncio.wait_for(self.reader.read(), PATIENCE)
+        except ConnectionError:
+            return b""
+
+
+@dataclass
+class House:
+    """A server whose application does what its path says, and what it counted."""
+
+    port: int = 0
+    unparsed: Counter[int] = field(default_factory=Counter)
+    bodies: list[tuple[int, bool]] = field(default_factory=list)  # how long, and whether whole
+    waiting: int = 0
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    sent_all: asyncio.Event = field(default_factory=asyncio.Event)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, having read the body, having waited, or with more than anybody takes."""
+        if scope["path"] in ("/waits", "/reads-late"):
+            self.waiting += 1
+            await self.go_on.wait()
+        if scope["path"] in ("/reads", "/reads-late"):
+            await self.read(receive)
+        if scope["path"] == "/large":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(1000):
+                await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+            self.sent_all.set()
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"OK"})
+
+    async def read(self, receive: Receive) -> None:
+        """Read a body to its end."""
+        size, message = 0, await receive()
+        while message["type"] == "http.request":
+            size += len(message["body"])
+            if not message["more_body"]:
+                break
+            message = await receive()
+        self.bodies.append((size, message["type"] == "http.request"))
+
+    async def connect(self) -> Client:
+        """Open a connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.stack.callback(writer.close)
+        return Client(reader, writer)
+
+
+@asynccontextmanager
+async def house(bounds: Bounds, **options: object) -> AsyncIterator[House]:
+    """Serve within these bounds."""
+    built = House()
+    options["interface"] = "asgi3"
+    with bound("127.0.0.1", 0) as listening:
+        server = HttpServer(built.application, lambda code: built.unparsed.update([code]), bounds, drain=1, **options)
+        serving = await server.begin(listening)
+        built.port = listening.getsockname()[1]
+        try:
+            async with built.stack:
+                yield built
+        finally:
+            server.should_exit = True
+            await serving
+            await asyncio.sleep(0.01)  # closed connections are really closed only in one of the loop's next turns
+
+
+def head_of(size: int) -> bytes:
+    """Return a request without a body that is so long."""
+    start, end = b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Long: ", b"\r\n\r\n"
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("cuts", [(), (10,), (HEAD_BYTES - 1,), (1, 9_000)], ids=["whole", "early", "late", "thrice"])
+@pytest.mark.parametrize(("size", "status"), [(HEAD_BYTES, 200), (HEAD_BYTES + 1, 431)])
+async def test_a_head_has_room_up_to_its_last_byte_and_not_beyond(
+    size: int, status: int, cuts: tuple[int, ...]
+) -> None:
+    async with house(GENEROUS) as there:
+        client, head = await there.connect(), head_of(size)
+        for first, last in zip((0, *cuts), (*cuts, size), strict=True):
+            client.send(head[first:last])
+            await asyncio.sleep(0.05)
+        assert (await client.answer())[0] == status
+        assert there.unparsed == ({} if status == 200 else {431: 1})
+
+
+async def test_a_head_is_measured_by_itself_whatever_came_before_and_comes_with_it() -> None:
+    async with house(GENEROUS) as there:
+        client = await there.connect()
+        posted = b"POST /reads HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + bytes(50_000)
+        client.send(GET * 2000 + posted + head_of(HEAD_BYTES - 100) + GET)
+        assert [(await client.answer())[0] for _ in range(2003)] == [200] * 2003
+        assert there.bodies == [(50_000, True)]
+        client.send(head_of(HEAD_BYTES + 1))
+        assert (await client.answer())[0] == 431
+
+
+@pytest.mark.parametrize(
+    "start", [b"GET /", b"GET /quick HTTP/1.1\r\nX: ", b"\r\n"], ids=["an endless URL", "an endless header", "nothing"]
+)
+async def test_who_sends_megabytes_of_head_is_told_why_he_is_refused(start: bytes) -> None:
+    async with house(GENEROUS) as there:
+        client = await there.connect()
+        client.send(start + (b"\r\n" if start == b"\r\n" else b"xx") * 1_500_000)
+        assert (await client.answer())[0] == 431
+        assert await client.rest() == b""
+        assert there.unparsed == {431: 1}
+
+
+HALVES: dict[str, tuple[bytes, int | None]] = {
+    "nothing": (b"", None),
+    "line ends": (b"\r\n\r\n", None),
+    "half a line": (b"GET /qui", 408),
+    "half the headers": (b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Ha", 408),
+    "half a body": (b"POST /reads HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", 408),
+    "half a chunk": (b"POST /reads HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf", 408),
+    "half a body that nobody wants": (b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", 200),
+    "half a second request": (GET + b"GET /qui", 200),
+}
+
+
+@pytest.mark.parametrize(("half", "status"), HALVES.values(), ids=HALVES)
+async def test_who_does_not_finish_is_cut_and_told_so_if_he_was_answered_nothing_yet(
+    half: bytes, status: int | None
+) -> None:
+    async with house(BRIEF) as there:
+        client = await there.connect()
+        client.send(half)
+        if status:
+            assert (await client.answer())[0] == status
+        told = await client.rest()
+        assert told.startswith(b"HTTP/1.1 408 ") is half.startswith(GET)
+        assert there.unparsed == ({408: 1} if half.startswith(b"GET ") else {})
+        assert there.bodies == ([(4, False)] if half.startswith(b"POST /reads") else [])
+
+
+async def test_who_rests_after_an_answer_and_sends_line_ends_now_and_then_is_cut() -> None:
+    async with house(BRIEF) as there:
+        client = await there.connect()
+        client.send(GET)
+        assert await client.answer() == (200, b"OK")
+        client.send(b"\r\n")  # it stops uvicorn's own clock
+        assert await client.rest() == b""
+
+
+async def test_each_request_has_its_own_time() -> None:
+    async with house(BRIEF._replace(seconds=2.0)) as there:
+        client = await there.connect()
+        client.send(GET)
+        assert await client.answer() == (200, b"OK")
+        await asyncio.sleep(1.5)
+        client.send(GET[:10])
+        await asyncio.sleep(1.5)
+        client.send(GET[10:])
+        assert await client.answer() == (200, b"OK")
+        assert there.unparsed == {}
+
+
+async def test_nobody_is_cut_for_what_we_do_not_read() -> None:
+    async with house(BRIEF._replace(seconds=1.5)) as there:
+        client = await there.connect()
+        client.send(b"POST /reads-late HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + bytes(800_000))
+        await asyncio.sleep(3)
+        there.go_on.set()
+        await asyncio.sleep(0.7)  # somebody looks meanwhile
+        client.send(bytes(100_000))
+        assert await client.answer() == (200, b"OK")
+        assert there.bodies == [(900_000, True)]
+
+
+async def test_nobody_is_cut_while_his_answer_is_being_made() -> None:
+    async with house(BRIEF) as there:
+        client = await there.connect()
+        client.send(GET.replace(b"quick", b"waits"))
+        await asyncio.sleep(1.5)
+        there.go_on.set()
+        assert await client.answer() == (200, b"OK")
+
+
+async def test_an_answer_that_nobody_takes_is_given_up() -> None:
+    async with house(BRIEF) as there:
+        client = await there.connect()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a transport that reads
+        client.send(GET.replace(b"quick", b"large"))
+        await asyncio.wait_for(there.sent_all.wait(), PATIENCE)
+
+
+async def test_a_body_that_nobody_wants_is_thrown_away_up_to_a_bound() -> None:
+    async with house(GENEROUS) as there:
+        client = await there.connect()
+        client.send(b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 999000\r\n\r\n" + bytes(999_000))
+        assert await client.answer() == (200, b"OK")
+        client.send(b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n" + bytes(1_900_000))
+        await client.rest()  # it would never end
+
+
+async def test_a_body_that_goes_on_for_ever_is_refused_while_its_reader_still_hopes() -> None:
+    async with house(GENEROUS) as there:
+        client = await there.connect()
+        client.send(b"POST /reads HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"1\r\nx\r\n" * 200_000)
+        assert (await client.rest()).startswith((b"HTTP/1.1 413 ", b""))
+        ((size, whole),) = there.bodies
+        assert size < 200_000
+        assert not whole
+
+
+async def test_whoever_keeps_us_waiting_longest_goes_for_a_newcomer() -> None:
+    async with house(GENEROUS._replace(connections=3)) as there:
+        slow = [await there.connect() for _ in range(3)]
+        for client in (slow[1], slow[2], slow[0]):  # who came first is the youngest
+            client.send(GET)
+            assert await client.answer() == (200, b"OK")
+            client.send(b"GET /qui")
+            await asyncio.sleep(0.3)
+        newcomer = await there.connect()
+        newcomer.send(GET)
+        assert await newcomer.answer() == (200, b"OK")
+        assert (await slow[1].answer())[0] == 503
+        for client in (slow[0], slow[2]):
+            client.send(b"ck HTTP/1.1\r\n\r\n")
+            assert await client.answer() == (200, b"OK")
+        assert there.unparsed == {503: 1}
+
+
+async def test_who_comes_when_all_are_being_served_is_told_to_come_again() -> None:
+    async with house(GENEROUS._replace(connections=3)) as there:
+        served = [await there.connect() for _ in range(3)]
+        for client in served:
+            client.send(GET.replace(b"quick", b"waits"))
+        await until(lambda: there.waiting == 3)
+        newcomers = [await there.connect() for _ in range(20)]
+        for client in newcomers:
+            told = await client.rest()
+            assert not told or b"HTTP/1.1 503 Service Unavailable\r\n" in told
+            assert not told or b"\r\nretry-after: 1\r\n" in told
+        there.go_on.set()
+        assert [await client.answer() for client in served] == [(200, b"OK")] * 3
+        assert there.unparsed == {503: 20}
+        client = await there.connect()
+        client.send(GET)
+        assert await client.answer() == (200, b"OK")
+
+
+async def test_a_handshake_that_nobody_begins_is_cut(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path, 1, "localhost")
+    async with house(BRIEF, ssl_certfile=chain, ssl_keyfile=key) as there:
+        client = await there.connect()
+        assert await client.rest() == b""
+
+
+async def until(look: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not look():  # noqa: ASYNC110 - what is looked at tells nobody
+            await asyncio.sleep(0.01)
+
+
+def test_time_rests_while_the_process_does() -> None:
+    watch = Watch(GENEROUS, lambda _: None)
+    watch.tick(1000.0, [])
+    began = watch.now
+    watch.tick(1000.5, [])
+    assert watch.now - began == 0.5
+    watch.tick(5000.0, [])
+    assert watch.now - began == 1.5
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "allowed"),
+    [
+        (256, None, 128),
+        (1024, None, 896),
+        (10**6, None, 10_000),
+        (-1, None, 10_000),
+        (-1, 50_000, 50_000),
+        (256, 16, 16),
+    ],
+)
+def test_connections_are_as_many_as_files_allow(
+    monkeypatch: pytest.MonkeyPatch, files: int, wanted: int | None, allowed: int
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (files, -1))
+    assert connections_allowed(wanted) == allowed
+
+
+@pytest.mark.parametrize(("files", "wanted"), [(256, 129), (140, None)])
+def test_more_connections_than_files_allow_are_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, files: int, wanted: int | None
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (files, -1))
+    with pytest.raises(CannotListen, match=f"`ulimit -n` says {files}"):
+        connections_allowed(wanted)
