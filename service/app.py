@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -33,6 +34,9 @@ from service.web.health import MetricsPage, ReadinessPage
 from service.web.routes import listener, operator_routes, public_routes
 from service.web.shielded import Shielded
 from service.writer import DEADLINE_SECONDS, Writer
+
+if TYPE_CHECKING:
+    from service.auth.bearer_tokens import BearerTokens
 
 _MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
 _AGAIN_SECONDS = 2.0
@@ -73,7 +77,15 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     vitals = Vitals(metrics, log, readiness, database.space)
     retention = Retention(partial(database.deletions, _between(storing)), _limits(settings), metrics, log)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
-    authenticator = Authenticator(settings.auth, settings.host, settings.sender, log)
+    tokens = _tokens(settings, log)
+    authenticator = Authenticator(
+        settings.auth,
+        settings.host,
+        settings.sender,
+        log,
+        verify=tokens.verify if tokens else None,
+        strangers=settings.stranger_rate,
+    )
     keeper = RosterKeeper(
         lambda: database.senders(_turn(storing)),
         authenticator.follow,
@@ -106,6 +118,8 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
             await stack.enter_async_context(vitals.running())
             await stack.enter_async_context(retention.running())
             await stack.enter_async_context(keeper.running())
+            if tokens:
+                await stack.enter_async_context(tokens.running())
             yield
             metrics.ready = False
         if await storing.close():  # else a hung disk holds the connection
@@ -120,6 +134,21 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
         count_unparsed=metrics.count_unparsed,
         introduce=authenticator.introduce,
     )
+
+
+def _tokens(settings: Settings, log: Log) -> "BearerTokens | None":
+    """Return what judges bearer tokens, if an issuer is configured."""
+    if settings.issuer is None:
+        return None
+    from service.auth.bearer_tokens import bearer_tokens  # noqa: PLC0415 - with an HTTP client, which few need
+
+    def tell(reason: str | None) -> None:
+        if reason:
+            log.logger.warning("issuer_away", detail=f"{reason}; the keys that were read last stay valid for an hour")
+        else:
+            log.logger.info("issuer_back")
+
+    return bearer_tokens(settings.issuer, tell)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -79,6 +79,7 @@ class Intake:
             (verdict,) = await self._settle([raw], [self._fault(raw, error)], started)
             return verdict
         batch = replace(batch, raw=as_test(batch.raw)) if caller.is_test else batch
+        caller.weigh(len(batch.rows) - 1)
         if batch.atomic:
             return await self._settle_atomically(raw, batch, caller, started)
         settling: list[asyncio.Task[Sequence[Verdict]]] = []
@@ -214,7 +215,7 @@ class Intake:
         counted: _Counted = {}
         noteworthy: dict[Outcome, RawPostback] = {}
         for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
-            outcome, detail, diagnosis = verdict
+            outcome, detail, diagnosis, _ = verdict
             head = heads.get(outcome)
             if head is None:
                 head = heads[outcome] = common.copy() if heads else common

@@ -36,9 +36,10 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
     pairs = claimed(raw)
     click_id = claimed_click_id(pairs, sender or EZMOB)
     if sender is None:
-        return Rejection(raw, None, rejected.outcome, rejected.detail, click_id)
+        return Rejection(raw, None, rejected.outcome, rejected.detail, click_id, retry_after=rejected.retry_after)
     diagnosis, is_test = diagnose(rejected.outcome, pairs, sender), claims_test(pairs)
-    return Rejection(raw, sender.name, rejected.outcome, rejected.detail, click_id, diagnosis, is_test)
+    told = (rejected.outcome, rejected.detail, click_id, diagnosis, is_test, rejected.retry_after)
+    return Rejection(raw, sender.name, *told)
 
 
 def suspect(postback: Postback, sender: Sender) -> Diagnosis | None:

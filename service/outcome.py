@@ -187,10 +187,12 @@ def told(detail: str, diagnosis: Diagnosis | None) -> str:
 class Rejected(Exception):  # noqa: N818 - the word of the field; it is an outcome, not a fault of the program
     """A postback that cannot be accepted, with the outcome and what exactly was wrong.
 
-    `detail` is for the log line and the kept row: it names the parameter and never carries a secret.
+    `detail` is for the log line and the kept row: it names the parameter and never carries a secret. `retry_after` is
+    in seconds, for outcomes that are worth another try.
     """
 
-    def __init__(self, outcome: Outcome, detail: str) -> None:
+    def __init__(self, outcome: Outcome, detail: str, retry_after: int = 1) -> None:
         super().__init__(outcome, detail)
         self.outcome = outcome
         self.detail = detail
+        self.retry_after = retry_after

@@ -110,6 +110,7 @@ class Rejection:
     click_id: str | None
     diagnosis: Diagnosis | None = None
     is_test: bool = False
+    retry_after: int = 1  # seconds
 
 
 def sent_status(door: str, outcome: Outcome) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from service.sender import EZMOB, PRESETS, Field, NumberFormat, Sender
+from service.lifecycle import Status
+from service.sender import EZMOB, PRESETS, Field, NumberFormat, Repeats, Sender
 
 KeyDoor = Literal["postback", "batch", "pixel"]
 Check = Literal["credentials", "address", "signature", "rate"]
@@ -43,7 +44,8 @@ class Registered:
     rate_per_second: int | None = None
     report_only: frozenset[Check] = frozenset()
     oauth_subject: str | None = None
-    signing_secrets: tuple[str, ...] = field(default=(), repr=False)
+    signing_secrets: tuple[str, ...] = field(default=(), repr=False)  # the live ones
+    signs: bool = False  # whether it ever had one: without a live one, nothing that it sends is signed
     disabled: bool = False
 
 
@@ -54,18 +56,21 @@ class Roster:
     senders: Mapping[str, Registered]
     keys: Mapping[str, Key]
     by_secret: Mapping[bytes, Key] = field(init=False, repr=False, compare=False)
+    by_subject: Mapping[str, Registered] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Have the keys by what is kept of their secrets, too."""
+        """Have the keys by what is kept of their secrets, and the senders by what their access tokens name."""
         object.__setattr__(self, "by_secret", {key.secret_sha256: key for key in self.keys.values()})
+        subjects = {one.oauth_subject: one for one in self.senders.values() if one.oauth_subject}
+        object.__setattr__(self, "by_subject", subjects)
 
     @property
     def has_credentials(self) -> bool:
         """Whether anything was ever registered that proves a sender.
 
-        A revoked key counts: to revoke the last one, because it leaked, must not open the door to everybody.
+        What was revoked counts: to revoke the last one, because it leaked, must not open the door to everybody.
         """
-        others = (one.oauth_subject or one.signing_secrets for one in self.senders.values())
+        others = (one.oauth_subject or one.signs for one in self.senders.values())
         return bool(self.keys) or any(others)
 
     @property
@@ -89,19 +94,28 @@ class Roster:
 NOBODY = Roster({}, {})
 
 
-def sender_like(
+def sender_like(  # noqa: PLR0913 - what a row says
     preset: str,
     name: str,
+    *,
     numbers: NumberFormat = "point",
     fields: Mapping[str, Field] | None = None,
     required: frozenset[Field] | None = None,
+    statuses: Mapping[str, Status] | None = None,
+    duplicates: Repeats = "first",
 ) -> Sender:
-    """Return a sender that writes as a preset does, with parameter names of its own beside the preset's.
+    """Return a sender that writes as a preset does, with parameter names and words of its own beside the preset's.
 
     A preset of a newer version is unknown here; then only its own names are understood.
     """
     base = PRESETS.get(preset) or replace(EZMOB, fields={})
     named = {**base.fields, **(fields or {})}
     return replace(
-        base, name=name, numbers=numbers, fields=named, required=base.required if required is None else required
+        base,
+        name=name,
+        numbers=numbers,
+        fields=named,
+        required=base.required if required is None else required,
+        statuses={**base.statuses, **(statuses or {})},
+        duplicates=duplicates,
     )

@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     forwarded_allow_ips: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="proxies whose X-Forwarded-For is believed: addresses or networks, comma-separated"
     )
+    stranger_rate: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        10, description="unauthenticated postbacks a second from one address, before the answer is 429; 0: any number"
+    )
     oauth_issuer: Annotated[str, AfterValidator(_issuer_url)] = Field(
         "", description="OAuth 2.0 server whose bearer tokens are taken, exactly as their iss has it (docs/oauth.md)"
     )

@@ -1,17 +1,21 @@
 """Owns the decision who sent a postback: by its credentials, or in open mode direct requests to a loopback name.
 
-The order is: which sender is it (an API key; the place for tokens and signatures is `_identify`), may it use this door,
-and then what else is asked of that sender (`checks`). What fails a check that the sender has as report-only is accepted
-and told.
+The order is: which sender is it (by an API key, a token or a signature), may it use this door, and then what else is
+asked of that sender (checks.py). What fails a check that the sender has as report-only is accepted and told. Who cannot
+show anything good is one of the strangers of its address, who may ask so many times a second.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal, NamedTuple, Protocol
 
+from service.auth.checks import Checks
 from service.auth.credentials import NOTHING, Credentials
+from service.auth.key_set import KeysUnavailable
 from service.auth.keys import find_key
+from service.auth.limits import RateLimits, bucket_of, limit_of, retry_after
 from service.auth.networks import is_loopback
 from service.log import Log
 from service.outcome import Outcome, Rejected
@@ -46,6 +50,7 @@ class Caller(NamedTuple):
     is_test: bool = False
     refusal: Refusal = None
     would_reject: tuple[WouldReject, ...] = ()
+    weigh: Callable[[int], None] = lambda _: None  # told how many postbacks more than one came in the request
 
 
 class Authenticate(Protocol):
@@ -55,23 +60,36 @@ class Authenticate(Protocol):
         """Return who it is."""
 
 
-class SenderCheck(NamedTuple):
-    """One more question about a request of a known sender: why it is refused, or None."""
+class _Found(NamedTuple):
+    """Whose credentials were shown; `key` is the API key, None for a token or a signature."""
 
-    name: Check
-    refusal: Callable[[RawPostback, Credentials, Registered], Refusal]
+    registered: Registered
+    key: Key | None = None
+    signed: bool = False
+
+
+Verify = Callable[[str, datetime], Awaitable[str]]  # a bearer token: whom it names; raises Rejected, KeysUnavailable
 
 
 class Authenticator:
-    """Authenticates by the roster that it was last told to follow. `used` hears of each key that let somebody in."""
+    """Authenticates by the roster that it was last told to follow. `used` hears of each key that let somebody in.
 
-    def __init__(self, mode: Mode, host: str, sender: Sender, log: Log, checks: Sequence[SenderCheck] = ()) -> None:
+    `verify` judges bearer tokens, where an issuer is configured; `strangers` is how many unauthenticated postbacks a
+    second one address may send (0: any number) before the answer is 429.
+    """
+
+    def __init__(  # noqa: PLR0913 - what decides
+        self, mode: Mode, host: str, sender: Sender, log: Log, *, verify: Verify | None = None, strangers: int = 0
+    ) -> None:
         self.used: Callable[[str, datetime], None] = lambda _key, _at: None
         self._mode: Mode = mode
         self._host = host
         self._sender = sender
         self._log = log.logger
-        self._checks = checks
+        self._verify = verify
+        self._checks = Checks()
+        self._strangers = limit_of(strangers) if strangers else None
+        self._addresses = RateLimits(self._strangers or limit_of(1))
         self._roster: Roster | None = None
         self._lenient: Registered | None = None
         self._stance: Stance = "unknown"
@@ -87,6 +105,8 @@ class Authenticator:
         before, self._stance = self._stance, _stance(self._mode, self._host, roster)
         self._roster = roster
         self._lenient = roster.lenient if roster else None
+        if roster:
+            self._checks.follow(roster)
         if self._introduced and self._stance != before:
             self.introduce()
 
@@ -97,36 +117,73 @@ class Authenticator:
         self._log.log(level, event, detail=detail)
 
     async def __call__(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Caller:
-        """Return who sent a postback. API keys are looked up in memory, and nothing is awaited for them."""
+        """Return who sent a postback. API keys are looked up in memory, and nothing is waited for."""
+        try:
+            return await self._who(raw, credentials)
+        except Rejected as rejected:
+            raise self._of_a_stranger(raw, rejected) from None
+
+    async def _who(self, raw: RawPostback, credentials: Credentials) -> Caller:
         roster = self._roster
         if self._stance == "open":
             return Caller(authenticate_open(raw, self._sender))
         if roster is None:
             return self._without_roster(raw, credentials)
         try:
-            registered, key = self._identify(raw, credentials, roster)
-        except Rejected as rejected:
+            found = await self._identify(raw, credentials, roster)
+        except (Rejected, StorageError) as error:
             if self._lenient is None:
                 raise
-            failed = WouldReject("credentials", rejected.outcome)
-            return self._checked(raw, credentials, self._lenient, Caller(self._lenient.sender, would_reject=(failed,)))
-        caller = Caller(registered.sender, key.is_test)
+            outcome = error.outcome if isinstance(error, Rejected) else Outcome.STORAGE_UNAVAILABLE
+            caller = Caller(self._lenient.sender, would_reject=(WouldReject("credentials", outcome),))
+            return await self._checked(raw, credentials, _Found(self._lenient), caller)
+        registered, key, _ = found
+        caller = Caller(registered.sender, key is not None and key.is_test)
         if refusal := _door_refusal(raw, registered, key):
             if registered.disabled or "credentials" not in registered.report_only:
                 return caller._replace(refusal=refusal)
             caller = caller._replace(would_reject=(WouldReject("credentials", refusal.outcome),))
-        self.used(key.id, raw.received_at)
-        return self._checked(raw, credentials, registered, caller)
+        if key:
+            self.used(key.id, raw.received_at)
+        return await self._checked(raw, credentials, found, caller)
 
-    def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> tuple[Registered, Key]:
-        """Return whose credentials these are. Raises `Rejected`."""
+    def _of_a_stranger(self, raw: RawPostback, rejected: Rejected) -> Rejected:
+        """Return what a stranger is told: why it is not let in, or to come more slowly."""
+        if self._strangers is None:
+            return rejected
+        wait = self._addresses.take(bucket_of(raw.client_ip), self._strangers, time.monotonic())
+        if not wait:
+            return rejected
+        why = f"more than {self._strangers.rate:g} a second from one address, and: {rejected.detail}"
+        return Rejected(Outcome.RATE_LIMITED, why, retry_after(wait))
+
+    async def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> _Found:
+        """Return whose credentials these are. Raises `Rejected`, and StorageError if it cannot be told now."""
         if credentials.number > 1:
             raise Rejected(Outcome.UNAUTHENTICATED, "two different credentials in one request: send one of them")
+        if credentials.keys:
+            return self._by_key(raw, credentials.keys[0], roster)
         if credentials.token:
+            return await self._by_token(raw, credentials.token, roster)
+        if credentials.signed:
+            return _Found(await self._checks.signer(raw, credentials, roster), signed=True)
+        raise Rejected(Outcome.UNAUTHENTICATED, "no API key was sent, and nothing else that proves its sender")
+
+    async def _by_token(self, raw: RawPostback, token: str, roster: Roster) -> _Found:
+        if self._verify is None:
             raise Rejected(Outcome.UNAUTHENTICATED, "the bearer token is not an API key: they begin with pbk_")
-        if not credentials.keys:
-            raise Rejected(Outcome.UNAUTHENTICATED, "no API key was sent")
-        key = find_key(credentials.keys[0], roster.by_secret)
+        try:
+            subject = await self._verify(token, raw.received_at)
+        except KeysUnavailable as error:
+            raise StorageError(f"the token cannot be checked now: {error}", UNKNOWN_ROSTER) from None
+        registered = roster.by_subject.get(subject)
+        if registered is None:
+            raise Rejected(Outcome.FORBIDDEN, f"a good token, and no sender has the oauth_subject {subject[:80]!a}")
+        return _Found(registered)
+
+    @staticmethod
+    def _by_key(raw: RawPostback, shown: str, roster: Roster) -> _Found:
+        key = find_key(shown, roster.by_secret)
         if not key.live(raw.received_at):
             ended, at = ("was revoked", key.revoked_at) if key.revoked_at else ("expired", key.expires_at)
             when = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
@@ -134,16 +191,19 @@ class Authenticator:
         registered = roster.senders.get(key.sender)
         if registered is None:
             raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} belongs to no registered sender")
-        return registered, key
+        return _Found(registered, key)
 
-    def _checked(self, raw: RawPostback, credentials: Credentials, registered: Registered, caller: Caller) -> Caller:
+    async def _checked(self, raw: RawPostback, credentials: Credentials, found: _Found, caller: Caller) -> Caller:
         """Ask what else is asked of this sender's requests; the first refusal that is not report-only stands."""
-        for name, refusal_of in self._checks:
-            if refusal := refusal_of(raw, credentials, registered):
-                if name not in registered.report_only:
-                    return caller._replace(refusal=refusal)
-                failed = WouldReject(name, refusal.outcome)
-                caller = caller._replace(would_reject=(*caller.would_reject, failed))
+        registered = found.registered
+        if not (registered.networks or registered.signs or registered.rate_per_second):
+            return caller
+        name = registered.sender.name
+        caller = caller._replace(weigh=lambda postbacks: self._checks.weigh(name, postbacks))
+        for check, refusal in await self._checks.failed(raw, credentials, registered, signed=found.signed):
+            if check not in registered.report_only:
+                return caller._replace(refusal=refusal)
+            caller = caller._replace(would_reject=(*caller.would_reject, WouldReject(check, refusal.outcome)))
         return caller
 
     def _without_roster(self, raw: RawPostback, credentials: Credentials) -> Caller:
@@ -192,10 +252,10 @@ _SAID: dict[Stance, tuple[int, str, str]] = {
 }
 
 
-def _door_refusal(raw: RawPostback, registered: Registered, key: Key) -> Refusal:
+def _door_refusal(raw: RawPostback, registered: Registered, key: Key | None) -> Refusal:
     if registered.disabled:
         return Rejected(Outcome.FORBIDDEN, f"the sender {registered.sender.name} is disabled")
-    if raw.door not in key.doors:
+    if key and raw.door not in key.doors:
         opened = ", ".join(sorted(key.doors))
         return Rejected(Outcome.FORBIDDEN, f"API key {key.id} is for the door {opened}, and not for {raw.door}")
     return None

@@ -9,16 +9,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from service.auth.signature import Sent
 from service.redaction import PREFIX
 
 _PARAMETER = b"key="
 
 
 class Credentials(NamedTuple):
-    """What was shown: API keys, each once however often it was given, and a bearer token that is no API key."""
+    """What was shown: API keys, each once however often it was given, a bearer token that is no API key, a signature.
+
+    `signed` is what the signature is about, as it came: with the key in it, if there was one in the query.
+    """
 
     keys: tuple[str, ...] = ()
     token: str = ""
+    signed: Sent | None = None
 
     def __repr__(self) -> str:
         """Say how many there are, and never what they are."""
@@ -43,8 +48,10 @@ def take_key(query: bytes) -> tuple[bytes, list[str]]:
     return b"&".join([part for part in parts if not part.startswith(_PARAMETER)]), keys
 
 
-def credentials_of(authorizations: Sequence[bytes], api_keys: Sequence[bytes], queried: Sequence[str]) -> Credentials:
-    """Return what the Authorization and X-API-Key headers and the query show together."""
+def credentials_of(
+    authorizations: Sequence[bytes], api_keys: Sequence[bytes], queried: Sequence[str], signed: Sent | None = None
+) -> Credentials:
+    """Return what the Authorization and X-API-Key headers, the query and the signature show together."""
     keys = [*map(_text, api_keys), *queried]
     tokens: list[str] = []
     for authorization in authorizations:
@@ -59,7 +66,7 @@ def credentials_of(authorizations: Sequence[bytes], api_keys: Sequence[bytes], q
                 pass
     if len(set(tokens)) > 1:
         keys += tokens[1:]  # so that there are two
-    return Credentials(tuple(dict.fromkeys(keys)), tokens[0] if tokens else "")
+    return Credentials(tuple(dict.fromkeys(keys)), tokens[0] if tokens else "", signed)
 
 
 def _basic(encoded: bytes) -> list[str]:

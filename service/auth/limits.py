@@ -57,6 +57,13 @@ class RateLimits:
         self._full_at.move_to_end(key)
         return wait
 
+    def owe(self, key: str, limit: Limit, now: float, tokens: int) -> None:
+        """Take tokens that are not there yet, of somebody who took some just now: later ones wait for them."""
+        if key in self._full_at:
+            self._full_at[key] = max(self._full_at[key], now) + tokens / limit.rate
+        else:
+            self._newcomers_full_at = max(self._newcomers_full_at, now) + tokens / self._newcomers.rate
+
     def _has_room(self, now: float) -> bool:
         """Forget buckets that are full, from the longest unused on; tell whether there is room for another."""
         for _ in range(2):  # more than one newcomer brings, so that their number falls

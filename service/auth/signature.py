@@ -25,7 +25,7 @@ _PREFIX = "whsec_"
 _KEY_BYTES = range(24, 65)
 _MADE_BYTES = 32
 _MOST_SIGNATURES = 16
-_NAMES = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
+WEBHOOK_HEADERS = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
 _MESSAGE_ID = re.compile(rb"[^\x00-\x20.=\x7f-\xff]{1,256}")
 _UNIX_SECONDS = re.compile(rb"[1-9][0-9]{0,9}")
 _MILLISECONDS = re.compile(rb"[1-9][0-9]{12}")
@@ -115,10 +115,10 @@ def check_webhook(headers: Headers, body: bytes, live: Sequence[Secret], now: fl
     if not sent:
         raise _refused("not signed: there is no webhook-signature")
     names = [name for name, _ in sent]
-    for name in _NAMES:
+    for name in WEBHOOK_HEADERS:
         if names.count(name) != 1:
             raise _refused(f"{name.decode()} is {'sent more than once' if name in names else 'missing'}")
-    message_id, timestamp, signatures = (dict(sent)[name] for name in _NAMES)
+    message_id, timestamp, signatures = (dict(sent)[name] for name in WEBHOOK_HEADERS)
     if not _MESSAGE_ID.fullmatch(message_id):
         raise _refused("webhook-id is not 1 to 256 visible ASCII characters without . and =")
     listed = [entry.removeprefix(b"v1,") for entry in signatures.split(b" ") if entry.startswith(b"v1,")]
@@ -148,11 +148,11 @@ def sign_webhook(message_id: str, body: bytes, secret: Secret, now: float) -> di
         raise ValueError("a message's id is 1 to 256 visible ASCII characters without . and =")
     signature = _mac(secret, f"{message_id}.{int(now)}.".encode() + body)
     values = (message_id, str(int(now)), "v1," + base64.b64encode(signature).decode())
-    return {name.decode(): value for name, value in zip(_NAMES, values, strict=True)}
+    return {name.decode(): value for name, value in zip(WEBHOOK_HEADERS, values, strict=True)}
 
 
 def _webhook_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in headers if name in _NAMES]
+    return [(name, value) for name, value in headers if name in WEBHOOK_HEADERS]
 
 
 def _matches(

@@ -16,6 +16,7 @@ from service.cli import (
     rejected,
     replay,
     run,
+    secrets,
     send,
     senders,
 )
@@ -48,3 +49,4 @@ app.add_typer(rejected.app, name="rejected")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(senders.app, name="senders")
 app.add_typer(keys.app, name="keys")
+app.add_typer(secrets.app, name="secrets")

@@ -1,6 +1,5 @@
 """Owns the commands `senders …`: who may send, how each writes, and what is asked of its requests."""
 
-import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -8,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from service.auth.networks import Networks
 from service.cli.registering import Json, registered, registry, tell_done, tell_json
 from service.cli.setting_up import refuse
+from service.lifecycle import STATUSES
 from service.roster import CHECKS
 from service.sender import PRESETS, Field, NumberFormat
 
@@ -41,7 +42,11 @@ _Reported = Annotated[
     typer.Option("--report-only", metavar="CHECK", help=f"Only count what fails it: {', '.join(CHECKS)}."),
 ]
 _Duplicates = Annotated[
-    Literal["first", "click", "sum"] | None, typer.Option(help="What a second conversion of a click id is.")
+    Literal["first", "click", "sum"] | None, typer.Option(help="What a repeated click id is (docs/status.md).")
+]
+_Statuses = Annotated[
+    list[str] | None,
+    typer.Option("--status", metavar="THEIRS=OURS", help="One more word for a status, e.g. paid_out=approved."),
 ]
 _Subject = Annotated[str | None, typer.Option("--oauth-subject", help="The client that its access tokens name.")]
 _NONE = "none"
@@ -62,6 +67,7 @@ def add(  # noqa: PLR0913 - the options
     rate: _Rate = None,
     report_only: _Reported = None,
     duplicates: _Duplicates = None,
+    status: _Statuses = None,
     oauth_subject: _Subject = None,
 ) -> None:
     """Register a sender.
@@ -75,7 +81,7 @@ def add(  # noqa: PLR0913 - the options
     stored.
     """
     row = new_sender(name, preset)
-    _change(row, preset, numbers, field, require, network, rate, report_only, duplicates, oauth_subject)
+    _change(row, preset, numbers, field, require, network, rate, report_only, duplicates, status, oauth_subject)
     with registry() as senders:
         senders.put_sender(row, new=True)
     tell_done(f"{name} is registered")
@@ -93,6 +99,7 @@ def set_(  # noqa: PLR0913 - the options
     rate: _Rate = None,
     report_only: _Reported = None,
     duplicates: _Duplicates = None,
+    status: _Statuses = None,
     oauth_subject: _Subject = None,
 ) -> None:
     """Change a sender; what you do not name stays as it is.
@@ -106,7 +113,7 @@ def set_(  # noqa: PLR0913 - the options
     """
     with registry() as senders:
         row = _known(senders.rows(), name)
-        _change(row, preset, numbers, field, require, network, rate, report_only, duplicates, oauth_subject)
+        _change(row, preset, numbers, field, require, network, rate, report_only, duplicates, status, oauth_subject)
         senders.put_sender(row, new=False)
     tell_done(f"{name} is changed")
 
@@ -134,8 +141,8 @@ def show(name: Name, *, as_json: Json = False) -> None:
     """Show everything about one sender.
 
     JSON keys: name, preset, numbers, fields {theirs: ours}, required,
-    networks, rate_per_second, report_only, duplicates, oauth_subject,
-    created_at, disabled_at, live_keys, signing_secrets (how many).
+    networks, rate_per_second, report_only, duplicates, statuses (its own
+    words), oauth_subject, created_at, disabled_at, live_keys, signing_secrets (how many).
 
     Exit code: 0 shown, 1 there is no such sender, 2 the database cannot be
     read.
@@ -206,6 +213,7 @@ def _change(  # noqa: PLR0913, PLR0917 - the options again
     rate: int | None,
     report_only: list[str] | None,
     duplicates: str | None,
+    statuses: list[str] | None,
     oauth_subject: str | None,
 ) -> None:
     """Put what was given into the row, or end the command with a line for each mistake."""
@@ -214,6 +222,7 @@ def _change(  # noqa: PLR0913, PLR0917 - the options again
         *_wrong_fields(_given(fields)),
         *(f"--require {one}: there are {', '.join(_FIELDS)}" for one in _given(required) if one not in _FIELDS),
         *_wrong_networks(_given(networks)),
+        *_wrong_statuses(_given(statuses)),
         *(f"--report-only {one}: there are {', '.join(CHECKS)}" for one in _given(report_only) if one not in CHECKS),
     ]
     if mistakes:
@@ -223,10 +232,12 @@ def _change(  # noqa: PLR0913, PLR0917 - the options again
     row.duplicates = duplicates or row.duplicates
     if fields is not None:
         row.fields = dict(one.split("=", 1) for one in _given(fields))
+    if statuses is not None:
+        row.statuses = {theirs.lower(): ours for theirs, ours in (one.split("=", 1) for one in _given(statuses))}
     if required is not None:
         row.required = _given(required) or None
     if networks is not None:
-        row.networks = [str(ipaddress.ip_network(one)) for one in _given(networks)]
+        row.networks = [str(Networks.parse(one)) for one in _given(networks)]
     if report_only is not None:
         row.report_only = _given(report_only)
     if rate is not None:
@@ -251,9 +262,16 @@ def _wrong_fields(fields: Sequence[str]) -> Iterator[str]:
 def _wrong_networks(networks: Sequence[str]) -> Iterator[str]:
     for one in networks:
         try:
-            ipaddress.ip_network(one)
+            Networks.parse(one)
         except ValueError as error:
             yield f"--network {one}: {error}"
+
+
+def _wrong_statuses(statuses: Sequence[str]) -> Iterator[str]:
+    for one in statuses:
+        theirs, _, ours = one.partition("=")
+        if not theirs or ours not in STATUSES:
+            yield f"--status {one}: it looks like paid_out=approved; ours are {', '.join(STATUSES)}"
 
 
 def _members(row: "RegisteredSender", rows: "Rows") -> dict[str, object]:
@@ -268,6 +286,7 @@ def _members(row: "RegisteredSender", rows: "Rows") -> dict[str, object]:
         "rate_per_second": row.rate_per_second,
         "report_only": row.report_only,
         "duplicates": row.duplicates,
+        "statuses": row.statuses,
         "oauth_subject": row.oauth_subject,
         "created_at": row.created_at,
         "disabled_at": row.disabled_at,

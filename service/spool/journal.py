@@ -256,7 +256,7 @@ class Journal:
 def _verdict(entry: Entry) -> Verdict:
     if isinstance(entry, Postback | Probe):
         return Verdict(Outcome.SPOOLED)
-    return Verdict(entry.outcome, entry.detail, entry.diagnosis)
+    return Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after)
 
 
 def _row(entry: Kept) -> _Row:

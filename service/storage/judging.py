@@ -13,11 +13,15 @@ from service.postback import Postback
 
 
 class Verdict(NamedTuple):
-    """What storage did with one entry; `detail` says why it is not simply stored, `diagnosis` what to change."""
+    """What storage did with one entry; `detail` says why it is not simply stored, `diagnosis` what to change.
+
+    `retry_after` is in seconds, where another try is worth it.
+    """
 
     outcome: Outcome
     detail: str = ""
     diagnosis: Diagnosis | None = None
+    retry_after: int = 1
 
     @property
     def hint(self) -> str:

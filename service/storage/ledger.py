@@ -93,7 +93,7 @@ def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:
         case Postback():
             return STORED if winners is None else _judge_repeated(entry, winners)
         case Rejection():
-            return Verdict(entry.outcome, entry.detail, entry.diagnosis)
+            return Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after)
         case Probe():
             return STORED
         case _:

@@ -8,8 +8,9 @@ from typing import cast
 from sqlalchemy import bindparam, inspect, text
 from sqlmodel import Session, col, select
 
+from service.lifecycle import Status
 from service.roster import Check, Key, Registered, Roster, sender_like
-from service.sender import Field, NumberFormat
+from service.sender import Field, NumberFormat, Repeats
 from service.storage.access import Access
 from service.storage.tables import ApiKey, RegisteredSender, SigningSecret, UtcDateTime
 
@@ -38,7 +39,10 @@ class Rows:
         for one in self.secrets:
             if one.revoked_at is None:
                 secrets.setdefault(one.sender, []).append(one.secret)
-        senders = {row.name: _registered(row, secrets.get(row.name, ())) for row in self.senders}
+        signing = {one.sender for one in self.secrets}
+        senders = {
+            row.name: _registered(row, secrets.get(row.name, ()), signs=row.name in signing) for row in self.senders
+        }
         return Roster(senders, {row.id: _key(row) for row in self.keys})
 
 
@@ -82,6 +86,13 @@ class Senders:
                 raise Refused(
                     f"{lenient[0]} has credentials as report-only; a stranger can be taken for one sender only"
                 )
+            same = [
+                name
+                for name, other in names.items()
+                if name != row.name and row.oauth_subject is not None and other.oauth_subject == row.oauth_subject
+            ]
+            if same:
+                raise Refused(f"{same[0]} has the oauth_subject {row.oauth_subject} already")
             session.merge(row)
 
         self._change(put)
@@ -119,14 +130,16 @@ class Senders:
         self._between(work)
 
 
-def _registered(row: RegisteredSender, secrets: Sequence[str]) -> Registered:
-    """Return a row as authentication and parsing see it. `statuses` and `duplicates` belong into the sender here."""
+def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -> Registered:
+    """Return a row as authentication and parsing see it."""
     sender = sender_like(
         row.preset,
         row.name,
-        cast("NumberFormat", row.numbers),
-        cast("Mapping[str, Field]", row.fields),
-        None if row.required is None else cast("frozenset[Field]", frozenset(row.required)),
+        numbers=cast("NumberFormat", row.numbers),
+        fields=cast("Mapping[str, Field]", row.fields),
+        required=None if row.required is None else cast("frozenset[Field]", frozenset(row.required)),
+        statuses=cast("Mapping[str, Status]", row.statuses),
+        duplicates=cast("Repeats", row.duplicates),
     )
     return Registered(
         sender,
@@ -135,6 +148,7 @@ def _registered(row: RegisteredSender, secrets: Sequence[str]) -> Registered:
         cast("frozenset[Check]", frozenset(row.report_only)),
         row.oauth_subject,
         tuple(secrets),
+        signs,
         row.disabled_at is not None,
     )
 

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from service import batch
 from service.auth.credentials import NOTHING, Credentials, credentials_of, take_key
+from service.auth.signature import WEBHOOK_HEADERS, Sent, without_signature
 from service.intake import Intake
 from service.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
 from service.redaction import redact
@@ -128,33 +129,34 @@ async def _read(receive: Receive, most: int, take: Callable[[int], object] = boo
     return bytes(body[: most + 1]), True
 
 
+_READ = frozenset(
+    (b"host", b"content-type", b"content-encoding", b"traceparent", b"authorization", b"x-api-key", *WEBHOOK_HEADERS)
+)
+
+
 def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostback, Credentials]:
     """Return what arrived, and apart from it what it shows of its sender: that is never kept, wherever it stands."""
-    authorizations: list[bytes] = []
-    api_keys: list[bytes] = []
-    host = content_type = content_encoding = traceparent = b""
+    read: dict[bytes, list[bytes]] = {}
     forwarded = False
     for name, value in scope["headers"]:
-        if name == b"host":
-            host = b"" if host else value  # two Hosts are none: a proxy might have judged the other one
-        elif name == b"content-type":
-            content_type = value
-        elif name == b"content-encoding":
-            content_encoding = value
-        elif name == b"traceparent":
-            traceparent = value
-        elif name == b"authorization":
-            authorizations.append(value)
-        elif name == b"x-api-key":
-            api_keys.append(value)
+        if name in _READ:
+            read.setdefault(name, []).append(value)
         elif name == b"forwarded" or name.startswith(b"x-forwarded-"):
             forwarded = True
+    hosts = read.get(b"host", ())
+    content_type, content_encoding, traceparent = (
+        read[name][-1] if name in read else b"" for name in (b"content-type", b"content-encoding", b"traceparent")
+    )
     request_id = scope["request_id"]
     trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if trace:
         scope["trace_id"] = trace[1].decode()
     query, queried = take_key(scope["query_string"])
-    shown = authorizations or api_keys or queried
+    webhook = [(name, value) for name in WEBHOOK_HEADERS for value in read.get(name, ())]
+    signed: Sent | None = None
+    if webhook or b"&sig=" in query:
+        signed = Sent(scope["query_string"], content_type.decode("latin-1"), webhook, body)
+        query = without_signature(query)
     raw = RawPostback(
         DOORS[scope["path"]],
         scope["method"],
@@ -164,11 +166,12 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
         redact(content_encoding).decode("latin-1").lower(),
         redact(body),
         complete,
-        redact(host),
+        redact(hosts[0]) if len(hosts) == 1 else b"",  # two are none: a proxy might have judged the other one
         forwarded,
         scope["client"][0] if scope["client"] else "",
         datetime.now(UTC),
         request_id,
         scope["trace_id"],
     )
-    return raw, credentials_of(authorizations, api_keys, queried) if shown else NOTHING
+    shown = (read.get(b"authorization", ()), read.get(b"x-api-key", ()), queried, signed)
+    return raw, credentials_of(*shown) if any(shown) else NOTHING

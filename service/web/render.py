@@ -20,7 +20,7 @@ Headers = list[tuple[bytes, bytes]]
 PROBLEM_JSON = "application/problem+json"
 _SUCCESS = b"Success"  # the body EZmob's guide asks for
 _PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")  # 1x1, transparent
-_RETRY_AFTER_SECONDS = b"1"
+_RETRY_AFTER_SECONDS = b"1"  # of our faults: a moment
 
 
 async def send_verdict(send: Send, verdict: Verdict, request_id: str) -> None:
@@ -34,7 +34,7 @@ async def send_verdict(send: Send, verdict: Verdict, request_id: str) -> None:
         members["detail"] = verdict.detail
     body = problem_body(outcome.status, request_id, members)
     content = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
-    await _send(send, outcome.status, content + _outcome_headers(outcome), body)
+    await _send(send, outcome.status, content + _outcome_headers(outcome, verdict.retry_after), body)
 
 
 async def send_pixel(send: Send, outcome: Outcome) -> None:
@@ -52,10 +52,10 @@ def problem_body(status: int, request_id: str, members: dict[str, str]) -> bytes
     return orjson.dumps({"title": HTTPStatus(status).phrase, "status": status, **members, "request_id": request_id})
 
 
-def _outcome_headers(outcome: Outcome) -> Headers:
+def _outcome_headers(outcome: Outcome, retry_after: int = 1) -> Headers:
     headers = [(b"x-postback-outcome", outcome.value.encode())]
     if outcome.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        headers.append((b"retry-after", _RETRY_AFTER_SECONDS))
+        headers.append((b"retry-after", b"%d" % retry_after))
     if outcome.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110 15.5.2
     return headers

@@ -10,7 +10,6 @@ from service.auth.authenticator import (
     Authenticator,
     Caller,
     Mode,
-    SenderCheck,
     StartRefused,
     WouldReject,
     authenticate_open,
@@ -18,8 +17,7 @@ from service.auth.authenticator import (
 from service.auth.credentials import Credentials
 from service.metrics import Metrics
 from service.outcome import Outcome, Rejected
-from service.postback import RawPostback
-from service.roster import NOBODY, Registered, Roster
+from service.roster import NOBODY, Roster
 from service.sender import EZMOB, PRESETS
 from service.storage.engine import StorageError
 from tests import builders
@@ -28,15 +26,13 @@ from tests.engine.fakes import KeptLines, kept_log
 
 pytestmark = pytest.mark.anyio
 
-REFUSED_ADDRESS = Rejected(Outcome.FORBIDDEN, "not from there")
-
 
 def authenticator(
-    known: Roster | None, mode: Mode = "auto", host: str = "127.0.0.1", checks: tuple[SenderCheck, ...] = ()
+    known: Roster | None, mode: Mode = "auto", host: str = "127.0.0.1", **options: Any
 ) -> tuple[Authenticator, KeptLines]:
     """Return one that follows a roster, and what it says."""
     lines = KeptLines()
-    made = Authenticator(mode, host, EZMOB, kept_log(lines, Metrics()), checks)
+    made = Authenticator(mode, host, EZMOB, kept_log(lines, Metrics()), **options)
     made.follow(known)
     return made, lines
 
@@ -289,16 +285,3 @@ async def test_a_disabled_sender_is_not_lenient() -> None:
     disabled = replace(SENDER, report_only=frozenset({"credentials"}), disabled=True)
     assert (await refusal_of(roster(sender=disabled)))[0] is Outcome.UNAUTHENTICATED
     assert (await refusal_of(roster(sender=disabled), KEY))[0] is Outcome.FORBIDDEN
-
-
-def nowhere(_raw: RawPostback, _credentials: Credentials, _sender: Registered) -> Rejected:
-    return REFUSED_ADDRESS
-
-
-@pytest.mark.parametrize("reported", [False, True])
-async def test_what_else_is_asked_refuses_or_is_only_told(reported: bool) -> None:  # noqa: FBT001
-    sender = replace(SENDER, report_only=frozenset({"address"} if reported else ()))
-    made, _ = authenticator(roster(sender=sender), checks=(SenderCheck("address", nowhere),))
-    caller = await made(builders.raw(received_at=NOW), Credentials((KEY,)))
-    told = (WouldReject("address", Outcome.FORBIDDEN),) if reported else ()
-    assert caller == Caller(SENDER.sender, refusal=None if reported else REFUSED_ADDRESS, would_reject=told)

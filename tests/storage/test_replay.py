@@ -203,7 +203,7 @@ def test_whatever_the_word_nobody_vouches_for_an_unknown_or_another_sender(engin
 
 
 def test_a_registered_sender_goes_before_the_preset_of_its_name(engine: Engine, ledger: Ledger) -> None:
-    acme, voluum = sender_like("tune", "acme"), sender_like("tune", "voluum", "comma")
+    acme, voluum = sender_like("tune", "acme"), sender_like("tune", "voluum", numbers="comma")
     ledger.commit([refused("transaction_id=a&amount=1", sender="acme")])
     ledger.commit([refused("transaction_id=b&amount=1,50", sender="voluum")])
     assert outcomes(foreseen(engine)) == [("invalid_value", False), ("missing_click_id", False)]

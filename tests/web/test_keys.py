@@ -86,7 +86,7 @@ async def test_a_key_works_from_any_host_and_through_a_proxy(served: Served) -> 
 async def test_without_a_key_nobody_is_let_in_and_what_was_sent_is_kept(served: Served) -> None:
     answer = await served.public.get("/postback?c=a&value=1")
     assert (answer.status_code, answer.json()["outcome"]) == (401, "unauthenticated")
-    assert answer.json()["detail"] == "no API key was sent"
+    assert answer.json()["detail"] == "no API key was sent, and nothing else that proves its sender"
     assert answer.headers["www-authenticate"] == "Bearer"
     assert served.rows("SELECT sender, raw FROM rejected_postback") == [(None, b"GET /postback?c=a&value=1")]
 
