@@ -16,7 +16,7 @@ from service.auth.keys import find_key
 from service.log import Log
 from service.outcome import Outcome, Rejected
 from service.postback import RawPostback
-from service.roster import Check, Key, Registered, Roster
+from service.roster import Check, Registered, Roster
 from service.sender import EZMOB, Sender
 from service.storage.engine import StorageError
 
@@ -53,6 +53,16 @@ class Authenticate(Protocol):
 
     async def __call__(self, raw: RawPostback, credentials: Credentials = NOTHING, /) -> Caller:
         """Return who it is."""
+
+
+class Proof(NamedTuple):
+    """Whose credentials they are, what to call them in a detail, which doors they open; `key_id` is an API key's."""
+
+    registered: Registered
+    what: str
+    doors: frozenset[str]
+    is_test: bool = False
+    key_id: str = ""
 
 
 class SenderCheck(NamedTuple):
@@ -104,37 +114,31 @@ class Authenticator:
         if roster is None:
             return self._without_roster(raw, credentials)
         try:
-            registered, key = self._identify(raw, credentials, roster)
+            proof = await self._identify(raw, credentials, roster)
         except Rejected as rejected:
             if self._lenient is None:
                 raise
             failed = WouldReject("credentials", rejected.outcome)
             return self._checked(raw, credentials, self._lenient, Caller(self._lenient.sender, would_reject=(failed,)))
-        caller = Caller(registered.sender, key.is_test)
-        if refusal := _door_refusal(raw, registered, key):
+        registered = proof.registered
+        caller = Caller(registered.sender, proof.is_test)
+        if refusal := _door_refusal(raw, proof):
             if registered.disabled or "credentials" not in registered.report_only:
                 return caller._replace(refusal=refusal)
             caller = caller._replace(would_reject=(WouldReject("credentials", refusal.outcome),))
-        self.used(key.id, raw.received_at)
+        if proof.key_id:
+            self.used(proof.key_id, raw.received_at)
         return self._checked(raw, credentials, registered, caller)
 
-    def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> tuple[Registered, Key]:
-        """Return whose credentials these are. Raises `Rejected`."""
+    async def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> Proof:
+        """Return whose credentials these are: the place where another kind of them is asked. Raises `Rejected`."""
         if credentials.number > 1:
             raise Rejected(Outcome.UNAUTHENTICATED, "two different credentials in one request: send one of them")
         if credentials.token:
             raise Rejected(Outcome.UNAUTHENTICATED, "the bearer token is not an API key: they begin with pbk_")
         if not credentials.keys:
             raise Rejected(Outcome.UNAUTHENTICATED, "no API key was sent")
-        key = find_key(credentials.keys[0], roster.by_secret)
-        if not key.live(raw.received_at):
-            ended, at = ("was revoked", key.revoked_at) if key.revoked_at else ("expired", key.expires_at)
-            when = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
-            raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} {ended}{when}")
-        registered = roster.senders.get(key.sender)
-        if registered is None:
-            raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} belongs to no registered sender")
-        return registered, key
+        return _proof_by_key(credentials.keys[0], raw.received_at, roster)
 
     def _checked(self, raw: RawPostback, credentials: Credentials, registered: Registered, caller: Caller) -> Caller:
         """Ask what else is asked of this sender's requests; the first refusal that is not report-only stands."""
@@ -192,12 +196,24 @@ _SAID: dict[Stance, tuple[int, str, str]] = {
 }
 
 
-def _door_refusal(raw: RawPostback, registered: Registered, key: Key) -> Refusal:
-    if registered.disabled:
-        return Rejected(Outcome.FORBIDDEN, f"the sender {registered.sender.name} is disabled")
-    if raw.door not in key.doors:
-        opened = ", ".join(sorted(key.doors))
-        return Rejected(Outcome.FORBIDDEN, f"API key {key.id} is for the door {opened}, and not for {raw.door}")
+def _proof_by_key(text: str, now: datetime, roster: Roster) -> Proof:
+    key = find_key(text, roster.by_secret)
+    if not key.live(now):
+        ended, at = ("was revoked", key.revoked_at) if key.revoked_at else ("expired", key.expires_at)
+        when = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
+        raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} {ended}{when}")
+    registered = roster.senders.get(key.sender)
+    if registered is None:
+        raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} belongs to no registered sender")
+    return Proof(registered, f"API key {key.id}", key.doors, key.is_test, key.id)
+
+
+def _door_refusal(raw: RawPostback, proof: Proof) -> Refusal:
+    if proof.registered.disabled:
+        return Rejected(Outcome.FORBIDDEN, f"the sender {proof.registered.sender.name} is disabled")
+    if raw.door not in proof.doors:
+        opened = ", ".join(sorted(proof.doors))
+        return Rejected(Outcome.FORBIDDEN, f"{proof.what} is for the door {opened}, and not for {raw.door}")
     return None
 
 

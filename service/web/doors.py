@@ -30,7 +30,7 @@ class PostbackDoor:
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive a postback from the query string and the body together."""
         body, complete = await _read(receive, MAX_BODY_BYTES)
-        await self._receive(*_taken(scope, body, complete=complete), send)
+        await self._receive(*_taken(scope, redact(body), complete=complete), send)
 
     async def _receive(self, raw: RawPostback, credentials: Credentials, send: Send) -> None:
         verdict = await self._intake.receive(raw, credentials)
@@ -96,7 +96,10 @@ async def _read(receive: Receive, most: int) -> tuple[bytes, bool]:
 
 
 def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostback, Credentials]:
-    """Return what arrived, and apart from it what it shows of its sender: that is never kept, wherever it stands."""
+    """Return what arrived, and apart from it what it shows of its sender: that is never kept, wherever it stands.
+
+    Keys in the body are the caller's to redact: a batch's are, row by row.
+    """
     authorizations: list[bytes] = []
     api_keys: list[bytes] = []
     host = content_type = content_encoding = traceparent = b""
@@ -129,7 +132,7 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
         redact(query),
         redact(content_type).decode("latin-1"),
         redact(content_encoding).decode("latin-1").lower(),
-        redact(body),
+        body,
         complete,
         redact(host),
         forwarded,
