@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from service.outcome import Outcome, Rejected
 from service.packing import Readable, unpack
-from service.postback import MAX_BODY_BYTES, RawPostback, media_type_of
+from service.postback import MAX_BODY_BYTES, MAX_KEPT_BYTES, RawPostback, media_type_of
 from service.redaction import redact
 
 MAX_ROWS = 50_000
@@ -53,14 +53,23 @@ _BODY, _REQUEST_ID = RawPostback._fields.index("body"), RawPostback._fields.inde
 
 
 def row_postbacks(raw: RawPostback, header: bytes, rows: Iterable[bytes], first: int) -> list[RawPostback]:
-    """Return rows as raw postbacks like `raw`, the header of CSV before each; the first one's number is `first` + 1."""
-    head = header + b"\n" if header else b""
+    """Return rows as raw postbacks like `raw`, the header of CSV before each; the first one's number is `first` + 1.
+
+    Keys are redacted here, row by row: in a whole body they would be looked for in one go, and everybody would wait.
+    """
+    head = redact(header) + b"\n" if header else b""
     before, between, after = raw[:_BODY], raw[_BODY + 1 : _REQUEST_ID], raw[_REQUEST_ID + 1 :]
     prefix = f"{raw.request_id}-"
     return [
-        RawPostback._make((*before, head + row, *between, f"{prefix}{number}", *after))
+        RawPostback._make((*before, head + redact(row), *between, f"{prefix}{number}", *after))
         for number, row in enumerate(rows, first + 1)
     ]
+
+
+def as_refused(raw: RawPostback) -> RawPostback:
+    """Return a batch as it is kept when it is refused as a whole: its beginning, with keys redacted."""
+    body = redact(raw.body[:MAX_KEPT_BYTES])
+    return raw._replace(body=body, complete=raw.complete and len(raw.body) <= MAX_KEPT_BYTES)
 
 
 def take_apart(raw: RawPostback) -> Batch:
@@ -79,7 +88,7 @@ def take_apart(raw: RawPostback) -> Batch:
     if split is None:
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")
     headed = media_type == CSV
-    rows = list(islice(split(redact(unpack(raw.body, raw.content_encoding, MAX_BYTES))), MAX_ROWS + headed + 1))
+    rows = list(islice(split(unpack(raw.body, raw.content_encoding, MAX_BYTES)), MAX_ROWS + headed + 1))
     header = rows.pop(0) if headed and rows else b""
     if len(rows) > MAX_ROWS:
         raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ROWS} rows")

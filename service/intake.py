@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NOTHING, Credentials
-from service.batch import Batch, take_apart
+from service.batch import Batch, as_refused, take_apart
 from service.log import Log
 from service.metrics import Metrics
 from service.metrics.counts import ids
@@ -64,24 +64,25 @@ class Intake:
         A group of rows is stored while the next is being parsed.
         """
         started = time.perf_counter()
-        caller = await self._who(raw, credentials)
+        whole = as_refused(raw)
+        caller = await self._who(raw, credentials, whole)
         if not isinstance(caller, Caller):
-            (verdict,) = await self._settle([raw], [caller], started)
+            (verdict,) = await self._settle([whole], [caller], started)
             return verdict
+        whole = as_test(whole) if caller.is_test else whole
         try:
             batch = await asyncio.to_thread(take_apart, _admitted(raw, caller))
         except Rejected as rejected:
-            raw = as_test(raw) if caller.is_test else raw
-            refused = rejection_of(raw, caller.sender, rejected)
-            (verdict,) = await self._settle([raw], [refused], started, caller.would_reject)
+            refused = rejection_of(whole, caller.sender, rejected)
+            (verdict,) = await self._settle([whole], [refused], started, caller.would_reject)
             return verdict
         except Exception as error:  # noqa: BLE001 - a fault of ours
-            (verdict,) = await self._settle([raw], [self._fault(raw, error)], started)
+            (verdict,) = await self._settle([whole], [self._fault(whole, error)], started)
             return verdict
         batch = replace(batch, raw=as_test(batch.raw)) if caller.is_test else batch
         caller.weigh(len(batch.rows) - 1)
         if batch.atomic:
-            return await self._settle_atomically(raw, batch, caller, started)
+            return await self._settle_atomically(whole, batch, caller, started)
         settling: list[asyncio.Task[Sequence[Verdict]]] = []
         async with asyncio.TaskGroup() as tasks:
             for first in range(0, len(batch.rows), GROUP_ROWS):
@@ -108,12 +109,14 @@ class Intake:
         async with self._alone:
             return [*await self._settle(rows, understood, started, caller.would_reject)]
 
-    async def _who(self, raw: RawPostback, credentials: Credentials) -> "Caller | _Understood":
-        """Say who sent it, or what becomes of it because that is not known."""
+    async def _who(
+        self, raw: RawPostback, credentials: Credentials, kept: RawPostback | None = None
+    ) -> "Caller | _Understood":
+        """Say who sent it, or what becomes of it (or of what is `kept` of it) because that is not known."""
         try:
             return await self._authenticate(raw, credentials)
         except Rejected as rejected:
-            return rejection_of(raw, None, rejected)
+            return rejection_of(kept or raw, None, rejected)
         except StorageError as error:
             return Verdict(Outcome.STORAGE_UNAVAILABLE, str(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours

@@ -108,7 +108,10 @@ class RosterKeeper:
         """Follow what was read; without that, what was read last."""
         if failure and not self._failing:
             detail = str(failure) if isinstance(failure, StorageError) else f"{type(failure).__name__}: {failure}"
-            self._log.warning("roster_not_read", detail=f"{detail}; the last one stays valid")
+            if roster is None:
+                self._log.warning("roster_not_read", detail=f"{detail}; the last one stays valid")
+            else:
+                self._log.warning("roster_not_copied", detail=f"{detail}; a restart in an outage would know no key")
         self._failing = failure is not None
         if roster is not None:
             if roster != self._roster:

@@ -34,7 +34,8 @@ class PostbackDoor:
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive a postback from the query string and the body together."""
         body, complete = await _read(receive, MAX_BODY_BYTES)
-        await self._receive(*_taken(scope, body, complete=complete), send)
+        raw, credentials = _taken(scope, body, complete=complete)
+        await self._receive(raw._replace(body=redact(body)), credentials, send)
 
     async def _receive(self, raw: RawPostback, credentials: Credentials, send: Send) -> None:
         verdict = await self._intake.receive(raw, credentials)
@@ -135,7 +136,10 @@ _READ = frozenset(
 
 
 def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostback, Credentials]:
-    """Return what arrived, and apart from it what it shows of its sender: that is never kept, wherever it stands."""
+    """Return what arrived, and apart from it what it shows of its sender: that is never kept, wherever it stands.
+
+    Keys in the body are the caller's to redact: a batch's are, row by row.
+    """
     read: dict[bytes, list[bytes]] = {}
     forwarded = False
     for name, value in scope["headers"]:
@@ -164,7 +168,7 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
         redact(query),
         redact(content_type).decode("latin-1"),
         redact(content_encoding).decode("latin-1").lower(),
-        redact(body),
+        body,
         complete,
         redact(hosts[0]) if len(hosts) == 1 else b"",  # two are none: a proxy might have judged the other one
         forwarded,

@@ -127,7 +127,7 @@ async def test_the_key_of_a_test_makes_a_test() -> None:
 @pytest.mark.parametrize(
     ("keys", "changes", "said"),
     [
-        ((), {}, "no API key was sent"),
+        ((), {}, "no API key was sent, and nothing else"),
         (("",), {}, "empty"),
         (("secret",), {}, "begin with pbk_"),
         ((KEY[:-1],), {}, "not whole"),

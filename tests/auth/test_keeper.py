@@ -119,7 +119,7 @@ async def test_a_copy_that_cannot_be_written_is_told_and_keeps_nobody_out(tmp_pa
     kept = Kept(ROWS, tmp_path / "file" / "roster.json")
     kept.keeper.begin()
     assert kept.followed == [ROWS.roster()]
-    assert len(kept.lines.events("roster_not_read")) == 1
+    assert len(kept.lines.events("roster_not_copied")) == 1
 
 
 async def test_uses_are_written_at_the_end_each_key_once_with_its_last() -> None:

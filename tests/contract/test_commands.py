@@ -36,6 +36,7 @@ COMMANDS = [
     "migrate",
     "senders",
     "keys",
+    "secrets",
 ]
 ANSWERING = ["send", "check", "lookup", "replay", "erase", "deletions", "doctor", "import", "export", "reconcile"]
 ANSWERING += [f"migrate {sub}" for sub in ("up", "down", "status", "copy")]

@@ -165,6 +165,7 @@ async def test_a_batch_of_a_key_that_may_not_is_refused_as_a_whole(served: Serve
         ("/postback", "application/json", b"{}", {"content-encoding": KEY}),
         ("/postbacks", NDJSON, f'{{"c":"a","value":"{KEY}"}}\n{{"c":"b","value":1,"k":"{KEY}"}}\n'.encode(), {}),
         ("/postbacks", "text/csv", f"c,value,key\na,1,{KEY}\nb,x,{KEY}\n".encode(), {}),
+        ("/postbacks", "text/csv", f"c,value,{KEY}\na,1,x\nb,x,y\n".encode(), {}),
         ("/postbacks", NDJSON, gzip.compress(f'{{"c":"a","value":"{KEY}"}}\n'.encode()), {"content-encoding": "gzip"}),
         (f"/postbacks?token={KEY}", NDJSON, b"{}", {}),
         (f"/nowhere/{KEY}?key={KEY}", "", b"", {}),
@@ -172,7 +173,19 @@ async def test_a_batch_of_a_key_that_may_not_is_refused_as_a_whole(served: Serve
     ],
     ids=[
         *("click-id", "value", "other-parameters", "wrong-case", "encoded", "oversized-url", "repeated-parameter"),
-        *("form", "json", "broken-json", "text", "oversized-body", "media-type", "encoding", "rows", "csv", "gzip"),
+        *(
+            "form",
+            "json",
+            "broken-json",
+            "text",
+            "oversized-body",
+            "media-type",
+            "encoding",
+            "rows",
+            "csv",
+            "csv-header",
+            "gzip",
+        ),
         *("batch-query", "wrong-path", "longer-path"),
     ],
 )
