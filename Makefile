@@ -69,15 +69,17 @@ lint: dev ## ruff, mypy strict, import-linter, and whether `make dashboards` wou
 	$(BIN)/lint-imports
 	$(BIN)/python -m dashboards.build --check
 	$(BIN)/python -m deploy.rules --check
+	$(BIN)/python -m service.web.openapi --check
 
 fmt: dev ## let ruff format and mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-dashboards: dev ## write what is generated: dashboards/generated, the table in docs/metrics.md, Kubernetes' copy of the alerts
+dashboards: dev ## write what is generated: dashboards/generated, the table in docs/metrics.md, Kubernetes' copy of the alerts, docs/openapi*.json
 	$(BIN)/python -m dashboards.build
 	$(BIN)/python -m service.metrics docs/metrics.md
 	$(BIN)/python -m deploy.rules
+	$(BIN)/python -m service.web.openapi
 
 bench: dev ## paired benchmarks against the peers in tests/load (needs wrk)
 	$(BIN)/python -m tests.load.bench

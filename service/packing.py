@@ -78,3 +78,4 @@ _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
     "gzip": lambda: zlib.decompressobj(wbits=31),
     "zstd": lambda: zstd.ZstdDecompressor(options=_WINDOW),
 }
+ENCODINGS = tuple(_DECOMPRESSORS)

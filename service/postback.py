@@ -230,7 +230,7 @@ def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], dict[s
     return fields, params
 
 
-_SPACES_AND_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+SPACES_AND_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 
 
 def _click_id(fields: dict[Field, str]) -> str:
@@ -240,7 +240,7 @@ def _click_id(fields: dict[Field, str]) -> str:
     _reject_macro("click_id", click_id)
     if click_id.isascii() and click_id.isalnum() and len(click_id) <= MAX_CLICK_ID_BYTES:
         return click_id  # as most are
-    if _SPACES_AND_CONTROLS.search(click_id):
+    if SPACES_AND_CONTROLS.search(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
     if len(click_id.encode()) > MAX_CLICK_ID_BYTES:
         raise Rejected(Outcome.INVALID_CLICK_ID, f"{len(click_id.encode())} bytes, {MAX_CLICK_ID_BYTES} are allowed")
@@ -248,7 +248,7 @@ def _click_id(fields: dict[Field, str]) -> str:
 
 
 _AMOUNT_LENGTH = 20
-_AMOUNTS: Mapping[NumberFormat, re.Pattern[str]] = {
+AMOUNTS: Mapping[NumberFormat, re.Pattern[str]] = {
     "point": re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII),
     "comma": re.compile(r"-?[0-9]{1,12}(?:,[0-9]{1,6})?", re.ASCII),
     "cents": re.compile(r"-?[0-9]{1,14}", re.ASCII),
@@ -275,7 +275,7 @@ def micros_of(text: str, numbers: NumberFormat = "point") -> int | None:
 
 @lru_cache(maxsize=1024)  # payouts are few, and come again and again
 def _micros(text: str, numbers: NumberFormat) -> int | None:
-    if not _AMOUNTS[numbers].fullmatch(text):
+    if not AMOUNTS[numbers].fullmatch(text):
         return None
     if numbers == "cents":
         return int(text) * 10_000

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from service.web.bounds import HEAD_BYTES, LINGER_SECONDS, Watch
 from service.web.protocol import Protocol
 
-_WHY = {
+WHY = {
     400: "This is not HTTP.",
     408: "The request did not come in time.",
     413: "The body is too long.",
@@ -162,7 +162,7 @@ class BoundedProtocol(Protocol):
         """Count an answer to what is no request, and give it, unless another one is half given."""
         self._watch.count_unparsed(status)
         if status != HTTPStatus.BAD_REQUEST:  # uvicorn itself logs that
-            self.logger.warning(_WHY[status])
+            self.logger.warning(WHY[status])
         if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
             self.transport.write(_answer(status))
 
@@ -175,7 +175,7 @@ class BoundedProtocol(Protocol):
 
 
 def _answer(status: int) -> bytes:
-    text, phrase = _WHY[status], HTTPStatus(status).phrase
+    text, phrase = WHY[status], HTTPStatus(status).phrase
     retry_after = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
     head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
     return f"{head}{retry_after}connection: close\r\n\r\n{text}".encode()

@@ -1,5 +1,7 @@
 """Owns the two route tables, the table of contents of the HTTP surface, and the answers to what is not in them."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Router, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,7 +20,7 @@ class ExactRoute(BaseRoute):
 
     def __init__(self, path: str, **methods: ASGIApp) -> None:
         self.path = path
-        self._methods = methods
+        self.methods = methods
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match the path; a wrong method still is this route's to answer."""
@@ -26,13 +28,13 @@ class ExactRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand over to the method's application, or answer 405."""
-        app = self._methods.get(scope["method"])
+        app = self.methods.get(scope["method"])
         if app is None:
-            app = _problem(scope, 405, "This path does not take that method; nothing was stored.", self._methods)
+            app = _problem(scope, 405, "This path does not take that method; nothing was stored.", self.methods)
         await app(scope, receive, send)
 
 
-def public_routes(door: PostbackDoor, pixel: PixelDoor, batch: BatchDoor) -> list[BaseRoute]:
+def public_routes(door: PostbackDoor, pixel: PixelDoor, batch: BatchDoor) -> list[ExactRoute]:
     """Doors, and liveness; nothing else is shown to the world (law 7)."""
     return [
         *(ExactRoute(path, GET=door.get, POST=door.post) for path in POSTBACK_PATHS),
@@ -42,7 +44,7 @@ def public_routes(door: PostbackDoor, pixel: PixelDoor, batch: BatchDoor) -> lis
     ]
 
 
-def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list[BaseRoute]:
+def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list[ExactRoute]:
     """Show what the people and machines that run the service look at."""
     return [
         ExactRoute("/metrics", GET=request_response(metrics_page.page)),
@@ -51,7 +53,7 @@ def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list
     ]
 
 
-def listener(routes: list[BaseRoute], metrics: Metrics, log: Log) -> ASGIApp:
+def listener(routes: Sequence[BaseRoute], metrics: Metrics, log: Log) -> ASGIApp:
     """Return the application of one listener.
 
     A Router and not a Starlette: its two layers of exception handling would cost every request, and Observed has one.

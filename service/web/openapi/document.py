@@ -1,0 +1,93 @@
+"""Owns the two documents, one for each listener: every route of its table, and the schemas that they share."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+from starlette.types import ASGIApp
+
+from service.outcome import Outcome
+from service.version import VERSION
+from service.web.doors import BatchDoor, PixelDoor, PostbackDoor
+from service.web.health import MetricsPage, ReadinessPage
+from service.web.openapi import fields
+from service.web.openapi.answers import elsewhere, hints, outcome_word, problem
+from service.web.openapi.fields import Schema
+from service.web.openapi.operations import SECURITY_SCHEMES, many, page, pixel, postback, row
+from service.web.routes import ExactRoute, operator_routes, public_routes
+from service.web.shielded import HEADERS
+
+_PUBLIC = """Receives conversion postbacks. `200` is a receipt: the conversion is on disk. `4xx` is to be mended by the
+sender, with the answer's `hint`; `5xx` is our fault: send the same again, as often as you like. No answer redirects.
+HEAD, OPTIONS and every other method are 405 and store nothing; any other path is 404. `X-Request-Id` names the request
+to the people who run this; a W3C `traceparent` is taken over into their log. The fields are EZmob's."""
+_OPERATOR = "What the people and machines that run the service look at; on loopback by default."
+_Unwired = TypeVar("_Unwired")
+
+
+def public_document() -> Schema:
+    """Describe the listener that the world sees."""
+    door, pixel_door, batch_door = _unwired(PostbackDoor), _unwired(PixelDoor), _unwired(BatchDoor)
+    paths = _paths(public_routes(door, pixel_door, batch_door))
+    schemas: Schema = {
+        "Outcome": {**outcome_word(Outcome), "description": hints(Outcome)},
+        "Problem": problem(),
+        **fields.texts(),
+        "Postback": fields.json_object(),
+        "PostbackForm": fields.form(),
+        "Row": row(),
+    }
+    head = _head("Postback receiver", _PUBLIC, 8000)
+    components = {"schemas": schemas, "responses": elsewhere({}), "securitySchemes": SECURITY_SCHEMES}
+    return {**head, "paths": paths, "components": components}
+
+
+def operator_document() -> Schema:
+    """Describe the listener of those who run the service."""
+    shield: Mapping[str, Schema] = {
+        name.decode().title(): {"type": "string", "const": value.decode()} for name, value in HEADERS.items()
+    }
+    paths = _paths(operator_routes(_unwired(ReadinessPage), _unwired(MetricsPage)), shield)
+    schemas: Schema = {"Outcome": outcome_word(Outcome), "Problem": problem()}
+    head = _head("Postback receiver: operator", _OPERATOR, 8001)
+    return {**head, "paths": paths, "components": {"schemas": schemas, "responses": elsewhere(shield)}}
+
+
+def _head(title: str, description: str, port: int) -> Schema:
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": VERSION, "description": " ".join(description.split())},
+        "servers": [{"url": f"http://127.0.0.1:{port}", "description": "As `make run` serves it."}],
+    }
+
+
+def _unwired(kind: type[_Unwired]) -> _Unwired:
+    """Return a door that leads nowhere: the tables want one, and no request will ever reach it."""
+    return kind.__new__(kind)
+
+
+def _paths(routes: Iterable[ExactRoute], shield: Mapping[str, Schema] = MappingProxyType({})) -> Schema:
+    return {
+        route.path: {
+            method.lower(): {"operationId": _name(method, route.path), **_operation(method, route.path, app, shield)}
+            for method, app in route.methods.items()
+        }
+        for route in routes
+    }
+
+
+def _name(method: str, path: str) -> str:
+    return f"{method.lower()}_{path.strip('/').replace('.', '_')}"
+
+
+def _operation(method: str, path: str, app: ASGIApp, shield: Mapping[str, Schema]) -> Schema:
+    """Describe one entry of a table. Raises KeyError for a page that nobody has described."""
+    match getattr(app, "__self__", None):  # the door that the method is of
+        case PostbackDoor():
+            return postback(method)
+        case PixelDoor():
+            return pixel()
+        case BatchDoor():
+            return many()
+        case _:
+            return page(path, shield)

@@ -1,0 +1,130 @@
+"""Owns how the fields of a postback are described: by the names of EZmob's, as parameters, in a form and in JSON."""
+
+from collections.abc import Mapping
+
+from service.currency import CURRENCIES
+from service.decoding import MAX_PARAMETERS
+from service.postback import AMOUNTS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS, TEST
+from service.sender import EZMOB, Field
+
+Schema = dict[str, object]
+
+_MOST = 999_999_999_999.999_999
+_NO_NUL = r"^[^\x00]*$"
+_TEXT: Schema = {"type": "string", "pattern": _NO_NUL}
+_SCALAR: Schema = {"type": ["string", "number", "boolean", "null"], "pattern": _NO_NUL}
+_LABEL: Schema = {**_TEXT, "maxLength": MAX_LABEL_BYTES}
+_TEXTS: dict[Field, Schema] = {
+    "click_id": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_CLICK_ID_BYTES,
+        "pattern": f"^[^{SPACES_AND_CONTROLS.pattern[1:-1]}]+$",
+    },
+    "value": {"type": "string", "pattern": f"^{AMOUNTS['point'].pattern}$"},
+    "currency": {"type": "string", "enum": sorted(CURRENCIES)},
+    "goal": _LABEL,
+    "transaction_id": _LABEL,
+    "conversion_status": {"type": "string", "enum": ["", *EZMOB.statuses]},
+}
+_JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "not sent"
+    "click_id": {"type": ["number", "boolean"]},
+    "value": {
+        "type": "number",
+        "minimum": -_MOST,
+        "maximum": _MOST,
+        "description": "At most 6 decimals, and no exponent: its digits are kept as they stand.",
+    },
+    "currency": {"type": "null"},
+    "goal": {"type": ["number", "boolean", "null"]},
+    "transaction_id": {"type": ["number", "boolean", "null"]},
+    "conversion_status": {"type": "null"},
+}
+_NAMES: Mapping[Field, str] = {field: name for name, field in reversed([*EZMOB.fields.items()])}  # the first of each
+_ALIASES = {name: field for name, field in EZMOB.fields.items() if _NAMES[field] != name}
+_FIELDS = {name: field for name, field in EZMOB.fields.items() if name not in _ALIASES}
+_MEANINGS: dict[Field, str] = {
+    "click_id": f"The click id as it was received, at most {MAX_CLICK_ID_BYTES} bytes of UTF-8. No unreplaced macro.",
+    "value": "The conversion's value. Its text is kept, and the exact amount in millionths.",
+    "currency": "ISO 4217.",
+    "goal": f"Part of the key: another goal is another conversion. At most {MAX_LABEL_BYTES} bytes of UTF-8.",
+    "transaction_id": f"Part of the key: a new one is a new conversion. At most {MAX_LABEL_BYTES} bytes of UTF-8.",
+    "conversion_status": "What became of the conversion; small and capital letters are the same.",
+}
+_EXAMPLES: dict[Field, str] = {"click_id": "6f1c2a", "value": "1.50", "currency": "USD"}
+_TEST: Schema = {**_TEXT, "examples": ["1"]}
+_TEST_MEANING = "`1` or `true`: a test, which goes the whole way and counts nowhere. Anything else is kept."
+_OTHERS = "Anything else is kept with the conversion; sent more than once, as a list."
+
+
+def component(name: str) -> Schema:
+    """Refer to one of the document's schemas."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def texts() -> Schema:
+    """Return what each field is as text."""
+    return {field: {**schema, "description": _meaning(field), **_examples(field)} for field, schema in _TEXTS.items()}
+
+
+def _meaning(field: Field) -> str:
+    others = " or ".join(f"`{name}`" for name, aliased in _ALIASES.items() if aliased == field)
+    return f"{_MEANINGS[field]} It may be called {others} instead, not as well." if others else _MEANINGS[field]
+
+
+def _examples(field: Field) -> Schema:
+    return {"examples": [_EXAMPLES[field]]} if field in _EXAMPLES else {}
+
+
+def query_parameters() -> list[Schema]:
+    """Return the parameters of a postback that comes as a query."""
+    fields: list[Schema] = [
+        {"name": name, "in": "query", "required": field in EZMOB.required, "schema": component(field)}
+        for name, field in _FIELDS.items()
+    ]
+    test: Schema = {"name": TEST, "in": "query", "description": _TEST_MEANING, "schema": _TEST}
+    return [*fields, test, _other_parameters()]
+
+
+def form() -> Schema:
+    """Return a postback as a form, and as a row of CSV: every member is text."""
+    members = {name: component(field) for name, field in _FIELDS.items()}
+    test: Schema = {**_TEST, "description": _TEST_MEANING}
+    return {**_object({**members, TEST: test}, _TEXT), "maxProperties": MAX_PARAMETERS}
+
+
+def json_object() -> Schema:
+    """Return a postback as a flat JSON object. A null is not sent, and so none of the members that are counted."""
+    members = {name: {"anyOf": [component(field), _JSON[field]]} for name, field in _FIELDS.items()}
+    test: Schema = {**_SCALAR, "description": _TEST_MEANING}
+    return {
+        **_object({**members, TEST: test}, _SCALAR),
+        "description": f"At most {MAX_PARAMETERS} members beside those that are null: null is not sent.",
+    }
+
+
+def _object(members: Schema, others: Schema) -> Schema:
+    return {
+        "type": "object",
+        "required": [name for name, field in _FIELDS.items() if field in EZMOB.required],
+        "properties": members,
+        "propertyNames": {"pattern": _NO_NUL},
+        "additionalProperties": others,
+        "examples": [{name: _EXAMPLES[field] for name, field in _FIELDS.items() if field in _EXAMPLES}],
+    }
+
+
+def _other_parameters() -> Schema:
+    return {
+        "name": "params",
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": f"{_OTHERS} At most {MAX_PARAMETERS} parameters in all.",
+        "schema": {
+            "type": "object",
+            "maxProperties": MAX_PARAMETERS - len(_FIELDS) - 1,
+            "propertyNames": {"pattern": _NO_NUL, "not": {"enum": [*EZMOB.fields, TEST]}},
+            "additionalProperties": _TEXT,
+        },
+    }
