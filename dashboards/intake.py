@@ -157,7 +157,7 @@ def _turned_away() -> Panel:
         units.RequestsPerSecond,
         _told(TURNED_AWAY),
         "any that persists: a proxy in front, a wrong Host, or somebody who should not be here.",
-        ("PostbackRejectionSpike",),
+        ("PostbackCredentialFailures", "PostbackRejectionSpike"),
     )
     return _outcomes(about, TURNED_AWAY)
 
@@ -169,7 +169,7 @@ def _would_reject() -> Panel:
         units.RequestsPerSecond,
         "Postbacks that would be turned away if their sender did not have the check as report-only.",
         "0 for days: the check can be switched on (`senders set NAME --report-only none`).",
-        ("PostbackRejectionSpike",),
+        ("PostbackWouldReject",),
     )
     return timeseries_panel(about, Query(promql.rate(WOULD_REJECT, "check"), "{{check}}"), size=HALF)
 
