@@ -46,20 +46,12 @@ class Amount(Protocol):
         """Return the currency's code."""
 
 
-class Told(Protocol):
+class Told(Amount, Protocol):
     """What a sender said of a conversion at one moment."""
 
     @property
-    def value(self) -> str:
-        """Return the value as it was sent."""
-
-    @property
     def value_micros(self) -> int:
-        """Return the same in millionths."""
-
-    @property
-    def currency(self) -> str | None:
-        """Return the currency's code."""
+        """Return the value in millionths."""
 
     @property
     def conversion_status(self) -> str | None:
