@@ -21,6 +21,7 @@ from service.decoding import decode_csv, decode_json, decode_moment
 from service.files import Advance, RowFile, UnreadableFile
 from service.mistakes import rejection_of
 from service.outcome import Outcome, Rejected
+from service.portion import portion
 from service.postback import Postback, RawPostback, Rejection, parse
 from service.sender import EZMOB, Sender
 from service.storage.judging import Verdict
@@ -71,7 +72,7 @@ class ImportFile:
         raw = _raw(self._file, self.request_id)
         with self._file.rows(advance) as rows:
             rest = islice(rows, first + (self._file.form == "csv"), None)
-            while some := list(islice(rest, MAX_BATCH)):
+            while some := portion(rest, MAX_BATCH, len)[0]:
                 raws = row_postbacks(raw, self._header, some, first)
                 yield [_understood(it, self._column, self._sender) for it in raws]
                 first += len(some)

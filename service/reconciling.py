@@ -1,15 +1,16 @@
 """Owns reconciling: a partner's list and what is stored, compared click id by click id, however long they are.
 
-Both lists go into a temporary database on disk and come out in one order, so memory holds one click id at a time.
+Both lists go into a temporary database on disk and come out in one order, so memory holds one click id at a time, and
+none of the rows that cannot be read.
 """
 
 import sqlite3
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby, islice, zip_longest
+from itertools import chain, groupby, islice, zip_longest
 from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
@@ -144,8 +145,12 @@ class Reconciliation:
             here: list[Claim] = []
             there: list[Claim] = []
             for _, _, ours, micros, currency, place in lines:
-                claim = Claim(None if micros is None else Amount(micros, currency), place)
-                (here if ours else there).append(claim)
+                if micros is None:  # a list may be millions of these, all without a click id
+                    unreadable = Claim(None, place)
+                    self.totals["unreadable"].add(None, unreadable)
+                    yield Difference("unreadable", click_id, transaction_id, None, unreadable)
+                else:
+                    (here if ours else there).append(Claim(Amount(micros, currency), place))
             for kind, mine, theirs in paired(here, there):
                 self.totals[kind].add(mine, theirs)
                 if kind != "matched":
@@ -174,32 +179,31 @@ class Reconciliation:
 
 
 def paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim | None, Claim | None]]:
-    """Pair the conversions of one key: equal amounts first, then whatever is left, in order."""
-    waiting: dict[int, list[Claim]] = defaultdict(list)
-    for claim in here:
+    """Pair the conversions of one key: equal amounts first, then whatever is left, in order. Each has an amount."""
+    waiting: dict[int, _Waiting] = defaultdict(lambda: defaultdict(deque))
+    for place, claim in enumerate(here):
         if claim.amount:
-            waiting[claim.amount.micros].append(claim)
+            waiting[claim.amount.micros][claim.amount.currency].append(place)
     unequal = []
     for claim in there:
-        if claim.amount is None:
-            yield "unreadable", None, claim
-            continue
-        same = waiting.get(claim.amount.micros, [])
-        place = next((place for place, mine in enumerate(same) if _agree(mine, claim)), None)
-        if place is None:
+        taken = _first(waiting.get(claim.amount.micros, {}), claim.amount.currency) if claim.amount else None
+        if taken is None:
             unequal.append(claim)
         else:
-            yield "matched", same.pop(place), claim
-    rest = [claim for claims in waiting.values() for claim in claims]
+            yield "matched", here[taken], claim
+    rest = [here[place] for same in waiting.values() for place in sorted(chain.from_iterable(same.values()))]
     for mine, theirs in zip_longest(rest, unequal):
         kind: Kind = "missing_here" if mine is None else "missing_there" if theirs is None else "value_differs"
         yield kind, mine, theirs
 
 
-def _agree(mine: Claim, theirs: Claim) -> bool:
-    """Whether the currencies are equal, where both say one."""
-    currencies = {claim.amount.currency for claim in (mine, theirs) if claim.amount and claim.amount.currency}
-    return len(currencies) < 2  # noqa: PLR2004 - one, or none said
+_Waiting = dict[str, deque[int]]  # by currency: the places of conversions of one amount, in order
+
+
+def _first(same: _Waiting, currency: str) -> int | None:
+    """Take the first place whose currency is this one, where both say one; a queue for each, so as not to search."""
+    agreeing = [same[code] for code in ((currency, "") if currency else same) if same.get(code)]
+    return min(agreeing, key=lambda places: places[0]).popleft() if agreeing else None
 
 
 def _header(file: RowFile) -> list[str]:

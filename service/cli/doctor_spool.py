@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from service.cli import doctor_privacy
 from service.cli.doctor_case import Case, Finding, graded, not_checked, ok, unread, warning, wrong
 from service.cli.doctor_http import NoAnswer
 from service.cli.doctor_operator import Operator
@@ -10,7 +11,7 @@ from service.metrics import catalogue
 from service.spool.look import Looked, journals, look
 from service.storage.engine import StorageError
 
-CHECKS = ("spool", "spool_orphans", "spool_counted")
+CHECKS = ("spool", "spool_orphans", "spool_private", "spool_counted")
 _FILLING, _FULL = 0.5, 0.9
 _DRAIN = "docs/spool.md says how to drain it by hand. Its postbacks were answered 200 and are in no database."
 
@@ -27,6 +28,7 @@ def check(case: Case, operators: Sequence[Operator]) -> Iterator[Finding]:
     own = [one for one in found if used and one.worker <= case.settings.workers]
     yield _own(case, own) if used else _unused(case)
     yield _orphans([one for one in found if one not in own])
+    yield doctor_privacy.check("spool_private", [one.path for one in found])
     yield _counted(own, operators) if used else ok("spool_counted", "no spool is in use")
 
 

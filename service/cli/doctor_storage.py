@@ -8,6 +8,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from service.cli import doctor_privacy
 from service.cli.doctor_case import Case, Finding, graded, guarded, not_checked, ok, warning, wrong
 from service.storage.audit_sqlite import SqliteAudit
 from service.storage.space import measure_space
@@ -15,6 +16,7 @@ from service.storage.sqlite_file import connect_writer
 
 CHECKS = (
     "database_file",
+    "database_private",
     "file_system",
     "disk_space",
     "inodes",
@@ -53,6 +55,7 @@ def check(case: Case, path: Path) -> Iterator[Finding]:
         yield from (not_checked(name, "there is no database") for name in CHECKS[1:])
         return
     yield _file(path)
+    yield doctor_privacy.check("database_private", [path])
     yield _file_system(path)
     yield _disk_space(path)
     yield _inodes(path)

@@ -15,7 +15,7 @@ from pyarrow.parquet import ParquetWriter
 from service.cli.exporting import Members, Types
 
 _GROUP_ROWS = 50_000  # many enough to be packed well, few enough to be held
-_GROUP_BYTES = 16 * 2**20  # a group is full with that, too: a row may have 64 KiB of params
+_GROUP_BYTES = 8 * 2**20  # a group is full with that, too: a row may have 64 KiB of params
 _BATCH_ROWS = 500  # made into columns at once
 
 pa.set_memory_pool(pa.system_memory_pool())  # its own keeps what it freed: 25 MB at the peak
@@ -44,8 +44,9 @@ def parquet_pages(types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[
     with ParquetWriter(pieces, schema, compression="zstd") as writer:
         for group in _groups(_batch(schema, rows) for page in pages for rows in _batches(page)):
             writer.write_table(pa.Table.from_batches(group, schema), row_group_size=_GROUP_ROWS)
-            yield pieces.taken()
-    yield pieces.taken()
+            group.clear()  # or it would be held until the next one is whole
+            yield from pieces.taken()
+    yield from pieces.taken()
 
 
 def _batches(page: Iterable[Members]) -> Iterator[list[Members]]:
@@ -100,6 +101,6 @@ class _Pieces(io.RawIOBase):
         self._size += len(taken)
         return len(taken)
 
-    def taken(self) -> bytes:
+    def taken(self) -> list[bytes]:
         pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        return pieces

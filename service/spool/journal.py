@@ -21,7 +21,15 @@ from service.spool.encoding import VERSION, Kept, encode, outcome_of
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.judging import Verdict
 from service.storage.ledger import Committed, Entry, Probe
-from service.storage.sqlite_file import FileLock, connect_writer, identities, insert, storage_error, sync_directory
+from service.storage.sqlite_file import (
+    FileLock,
+    connect_writer,
+    create_private_directory,
+    identities,
+    insert,
+    storage_error,
+    sync_directory,
+)
 
 FILE_NAME = "spool.db"
 FULL = "SPOOL_FULL"
@@ -111,7 +119,7 @@ class Journal:
     def _free_path(self) -> tuple[Path, FileLock]:
         for path in (*self._paths, *self._paths):
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                create_private_directory(path.parent)
                 return path, FileLock(path)
             except OSError as error:
                 raise StorageError(f"cannot open the spool {path}: {error.strerror}", "CANTOPEN") from error

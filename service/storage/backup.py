@@ -11,7 +11,13 @@ from pathlib import Path
 
 from service.storage.engine import NO_DATABASE, StorageError
 from service.storage.sqlite import migrations_of
-from service.storage.sqlite_file import FileLock, storage_error, sync_directory
+from service.storage.sqlite_file import (
+    FileLock,
+    create_private,
+    create_private_directory,
+    storage_error,
+    sync_directory,
+)
 
 TABLES = ("conversion", "status_change", "duplicate", "rejected_postback")
 _PAGES = 2_000  # copied at a time, 8 MB: between two of them there is time to tell how far it is
@@ -69,10 +75,11 @@ def restore(backup: Path, target: Path) -> Restored:
     rows = _checked(backup)
     part = target.with_name(f"{target.name}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        create_private_directory(target.parent)
         was_there = target.exists()
         lock = FileLock(target)
         with closing(lock):
+            _begin(part)
             shutil.copyfile(backup, part)
             before = _move_aside(target) if was_there else None
             _publish(part, target)
@@ -103,8 +110,14 @@ def _checked(backup: Path) -> dict[str, int]:
     return rows
 
 
-def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
+def _begin(part: Path) -> None:
+    """Begin an empty file that nobody else may read, whatever an earlier try left there."""
     part.unlink(missing_ok=True)
+    create_private(part)
+
+
+def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
+    _begin(part)
     with (
         closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, isolation_level=None)) as reading,
         closing(sqlite3.connect(part, isolation_level=None)) as writing,

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import Row, RowMapping, Select, select, tuple_
 from sqlmodel import SQLModel
 
+from service.portion import portion
 from service.storage.access import Access
 from service.storage.history import SENDERS
 from service.storage.ledger import CHANGE, CONVERSION
 
-PAGE_ROWS = 5_000  # 2 MB or so; each page is a short read of its own
+PAGE_ROWS = 5_000  # 2 MB or so, at most a portion; each page is a short read of its own
+_FETCHED_ROWS = 100  # at once: with 64 KiB of params each, 6 MiB
 
 _TABLE = SQLModel.metadata.tables[CONVERSION.name].c
-_CHANGES = SQLModel.metadata.tables[CHANGE.name]
+_CHANGES = SQLModel.metadata.tables[CHANGE.name].c
 _PLACE = (_TABLE.click_id, _TABLE.goal, _TABLE.transaction_id)
 
 
@@ -109,13 +112,14 @@ class Conversions:
         while True:
             page = page_after(last, wanted, sender, is_test=is_test)
             with self._access.session() as session:
-                rows = [_stored(row) for row in session.connection().execute(page)]
+                with session.connection().execute(page) as found:
+                    rows, complete = portion(map(_stored, found), PAGE_ROWS, _size)
                 if rows:
-                    changes = session.connection().execute(_changes_between(rows[0], rows[-1])).mappings()
-                    rows = _with_changes(rows, changes)
+                    with session.connection().execute(_changes_between(rows[0], rows[-1])) as changes:
+                        rows = _with_changes(rows, changes.mappings())
             if rows:
                 yield rows
-            if len(rows) < PAGE_ROWS:
+            if complete:
                 return
             last = rows[-1]
 
@@ -124,15 +128,20 @@ def _stored(row: Row[tuple[Any, ...]]) -> Stored:
     return Stored._make((*row, row.value, row.value_micros, row.currency, None))
 
 
+def _size(row: Stored) -> int:
+    return len(orjson.dumps(row.params))
+
+
 def _changes_between(first: Stored, last: Stored) -> Select[tuple[object, ...]]:
     """Return the query for the changes of one page's conversions, each conversion's in their order."""
-    column = _CHANGES.c
-    place = (column.click_id, column.goal, column.transaction_id)
+    place = (_CHANGES.click_id, _CHANGES.goal, _CHANGES.transaction_id)
+    told = (_CHANGES.conversion_status, _CHANGES.value, _CHANGES.value_micros, _CHANGES.currency, _CHANGES.received_at)
     return (
-        select(_CHANGES)
-        .where(column.sender == first.sender, column.is_test == first.is_test)
+        select(*place, *told)
+        .where(_CHANGES.sender == first.sender, _CHANGES.is_test == first.is_test)
         .where(tuple_(*place) >= tuple_(*_place(first)), tuple_(*place) <= tuple_(*_place(last)))
-        .order_by(*place, column.number)
+        .order_by(*place, _CHANGES.number)
+        .execution_options(yield_per=_FETCHED_ROWS)
     )
 
 
@@ -153,6 +162,7 @@ def page_after(last: Stored | None, wanted: Wanted, sender: str, *, is_test: boo
     """Return the query for one page: the beginning of the primary key is given, so the rest of it is read in order."""
     chosen = select(*(_TABLE[name] for name in CONVERSION.columns)).order_by(*_PLACE)
     chosen = chosen.where(_TABLE.sender == sender, _TABLE.is_test == is_test).limit(PAGE_ROWS)
+    chosen = chosen.execution_options(yield_per=_FETCHED_ROWS)
     if last is not None:
         chosen = chosen.where(tuple_(*_PLACE) > tuple_(*_place(last)))
     if wanted.click_id is not None:

@@ -15,12 +15,15 @@ from typing import NamedTuple
 import orjson
 import psycopg
 
+from service.portion import portion
 from service.storage.engine import PostgresServer, SqliteFile, StorageError
 from service.storage.ledger import CHANGE, CONVERSION, DUPLICATE, KEY, REJECTED
 from service.storage.postgres_server import Session, postgres_error
 from service.storage.sqlite_file import FileLock, storage_error
 
-RANGE_ROWS = 10_000
+RANGE_ROWS = 10_000  # at most a portion; each range is a transaction of its own
+_COMPARED_ROWS = 250  # fetched at once
+_LARGE = ("params", "raw")  # the columns that may be
 _LOCK_KEY = 0x706F_7374_636F_7079  # "postcopy"
 
 Value = str | int | bytes | None
@@ -168,7 +171,10 @@ def _range(file: sqlite3.Connection, table: _Copied, last: Sequence[Value] | Non
     key, marks = ", ".join(table.key), ", ".join("?" * len(table.key))
     after = f"WHERE ({key}) > ({marks})" if last else ""
     statement = f"SELECT {', '.join(table.columns)} FROM {table.name} {after} ORDER BY {key} LIMIT {RANGE_ROWS}"  # noqa: S608 - our own names
-    return file.execute(statement, last or ()).fetchall()
+    large = [table.columns.index(column) for column in _LARGE if column in table.columns]
+    with closing(file.execute(statement, last or ())) as found:
+        rows, _ = portion(found, RANGE_ROWS, lambda row: sum(len(row[place]) for place in large))
+    return rows
 
 
 def _key_of(table: _Copied, row: Row) -> list[Value]:
@@ -190,7 +196,7 @@ def _compare(file: sqlite3.Connection, session: Session, table: _Copied, progres
     ours = _checksum(file.execute(f"SELECT {', '.join(table.columns)} {ordered}"))
     progress(f"{table.name} (comparing)", ours[0], ours[0])
     with session.transaction(), session.cursor("compared") as cursor:
-        cursor.itersize = RANGE_ROWS
+        cursor.itersize = _COMPARED_ROWS
         cursor.execute(f"SELECT {', '.join(there)} {ordered}".encode())
         theirs = _checksum(cursor)
     return Compared(table.name, ours[0], theirs[0], ours[1], theirs[1])

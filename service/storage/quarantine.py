@@ -7,10 +7,12 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col, or_, select
 
+from service.portion import portion
 from service.storage.access import Access
 from service.storage.tables import RejectedPostback, Replay
 
-PAGE_ROWS = 200  # of at most 128 KiB of raw input each; no more than a batch of the ledger's
+PAGE_ROWS = 200  # no more than a batch of the ledger's; fewer if their raw input, 128 KiB each at most, is a portion
+_FETCHED_ROWS = 50  # at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,12 @@ class Quarantine:
             if last is not None:
                 there = tuple_(last.received_at, last.id)  # the pair, because many rows may come at one moment
                 page = page.where(place > there if oldest_first else place < there)
-            with self._access.session() as session:
-                rows = list(session.exec(page))
+            page = page.execution_options(yield_per=_FETCHED_ROWS)
+            with self._access.session() as session, session.exec(page) as found:
+                rows, complete = portion(found, PAGE_ROWS, lambda row: len(row.raw))
             if rows:
                 yield rows
-            if len(rows) < PAGE_ROWS:
+            if complete:
                 return
             last = rows[-1]
 

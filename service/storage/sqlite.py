@@ -36,6 +36,7 @@ from service.storage.migrations import Migrations
 from service.storage.sqlite_file import (
     FileLock,
     connect_writer,
+    create_private_directory,
     identities,
     in_statements,
     insert,
@@ -58,7 +59,7 @@ class SqliteLedger:
     def open(self) -> None:
         """Lock, migrate and connect. Raises StorageError if the file cannot be made durable or is being served."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            create_private_directory(self._path.parent)
             self._lock = FileLock(self._path)
         except OSError as error:
             raise StorageError(f"cannot open {self._path}: {error.strerror}", "CANTOPEN") from error

@@ -19,6 +19,8 @@ from service.storage.engine import NO_DATABASE, StorageBroken, StorageError
 
 Item = TypeVar("Item")
 
+_PRIVATE = 0o600  # of a new file: SQLite gives those that it puts beside it, -wal and -shm, the same mode
+_PRIVATE_DIRECTORY = 0o700
 _SYNCHRONOUS_FULL = 2
 _BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
 _CHECKPOINT_PAGES = 1000
@@ -39,6 +41,21 @@ def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = M
     return (StorageBroken if fatal else StorageError)(f"{kind}: {driver}", kind, rows)
 
 
+def create_private(path: Path) -> None:
+    """Create an empty file that only this user may read, unless a file is there: that keeps its mode. Raises OSError.
+
+    One that is there is not even opened: to close it would drop the locks that this process's SQLite has on it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
+
+
+def create_private_directory(path: Path) -> None:
+    """Create a directory that only this user may enter, and what is missing above it. Raises OSError."""
+    for missing in reversed([it for it in (path, *path.parents) if not it.exists()]):
+        missing.mkdir(_PRIVATE_DIRECTORY, exist_ok=True)
+
+
 class FileLock:
     """Being the only writer of a SQLite file, by whatever name it is opened, until `close`.
 
@@ -48,7 +65,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         """Create the file if need be and lock it. Raises OSError, or StorageError if another process holds it."""
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -138,8 +155,15 @@ def reader_engine(path: Path) -> Engine:
 
 
 def migrating_engine(path: Path) -> Engine:
-    """Return an engine for the migrations."""
-    return create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    """Return an engine for the migrations, which may be of a file that is not there yet."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "do_connect")
+    def private(*_: object) -> None:
+        with suppress(OSError):  # SQLite says it in its own way
+            create_private(path)
+
+    return engine
 
 
 def second_engine(path: Path, patience: float = _BUSY_SECONDS) -> Engine:

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -19,6 +20,7 @@ from service.cli import (
     doctor_conservation,
     doctor_keys,
     doctor_operator,
+    doctor_privacy,
     doctor_storage,
     doctor_time,
 )
@@ -138,6 +140,20 @@ def test_a_file_system_that_keeps_no_promise_is_told(
 ) -> None:
     monkeypatch.setattr("service.cli.doctor_storage._kind_of_file_system", lambda _: kind)
     assert state(doctor_storage.check(case, path_of(case)), "file_system") == expected
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize(
+    ("mode", "folder", "expected"), [(0o604, 0o701, "warning"), (0o604, 0o700, "ok"), (0o660, 0o755, "ok")]
+)
+def test_a_file_that_everybody_may_read_is_told(case: Case, suffix: str, mode: int, folder: int, expected: str) -> None:
+    path = path_of(case)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("SELECT count(*) FROM conversion").fetchone()  # there is a log now
+        Path(f"{path}{suffix}").chmod(mode)
+        path.parent.chmod(folder)
+        assert state([doctor_privacy.check("spool_private", [path])], "spool_private") == expected
+        assert state(doctor_storage.check(case, path), "database_private") == expected
 
 
 def test_a_sqlite_that_does_not_wait_for_the_disk_is_told(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,21 @@ def test_pages_of_any_length_hold_each_row_once(read: Conversions, monkeypatch: 
     assert max(len(page) for page in read.pages(Wanted())) <= rows
 
 
+@pytest.mark.parametrize("large", [range(4), range(36, 40), range(0, 40, 2)], ids=["first", "last", "every other"])
+def test_a_page_ends_where_its_rows_are_large_enough_wherever_they_are(
+    ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, large: range
+) -> None:
+    monkeypatch.setattr("service.portion.PORTION_BYTES", 2_000)
+    ledger.commit([conversion(f"c={n:02}&value=1&x={'y' * (n in large) * 1_500}") for n in range(40)])
+    pages = [
+        [(row.click_id, len(str(row.params["x"]))) for row in page]
+        for page in engine.database.conversions().pages(Wanted())
+    ]
+    assert [click_id for page in pages for click_id, _ in page] == [f"{n:02}" for n in range(40)]
+    assert all(sum(size for _, size in page[:-1]) < 2_000 for page in pages)
+    assert len(pages) >= len(large) // 2
+
+
 def test_every_column_is_as_it_was_stored(read: Conversions) -> None:
     (page,) = read.pages(Wanted(sender="ezmob", click_id="b", until=builders.RECEIVED_AT + 2 * HOUR))
     (row,) = page

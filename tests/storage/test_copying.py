@@ -143,6 +143,16 @@ def test_an_interrupted_copy_goes_on_where_it_was(source: SqliteFile, target: Pl
     assert not {entry for entry in again if "comparing" not in entry[0]} & set(told)
 
 
+def test_a_range_ends_where_its_rows_are_large_enough(
+    source: SqliteFile, target: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.portion.PORTION_BYTES", 1)
+    told: list[tuple[str, int]] = []
+    assert rows(copy(source, target, lambda table, done, _: told.append((table, done)))) == ALL
+    assert [done for table, done in told if table == "conversion"] == [*range(1, STORED + 1)]
+    assert [done for table, done in told if table == "rejected_postback"] == [*range(1, REFUSED + 1)]
+
+
 def test_a_source_that_is_being_served_is_refused(source: SqliteFile, target: Place) -> None:
     ledger = SqliteLedger(source.path)
     ledger.open()

@@ -319,3 +319,13 @@ def test_what_is_kept_of_a_row_says_in_which_file_it_stood(tmp_path: Path) -> No
     sent = raw.as_sent()
     assert sent == b"IMPORT /with%20blank%3F.csv\r\ncontent-type: text/csv\r\n\r\nc,value\na,1"
     assert raw.door == "import"
+
+
+def test_a_group_ends_where_its_rows_are_large_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.portion.PORTION_BYTES", 2_000)
+    (tmp_path / "rows.ndjson").write_text(
+        "".join(f'{{"c":"{n}","value":1,"x":"{"y" * (n % 2) * 1_500}"}}\n' for n in range(20))
+    )
+    groups = list(ImportFile(RowFile(tmp_path / "rows.ndjson", "ndjson")).groups())
+    assert [entry.click_id for group in groups for entry in group] == [str(n) for n in range(20)]
+    assert [len(group) for group in groups] == [4] * 5

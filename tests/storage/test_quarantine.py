@@ -72,6 +72,18 @@ def test_many_rows_of_one_moment_are_each_seen_once_in_bounded_pages(
     assert len({row.request_id for page in pages for row in page}) == 10
 
 
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_a_page_ends_where_its_raw_input_is_large_enough(
+    ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, *, oldest_first: bool
+) -> None:
+    monkeypatch.setattr("service.portion.PORTION_BYTES", 2_000)
+    ledger.commit([builders.rejection(method="POST", body=b"x" * (n % 2) * 1_500) for n in range(20)])
+    pages = list(engine.database.quarantine().pages(Chosen(), oldest_first=oldest_first))
+    assert len({row.request_id for page in pages for row in page}) == 20
+    assert all(sum(len(row.raw) for row in page[:-1]) < 2_000 for page in pages)
+    assert len(pages) >= 5
+
+
 def test_one_is_found_by_either_of_its_ids(read: Quarantine, kept: list[Rejection]) -> None:
     by_request_id = read.one(kept[0].raw.request_id)
     assert by_request_id

@@ -20,6 +20,7 @@ from tests.system.postgres import PostgresServer, run_sql
 pytestmark = pytest.mark.system
 
 ROWS = 60_000
+LARGE_ROWS = 1_500
 MEGABYTES = 200  # what an import may take, whatever the size of its file
 SECONDS = 60
 
@@ -56,9 +57,9 @@ def write(path: Path) -> dict[str, str]:
     return sent
 
 
-def start(directory: Path, url: str) -> subprocess.Popen[bytes]:
+def start(directory: Path, url: str, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "service", "import", "rows.csv"],
+        [sys.executable, "-m", "service", *(arguments or ("import", "rows.csv"))],
         cwd=directory,
         env={**clean_environment(), "POSTBACK_DATABASE_URL": url},
         stdout=subprocess.DEVNULL,
@@ -96,13 +97,36 @@ def test_its_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         file.write("c,value,note\n")
         file.writelines(f"click-{number},1.50,{'x' * 4000}\n" for number in range(ROWS))
     assert (tmp_path / "rows.csv").stat().st_size > MEGABYTES * 2**20
-    process = start(tmp_path, f"sqlite:///{tmp_path / 'p.db'}")
+    assert 20 < peak_megabytes(start(tmp_path, f"sqlite:///{tmp_path / 'p.db'}")) < MEGABYTES
+
+
+def test_large_rows_are_imported_exported_and_copied_in_the_same_memory(tmp_path: Path) -> None:
+    """Rows of 60 KB: a page of them, counted in rows, was a gigabyte."""
+    with (tmp_path / "rows.csv").open("w", encoding="utf-8") as file:
+        file.write("c,value,note\n")
+        file.writelines(f"click-{number},1.50,{'x' * 60_000}\n" for number in range(LARGE_ROWS))
+        file.writelines(f"click-{number},no,{'x' * 60_000}\n" for number in range(LARGE_ROWS))
+    url = f"sqlite:///{tmp_path / 'p.db'}"
+    peaks = {"import": peak_megabytes(start(tmp_path, url), code=1)}
+    for form in ("csv", "ndjson", "parquet"):
+        for what in (("export",), ("rejected", "export")):
+            arguments = (*what, "--format", form, "--output", f"rows.{form}")
+            peaks[" ".join(arguments)] = peak_megabytes(start(tmp_path, url, *arguments))
+    with PostgresServer() as server:
+        arguments = ("migrate", "copy", url, server.url())
+        peaks["copy"] = peak_megabytes(start(tmp_path, server.url(), *arguments))
+        peaks["server"] = peak_megabytes(start(tmp_path, server.url(), "export", "--output", "rows.csv"))
+    assert all(20 < peak < MEGABYTES for peak in peaks.values()), peaks
+
+
+def peak_megabytes(process: subprocess.Popen[bytes], code: int = 0) -> float:
+    """Wait for the end of a process and return the most memory that it held."""
     peak = 0
     while process.poll() is None:  # wait4 would tell of the test's own process, from which this one was forked
         peak = max(peak, peak_kilobytes(process.pid))
         time.sleep(0.02)
-    assert process.returncode == 0
-    assert 20 * 1024 < peak < MEGABYTES * 1024
+    assert process.returncode == code
+    return peak / 1024
 
 
 def peak_kilobytes(pid: int) -> int:
