@@ -134,7 +134,7 @@ class Intake:
         """Parse what a known sender sent, unless it may not send it."""
         sender = caller.sender
         try:
-            postback = parse(_admitted(raw, caller), sender)
+            postback = parse(_admitted(raw, caller) if caller.refusal else raw, sender)
             if caller.is_test and not postback.is_test:  # the body says otherwise
                 postback = postback._replace(is_test=True)
             odd = suspect(postback, sender)

@@ -137,13 +137,15 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
         is_test,
         click_id,
         _label(fields, "goal"),
-        _transaction_id(fields, sender, raw.request_id, params),
+        _label(fields, "transaction_id")
+        if sender.duplicates == "first"
+        else _transaction_id(fields, sender, raw.request_id, params),
         value,
         micros,
         _currency(fields),
         params,
         None,
-        _status(fields, sender),
+        _status(fields, sender) if "conversion_status" in fields else None,
     )
 
 
@@ -305,13 +307,11 @@ def _status(fields: dict[Field, str], sender: Sender) -> Status | None:
 def _transaction_id(
     fields: dict[Field, str], sender: Sender, request_id: str, params: dict[str, str | list[str]]
 ) -> str:
-    """Return what tells conversions of one click id and goal apart, by the sender's policy for repeats.
+    """Return what tells conversions of one click id and goal apart, where the policy for repeats is not `first`.
 
     What the policy does not ask for is kept among the other parameters.
     """
     label = _label(fields, "transaction_id")
-    if sender.duplicates == "first":
-        return label
     if sender.duplicates == "sum":
         return label or request_id
     if label:

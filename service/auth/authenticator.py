@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from service.auth.checks import Checks
 from service.auth.credentials import NOTHING, Credentials
-from service.auth.key_set import KeysUnavailable
+from service.auth.issuer import KeysUnavailable
 from service.auth.keys import find_key
 from service.auth.limits import RateLimits, bucket_of, limit_of, retry_after
 from service.auth.networks import is_loopback
@@ -85,6 +85,7 @@ class Authenticator:
         self._mode: Mode = mode
         self._host = host
         self._sender = sender
+        self._anybody = Caller(sender)
         self._log = log.logger
         self._verify = verify
         self._checks = Checks()
@@ -119,14 +120,15 @@ class Authenticator:
     async def __call__(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Caller:
         """Return who sent a postback. API keys are looked up in memory, and nothing is waited for."""
         try:
+            if self._stance == "open":
+                authenticate_open(raw, self._sender)
+                return self._anybody
             return await self._who(raw, credentials)
         except Rejected as rejected:
             raise self._of_a_stranger(raw, rejected) from None
 
     async def _who(self, raw: RawPostback, credentials: Credentials) -> Caller:
         roster = self._roster
-        if self._stance == "open":
-            return Caller(authenticate_open(raw, self._sender))
         if roster is None:
             return self._without_roster(raw, credentials)
         try:

@@ -8,6 +8,10 @@ from service.auth.networks import is_loopback
 SENDER_CLAIMS = ("client_id", "azp", "sub")  # RFC 9068; OpenID Connect's name for the same; whom it is about
 
 
+class KeysUnavailable(Exception):  # noqa: N818 - no fault of the token, which may be good
+    """Whether a token is genuine cannot be told now, so it must be sent again later; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """An OAuth 2.0 authorization server: `url` is its name, as `iss` has it, to the letter.

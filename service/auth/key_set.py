@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from service.auth.discovery import CannotRead
+from service.auth.issuer import KeysUnavailable
 from service.auth.jwks import VerifyingKey, find_key, read_keys
 
 Keys = tuple[VerifyingKey, ...]
@@ -17,10 +18,6 @@ READING_SECONDS = 5.0
 OUTAGE_SECONDS = 3600.0
 UNKNOWN_SECONDS = 30.0
 PATIENCE_SECONDS = 1.0  # an answer must leave within 2
-
-
-class KeysUnavailable(Exception):  # noqa: N818 - no fault of the token, which may be good
-    """Whether a token is genuine cannot be told now, so it must be sent again later; the message says why."""
 
 
 def tell_nobody(_: str | None) -> None:

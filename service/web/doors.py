@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -130,9 +130,8 @@ async def _read(receive: Receive, most: int, take: Callable[[int], object] = boo
     return bytes(body[: most + 1]), True
 
 
-_READ = frozenset(
-    (b"host", b"content-type", b"content-encoding", b"traceparent", b"authorization", b"x-api-key", *WEBHOOK_HEADERS)
-)
+_PROOFS = frozenset((b"authorization", b"x-api-key", *WEBHOOK_HEADERS))
+_READ = _PROOFS | {b"host", b"content-type", b"content-encoding", b"traceparent"}
 
 
 def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostback, Credentials]:
@@ -140,42 +139,55 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
 
     Keys in the body are the caller's to redact: a batch's are, row by row.
     """
-    read: dict[bytes, list[bytes]] = {}
+    read: dict[bytes, bytes] = {}
+    earlier: list[tuple[bytes, bytes]] = []  # of headers that came again
     forwarded = False
     for name, value in scope["headers"]:
         if name in _READ:
-            read.setdefault(name, []).append(value)
-        elif name == b"forwarded" or name.startswith(b"x-forwarded-"):
+            if name in read:
+                earlier.append((name, read[name]))
+            read[name] = value
+        elif name[:12] == b"x-forwarded-" or name == b"forwarded":
             forwarded = True
-    hosts = read.get(b"host", ())
-    content_type, content_encoding, traceparent = (
-        read[name][-1] if name in read else b"" for name in (b"content-type", b"content-encoding", b"traceparent")
-    )
-    request_id = scope["request_id"]
-    trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    if trace:
+    request_id, query = scope["request_id"], scope["query_string"]
+    if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
         scope["trace_id"] = trace[1].decode()
-    query, queried = take_key(scope["query_string"])
-    webhook = [(name, value) for name in WEBHOOK_HEADERS for value in read.get(name, ())]
-    signed: Sent | None = None
-    if webhook or b"&sig=" in query:
-        signed = Sent(scope["query_string"], content_type.decode("latin-1"), webhook, body)
-        query = without_signature(query)
+    credentials = NOTHING
+    if b"key=" in query or b"&sig=" in query or not _PROOFS.isdisjoint(read):
+        query, credentials = _shown(query, [*earlier, *read.items()], body)
+    host = b"" if earlier and b"host" in dict(earlier) else read.get(b"host", b"")
     raw = RawPostback(
         DOORS[scope["path"]],
         scope["method"],
         scope["path"],
         redact(query),
-        redact(content_type).decode("latin-1"),
-        redact(content_encoding).decode("latin-1").lower(),
+        _text(read, b"content-type"),
+        _text(read, b"content-encoding").lower(),
         body,
         complete,
-        redact(hosts[0]) if len(hosts) == 1 else b"",  # two are none: a proxy might have judged the other one
+        redact(host),  # two are none: a proxy might have judged the other one
         forwarded,
         scope["client"][0] if scope["client"] else "",
         datetime.now(UTC),
         request_id,
         scope["trace_id"],
     )
-    shown = (read.get(b"authorization", ()), read.get(b"x-api-key", ()), queried, signed)
-    return raw, credentials_of(*shown) if any(shown) else NOTHING
+    return raw, credentials
+
+
+def _text(read: Mapping[bytes, bytes], name: bytes) -> str:
+    return redact(read[name]).decode("latin-1") if name in read else ""
+
+
+def _shown(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[bytes, Credentials]:
+    """Return the query without what proves the sender, and all that does."""
+    bare, queried = take_key(query)
+    webhook = [pair for pair in headers if pair[0] in WEBHOOK_HEADERS]
+    signed: Sent | None = None
+    if webhook or b"&sig=" in bare:
+        signed = Sent(query, dict(headers).get(b"content-type", b"").decode("latin-1"), webhook, body)
+        bare = without_signature(bare)
+    authorizations = [value for name, value in headers if name == b"authorization"]
+    api_keys = [value for name, value in headers if name == b"x-api-key"]
+    shown = authorizations or api_keys or queried or signed
+    return bare, credentials_of(authorizations, api_keys, queried, signed) if shown else NOTHING

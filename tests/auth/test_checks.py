@@ -7,7 +7,7 @@ import pytest
 
 from service.auth.authenticator import Authenticator, Caller, WouldReject
 from service.auth.credentials import NOTHING, Credentials
-from service.auth.key_set import KeysUnavailable
+from service.auth.issuer import KeysUnavailable
 from service.auth.signature import Secret, Sent, sign_query, sign_webhook
 from service.metrics import Metrics
 from service.outcome import Outcome, Rejected

@@ -12,9 +12,9 @@ from anyio.lowlevel import checkpoint
 from service.auth import bearer_tokens as module
 from service.auth.bearer_tokens import BearerTokens
 from service.auth.discovery import CannotRead, KeySource
-from service.auth.issuer import Issuer
+from service.auth.issuer import Issuer, KeysUnavailable
 from service.auth.jwks import VerifyingKey
-from service.auth.key_set import KeySet, KeysUnavailable
+from service.auth.key_set import KeySet
 from service.outcome import Outcome, Rejected
 from tests.auth.issuers import Documents, loop_time
 from tests.auth.tokens import EC, ED, NOW, RSA, TIME, key_set, token

@@ -10,9 +10,9 @@ import pytest
 
 from service.auth.bearer_tokens import BearerTokens, bearer_tokens
 from service.auth.discovery import KeySource
-from service.auth.issuer import Issuer
+from service.auth.issuer import Issuer, KeysUnavailable
 from service.auth.key_fetch import KeyFetch
-from service.auth.key_set import KeySet, KeysUnavailable
+from service.auth.key_set import KeySet
 from service.outcome import Outcome, Rejected
 from tests.auth.issuers import loop_time
 from tests.auth.real_issuer import real_issuer
