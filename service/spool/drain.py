@@ -19,6 +19,7 @@ from service.outcome import Outcome
 from service.postback import Key, Postback
 from service.spool.aside import aside
 from service.spool.encoding import Kept, Unreadable, decode
+from service.spool.following import MOST_REMEMBERED
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
 from service.storage.engine import StorageBroken, StorageError
@@ -68,8 +69,7 @@ class Drain:
     def start(self) -> None:
         """Start draining, what was found at the start first; call it in the running loop."""
         self._tried_up_to = self._journal.found_up_to  # an earlier process may have been killed before it removed them
-        if self._journal.found:
-            self._following.everybody()
+        self._following.found(self._journal.click_ids(MOST_REMEMBERED + 1))
         self._task = asyncio.create_task(self._drain_forever())
 
     async def stop(self) -> None:
@@ -118,7 +118,7 @@ class Drain:
             return False
         taken = await aside(lambda: self._journal.take_over(_MOST))
         if taken:
-            self._following.everybody()
+            self._following.found(await aside(lambda: self._journal.click_ids(MOST_REMEMBERED + 1)))
         self._tried_up_to = max(self._tried_up_to, self._journal.found_up_to)
         return taken > 0
 
@@ -139,10 +139,10 @@ class Drain:
         return bool(waiting)
 
     def _tell_what_waits(self, left: Collection[int] = ()) -> None:
-        """Say which keys still wait, while the whole backlog is in hand; `left` has just left it."""
+        """Say which click ids still wait, while the whole backlog is in hand; `left` has just left it."""
         if self._in_hand is not None:
             self._in_hand = [step for step in self._in_hand if step.waiting.seq not in left]
-            self._following.seen([step.entry.key for step in self._in_hand if isinstance(step.entry, Postback)])
+            self._following.seen([step.entry.click_id for step in self._in_hand if isinstance(step.entry, Postback)])
 
     async def _oldest(self) -> list[Waiting]:
         if self._told_broken:

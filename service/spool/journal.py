@@ -196,6 +196,12 @@ class Journal:
         with self._using():
             return [Waiting(*row) for row in self._connection.execute(statement, (json.dumps([*passing_over]), count))]
 
+    def click_ids(self, most: int) -> list[str]:
+        """Return the click ids that wait, so many at most."""
+        statement = "SELECT DISTINCT click_id FROM entry WHERE click_id IS NOT NULL LIMIT ?"
+        with self._using():
+            return [click_id for (click_id,) in self._connection.execute(statement, (most,))]
+
     def remove(self, seqs: Collection[int]) -> int:
         """Remove entries that the database has committed; return how many there were."""
         statement = "DELETE FROM entry WHERE seq IN (SELECT value FROM json_each(?))"

@@ -48,7 +48,10 @@ async def test_a_postback_that_the_database_does_not_take_in_time_is_spooled_and
         await there.drained()
         assert there.stored() == {"click-0": "0", "click-1": "1", "click-2": "2"}
         assert there.spool("drained_total") == {("stored",): 3.0}
-        assert await there.receive(*some(3)) == ["duplicate"] * 3
+        told = await there.receive(*some(3))
+        assert {*told} <= {"duplicate", "spooled"}  # the drain may not know yet that all is out
+        await there.drained()
+        assert len(there.rows("SELECT * FROM duplicate")) == 3
         assert there.drift == BALANCED
 
 

@@ -31,7 +31,7 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def bounded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
     """Serve with little room for what is rejected."""
-    settings = {"REJECTED_MAX_BYTES": str(BOUND)}
+    settings = {"REJECTED_MAX_BYTES": str(BOUND), "STRANGER_RATE": "0"}
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("server")
         settings |= {"DATABASE_URL": server.url(server.new_database()), "MIGRATE": "true"}
