@@ -158,7 +158,7 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
     query, queried = take_key(scope["query_string"])
     webhook = [(name, value) for name in WEBHOOK_HEADERS for value in read.get(name, ())]
     signed: Sent | None = None
-    if webhook or b"&sig=" in query:
+    if webhook or b"&sig=" in query or query.startswith(b"sig="):
         signed = Sent(scope["query_string"], content_type.decode("latin-1"), webhook, body)
         query = without_signature(query)
     raw = RawPostback(
