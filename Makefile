@@ -35,7 +35,7 @@ $(ISSUER): tests/oauth/package-lock.json
 	cd tests/oauth && npm ci --silent
 	@touch $@
 
-issuer: $(ISSUER) ## the OAuth server that tests/auth/test_real_issuer.py runs (needs node 20 and npm; else it is skipped)
+issuer: $(ISSUER) ## the OAuth server that two test files run (needs node 20 and npm; else they are skipped)
 
 parquet: install ## add what `export --format parquet` needs to .venv
 	$(PIP) -r requirements-parquet.lock

@@ -1,6 +1,7 @@
-"""Owns how API keys are taken out of what is kept: whoever reads rows, journals or backups must find none.
+"""Owns how our secrets are taken out of what is kept: whoever reads rows, journals or backups must find none.
 
-Pure. A key is `pbk_<public id>_<secret>`; the public id stays, so that a person can tell which key was spilt.
+Pure. A key is `pbk_<public id>_<secret>`; the public id stays, so that a person can tell which key was spilt. A signing
+secret is `whsec_<base64>`; it is never sent where it is used rightly, and who mistakes it for a key would spill it.
 """
 
 import re
@@ -8,11 +9,15 @@ import re
 PREFIX = "pbk"
 ID_LENGTH = 12
 _BETWEEN = rb"(?:_|%5f|\\u005f)"  # as it is, and as URLs and JSON may write it
+_BASE64 = rb"(?:[0-9A-Za-z+/_-]|%2[BFbf]|\\/|\\u002[BFbf]){16,}(?:=|%3[Dd]|\\u003[Dd]){0,2}"
 _KEY = re.compile(rb"pbk%b([0-9a-z]{%d})%b[0-9a-z]+" % (_BETWEEN, ID_LENGTH, _BETWEEN), re.IGNORECASE)
+_SIGNING_SECRET = re.compile(rb"whsec(?i:%b)%b" % (_BETWEEN, _BASE64))
 
 
 def redact(sent: bytes) -> bytes:
-    """Return what was sent, with the secret part of everything that looks like one of our keys replaced."""
-    if b"pbk" not in sent and b"PBK" not in sent:  # as almost always: a search for bytes costs next to nothing
-        return sent
-    return _KEY.sub(rb"pbk_\1_redacted", sent)
+    """Return what was sent, with the secret part of everything that looks like one of our secrets replaced."""
+    if b"pbk" in sent or b"PBK" in sent:  # almost never: a search for bytes costs next to nothing
+        sent = _KEY.sub(rb"pbk_\1_redacted", sent)
+    if b"whsec" in sent:  # in capitals it would be another one
+        sent = _SIGNING_SECRET.sub(b"whsec_redacted", sent)
+    return sent

@@ -153,7 +153,7 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
     if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
         scope["trace_id"] = trace[1].decode()
     credentials = NOTHING
-    if b"key=" in query or b"&sig=" in query or not _PROOFS.isdisjoint(read):
+    if b"key=" in query or b"sig=" in query or not _PROOFS.isdisjoint(read):
         query, credentials = _shown(query, [*earlier, *read.items()], body)
     host = b"" if earlier and b"host" in dict(earlier) else read.get(b"host", b"")
     raw = RawPostback(
@@ -184,7 +184,7 @@ def _shown(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) ->
     bare, queried = take_key(query)
     webhook = [pair for pair in headers if pair[0] in WEBHOOK_HEADERS]
     signed: Sent | None = None
-    if webhook or b"&sig=" in bare:
+    if webhook or b"&sig=" in bare or bare.startswith(b"sig="):
         signed = Sent(query, dict(headers).get(b"content-type", b"").decode("latin-1"), webhook, body)
         bare = without_signature(bare)
     authorizations = [value for name, value in headers if name == b"authorization"]

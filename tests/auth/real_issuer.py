@@ -16,10 +16,9 @@ import pytest
 from service.auth.issuer import Issuer
 from tests.contract.documents import REPOSITORY
 from tests.engine.fakes import in_time
-from tests.system.tools import lack, need
+from tests.system.tools import need_issuer
 
 _PROGRAM = REPOSITORY / "tests" / "oauth" / "issuer.js"
-_OLDEST_NODE = 20
 _PATIENCE = 60.0  # on a busy machine
 
 
@@ -61,7 +60,7 @@ class RealIssuer:
 @asynccontextmanager
 async def real_issuer(port: int = 0) -> AsyncIterator[RealIssuer]:
     """Run the server; it is killed at the end. Skips the test, or fails it, where it is not installed."""
-    _need_issuer()
+    need_issuer()
     process = await asyncio.create_subprocess_exec(
         "node", str(_PROGRAM), str(port), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -72,15 +71,6 @@ async def real_issuer(port: int = 0) -> AsyncIterator[RealIssuer]:
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-def _need_issuer() -> None:
-    need("node")
-    version = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True, timeout=60).stdout
-    if int(version.removeprefix("v").partition(".")[0]) < _OLDEST_NODE:
-        lack(f"node is {version.strip()}; {_OLDEST_NODE} or newer is needed")
-    if not (_PROGRAM.parent / "node_modules" / "oidc-provider").is_dir():
-        lack("the test issuer is not installed: `make issuer` (needs npm)")
 
 
 async def _said(process: Process) -> _Said:

@@ -90,8 +90,37 @@ def test_whatever_looks_like_a_key_is_redacted_wherever_it_stands(around: str, s
     assert redacted == (around % f"pbk_{PUBLIC.upper() if sent.isupper() else PUBLIC}_redacted").encode()
 
 
+SIGNING = "whsec_q/Zt0+VhY1b2c3d4e5f6g7h8i9j0KkLlMmNnOoPpQq8="
+
+
 @pytest.mark.parametrize(
-    "sent", [b"c=pbk_1&value=1", b"pbk_short_x", b"c=a&value=1", b"", b"pbk", b"pbk_000000000000", b"apbk__x"]
+    "sent",
+    [
+        SIGNING,
+        SIGNING.rstrip("="),
+        SIGNING.replace("/", "%2F").replace("+", "%2b").replace("=", "%3D").replace("_", "%5f"),
+        SIGNING.replace("/", r"\/").replace("+", r"\u002b").replace("=", r"\u003D").replace("_", r"\u005F"),
+    ],
+    ids=["as it is", "without its padding", "as URLs may write it", "as JSON may write it"],
+)
+@pytest.mark.parametrize("around", ["c=%s&value=1", '{"token": "%s"}', "%s", "a,%s\r\nb,1"], ids=range(4))
+def test_whatever_looks_like_a_signing_secret_is_redacted(around: str, sent: str) -> None:
+    assert redact((around % sent).encode()) == (around % "whsec_redacted").encode()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"whsec_",
+        b"c=whsec_1&value=1",
+        b"c=pbk_1&value=1",
+        b"pbk_short_x",
+        b"c=a&value=1",
+        b"",
+        b"pbk",
+        b"pbk_000000000000",
+        b"apbk__x",
+    ],
 )
 def test_what_is_no_key_stays_byte_for_byte(sent: bytes) -> None:
     assert redact(sent) is sent or redact(sent) == sent

@@ -1,7 +1,8 @@
 // Owns a real OAuth server for tests: client credentials, JWT access tokens (RFC 9068), keys that can be rotated.
 //
 // node issuer.js [PORT]: listens on loopback, prints a JSON line when it does. Each line of standard input is a command,
-// answered by a JSON line when it is done: `rotate` replaces all keys, `overlap` adds new ones that sign from now on.
+// answered by a JSON line when it is done: `rotate` replaces all keys, `overlap` adds new ones that sign from now on,
+// `late` sets the clock back by more than a token lives, so that what is given has ended.
 // The end of standard input ends it.
 
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
@@ -61,8 +62,17 @@ server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
     answer = provider(issuer, keys).callback();
     console.log(JSON.stringify({ issuer, audience: AUDIENCE, kids: keys.map((key) => key.kid) }));
   };
+  const commands = {
+    rotate: () => publish(newKeys()),
+    overlap: () => publish([...newKeys(), ...keys]),
+    late: () => {
+      const now = Date.now;
+      Date.now = () => now() - 700_000;
+      publish(keys);
+    },
+  };
   publish(keys);
   createInterface({ input: process.stdin })
-    .on('line', (command) => publish(command === 'overlap' ? [...newKeys(), ...keys] : newKeys()))
+    .on('line', (command) => commands[command]())
     .on('close', () => process.exit());
 });

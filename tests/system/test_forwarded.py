@@ -1,12 +1,11 @@
 """Proxies on real connections: who the log says the client is, on an IPv4 listener and on one that takes both."""
 
-import socket
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.system.harness import LogLine, Service, wait_for
-from tests.system.wire import Address, Wire
+from tests.system.wire import Wire
 
 pytestmark = pytest.mark.system
 
@@ -22,18 +21,10 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield running
 
 
-class WireFrom(Wire):
-    """A connection from a certain address."""
-
-    def __init__(self, source: str, address: Address) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", address[1]), 10, source_address=(source, 0))
-        self._received = b""
-
-
 def client_ip(service: Service, source: str, headers: Sequence[bytes]) -> object:
     """Send a postback from an address; return whose the log says it is."""
     lines = [b"GET /postback?c=a&value=1 HTTP/1.1", b"Host: 127.0.0.1", *headers]
-    with WireFrom(source, service.public) as wire:
+    with Wire(("127.0.0.1", service.public[1]), source=source) as wire:
         answer = wire.exchange(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def found() -> LogLine | None:

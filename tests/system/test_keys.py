@@ -1,6 +1,5 @@
 """Keys from outside, on both engines: made by the README's commands, revoked in time, and their secrets nowhere."""
 
-import json
 import signal
 import subprocess
 import time
@@ -13,14 +12,12 @@ from typing import Any
 import pytest
 
 from tests.system.examining import plainly, settings_of
-from tests.system.harness import Service, command, migrate, wait_for
+from tests.system.harness import Service, migrate, wait_for
 from tests.system.postgres import PostgresServer
-from tests.system.wire import Answer, Wire, request
+from tests.system.registering import FORM, JSON, NDJSON, after, done, sent, told
+from tests.system.wire import request
 
 pytestmark = pytest.mark.system
-
-FOLLOWED_SECONDS = 10.0
-JSON, FORM, NDJSON = "application/json", "application/x-www-form-urlencoded", "application/x-ndjson"
 
 
 @pytest.fixture(scope="module")
@@ -40,31 +37,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return made
 
 
-def told(directory: Path, url: str, *arguments: str) -> dict[str, Any]:
-    """Return what a command tells as JSON."""
-    ended = command(directory, url, *arguments, "--json")
-    assert ended.returncode == 0, ended.stderr
-    return dict(json.loads(ended.stdout))
-
-
-def done(directory: Path, url: str, *arguments: str) -> None:
-    ended = command(directory, url, *arguments)
-    assert ended.returncode == 0, ended.stderr
-
-
 def curl(service: Service, target: str, *options: str) -> str:
     """Return what a person sees: the status, and the body in one line."""
     host, port = service.public
     asked = ["curl", "-s", "-g", "-w", " %{http_code}", *options, f"http://{host}:{port}{target}"]
     return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30).stdout
-
-
-def after(change: Callable[[], None], seen: Callable[[], bool | None]) -> float:
-    """Change something, and return after how many seconds it was seen."""
-    change()
-    began = time.monotonic()
-    wait_for(seen, FOLLOWED_SECONDS, every=0.1)
-    return time.monotonic() - began
 
 
 def test_the_first_key_opens_the_door_in_all_four_ways_and_closes_it_to_others(tmp_path: Path, url: str) -> None:
@@ -212,11 +189,6 @@ def planted(key: str) -> dict[str, bytes]:
         "what is not HTTP": text + b"\r\n\r\n",
         "a broken line": b"GET /postback?c=y&key=" + text + b" HTTP/1.1\r\nHost: x\r\n" + text + b"\r\n\r\n",
     }
-
-
-def sent(service: Service, asked: bytes) -> Answer:
-    with Wire(service.public) as wire:
-        return wire.exchange(asked)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "spool"])

@@ -4,8 +4,12 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
+
+_ISSUER = Path(__file__).parents[1] / "oauth"
+_OLDEST_NODE = 20
 
 
 def need(*programs: str) -> None:
@@ -27,6 +31,16 @@ def need_mounts() -> None:
     need("mkfs.ext4", "mount", "umount", "losetup")
     if os.geteuid() != 0:
         lack("only root mounts file systems")
+
+
+def need_issuer() -> None:
+    """Skip or fail the test without the OAuth server that `make issuer` installs."""
+    need("node")
+    version = call("node", "--version").strip()
+    if int(version.removeprefix("v").partition(".")[0]) < _OLDEST_NODE:
+        lack(f"node is {version}; {_OLDEST_NODE} or newer is needed")
+    if not (_ISSUER / "node_modules" / "oidc-provider").is_dir():
+        lack("the test issuer is not installed: `make issuer` (needs npm)")
 
 
 def lack(reason: str) -> None:

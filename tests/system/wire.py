@@ -65,10 +65,12 @@ def split_answer(received: bytes, *, head_only: bool = False) -> tuple[Answer, b
 
 
 class Wire:
-    """A blocking connection; `timeout` seconds bound every wait on it."""
+    """A blocking connection; `timeout` seconds bound every wait on it. `source` is the address that it comes from."""
 
-    def __init__(self, address: Address, *, timeout: float = 10, tls: ssl.SSLContext | None = None) -> None:
-        self.socket = socket.create_connection(address, timeout)
+    def __init__(
+        self, address: Address, *, timeout: float = 10, tls: ssl.SSLContext | None = None, source: str | None = None
+    ) -> None:
+        self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._received = b""
