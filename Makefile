@@ -4,7 +4,8 @@ VENV := .venv
 CLOCK ?= 30
 TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
 PROOFS := $(patsubst %,tests/system/test_%.py,live live_sparse spool killed_together failover storage_faults crash \
-  storage_conditions power_cut generated_inputs backup blocked_log spool_doctor)
+  storage_conditions power_cut generated_inputs backup blocked_log spool_doctor keys signed import oauth reverse_proxy \
+  canaries floods)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
@@ -47,11 +48,12 @@ stack: install ## the same with Prometheus, Alertmanager and a stand-in for your
 	@exec $(BIN)/python -m stack
 
 test: dev ## the suite (5 minutes)
-	$(BIN)/python -m pytest -m "not alone and not faults and not live" $(TOGETHER)
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m "not alone and not faults and not live and not proof" $(TOGETHER)
+	$(BIN)/python -m pytest -m "alone and not proof"
 
-proofs: dev ## what breaks and takes its time, in the form that CI runs: disks, processes, databases, alerts (6 minutes)
+proofs: dev ## what breaks and takes its time, in the form that CI runs: disks, processes, databases, alerts, access (10 minutes)
 	$(BIN)/python -m pytest $(TOGETHER) $(PROOFS)
+	$(BIN)/python -m pytest -m "alone and proof"
 
 faults: dev ## every fault of disk, process, network and database, under load (10 minutes; short forms)
 	$(BIN)/python -m pytest -m faults $(TOGETHER)

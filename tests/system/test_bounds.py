@@ -18,7 +18,7 @@ from tests.system.test_overload import resident_kib
 from tests.system.tools import need
 from tests.system.wire import HungUp, Wire, request
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.proof]
 
 FILES = 11_000
 PATIENCE = 30

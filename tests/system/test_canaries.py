@@ -19,7 +19,7 @@ from tests.system.signing import signed_query, webhook
 from tests.system.strangers import answering, listening
 from tests.system.wire import Wire, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 ISSUER, AUDIENCE = "https://issuer.example", "https://postback.example"
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}

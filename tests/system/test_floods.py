@@ -18,7 +18,7 @@ from tests.system.registering import FORM, JSON, NDJSON, done, posted, told
 from tests.system.signing import signed_query, webhook
 from tests.system.wire import Address, Answer, HungUp, Wire, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 REQUESTS = {"short": 6_000, "long": 200_000}
 FLOODERS = 4

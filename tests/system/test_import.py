@@ -17,7 +17,7 @@ import pytest
 from tests.system.harness import Service, clean_environment, command, migrate, read_database, wait_for
 from tests.system.postgres import PostgresServer, run_sql
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 ROWS = 60_000
 LARGE_ROWS = 1_500

@@ -17,7 +17,7 @@ from tests.system.postgres import PostgresServer
 from tests.system.registering import FORM, JSON, NDJSON, after, done, sent, told
 from tests.system.wire import request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 
 @pytest.fixture(scope="module")

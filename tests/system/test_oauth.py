@@ -12,7 +12,7 @@ from tests.system.issuer import OAuthServer, oauth_server
 from tests.system.registering import NDJSON, after, done, places, posted, sent
 from tests.system.wire import Answer, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 FORGOTTEN_SECONDS = 90  # a minute is promised, and the machine may be busy
 SENDERS = {"acme": "RS256", "beta": "ES256", "gamma": "EdDSA"}  # each client signs in its own way

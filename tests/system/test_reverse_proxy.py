@@ -14,7 +14,7 @@ from tests.system.reverse_proxy import NAME, ReverseProxy, configuration, revers
 from tests.system.signing import signed_query, webhook
 from tests.system.wire import Answer, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 KINDS = ["nginx", "caddy"]
 MOST_LINES = 25

@@ -19,7 +19,7 @@ from tests.system.signing import signed_query, webhook
 from tests.system.tools import need
 from tests.system.wire import Answer, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 ONE = b'{"c":"w","value":"1.50"}'
 ROWS = b'{"c":"r1","value":1}\n{"c":"r2","value":2}\n'
