@@ -5,7 +5,7 @@ CLOCK ?= 30
 TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
 PROOFS := $(patsubst %,tests/system/test_%.py,live live_sparse spool killed_together failover storage_faults crash \
   storage_conditions power_cut generated_inputs backup blocked_log spool_doctor keys signed import oauth reverse_proxy \
-  canaries floods)
+  canaries floods schemathesis)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 

@@ -11,7 +11,7 @@ import pytest
 from tests.system.harness import REPOSITORY, Service, clean_environment
 from tests.system.wire import Address
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 EXAMPLES = {"short": ["--max-examples", "25", "--generation-deterministic"], "long": ["--max-examples", "2000"]}
 REACHED = {  # what inputs alone can lead to; an empty run would prove nothing
