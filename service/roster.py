@@ -48,6 +48,11 @@ class Registered:
     signs: bool = False  # whether it ever had one: without a live one, nothing that it sends is signed
     disabled: bool = False
 
+    @property
+    def asked(self) -> bool:
+        """Whether anything is asked of its requests beside its credentials."""
+        return bool(self.networks or self.signs or self.rate_per_second)
+
 
 @dataclass(frozen=True, slots=True)
 class Roster:

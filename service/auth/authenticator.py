@@ -123,14 +123,18 @@ class Authenticator:
             if self._stance == "open":
                 authenticate_open(raw, self._sender)
                 return self._anybody
-            return await self._who(raw, credentials)
+            roster = self._roster
+            if roster is None:
+                return self._without_roster(raw, credentials)
+            if self._lenient is None and len(credentials.keys) == 1 and not credentials.token:  # as most are
+                found = self._by_key(raw, credentials.keys[0], roster)
+                caller = self._admitted(raw, found)
+                return await self._checked(raw, credentials, found, caller) if found.registered.asked else caller
+            return await self._who(raw, credentials, roster)
         except Rejected as rejected:
             raise self._of_a_stranger(raw, rejected) from None
 
-    async def _who(self, raw: RawPostback, credentials: Credentials) -> Caller:
-        roster = self._roster
-        if roster is None:
-            return self._without_roster(raw, credentials)
+    async def _who(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> Caller:
         try:
             found = await self._identify(raw, credentials, roster)
         except (Rejected, StorageError) as error:
@@ -139,6 +143,10 @@ class Authenticator:
             outcome = error.outcome if isinstance(error, Rejected) else Outcome.STORAGE_UNAVAILABLE
             caller = Caller(self._lenient.sender, would_reject=(WouldReject("credentials", outcome),))
             return await self._checked(raw, credentials, _Found(self._lenient), caller)
+        return await self._checked(raw, credentials, found, self._admitted(raw, found))
+
+    def _admitted(self, raw: RawPostback, found: _Found) -> Caller:
+        """Return who it is, refused where it may not use this door."""
         registered, key, _ = found
         caller = Caller(registered.sender, key is not None and key.is_test)
         if refusal := _door_refusal(raw, registered, key):
@@ -147,7 +155,7 @@ class Authenticator:
             caller = caller._replace(would_reject=(WouldReject("credentials", refusal.outcome),))
         if key:
             self.used(key.id, raw.received_at)
-        return await self._checked(raw, credentials, found, caller)
+        return caller
 
     def _of_a_stranger(self, raw: RawPostback, rejected: Rejected) -> Rejected:
         """Return what a stranger is told: why it is not let in, or to come more slowly."""
@@ -198,7 +206,7 @@ class Authenticator:
     async def _checked(self, raw: RawPostback, credentials: Credentials, found: _Found, caller: Caller) -> Caller:
         """Ask what else is asked of this sender's requests; the first refusal that is not report-only stands."""
         registered = found.registered
-        if not (registered.networks or registered.signs or registered.rate_per_second):
+        if caller.refusal or not registered.asked:
             return caller
         name = registered.sender.name
         caller = caller._replace(weigh=lambda postbacks: self._checks.weigh(name, postbacks))

@@ -42,6 +42,9 @@ def take_key(query: bytes) -> tuple[bytes, list[str]]:
     """Return the query without the parameter `key`, all else byte for byte, and what that held."""
     if _PARAMETER not in query:
         return query, []
+    bare, _, last = query.rpartition(b"&key=")
+    if bare and _PARAMETER not in bare and b"&" not in last and b"%" not in last:  # as we hand out the URL
+        return bare, [_text(last)]
     parts = query.split(b"&")
     shown = [part[len(_PARAMETER) :] for part in parts if part.startswith(_PARAMETER)]
     keys = [_text(unquote_to_bytes(part) if b"%" in part else part) for part in shown]
