@@ -15,7 +15,7 @@ from typing import NoReturn
 from service.outcome import Outcome, Rejected
 from service.packing import Readable, unpack
 from service.postback import MAX_BODY_BYTES, MAX_KEPT_BYTES, RawPostback, media_type_of
-from service.redaction import redact
+from service.redaction import may_hold_secrets, redact
 
 MAX_ROWS = 50_000
 MAX_ATOMIC_ROWS = 5_000  # all or none: they go into one commit, and everybody else waits for it (docs/batch.md)
@@ -31,7 +31,7 @@ JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 class Batch:
     """A batch taken apart: each row as it was sent, and the header of CSV. `raw` is the request, without its body.
 
-    `atomic`: all of it is to be stored, or nothing.
+    `atomic`: all of it is to be stored, or nothing. `spilt`: a row may hold a secret of ours.
     """
 
     raw: RawPostback
@@ -39,6 +39,7 @@ class Batch:
     header: bytes
     rows: list[bytes]
     atomic: bool = False
+    spilt: bool = True
 
     def postbacks(self, first: int, count: int) -> list[RawPostback]:
         """Return so many rows as raw postbacks, their header before each; request_ids end in `-1`, `-2` and so on.
@@ -46,22 +47,26 @@ class Batch:
         A few at a time, because a header of CSV in 50,000 of them would be a hundred megabytes.
         """
         raw = self.raw._replace(content_type=self.media_type)
-        return row_postbacks(raw, self.header, self.rows[first : first + count], first)
+        return row_postbacks(raw, self.header, self.rows[first : first + count], first, spilt=self.spilt)
 
 
 _BODY, _REQUEST_ID = RawPostback._fields.index("body"), RawPostback._fields.index("request_id")
 
 
-def row_postbacks(raw: RawPostback, header: bytes, rows: Iterable[bytes], first: int) -> list[RawPostback]:
+def row_postbacks(
+    raw: RawPostback, header: bytes, rows: Iterable[bytes], first: int, *, spilt: bool = True
+) -> list[RawPostback]:
     """Return rows as raw postbacks like `raw`, the header of CSV before each; the first one's number is `first` + 1.
 
     Keys are redacted here, row by row: in a whole body they would be looked for in one go, and everybody would wait.
     """
     head = redact(header) + b"\n" if header else b""
+    if spilt:
+        rows = map(redact, rows)
     before, between, after = raw[:_BODY], raw[_BODY + 1 : _REQUEST_ID], raw[_REQUEST_ID + 1 :]
     prefix = f"{raw.request_id}-"
     return [
-        RawPostback._make((*before, head + redact(row), *between, f"{prefix}{number}", *after))
+        RawPostback._make((*before, head + row, *between, f"{prefix}{number}", *after))
         for number, row in enumerate(rows, first + 1)
     ]
 
@@ -88,7 +93,8 @@ def take_apart(raw: RawPostback) -> Batch:
     if split is None:
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")
     headed = media_type == CSV
-    rows = list(islice(split(unpack(raw.body, raw.content_encoding, MAX_BYTES)), MAX_ROWS + headed + 1))
+    body = unpack(raw.body, raw.content_encoding, MAX_BYTES)
+    rows = list(islice(split(body), MAX_ROWS + headed + 1))
     header = rows.pop(0) if headed and rows else b""
     if len(rows) > MAX_ROWS:
         raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ROWS} rows")
@@ -99,7 +105,7 @@ def take_apart(raw: RawPostback) -> Batch:
     if atomic:
         _bounded(rows)
     bare = raw._replace(query=b"", body=b"", content_encoding="")
-    return Batch(bare, CSV if headed else JSON, header, rows, atomic)
+    return Batch(bare, CSV if headed else JSON, header, rows, atomic, spilt=may_hold_secrets(body))
 
 
 def _bounded(rows: list[bytes]) -> None:

@@ -162,7 +162,8 @@ def conversion_row(postback: Postback, moment: Moment) -> Row:
     """Return the values of CONVERSION's columns."""
     raw = postback.raw
     came = (moment(raw.received_at), raw.request_id, raw.door)
-    return (*postback[1:9], _params(postback), *came, postback.conversion_status)
+    params = _params(postback) if postback.params else "{}"  # without a call for each of many
+    return (*postback[1:9], params, *came, postback.conversion_status)
 
 
 def _duplicate_row(postback: Postback, moment: Moment) -> Row:
