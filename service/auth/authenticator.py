@@ -29,6 +29,7 @@ Stance = Literal["open", "required", "unknown"]
 Refusal = Rejected | None
 
 _KEY_COMMAND = "python -m service keys create ezmob"
+UNKNOWN_KEYS = "ISSUER"  # the kind of StorageError that says: the issuer's keys could not be read
 UNKNOWN_ROSTER = "ROSTER"  # the kind of StorageError that says: who is registered has not been read yet
 
 
@@ -185,7 +186,7 @@ class Authenticator:
         try:
             subject = await self._verify(token, raw.received_at)
         except KeysUnavailable as error:
-            raise StorageError(f"the token cannot be checked now: {error}", UNKNOWN_ROSTER) from None
+            raise StorageError(f"the token cannot be checked now: {error}", UNKNOWN_KEYS) from None
         registered = roster.by_subject.get(subject)
         if registered is None:
             raise Rejected(Outcome.FORBIDDEN, f"a good token, and no sender has the oauth_subject {subject[:80]!a}")

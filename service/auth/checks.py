@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 from service.auth.credentials import Credentials
 from service.auth.limits import Limit, RateLimits, limit_of, retry_after
@@ -74,16 +76,13 @@ class Checks:
 
     async def signer(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> Registered:
         """Return the sender who signed a request that shows nothing else. Raises `Rejected`."""
-        refusal = Rejected(Outcome.UNAUTHENTICATED, "signed, and no sender has a signing secret")
-        for name, demands in self._demands.items():
-            if demands.secrets and name in roster.senders:
-                try:
-                    await verify(credentials.signed, demands.secrets, raw)
-                except Rejected as one:
-                    refusal = one if refusal.detail.startswith(("signed, and", "no secret")) else refusal
-                else:
-                    return roster.senders[name]
-        raise refusal
+        known = {name: demands.secrets for name, demands in self._demands.items() if demands.secrets}
+        await verify(credentials.signed, tuple(chain.from_iterable(known.values())), raw)  # says what is wrong, once
+        for name, secrets in known.items():
+            with suppress(Rejected):
+                await verify(credentials.signed, secrets, raw)
+                return roster.senders[name]
+        raise Rejected(Outcome.UNAUTHENTICATED, "no sender has the secret that this is signed with")
 
 
 async def _address(raw: RawPostback, registered: Registered, demands: Demands) -> None:
