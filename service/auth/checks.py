@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -48,22 +48,24 @@ class Checks:
 
         `signed`: its signature was found to be good already.
         """
-        demands, failed = self._demands.get(registered.sender.name, _NOTHING), list[tuple[Check, Rejected]]()
-        asked: tuple[tuple[Check, Callable[[], Awaitable[None]]], ...] = (
-            ("address", lambda: _address(raw, registered, demands)),
-            ("signature", lambda: _signature(raw, credentials, demands, needed=registered.signs and not signed)),
-            ("rate", lambda: self._rate(registered, demands)),
-        )
-        for name, ask in asked:
+        demands = self._demands.get(registered.sender.name, _NOTHING)
+        failed: list[tuple[Check, Rejected]] = []
+        checks: tuple[Check, ...] = ("address", "signature", "rate")
+        for check in checks:
             try:
-                await ask()
+                if check == "address":
+                    _address(raw, registered, demands)
+                elif check == "rate":
+                    self._rate(registered, demands)
+                elif registered.signs and not signed:
+                    await verify(credentials.signed, demands.secrets, raw)
             except Rejected as refusal:
-                failed.append((name, refusal))
-                if name not in registered.report_only:
+                failed.append((check, refusal))
+                if check not in registered.report_only:
                     break
         return failed
 
-    async def _rate(self, registered: Registered, demands: Demands) -> None:
+    def _rate(self, registered: Registered, demands: Demands) -> None:
         if demands.limit and (wait := self._rates.take(registered.sender.name, demands.limit, self._clock())):
             why = f"more than {demands.limit.rate:g} a second from {registered.sender.name}"
             raise Rejected(Outcome.RATE_LIMITED, why, retry_after(wait))
@@ -85,15 +87,10 @@ class Checks:
         raise Rejected(Outcome.UNAUTHENTICATED, "no sender has the secret that this is signed with")
 
 
-async def _address(raw: RawPostback, registered: Registered, demands: Demands) -> None:
+def _address(raw: RawPostback, registered: Registered, demands: Demands) -> None:
     if demands.networks is not None and not demands.networks.include(raw.client_ip):
         where = raw.client_ip or "an unknown address"
         raise Rejected(Outcome.FORBIDDEN, f"{registered.sender.name} does not send from {where}")
-
-
-async def _signature(raw: RawPostback, credentials: Credentials, demands: Demands, *, needed: bool) -> None:
-    if needed:
-        await verify(credentials.signed, demands.secrets, raw)
 
 
 async def verify(sent: Sent | None, secrets: tuple[Secret, ...], raw: RawPostback) -> None:
