@@ -154,7 +154,7 @@ class PostgresLedger:
         if not (left.duplicates or left.rejected or left.probed_at):
             written |= {DUPLICATE.name: 0, REJECTED.name: 0}
             return
-        counted = session.execute(_KEEP, [*columns, self._probe, left.probed_at]).fetchone()
+        counted = session.execute(_KEEP, [*columns, self._probe, left.probed_at], prepare=True).fetchone()
         kept = ((DUPLICATE, left.duplicates), (REJECTED, left.rejected))
         for (table, rows), number in zip(kept, counted or (0, 0), strict=True):
             _raise(written, table, _present(session, table, rows) if again else int(str(number)))
@@ -165,7 +165,7 @@ def _raise(written: dict[str, int], table: Table, rows: int) -> None:
 
 
 def _insert(session: Session, table: Table, rows: Sequence[Row]) -> int:
-    return session.execute(_INSERT, _columns(table, rows)).rowcount if rows else 0
+    return session.execute(_INSERT, _columns(table, rows), prepare=True).rowcount if rows else 0
 
 
 def _winners(session: Session, postbacks: Sequence[Postback]) -> dict[Key, Winner]:

@@ -1,5 +1,6 @@
 """Owns how a PostgreSQL server is reached: what a session must promise, deadlines on every wait, what errors mean."""
 
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -42,7 +43,7 @@ _KINDS = (
     ("25006", READ_ONLY),
     ("08", CONNECTION),
 )
-_READ_SECONDS = 10.0
+_WHEN_ASKED = sys.maxsize  # psycopg's threshold: never of itself
 _CANCEL_SECONDS = 0.2
 _CONNECT = {
     "application_name": "postback",
@@ -90,13 +91,15 @@ class Session(psycopg.Connection[tuple[object, ...]]):
     def to(cls, place: PostgresServer) -> Self:
         """Connect, to the host that takes writes if there are several. Raises psycopg.Error, or what it must refuse.
 
-        Without server-side prepared statements, which a pooler before PgBouncer 1.21 mixes up between its clients;
-        a batch gains next to nothing by them.
+        The server prepares what asks for it (`prepare=True`), unless a pooler is between, where one client's statements
+        meet another's (PgBouncer before 1.21): a pooler makes up the process that it names to its clients.
         """
         session = cls.connect(conninfo(place), autocommit=True, prepare_threshold=None)
         session.add_notice_handler(session.notice)
         try:
             session.assert_durable()
+            if session.execute("SELECT pg_backend_pid()").fetchone() == (session.info.backend_pid,):
+                session.prepare_threshold = _WHEN_ASKED
         except BaseException:
             session.close()
             raise

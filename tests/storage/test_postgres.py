@@ -403,6 +403,41 @@ def test_a_schema_beside_public_is_served_too(server: PostgresServer) -> None:
     assert server.sql("SELECT count(*) FROM ours.conversion", database=name) == [(1,)]
 
 
+@contextmanager
+def watched(url: str) -> Iterator[tuple[PostgresLedger, list[Session]]]:
+    """Open a ledger; give also the sessions that it made."""
+    sessions: list[Session] = []
+
+    def connect(place: Place) -> Session:
+        sessions.append(Session.to(place))
+        return sessions[-1]
+
+    with opened(url, connect) as ledger:
+        yield ledger, sessions
+
+
+def test_what_only_inserts_is_prepared_once_and_what_reads_is_planned_each_time(postgres_url: str) -> None:
+    """A plan made while the table was small would be kept for questions: an insert has no choice to make."""
+    with watched(postgres_url) as (ledger, sessions):
+        for number in range(3):
+            for value in ("1", "1", "2"):  # stored, duplicate, conflict
+                ledger.commit([builders.postback(f"c=click-{number}&value={value}")])
+        prepared = sessions[0].execute("SELECT statement FROM pg_prepared_statements").fetchall()
+    assert {" ".join(str(statement).split()[:3]) for (statement,) in prepared} == {
+        "INSERT INTO conversion",
+        "WITH repeated AS",
+    }
+
+
+def test_a_prepared_insertion_outlives_a_migration_beside_it(postgres_url: str) -> None:
+    with watched(postgres_url) as (ledger, sessions):
+        assert outcomes(ledger, builders.postback("c=before&value=1")) == [Outcome.STORED]
+        run_sql(postgres_url, "ALTER TABLE conversion ADD COLUMN later text, ALTER COLUMN sender TYPE varchar(255)")
+        assert outcomes(ledger, builders.postback("c=after&value=1")) == [Outcome.STORED]
+        assert len(sessions) == 1  # it was no error that a new try hid
+    assert run_sql(postgres_url, "SELECT count(*) FROM conversion") == [(2,)]
+
+
 def test_the_lookup_of_winners_uses_the_primary_key(postgres_url: str) -> None:
     with Session.to(at(postgres_url)) as session:
         session.execute(
