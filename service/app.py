@@ -70,7 +70,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     spooling = database.shared and settings.spool == "on"
     migrate = _migrating(database, settings, log)
     ledger = OpenedLater(database.ledger(COMMIT_SECONDS) if spooling else database.ledger(), migrate)
-    storing = Writer(ledger, metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
+    storing = Writer(ledger.committing(), metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
     spool = Spool(_journal(settings, worker), storing, metrics, log) if spooling else None
     writer = spool.writer if spool else storing
     readiness = Readiness(writer, metrics)

@@ -1,8 +1,7 @@
-"""Owns group commit: a bounded queue, one thread that commits, and for each entry a future resolved after the commit.
+"""Owns group commit: a bounded queue, one commit after the other, for each entry a future resolved after its commit.
 
 Whatever arrives while a commit is under way goes into the next one together; there is no artificial delay. All state
-belongs to the event loop; the thread only ever sees batches and answers with their verdicts. A second batch is handed
-over while the first is being committed, so that the disk never waits for the event loop.
+belongs to the event loop; what commits (committing.py) only ever sees batches and answers with their verdicts.
 
 The queue is bounded in number and in time: on a slow disk only as many may wait as will be answered before the
 deadline. Otherwise everybody would wait, be given up, and be stored for nothing.
@@ -16,18 +15,16 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent import futures
-from functools import partial
 from itertools import chain, islice
-from queue import SimpleQueue
-from threading import Thread
 from typing import NamedTuple, Protocol, TypeVar
 
 from service.batch import MAX_ATOMIC_ROWS
+from service.committing import Answer, Committing
 from service.metrics.commits import CommitCounts
 from service.metrics.counts import Queue
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.judging import Verdict
-from service.storage.ledger import MAX_BATCH, Committed, Entry, Probe
+from service.storage.ledger import MAX_BATCH, Entry, Probe
 
 CAPACITY = 4096
 DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back
@@ -40,13 +37,6 @@ _WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
 
 class Overloaded(Exception):  # noqa: N818 - the word of the outcome
     """The queue is full, or closing: nothing was stored, try again later."""
-
-
-class Store(Protocol):
-    """What the writer needs of storage: a blocking commit that is all durable or raises StorageError."""
-
-    def commit(self, entries: Sequence[Entry], /) -> Committed:
-        """Return one verdict for each entry, in order, and how many rows were written."""
 
 
 class Writes(Protocol):
@@ -84,8 +74,6 @@ class _Batch(NamedTuple):
     handed_over_at: float
 
 
-_Answer = Committed | Exception
-_Aside = Callable[[], StorageBroken | None]  # says after what storage must not be used again
 Result = TypeVar("Result")
 
 
@@ -93,10 +81,15 @@ class Writer:
     """Commits entries in groups. `broken` is set when storage must not be used again: the process should stop."""
 
     def __init__(
-        self, store: Store, metrics: CommitCounts, *, capacity: int = CAPACITY, deadline: float = DEADLINE_SECONDS
+        self,
+        committing: Committing,
+        metrics: CommitCounts,
+        *,
+        capacity: int = CAPACITY,
+        deadline: float = DEADLINE_SECONDS,
     ) -> None:
         self.broken = asyncio.Event()
-        self._store = store
+        self._committing = committing
         self._metrics = metrics
         self._capacity = capacity
         self._deadline = deadline
@@ -109,14 +102,12 @@ class Writer:
         self._commit_seconds = 0.0  # running average
         self._committed_at = float("-inf")
         self._watch: asyncio.TimerHandle | None = None
-        self._inbox: SimpleQueue[list[Entry] | _Aside | None] = SimpleQueue()
         metrics.watch_queue(Queue(lambda: self._waiting, self._oldest, capacity))
 
     def start(self) -> None:
-        """Start the committing thread; call it in the running loop."""
+        """Begin; call it in the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._thread = Thread(target=self._commit_forever, name="writer", daemon=True)
-        self._thread.start()
+        self._committing.start(self._finish)
         self._refusal = None
         self._make_room()
 
@@ -143,14 +134,8 @@ class Writer:
         return future
 
     def aside(self, work: Callable[[], Result]) -> "futures.Future[Result]":
-        """Have the committing thread do something between two commits; call it on any thread.
-
-        Postbacks wait for it as for a commit, so it must be short. It is not done once the writer has stopped. What it
-        raises is the future's; after StorageBroken the writer stops, as after a commit that ends so.
-        """
-        future: futures.Future[Result] = futures.Future()
-        self._inbox.put(partial(_do_aside, work, future))
-        return future
+        """Do something between two commits, as Committing says."""
+        return self._committing.aside(work)
 
     @property
     def room_left(self) -> int:
@@ -162,20 +147,18 @@ class Writer:
         return self._loop.time() - self._committed_at <= seconds
 
     async def close(self) -> bool:
-        """Refuse new entries, commit what waits, stop the thread; False if the disk hangs and the thread with it."""
+        """Refuse new entries, commit what waits, and end; False if a commit hangs."""
         self._refusal = self._refusal or Overloaded("shutting down")
         self._make_room()
         while waiting := [queued.future for queued in self._outstanding() if not queued.future.done()]:
             await asyncio.wait(waiting)
-        self._inbox.put(None)
-        await asyncio.to_thread(self._thread.join, self._deadline)
-        return not self._thread.is_alive()
+        return await self._committing.stop(self._deadline)
 
     def _outstanding(self) -> list[_Queued]:
         return [*chain.from_iterable(batch.queued for batch in self._in_flight), *self._pending]
 
     def _may_hand_over(self) -> bool:
-        return len(self._in_flight) < (2 if self._commit_seconds < _QUICK_SECONDS else 1)
+        return len(self._in_flight) < (self._committing.ahead if self._commit_seconds < _QUICK_SECONDS else 1)
 
     def _make_room(self) -> None:
         batches = self._deadline * _WAITING_SHARE / max(self._commit_seconds, 1e-6)
@@ -186,7 +169,7 @@ class Writer:
         if self._pending and self._may_hand_over():
             batch = self._take()
             self._in_flight.append(_Batch(batch, self._loop.time()))
-            self._inbox.put([entry for queued in batch for entry in queued.entries])
+            self._committing.hand_over([entry for queued in batch for entry in queued.entries])
 
     def _take(self) -> list[_Queued]:
         """Take as many from the head of the queue as one commit may hold."""
@@ -202,24 +185,7 @@ class Writer:
         self._waiting -= entries
         return taken
 
-    def _commit_forever(self) -> None:
-        while (batch := self._inbox.get()) is not None:
-            if callable(batch):
-                if broken := batch():
-                    self._loop.call_soon_threadsafe(self._stop_using_storage, broken)
-                    return
-                continue
-            started = time.perf_counter()
-            answer: _Answer
-            try:
-                answer = self._store.commit(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, its own batch must hear of it
-                answer = error
-            self._loop.call_soon_threadsafe(self._finish, answer, time.perf_counter() - started)
-            if isinstance(answer, StorageBroken):
-                return  # what was handed over already is failed by _finish, and must not touch the disk
-
-    def _finish(self, answer: _Answer, seconds: float) -> None:
+    def _finish(self, answer: Answer, seconds: float) -> None:
         if isinstance(answer, StorageBroken):
             self._stop_using_storage(answer)
             return
@@ -288,15 +254,6 @@ class Writer:
     def _oldest(self) -> float:
         oldest = next(iter(self._outstanding()), None)
         return time.time() - (self._loop.time() - oldest.at) if oldest else 0.0
-
-
-def _do_aside(work: Callable[[], Result], future: "futures.Future[Result]") -> StorageBroken | None:
-    try:
-        future.set_result(work())
-    except Exception as error:  # noqa: BLE001 - whoever asked for it must hear of it
-        future.set_exception(error)
-        return error if isinstance(error, StorageBroken) else None
-    return None
 
 
 def _places(entries: Sequence[Entry]) -> int:

@@ -1,8 +1,11 @@
 """Owns the composition of a spool: journal, the writer before it, outage and drain, opened and closed as one."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
+from service.committing import Committing, OnLoop, OnThread
 from service.log import Log
 from service.metrics import Metrics
 from service.metrics.commits import JournalCounts
@@ -11,7 +14,7 @@ from service.spool.fallback import SPOOL_SECONDS, SpoolingWriter
 from service.spool.journal import Journal
 from service.spool.outage import Outage
 from service.storage.engine import StorageBroken, StorageError
-from service.storage.ledger import Committed, Entry, Ledger
+from service.storage.ledger import AsyncLedger, Committed, Entry, Ledger
 from service.storage.migrations import PENDING
 from service.storage.postgres_server import NOT_DURABLE, OTHER
 from service.writer import Writer
@@ -28,24 +31,47 @@ class OpenedLater:
     def __init__(self, ledger: Ledger, prepare: Callable[[], None] = lambda: None) -> None:
         self._ledger = ledger
         self._prepare = prepare
-        self._is_open = False
+        self.is_open = False
 
     def open(self) -> None:
         """Open the ledger. Raises StorageError."""
         self._ledger.open()
-        self._is_open = True
+        self.is_open = True
+
+    def committing(self) -> Committing:
+        """Return where its commits are made: on the event loop, if they can be."""
+        if isinstance(self._ledger, AsyncLedger):
+            return OnLoop(_OpenedLaterAsync(self, self._ledger))
+        return OnThread(self)
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit, after opening if that was not possible before."""
-        if not self._is_open:
+        self.ensure_open()
+        return self._ledger.commit(entries)
+
+    def ensure_open(self) -> None:
+        """Open it if that was not possible before, which blocks."""
+        if not self.is_open:
             self._prepare()
             self.open()
-        return self._ledger.commit(entries)
 
     def close(self) -> None:
         """Close what was opened."""
-        if self._is_open:
+        if self.is_open:
             self._ledger.close()
+
+
+class _OpenedLaterAsync(NamedTuple):
+    """The same for commits on the event loop."""
+
+    place: OpenedLater
+    ledger: AsyncLedger
+
+    async def commit_async(self, entries: Sequence[Entry]) -> Committed:
+        """Commit, after opening if that was not possible before."""
+        if not self.place.is_open:
+            await asyncio.to_thread(self.place.ensure_open)
+        return await self.ledger.commit_async(entries)
 
 
 class Spool:
@@ -55,7 +81,7 @@ class Spool:
         self, journal: Journal, database: Writer, metrics: Metrics, log: Log, *, deadline: float = SPOOL_SECONDS
     ) -> None:
         self._journal = journal
-        self._spool = Writer(journal, JournalCounts(metrics), deadline=deadline)
+        self._spool = Writer(OnThread(journal), JournalCounts(metrics), deadline=deadline)
         self._outage = Outage(metrics, log)
         self._drain = Drain(journal, database, self._outage, metrics, log)
         self._metrics = metrics

@@ -7,7 +7,7 @@ means is decided here, once, so that all engines agree.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol, assert_never
+from typing import NamedTuple, Protocol, assert_never, runtime_checkable
 
 import orjson
 
@@ -65,6 +65,14 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Let go of the database."""
+
+
+@runtime_checkable
+class AsyncLedger(Ledger, Protocol):
+    """A ledger that can also commit on an event loop."""
+
+    async def commit_async(self, entries: Sequence[Entry], /) -> Committed:
+        """Commit as `commit` does, and let the loop serve others meanwhile."""
 
 
 class Table(NamedTuple):

@@ -36,8 +36,9 @@ from service.storage.ledger import (
     with_history,
 )
 from service.storage.migrations import PENDING, Migrations
-from service.storage.postgres_link import Link
-from service.storage.postgres_server import RETRIED, Session, postgres_error
+from service.storage.postgres_link import AsyncSession, Link
+from service.storage.postgres_server import RETRIED, postgres_error
+from service.storage.waiting import BLOCKING, ON_LOOP, Waits, at_once
 
 DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1.5
 _OPENING_SECONDS = 10.0
@@ -54,10 +55,11 @@ class _Batch(NamedTuple):
     postbacks: list[Postback]
     deadline: float
     written: dict[str, int]
+    waits: Waits
 
 
 class PostgresLedger:
-    """The writing side of a PostgreSQL database; `commit` blocks until the server has made the batch durable."""
+    """The writing side of a PostgreSQL database; a commit ends when the server has made the batch durable."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class PostgresLedger:
         migrations: Migrations,
         *,
         seconds: float = DEADLINE_SECONDS,
-        connect: Callable[[PostgresServer], Session] = Session.to,
+        connect: Callable[[PostgresServer], AsyncSession] = AsyncSession.to,
     ) -> None:
         self._migrations = migrations
         self._seconds = seconds
@@ -76,7 +78,7 @@ class PostgresLedger:
     def open(self) -> None:
         """Connect and look at the schema. Raises StorageError when a commit would be no receipt, or is not possible."""
         try:
-            self._link.session(time.monotonic() + _OPENING_SECONDS)
+            at_once(self._link.session(time.monotonic() + _OPENING_SECONDS, BLOCKING))
         except psycopg.Error as error:
             raise postgres_error(error) from error
         if refusal := self._migrations.status().refusal:
@@ -84,18 +86,26 @@ class PostgresLedger:
             raise StorageError(f"{refusal}: run `python -m service migrate up`", PENDING)
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
-        """Commit as Ledger says; after an error that a new try may mend, the whole batch again, within its deadline."""
+        """Commit as Ledger says, blocking."""
+        return at_once(self._commit(entries, BLOCKING))
+
+    async def commit_async(self, entries: Sequence[Entry]) -> Committed:
+        """Commit as Ledger says, on the running event loop."""
+        return await self._commit(entries, ON_LOOP)
+
+    async def _commit(self, entries: Sequence[Entry], waits: Waits) -> Committed:
+        """Commit; after an error that a new try may mend, the whole batch again, within its deadline."""
         postbacks = [entry for entry in entries if type(entry) is Postback]
         if len(postbacks) > 1:
             postbacks.sort(key=_key)  # stable: of two with the same key, the first arrival stays the first
-        batch = _Batch(entries, postbacks, time.monotonic() + self._seconds, {})
+        batch = _Batch(entries, postbacks, time.monotonic() + self._seconds, {}, waits)
         for number in range(_TRIES if self._well else 1):
             if number:
-                time.sleep(_pause(number))
+                await waits.sleep(_pause(number))
             try:
-                committed = self._try(batch, again=number > 0)
+                committed = await self._try(batch, again=number > 0)
             except (psycopg.Error, StorageError) as error:
-                failure = self._failed(error, batch)
+                failure = await self._failed(error, batch)
                 if failure.kind not in _RETRIED or time.monotonic() + _pause(number + 1) > batch.deadline:
                     break
             else:
@@ -108,9 +118,9 @@ class PostgresLedger:
         """Disconnect."""
         self._link.close()
 
-    def _failed(self, error: psycopg.Error | StorageError, batch: _Batch) -> StorageError:
+    async def _failed(self, error: psycopg.Error | StorageError, batch: _Batch) -> StorageError:
         """Classify an error. Whatever it was, its connection is not used again: a new one has nothing half done."""
-        self._link.drop()
+        await self._link.drop(batch.waits)
         if isinstance(error, psycopg.Error):
             failure = postgres_error(error, batch.written)
             failure.__cause__ = error
@@ -118,15 +128,15 @@ class PostgresLedger:
         error.rows = batch.written
         return error
 
-    def _try(self, batch: _Batch, *, again: bool) -> Committed:
-        session = self._link.session(batch.deadline)
+    async def _try(self, batch: _Batch, *, again: bool) -> Committed:
+        session = await self._link.session(batch.deadline, batch.waits)
         entries, postbacks, written = batch.entries, batch.postbacks, batch.written
-        inserted = _insert(session, CONVERSION, [conversion_row(postback, _as_is) for postback in postbacks])
+        inserted = await _insert(session, [conversion_row(postback, _as_is) for postback in postbacks])
         _raise(written, CONVERSION, inserted)
         session.assert_replicated()
         if inserted == len(entries):
             return Committed([STORED] * inserted, written)
-        winners = None if inserted == len(postbacks) else _winners(session, postbacks)
+        winners = None if inserted == len(postbacks) else await _winners(session, postbacks)
         known = {} if winners is None else dict(winners)
         verdicts = [judge(entry, winners) for entry in entries]
         own = inserted if winners is None else _own(winners, postbacks)
@@ -134,54 +144,56 @@ class PostgresLedger:
             _raise(written, CONVERSION, own)
         left = leftovers(entries, verdicts, winners, _as_is)
         new = _new(left.changes, known)
-        self._change(session, new, written, len(left.changes if again else new))
+        await self._change(session, new, written, len(left.changes if again else new))
         only_read = own > inserted or len(new) < len(left.changes)
         if (again or only_read) and left.probed_at is None:  # what an earlier try left is only read: see _own
             left = left._replace(probed_at=datetime.now(UTC))
-        self._keep(session, left, written, again=again)
+        await self._keep(session, left, written, again=again)
         session.assert_replicated()
         return Committed(verdicts, written)
 
-    def _change(self, session: Session, new: Sequence[Row], written: dict[str, int], count: int) -> None:
+    async def _change(self, session: AsyncSession, new: Sequence[Row], written: dict[str, int], count: int) -> None:
         """Insert changes of status: all, or none if another replica was faster with one of them."""
         if new:
-            session.execute(_CHANGE, _columns(CHANGE, new))
+            await session.execute(_CHANGE, _columns(CHANGE, new))
             session.assert_replicated()
         _raise(written, CHANGE, count)
 
-    def _keep(self, session: Session, left: Leftovers, written: dict[str, int], *, again: bool) -> None:
+    async def _keep(self, session: AsyncSession, left: Leftovers, written: dict[str, int], *, again: bool) -> None:
         columns = [*_columns(DUPLICATE, left.duplicates), *_columns(REJECTED, left.rejected)]
         if not (left.duplicates or left.rejected or left.probed_at):
             written |= {DUPLICATE.name: 0, REJECTED.name: 0}
             return
-        counted = session.execute(_KEEP, [*columns, self._probe, left.probed_at], prepare=True).fetchone()
+        cursor = await session.execute(_KEEP, [*columns, self._probe, left.probed_at], prepare=True)
+        counted = await cursor.fetchone()
         kept = ((DUPLICATE, left.duplicates), (REJECTED, left.rejected))
         for (table, rows), number in zip(kept, counted or (0, 0), strict=True):
-            _raise(written, table, _present(session, table, rows) if again else int(str(number)))
+            _raise(written, table, await _present(session, table, rows) if again else int(str(number)))
 
 
 def _raise(written: dict[str, int], table: Table, rows: int) -> None:
     written[table.name] = max(written.get(table.name, 0), rows)
 
 
-def _insert(session: Session, table: Table, rows: Sequence[Row]) -> int:
-    return session.execute(_INSERT, _columns(table, rows), prepare=True).rowcount if rows else 0
+async def _insert(session: AsyncSession, rows: Sequence[Row]) -> int:
+    return (await session.execute(_INSERT, _columns(CONVERSION, rows), prepare=True)).rowcount if rows else 0
 
 
-def _winners(session: Session, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+async def _winners(session: AsyncSession, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
     """Return what is stored now under each postback's key: its own row, or the one that came first."""
     rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
-    rows = _under(session, _WINNERS, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
+    rows = await _under(session, _WINNERS, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
     winners = {row[:5]: Winner(*row[5:]) for row in rows}
     if keys := disputed(postbacks, winners):
         changes: list[tuple[str, bool, str, str, str, int, str, str, str, int, str | None]]
-        changes = _under(session, _CHANGES, keys)  # type: ignore[assignment]  # as the columns are declared
+        changes = await _under(session, _CHANGES, keys)  # type: ignore[assignment]  # as the columns are declared
         with_history(winners, ((row[:5], Change(*row[5:])) for row in changes))
     return winners
 
 
-def _under(session: Session, question: bytes, keys: Sequence[Key]) -> list[tuple[object, ...]]:
-    return session.execute(question, [list(column) for column in zip(*keys, strict=True)]).fetchall()
+async def _under(session: AsyncSession, question: bytes, keys: Sequence[Key]) -> list[tuple[object, ...]]:
+    cursor = await session.execute(question, [list(column) for column in zip(*keys, strict=True)])
+    return await cursor.fetchall()
 
 
 def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
@@ -201,11 +213,13 @@ def _new(changes: Sequence[Row], known: dict[Key, Winner]) -> list[Row]:
     return sorted((change for change in changes if change[place] not in there), key=repr)
 
 
-def _present(session: Session, table: Table, rows: Sequence[Row]) -> int:
+async def _present(session: AsyncSession, table: Table, rows: Sequence[Row]) -> int:
     """Count the rows of a repeated batch that are there, whichever try wrote them."""
+    if not rows:
+        return 0
     place = table.columns.index("request_id")
-    statement = _PRESENT[table.name]
-    counted = session.execute(statement, [[row[place] for row in rows]]).fetchone() if rows else None
+    cursor = await session.execute(_PRESENT[table.name], [[row[place] for row in rows]])
+    counted = await cursor.fetchone()
     return int(str(counted[0])) if counted else 0
 
 

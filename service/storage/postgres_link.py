@@ -2,12 +2,67 @@
 
 import time
 from collections.abc import Callable
-from concurrent import futures
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Thread
+from typing import Self
 
-from service.storage.engine import StorageError
-from service.storage.postgres_server import CONNECTION, Session
+import psycopg
+from psycopg.abc import PQGen
+
+from service.storage.engine import PostgresServer, StorageError
+from service.storage.postgres_server import CONNECTION, NOT_DURABLE, Session, Value, in_time
+from service.storage.waiting import BLOCKING, Waits, at_once
+
+
+class AsyncSession(psycopg.AsyncConnection[tuple[object, ...]]):
+    """What a Session made and examined, to be used on an event loop or blocking, as `waits` says.
+
+    Every wait ends at `deadline` (monotonic seconds), as a Session's does.
+    """
+
+    deadline = float("inf")
+    waits: Waits = BLOCKING
+    _here_only = False
+
+    def __init__(self, made: Session) -> None:
+        super().__init__(made.pgconn)
+        self._made = made
+        self.prepare_threshold = made.prepare_threshold
+        at_once(self.set_autocommit(True))
+        self.add_notice_handler(self.notice)
+
+    @classmethod
+    def to(cls, place: PostgresServer) -> Self:
+        """Connect as Session does, which blocks. Raises psycopg.Error, or what a Session must refuse."""
+        return cls(Session.to(place))
+
+    async def wait(  # the driver's own parameters
+        self,
+        gen: PQGen[Value],
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Value:
+        """Run one exchange with the server."""
+        with in_time(self.deadline, timeout) as left:
+            return await self.waits.exchange(gen, self.pgconn.socket, interval, left)
+
+    def notice(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Take note when a commit stopped waiting for its standbys. Known by its origin: the text is translated."""
+        self._here_only = self._here_only or notice.source_file == "syncrep.c"
+
+    def assert_replicated(self) -> None:
+        """Raise StorageError if the wait for a standby was cancelled: the server calls that success, with a warning."""
+        if self._here_only:
+            raise StorageError("a wait for a standby was cancelled: what was committed is on one server", NOT_DURABLE)
+
+    def abandon(self) -> None:
+        """Close the connection, and ask the server to forget what it is still doing for it, which blocks."""
+        self._made.abandon()
+
+    def end(self) -> None:
+        """Say goodbye."""
+        self._made.close()
 
 
 class Link:
@@ -17,46 +72,48 @@ class Link:
     each host; who asks waits until its own deadline only, and the next one finds the attempt still under way.
     """
 
-    def __init__(self, connect: Callable[[], Session]) -> None:
+    def __init__(self, connect: Callable[[], AsyncSession]) -> None:
         self._connect = connect
-        self._session: Session | None = None
-        self._attempt: Future[Session] | None = None
+        self._session: AsyncSession | None = None
+        self._attempt: Future[AsyncSession] | None = None
 
-    def session(self, deadline: float) -> Session:
+    async def session(self, deadline: float, waits: Waits) -> AsyncSession:
         """Return the connection, made anew if need be. Raises psycopg.Error or StorageError."""
         if self._session is None or self._session.closed:
-            self._session = self._new(deadline)
+            self._session = await self._new(deadline, waits)
         self._session.deadline = deadline
+        self._session.waits = waits
         return self._session
 
-    def drop(self) -> None:
+    async def drop(self, waits: Waits) -> None:
         """Never use this connection again; what the server is still doing for it is cancelled."""
         session, self._session = self._session, None
         if session:
-            session.abandon()
+            await waits.aside(session.abandon)
 
     def close(self) -> None:
         """Say goodbye; a connection that is still being made is closed when it is there."""
         session, self._session = self._session, None
         if session:
-            session.close()
+            session.end()
         if self._attempt:
             self._attempt.add_done_callback(_close_late)
 
-    def _new(self, deadline: float) -> Session:
+    async def _new(self, deadline: float, waits: Waits) -> AsyncSession:
         attempt = self._attempt = self._attempt or self._begin()
         try:
-            session = attempt.result(max(0.0, deadline - time.monotonic()))
-        except futures.TimeoutError:
+            session = await waits.outcome(attempt, max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
             raise StorageError("no connection to the server in time", CONNECTION) from None
-        except BaseException:
+        except Exception:
             self._attempt = None
             raise
         self._attempt = None
         return session
 
-    def _begin(self) -> "Future[Session]":
-        attempt: Future[Session] = Future()
+    def _begin(self) -> "Future[AsyncSession]":
+        attempt: Future[AsyncSession] = Future()
+        attempt.set_running_or_notify_cancel()  # who stops waiting for it does not cancel it
 
         def connect() -> None:
             try:
@@ -68,8 +125,6 @@ class Link:
         return attempt
 
 
-def _close_late(attempt: "Future[Session]") -> None:
-    try:
-        attempt.result().close()
-    except Exception:  # noqa: BLE001 - there is no connection, then
-        return
+def _close_late(attempt: "Future[AsyncSession]") -> None:
+    with suppress(Exception):  # there is no connection, then
+        attempt.result().end()

@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Self, TypeVar
 
@@ -68,6 +68,18 @@ class DeadlinePassed(psycopg.OperationalError):
     """The server did not answer in time; whether it did what it was asked is unknown."""
 
 
+@contextmanager
+def in_time(deadline: float, timeout: float | None = None) -> Iterator[float]:
+    """Give an exchange the seconds that are left until `deadline`; raise DeadlinePassed when they were too few."""
+    left = max(0.0, deadline - time.monotonic())
+    try:
+        yield left if timeout is None else min(left, timeout)
+    except psycopg.OperationalError as error:
+        if error.sqlstate is None and time.monotonic() >= deadline:
+            raise DeadlinePassed("the server did not answer in time") from None
+        raise
+
+
 class Session(psycopg.Connection[tuple[object, ...]]):
     """A connection whose every wait ends at `deadline` (monotonic seconds), whatever the server or the network does.
 
@@ -75,17 +87,11 @@ class Session(psycopg.Connection[tuple[object, ...]]):
     """
 
     deadline = float("inf")
-    _here_only = False
 
     def wait(self, gen: PQGen[Value], interval: float = 0.1, timeout: float | None = None) -> Value:
         """Run one exchange with the server."""
-        left = max(0.0, self.deadline - time.monotonic())
-        try:
-            return super().wait(gen, interval, left if timeout is None else min(left, timeout))
-        except psycopg.OperationalError as error:
-            if error.sqlstate is None and time.monotonic() >= self.deadline:
-                raise DeadlinePassed("the server did not answer in time") from None
-            raise
+        with in_time(self.deadline, timeout) as left:
+            return super().wait(gen, interval, left)
 
     @classmethod
     def to(cls, place: PostgresServer) -> Self:
@@ -95,7 +101,6 @@ class Session(psycopg.Connection[tuple[object, ...]]):
         meet another's (PgBouncer before 1.21): a pooler makes up the process that it names to its clients.
         """
         session = cls.connect(conninfo(place), autocommit=True, prepare_threshold=None)
-        session.add_notice_handler(session.notice)
         try:
             session.assert_durable()
             if session.execute("SELECT pg_backend_pid()").fetchone() == (session.info.backend_pid,):
@@ -118,15 +123,6 @@ class Session(psycopg.Connection[tuple[object, ...]]):
             raise StorageError("the server is a standby, or its transactions are read-only by default", READ_ONLY)
         if encoding != "UTF8":
             raise StorageError(f"the database's encoding is {encoding}; create it with ENCODING 'UTF8'", OTHER)
-
-    def notice(self, notice: psycopg.errors.Diagnostic) -> None:
-        """Take note when a commit stopped waiting for its standbys. Known by its origin: the text is translated."""
-        self._here_only = self._here_only or notice.source_file == "syncrep.c"
-
-    def assert_replicated(self) -> None:
-        """Raise StorageError if the wait for a standby was cancelled: the server calls that success, with a warning."""
-        if self._here_only:
-            raise StorageError("a wait for a standby was cancelled: what was committed is on one server", NOT_DURABLE)
 
     def abandon(self) -> None:
         """Close the connection at once, and ask the server to forget what it is still doing for it."""

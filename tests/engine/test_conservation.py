@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.auth.authenticator import Authenticate
+from service.committing import OnThread, Store
 from service.intake import Intake
 from service.metrics import Metrics
 from service.outcome import Outcome
@@ -17,7 +18,7 @@ from service.storage.engine import StorageBroken, StorageError
 from service.storage.judging import Verdict
 from service.storage.ledger import Committed, Entry
 from service.storage.sqlite import SqliteLedger
-from service.writer import Store, Writer
+from service.writer import Writer
 from tests import builders
 from tests.engine.fakes import FakeStore, KeptLines, LoopClock, from_ezmob, in_time, kept_log, samples
 
@@ -57,7 +58,7 @@ class Books:
 async def keeping_books(store: Store, authenticate: Authenticate = from_ezmob) -> AsyncIterator[Books]:
     """Run an intake on a store."""
     metrics = Metrics()
-    writer = Writer(store, metrics, deadline=DEADLINE)
+    writer = Writer(OnThread(store), metrics, deadline=DEADLINE)
     writer.start()
     try:
         yield Books(Intake(authenticate, writer, metrics, kept_log(KeptLines(), metrics)), metrics)

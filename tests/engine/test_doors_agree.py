@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.committing import OnThread
 from service.files import RowFile
 from service.importing import ImportFile
 from service.importing import carry_out as carry_out_import
@@ -83,7 +84,7 @@ class Site:
 
     async def receive(self, dealt: Sequence[Delivery]) -> dict[tuple[object, ...], tuple[object, ...]]:
         """Let everything come, replay what is to be replayed, and return the conversions with their changes."""
-        writer = Writer(self._ledger, self.metrics, deadline=60.0)
+        writer = Writer(OnThread(self._ledger), self.metrics, deadline=60.0)
         writer.start()
         intake = Intake(from_ezmob, writer, self.metrics, kept_log(KeptLines(), self.metrics))
         for delivery in dealt:

@@ -14,6 +14,7 @@ import pytest
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NOTHING, Credentials
+from service.committing import OnThread, Store
 from service.intake import GROUP_ROWS, Intake
 from service.metrics import Metrics
 from service.outcome import Family, Mistake, Outcome, Rejected
@@ -23,7 +24,7 @@ from service.storage.engine import StorageBroken, StorageError
 from service.storage.judging import Verdict
 from service.storage.sqlite import SqliteLedger
 from service.version import VERSION
-from service.writer import Store, Writer
+from service.writer import Writer
 from tests import builders
 from tests.engine.fakes import FakeStore, KeptLines, Line, from_ezmob, in_time, kept_log, samples, ticking
 
@@ -83,7 +84,7 @@ async def watching(
 ) -> AsyncIterator[Watched]:
     """Run an intake on a store."""
     metrics, lines = Metrics(), KeptLines()
-    writer = Writer(store, metrics, capacity=capacity, deadline=60.0)
+    writer = Writer(OnThread(store), metrics, capacity=capacity, deadline=60.0)
     writer.start()
     try:
         yield Watched(Intake(authenticate, writer, metrics, kept_log(lines, metrics)), metrics, lines)
@@ -238,7 +239,7 @@ async def test_an_error_tells_nothing_of_the_text_that_it_was_about() -> None:
 
 async def test_the_canonical_line_says_exactly_what_the_contract_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.intake.time", SimpleNamespace(perf_counter=ticking(1.0, 1.5), time=lambda: 0.0))
-    monkeypatch.setattr("service.writer.time", SimpleNamespace(perf_counter=ticking(1.0, 1.25)))
+    monkeypatch.setattr("service.committing.time", SimpleNamespace(perf_counter=ticking(1.0, 1.25)))
     raw = builders.raw("c=click-1&value=1.50", trace_id="f" * 32, client_ip="192.0.2.7")
     async with watching(FakeStore()) as watched:
         await watched.receive(raw)

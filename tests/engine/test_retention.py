@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from service import retention as module
+from service.committing import OnThread
 from service.metrics import Metrics
 from service.outcome import Outcome
 from service.postback import Rejection
@@ -232,7 +233,7 @@ async def test_it_deletes_on_the_writers_thread_and_stops_when_told(
 ) -> None:
     monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
     with keeping(path, FOR_EVER) as kept:
-        writer = Writer(kept.ledger, kept.metrics)
+        writer = Writer(OnThread(kept.ledger), kept.metrics)
         writer.start()
         threads = set()
 

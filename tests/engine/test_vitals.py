@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from service.certificate import certificate_expiry
+from service.committing import OnThread
 from service.flood import BURST
 from service.metrics import Metrics
 from service.metrics.counts import Space
@@ -47,7 +48,7 @@ async def until(come_about: Callable[[], bool]) -> None:
 async def watched(store: FakeStore, seconds: float) -> AsyncIterator[tuple[Metrics, Writer]]:
     """Keep the gauge of readiness true over a store."""
     metrics = Metrics()
-    writer = Writer(store, metrics)
+    writer = Writer(OnThread(store), metrics)
     writer.start()
     watch = asyncio.create_task(Readiness(writer, metrics).watch(seconds))
     try:
@@ -90,7 +91,7 @@ async def vitals(
     for name in ("_LAG_SECONDS", "_SPACE_SECONDS", "_LOG_SECONDS"):
         monkeypatch.setattr(f"service.vitals.{name}", OFTEN)
     metrics, lines = Metrics(), KeptLines()
-    writer = Writer(FakeStore(), metrics)
+    writer = Writer(OnThread(FakeStore()), metrics)
     log = kept_log(lines, metrics)
     for _ in range(int(BURST) + 300):
         log.write("warning", {**log.head("postback"), "outcome": "conflict"})

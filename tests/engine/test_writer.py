@@ -11,6 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from service.batch import MAX_ATOMIC_ROWS
+from service.committing import OnThread
 from service.metrics import Metrics
 from service.outcome import Outcome
 from service.postback import Postback
@@ -34,7 +35,7 @@ async def writing(
     store: FakeStore, metrics: Metrics | None = None, *, capacity: int = 4096, deadline: float = DEADLINE
 ) -> AsyncIterator[Writer]:
     """Run a writer on a store; at the end let the store go and close the writer, also when the test failed."""
-    writer = Writer(store, metrics or Metrics(), capacity=capacity, deadline=deadline)
+    writer = Writer(OnThread(store), metrics or Metrics(), capacity=capacity, deadline=deadline)
     writer.start()
     try:
         yield writer
@@ -59,7 +60,7 @@ async def write_apart(writer: Writer, postbacks: Sequence[Postback]) -> list[Fut
 async def commit_often(writer: Writer, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
     """Let the writer see many commits that each take so long, by its own clock."""
     clock = count(0.0, seconds).__next__
-    monkeypatch.setattr("service.writer.time", SimpleNamespace(time=lambda: 0.0, perf_counter=clock))
+    monkeypatch.setattr("service.committing.time", SimpleNamespace(time=lambda: 0.0, perf_counter=clock))
     for entry in entries(50):
         await in_time(writer.write(entry))
 
@@ -148,7 +149,7 @@ async def test_a_full_queue_refuses_at_once_and_loses_nothing_of_what_it_took() 
 
 async def test_a_writer_that_was_not_started_refuses() -> None:
     with pytest.raises(Overloaded, match="not started"):
-        Writer(FakeStore(), Metrics()).write(builders.postback())
+        Writer(OnThread(FakeStore()), Metrics()).write(builders.postback())
 
 
 @pytest.mark.parametrize("failure", [FULL, RuntimeError("a bug in storage")])
@@ -400,7 +401,7 @@ async def test_close_refuses_new_work_and_commits_what_it_took() -> None:
 
 
 async def test_close_of_an_idle_writer_stops_its_thread() -> None:
-    writer = Writer(FakeStore(), Metrics())
+    writer = Writer(OnThread(FakeStore()), Metrics())
     writer.start()
     assert await in_time(writer.close())
     assert "writer" not in {thread.name for thread in threading.enumerate()}
@@ -451,7 +452,7 @@ async def test_the_metrics_show_the_queue(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_the_metrics_count_each_commit_with_its_rows_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = ticking(10.0, 10.25, 20.0, 20.5)
-    monkeypatch.setattr("service.writer.time", SimpleNamespace(time=lambda: 0.0, perf_counter=moments))
+    monkeypatch.setattr("service.committing.time", SimpleNamespace(time=lambda: 0.0, perf_counter=moments))
     metrics = Metrics()
     async with writing(FakeStore(), metrics) as writer:
         written = await in_time(asyncio.gather(*[writer.write(postback) for postback in entries(3)]))

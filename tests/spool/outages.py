@@ -139,7 +139,7 @@ async def site(
     log = kept_log(lines, metrics)
     database = ShakyLedger(folder / "postback.db", behaviour)
     ledger = OpenedLater(database)
-    writer = Writer(ledger, metrics, deadline=deadline, capacity=capacity)
+    writer = Writer(ledger.committing(), metrics, deadline=deadline, capacity=capacity)
     journal = Journal(journal_paths(folder / "spool", 0)[0], max_bytes=max_bytes)
     spool = Spool(journal, writer, metrics, log, deadline=PATIENCE)  # a slow disk of the tests' is not what they test
     with suppress(StorageError):

@@ -1,5 +1,6 @@
 """What only PostgreSQL's ledger can do or suffer: servers that go away, commits in doubt, replicas, refusals."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -21,7 +22,9 @@ from service.storage.engine import StorageError, place_of
 from service.storage.judging import Winner
 from service.storage.ledger import Entry, Probe
 from service.storage.postgres import PostgresLedger
+from service.storage.postgres_link import AsyncSession
 from service.storage.postgres_server import Session, conninfo
+from service.storage.waiting import at_once
 from tests import builders
 from tests.storage.conftest import Engine
 from tests.system.harness import wait_for
@@ -37,11 +40,18 @@ def at(url: str) -> Place:
 
 
 @contextmanager
-def opened(url: str, connect: Callable[[Place], Session] = Session.to) -> Iterator[PostgresLedger]:
+def opened(url: str, connect: Callable[[Place], AsyncSession] = AsyncSession.to) -> Iterator[PostgresLedger]:
     ledger = PostgresLedger(at(url), PostgresDatabase(at(url)).migrations(), connect=connect)
     ledger.open()
     with closing(ledger):
         yield ledger
+
+
+@pytest.fixture(params=["blocking", "on the loop"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a test's commits made blocking, as commands do, and on an event loop, as the service does."""
+    if request.param == "on the loop":
+        monkeypatch.setattr(PostgresLedger, "commit", lambda ledger, entries: asyncio.run(ledger.commit_async(entries)))
 
 
 def outcomes(ledger: PostgresLedger, *entries: Entry) -> list[Outcome]:
@@ -103,6 +113,7 @@ def test_a_server_whose_200_would_be_no_receipt_is_refused(
         assert outcomes(ledger, builders.postback()) == [Outcome.STORED]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_every_new_connection_is_examined_again(postgres_url: str) -> None:
     with opened(postgres_url) as ledger:
         with set_for_database(postgres_url, "synchronous_commit", "off"):
@@ -165,14 +176,14 @@ def test_what_the_url_says_wins_over_our_defaults() -> None:
 # Commits in doubt
 
 
-class Losing(Session):
+class Losing(AsyncSession):
     """A connection that is lost after the statement named by `after` was carried out, and before it was answered."""
 
     after: bytes | None = None
 
-    def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.Cursor[tuple[object, ...]]:
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.AsyncCursor[tuple[object, ...]]:
         """Carry it out, and lose the answer."""
-        cursor: psycopg.Cursor[tuple[object, ...]] = super().execute(query, params, **options)
+        cursor: psycopg.AsyncCursor[tuple[object, ...]] = await super().execute(query, params, **options)
         if isinstance(query, bytes) and Losing.after and Losing.after in query:
             Losing.after = None
             self.pgconn.finish()
@@ -187,6 +198,7 @@ def losing(postgres_url: str) -> Iterator[PostgresLedger]:
     Losing.after = None
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_commit_in_doubt_is_repeated_and_finds_its_own_row(losing: PostgresLedger, postgres_url: str) -> None:
     engine = Engine(postgres_url)
     sent = [builders.postback(f"c={click_id}&value=1") for click_id in "ba"]
@@ -197,6 +209,7 @@ def test_a_commit_in_doubt_is_repeated_and_finds_its_own_row(losing: PostgresLed
     assert engine.rows("SELECT count(*) FROM conversion") == [(2,)]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_row_that_was_only_read_is_acknowledged_after_a_commit_of_its_own(
     losing: PostgresLedger, postgres_url: str
 ) -> None:
@@ -209,6 +222,7 @@ def test_a_row_that_was_only_read_is_acknowledged_after_a_commit_of_its_own(
     assert engine.rows("SELECT count(*) FROM write_probe") == [(1,)]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_duplicates_and_rejections_in_doubt_are_kept_once(losing: PostgresLedger, postgres_url: str) -> None:
     engine = Engine(postgres_url)
     losing.commit([builders.postback("c=a&value=1")])
@@ -231,6 +245,7 @@ def test_duplicates_and_rejections_in_doubt_are_kept_once(losing: PostgresLedger
     assert counted == [[(2,)], [(0,)], [(1,)], [(2,)]]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_change_of_status_in_doubt_is_kept_once_and_counted_once(losing: PostgresLedger, postgres_url: str) -> None:
     engine = Engine(postgres_url)
     losing.commit([builders.postback("c=a&value=1&conversion_status=pending")])
@@ -246,6 +261,7 @@ def test_a_change_of_status_in_doubt_is_kept_once_and_counted_once(losing: Postg
     assert engine.rows("SELECT count(*) FROM write_probe") == [(1,)]  # a commit of its own after what was only read
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_winner_that_vanished_is_an_error_and_no_receipt(postgres_url: str) -> None:
     engine = Engine(postgres_url)
     engine.change("CREATE RULE lose AS ON INSERT TO conversion DO INSTEAD NOTHING")
@@ -257,6 +273,7 @@ def test_a_winner_that_vanished_is_an_error_and_no_receipt(postgres_url: str) ->
 # Servers that go away
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_connection_that_the_server_ended_is_replaced_within_the_batch(postgres_url: str) -> None:
     with opened(postgres_url) as ledger:
         for number in range(5):
@@ -264,6 +281,7 @@ def test_a_connection_that_the_server_ended_is_replaced_within_the_batch(postgre
             assert outcomes(ledger, builders.postback(f"c={number}&value=1")) == [Outcome.STORED]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_statement_that_somebody_cancelled_fails_and_its_connection_is_not_used_again(postgres_url: str) -> None:
     with opened(postgres_url) as ledger, psycopg.connect(postgres_url) as other:
         before = backends(postgres_url)
@@ -279,6 +297,7 @@ def test_a_statement_that_somebody_cancelled_fails_and_its_connection_is_not_use
         assert backends(postgres_url) != before
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_locked_table_is_an_error_in_time_that_leaves_nothing_waiting_and_passes(postgres_url: str) -> None:
     with opened(postgres_url) as ledger, psycopg.connect(postgres_url) as other:
         other.execute("LOCK TABLE conversion")
@@ -296,6 +315,7 @@ def test_a_locked_table_is_an_error_in_time_that_leaves_nothing_waiting_and_pass
         assert outcomes(ledger, builders.postback()) == [Outcome.STORED]
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_server_that_takes_connections_and_says_nothing_is_an_error_in_time(postgres_url: str) -> None:
     """A stopped server, or a network that swallows everything."""
     place = at(postgres_url)
@@ -303,7 +323,7 @@ def test_a_server_that_takes_connections_and_says_nothing_is_an_error_in_time(po
         terminate(postgres_url)
         working = place.parameters["port"]
         place.parameters["port"] = str(silent.getsockname()[1])  # type: ignore[index]  # it is a dict
-        ledger._link._connect = lambda: Session.to(place)  # noqa: SLF001 - the server moves under the ledger
+        ledger._link._connect = lambda: AsyncSession.to(place)  # noqa: SLF001 - the server moves under the ledger
         for _ in range(2):
             started = time.monotonic()
             with pytest.raises(StorageError) as raised:
@@ -314,10 +334,11 @@ def test_a_server_that_takes_connections_and_says_nothing_is_an_error_in_time(po
         assert wait_for(lambda: works(ledger), 10)
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_while_the_server_is_away_a_batch_is_refused_at_once(postgres_url: str) -> None:
     """Only the first tries again: a queue behind four tries a batch would be answered too late."""
 
-    def nowhere(_: Place) -> Session:
+    def nowhere(_: Place) -> AsyncSession:
         raise psycopg.OperationalError("connection refused")
 
     with opened(postgres_url) as ledger:
@@ -334,6 +355,7 @@ def test_while_the_server_is_away_a_batch_is_refused_at_once(postgres_url: str) 
 # Replicas
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_replicas_that_store_the_same_keys_at_the_same_time_agree_on_the_winner(postgres_url: str) -> None:
     replicas, rounds, keys = 3, 30, 20
 
@@ -383,6 +405,7 @@ def test_replicas_choose_their_probe_by_chance(postgres_url: str) -> None:
     assert len({PostgresLedger(place, migrations)._probe for _ in range(50)}) > 10  # noqa: SLF001 - nobody sees it
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_database_that_serialises_by_default_is_served_too(postgres_url: str) -> None:
     with (
         set_for_database(postgres_url, "default_transaction_isolation", "serializable"),
@@ -404,16 +427,20 @@ def test_a_schema_beside_public_is_served_too(server: PostgresServer) -> None:
 
 
 @contextmanager
-def watched(url: str) -> Iterator[tuple[PostgresLedger, list[Session]]]:
+def watched(url: str) -> Iterator[tuple[PostgresLedger, list[AsyncSession]]]:
     """Open a ledger; give also the sessions that it made."""
-    sessions: list[Session] = []
+    sessions: list[AsyncSession] = []
 
-    def connect(place: Place) -> Session:
-        sessions.append(Session.to(place))
+    def connect(place: Place) -> AsyncSession:
+        sessions.append(AsyncSession.to(place))
         return sessions[-1]
 
     with opened(url, connect) as ledger:
         yield ledger, sessions
+
+
+async def asked(session: AsyncSession, question: LiteralString) -> list[tuple[object, ...]]:
+    return await (await session.execute(question)).fetchall()
 
 
 def test_what_only_inserts_is_prepared_once_and_what_reads_is_planned_each_time(postgres_url: str) -> None:
@@ -422,7 +449,7 @@ def test_what_only_inserts_is_prepared_once_and_what_reads_is_planned_each_time(
         for number in range(3):
             for value in ("1", "1", "2"):  # stored, duplicate, conflict
                 ledger.commit([builders.postback(f"c=click-{number}&value={value}")])
-        prepared = sessions[0].execute("SELECT statement FROM pg_prepared_statements").fetchall()
+        prepared = at_once(asked(sessions[0], "SELECT statement FROM pg_prepared_statements"))
     assert {" ".join(str(statement).split()[:3]) for (statement,) in prepared} == {
         "INSERT INTO conversion",
         "WITH repeated AS",
@@ -451,16 +478,17 @@ def test_the_lookup_of_winners_uses_the_primary_key(postgres_url: str) -> None:
     assert "Seq Scan" not in plan
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_conversion_that_is_deleted_between_two_statements_is_stored_anew(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Retention and `erase` delete beside the service."""
-    asked = postgres._winners  # noqa: SLF001 - the moment that matters is there
+    winners = postgres._winners  # noqa: SLF001 - the moment that matters is there
 
-    def too_late(session: Session, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+    async def too_late(session: AsyncSession, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
         run_sql(postgres_url, "DELETE FROM conversion WHERE request_id LIKE '0%'")
-        monkeypatch.setattr(postgres, "_winners", asked)
-        return asked(session, postbacks)
+        monkeypatch.setattr(postgres, "_winners", winners)
+        return await winners(session, postbacks)
 
     with opened(postgres_url) as ledger:
         ledger.commit([builders.postback()])

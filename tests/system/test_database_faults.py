@@ -141,7 +141,7 @@ def cut_answers(arena: Arena) -> None:
     """Commit, and cut the line before the answer: again and again."""
     for _ in range(5):
         before = arena.proxy.cuts
-        arena.proxy.cut_after(b"INSERT INTO conversion")
+        arena.proxy.cut_after(f"{arena.trial.database}-".encode())  # the beginning of its click ids
         wait_for(lambda before=before: arena.proxy.cuts > before, 10)  # type: ignore[misc]  # mypy cannot infer it
 
 
@@ -168,8 +168,9 @@ def test_whatever_happens_to_the_database_each_receipt_is_one_row_and_each_answe
 def test_a_commit_whose_answer_is_lost_is_answered_stored_once_and_is_one_row(arena: Arena) -> None:
     """The sender hears `stored`, not `duplicate` of its own row, and not 503."""
     before = arena.proxy.cuts
-    arena.proxy.cut_after(b"INSERT INTO conversion")
-    answer = arena.trial.replicas[0].postback(f"cut-{arena.spool}")
+    click_id = f"cut-{arena.spool}"
+    arena.proxy.cut_after(click_id.encode())
+    answer = arena.trial.replicas[0].postback(click_id)
     assert arena.proxy.cuts == before + 1
     assert (answer.status, answer.outcome) == (200, "stored")
     rows = arena.trial.replicas[0].sql("SELECT request_id FROM conversion WHERE click_id LIKE 'cut-%'")

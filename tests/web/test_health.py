@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from service.committing import OnThread
 from service.metrics import Metrics
 from service.readiness import Readiness
 from service.storage.engine import StorageBroken, StorageError
@@ -42,7 +43,7 @@ class Clock:
 async def operator_listener(store: FakeStore, capacity: int = 10) -> AsyncIterator[AsyncClient]:
     """Serve the operator's routes over a store."""
     metrics = Metrics()
-    writer = Writer(store, metrics, capacity=capacity)
+    writer = Writer(OnThread(store), metrics, capacity=capacity)
     writer.start()
     application = listener(
         operator_routes(ReadinessPage(Readiness(writer, metrics)), MetricsPage(metrics)),
