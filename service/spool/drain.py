@@ -13,11 +13,11 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from service.aside import aside
 from service.log import Log
 from service.metrics import Metrics
 from service.outcome import Outcome
 from service.postback import Key, Postback
-from service.spool.aside import aside
 from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.following import MOST_REMEMBERED
 from service.spool.journal import Journal, Waiting

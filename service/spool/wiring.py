@@ -1,10 +1,10 @@
 """Owns the composition of a spool: journal, the writer before it, outage and drain, opened and closed as one."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from service.aside import aside
 from service.committing import Committing, OnLoop, OnThread
 from service.log import Log
 from service.metrics import Metrics
@@ -70,7 +70,7 @@ class _OpenedLaterAsync(NamedTuple):
     async def commit_async(self, entries: Sequence[Entry]) -> Committed:
         """Commit, after opening if that was not possible before."""
         if not self.place.is_open:
-            await asyncio.to_thread(self.place.ensure_open)
+            await aside(self.place.ensure_open)
         return await self.ledger.commit_async(entries)
 
 

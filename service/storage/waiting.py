@@ -13,6 +13,8 @@ from typing import Protocol, TypeVar
 from psycopg import waiting
 from psycopg.abc import PQGen
 
+from service.aside import aside
+
 Result = TypeVar("Result")
 
 
@@ -66,7 +68,7 @@ class OnLoop:
 
     async def aside(self, work: Callable[[], Result]) -> Result:
         """Do what blocks."""
-        return await asyncio.to_thread(work)
+        return await aside(work)
 
     async def exchange(self, generator: PQGen[Result], descriptor: int, interval: float, seconds: float) -> Result:
         """Run one exchange with a server."""

@@ -1,4 +1,4 @@
-"""Owns blocking calls to the journal, made on threads that nobody waits for at the end: its disk may hang."""
+"""Owns blocking calls made on threads that nobody waits for at the end: a disk or a server may hang."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,5 +27,5 @@ async def aside(function: Callable[[], Result]) -> Result:
         except Exception as error:  # noqa: BLE001 - the awaiting task must hear of it
             loop.call_soon_threadsafe(settle, None, error)
 
-    Thread(target=work, name="drain", daemon=True).start()
+    Thread(target=work, name="aside", daemon=True).start()
     return await future
