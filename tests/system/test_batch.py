@@ -4,7 +4,7 @@ import gzip
 import json
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
@@ -13,8 +13,7 @@ from random import Random
 
 import pytest
 
-from tests.system.harness import Service, migrate, wait_for
-from tests.system.postgres import PostgresServer
+from tests.system.harness import Service, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -23,14 +22,9 @@ SECONDS = 60
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+def settings(request: pytest.FixtureRequest) -> dict[str, str]:
     """Return the settings of a service on either engine."""
-    if request.param == "sqlite":
-        yield {}
-        return
-    with PostgresServer() as server:
-        migrate(tmp_path, server.url())
-        yield {"DATABASE_URL": server.url()}
+    return {} if request.param == "sqlite" else {"DATABASE_URL": request.getfixturevalue("postgres_url")}
 
 
 def send_batch(service: Service) -> tuple[int, list[dict[str, object]]]:

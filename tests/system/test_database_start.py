@@ -1,6 +1,5 @@
 """Owns what a start on PostgreSQL promises: the schema is made when asked for, and a 200 that is no receipt refused."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ from tests.system.postgres import PostgresServer
 from tests.system.trial import Replica
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """Start one server for this file's tests."""
-    with PostgresServer() as started:
-        yield started
 
 
 def replica(directory: Path, server: PostgresServer, database: str) -> Replica:

@@ -13,12 +13,6 @@ from tests.system.postgres import PostgresServer, run_sql
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as started:
-        yield started
-
-
 @pytest.fixture
 def running(tmp_path: Path, server: PostgresServer) -> Iterator[Service]:
     settings = {"DATABASE_URL": server.url(server.new_database()), "MIGRATE": "true"}

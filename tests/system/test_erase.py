@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ COUNTS = """
     SELECT (SELECT count(*) FROM conversion), (SELECT count(*) FROM duplicate), (SELECT count(*) FROM rejected_postback)
 """
 DELETED = {"conversion": 1, "status_change": 0, "duplicate": 2, "rejected_postback": 3, "replay": 0}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as started:
-        yield started
 
 
 def arrivals(service: Service) -> None:

@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service, clean_environment, command, migrate, read_database, wait_for
+from tests.system.harness import Service, clean_environment, command, read_database, wait_for
 from tests.system.postgres import PostgresServer, run_sql
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
@@ -23,17 +22,6 @@ ROWS = 60_000
 LARGE_ROWS = 1_500
 MEGABYTES = 200  # what an import may take, whatever the size of its file
 SECONDS = 60
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Return the URL of an empty database of either engine."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'p.db'}"
-        return
-    with PostgresServer() as server:
-        migrate(tmp_path, server.url())
-        yield server.url()
 
 
 def sql(url: str, statement: str) -> list[tuple[object, ...]]:

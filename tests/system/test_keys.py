@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,6 @@ from tests.system.registering import FORM, JSON, NDJSON, after, done, sent, told
 from tests.system.wire import request
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as started:
-        yield started
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give an empty database of each engine, at its newest schema where a start does not see to that."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'p.db'}"
-    server: PostgresServer = request.getfixturevalue("server")
-    made = server.url(server.new_database())
-    migrate(tmp_path, made)
-    return made
 
 
 def curl(service: Service, target: str, *options: str) -> str:
@@ -83,15 +66,10 @@ def changes(service: Service) -> list[str] | None:
     return said if len(said) > 1 else None
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_what_is_revoked_disabled_or_rotated_is_seen_by_everybody_within_ten_seconds(
-    tmp_path: Path, engine: str, request: pytest.FixtureRequest, figures: Callable[[str], None]
+    tmp_path: Path, url: str, figures: Callable[[str], None]
 ) -> None:
-    url, replicas = f"sqlite:///{tmp_path / 'p.db'}", 1
-    if engine == "postgres":
-        server: PostgresServer = request.getfixturevalue("server")
-        url, replicas = server.url(server.new_database()), 2
-        migrate(tmp_path, url)
+    replicas = 1 if url.startswith("sqlite") else 2
     first, second = (told(tmp_path, url, "keys", "create", "ezmob") for _ in range(2))
     with ExitStack() as stack:
         services = [stack.enter_context(Service(tmp_path, {"DATABASE_URL": url})) for _ in range(replicas)]
@@ -117,7 +95,9 @@ def test_what_is_revoked_disabled_or_rotated_is_seen_by_everybody_within_ten_sec
         after(lambda: done(tmp_path, url, "senders", "enable", "ezmob"), lambda: statuses(new["key"]) == {200} or None)
         expiring = services[0].metrics().total("postback_key_expiry_timestamp_seconds") - time.time()
         assert 6 * 86400 < expiring <= 7 * 86400
-    figures(f"{engine}, {replicas} replicas: revoked after {revoked:.1f} s, disabled after {disabled:.1f} s")
+    figures(
+        f"{url.partition(':')[0]}, {replicas} replicas: revoked after {revoked:.1f} s, disabled after {disabled:.1f} s"
+    )
 
 
 def test_a_restart_while_the_database_is_away_still_knows_its_keys(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,12 +12,6 @@ from tests.system.ledger import Ledger, run
 from tests.system.postgres import PostgresServer
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as started:
-        yield started
 
 
 def migrate(directory: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 import json
 import signal
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,12 +17,6 @@ pytestmark = pytest.mark.system
 REFUSED = ("c=broken&value=x", "c=late&value=3,50", "c=late&value=3,50")
 FIXED = "GET /postback?c=late&value=3.50"  # what today's rules would accept: a rule is not easily mended from outside
 COUNTS = "SELECT (SELECT count(*) FROM conversion), (SELECT count(*) FROM duplicate), (SELECT count(*) FROM replay)"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as started:
-        yield started
 
 
 def replay(directory: Path, url: str, *options: str) -> tuple[int, dict[str, int], str]:

@@ -22,12 +22,6 @@ LOOK_SECONDS = 30.0  # in which a look must have come, on a busy machine
 STRANGER = {"X-Forwarded-For": "192.0.2.1"}  # open mode lets in nobody who comes through a proxy
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as started:
-        yield started
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def bounded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
     """Serve with little room for what is rejected."""

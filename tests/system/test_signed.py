@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,23 +23,6 @@ pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 ONE = b'{"c":"w","value":"1.50"}'
 ROWS = b'{"c":"r1","value":1}\n{"c":"r2","value":2}\n'
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as started:
-        yield started
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give an empty database of each engine."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'p.db'}"
-    server: PostgresServer = request.getfixturevalue("server")
-    made = server.url(server.new_database())
-    migrate(tmp_path, made)
-    return made
 
 
 def signing_secret(directory: Path, url: str, sender: str = "acme") -> dict[str, str]:

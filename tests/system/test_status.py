@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.system.examining import beside, plainly
-from tests.system.harness import Service, command, migrate, wait_for
-from tests.system.postgres import PostgresServer
+from tests.system.harness import Service, command, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -19,13 +17,11 @@ HISTORY = "SELECT number, conversion_status, value FROM status_change ORDER BY c
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
-    with ExitStack() as stack:
-        settings = {}
-        if request.param == "postgres":
-            server = stack.enter_context(PostgresServer())
-            migrate(tmp_path, server.url())
-            settings = {"DATABASE_URL": server.url(), "SPOOL_DIR": str(tmp_path / "spool")}
-        yield stack.enter_context(Service(tmp_path, settings))
+    settings = {}
+    if request.param == "postgres":
+        settings = {"DATABASE_URL": request.getfixturevalue("postgres_url"), "SPOOL_DIR": str(tmp_path / "spool")}
+    with Service(tmp_path, settings) as started:
+        yield started
 
 
 def told(service: Service, status: str, value: str, click_id: str = "lead-1") -> str | None:
@@ -56,19 +52,17 @@ def test_a_lead_that_becomes_a_sale_and_is_refunded_is_told_with_all_its_past(tm
         assert examined.check(check)[0] == "ok"
 
 
-def test_what_happened_during_an_outage_is_judged_in_its_order_afterwards(tmp_path: Path) -> None:
-    with PostgresServer() as server:
-        migrate(tmp_path, server.url())
-        with Service(tmp_path, {"DATABASE_URL": server.url(), "SPOOL_DIR": str(tmp_path / "spool")}) as service:
-            assert told(service, "pending", "0") == "stored"
-            with psycopg.connect(server.url()) as connection:
-                connection.execute("LOCK TABLE conversion IN ACCESS EXCLUSIVE MODE")
-                spooled = [("approved", "9"), ("refunded", "9"), ("approved", "9"), ("rejected", "9")]
-                assert {told(service, *postback) for postback in spooled} == {"spooled"}
-            wait_for(lambda: service.metrics().total("postback_spool_entries") == 0 or None, 30)
-            assert service.sql(HISTORY) == [(1, "approved", "9"), (2, "refunded", "9")]
-            metrics = service.metrics()
-            drained = metrics.by_label("postback_spool_drained_total", "outcome")
-            assert drained == {"updated": 2.0, "duplicate": 1.0, "illegal_transition": 1.0}
-            assert metrics.by_label("postback_conservation_drift", "check") == {}
-            assert service.sql("SELECT outcome FROM rejected_postback") == [("illegal_transition",)]
+def test_what_happened_during_an_outage_is_judged_in_its_order_afterwards(tmp_path: Path, postgres_url: str) -> None:
+    with Service(tmp_path, {"DATABASE_URL": postgres_url, "SPOOL_DIR": str(tmp_path / "spool")}) as service:
+        assert told(service, "pending", "0") == "stored"
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute("LOCK TABLE conversion IN ACCESS EXCLUSIVE MODE")
+            spooled = [("approved", "9"), ("refunded", "9"), ("approved", "9"), ("rejected", "9")]
+            assert {told(service, *postback) for postback in spooled} == {"spooled"}
+        wait_for(lambda: service.metrics().total("postback_spool_entries") == 0 or None, 30)
+        assert service.sql(HISTORY) == [(1, "approved", "9"), (2, "refunded", "9")]
+        metrics = service.metrics()
+        drained = metrics.by_label("postback_spool_drained_total", "outcome")
+        assert drained == {"updated": 2.0, "duplicate": 1.0, "illegal_transition": 1.0}
+        assert metrics.by_label("postback_conservation_drift", "check") == {}
+        assert service.sql("SELECT outcome FROM rejected_postback") == [("illegal_transition",)]

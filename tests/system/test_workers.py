@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,6 @@ REFUSED = 2
 HALF_A_BODY = (  # a worker that finishes waits for the rest
     b"POST /postback HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """Run one server for all tests; each has a database of its own."""
-    with PostgresServer() as server:
-        yield server
 
 
 def test_new_connections_spread_over_the_workers(

@@ -1,0 +1,35 @@
+"""Owns the server that the system tests share, and the empty databases that they ask of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import migrate
+from tests.system.postgres import PostgresServer
+
+_MIGRATED = "migrated"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Start one server for all tests of this process that leave it alone, with a migrated database to copy from."""
+    with PostgresServer() as started:
+        started.sql(f"CREATE DATABASE {_MIGRATED}")
+        migrate(tmp_path_factory.mktemp("migrated"), started.url(_MIGRATED))
+        yield started
+
+
+@pytest.fixture
+def postgres_url(server: PostgresServer) -> str:
+    """Give an empty, migrated database."""
+    return server.url(server.new_database(_MIGRATED))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give an empty database of each engine, at its newest schema where a start does not see to that."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'p.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
