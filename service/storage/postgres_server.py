@@ -2,6 +2,7 @@
 
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
@@ -100,7 +101,7 @@ class Session(psycopg.Connection[tuple[object, ...]]):
         The server prepares what asks for it (`prepare=True`), unless a pooler is between, where one client's statements
         meet another's (PgBouncer before 1.21): a pooler makes up the process that it names to its clients.
         """
-        session = cls.connect(conninfo(place), autocommit=True, prepare_threshold=None)
+        session = cls.connected(conninfo(place), autocommit=True)
         try:
             session.assert_durable()
             if session.execute("SELECT pg_backend_pid()").fetchone() == (session.info.backend_pid,):
@@ -109,6 +110,18 @@ class Session(psycopg.Connection[tuple[object, ...]]):
             session.close()
             raise
         return session
+
+    @classmethod
+    def connected(cls, conninfo: str, *, autocommit: bool = False) -> Self:
+        """Connect. A vain attempt leaves no socket: in the driver's frames it would wait for the garbage collector.
+
+        That comes late in a process that must not be held up, and each such socket takes a place on a server that hung.
+        """
+        try:
+            return cls.connect(conninfo, autocommit=autocommit, prepare_threshold=None)
+        except psycopg.Error as error:
+            traceback.clear_frames(error.__traceback__)
+            raise
 
     def assert_durable(self) -> None:
         """Raise StorageError if a commit here would be no receipt, or is not possible."""
@@ -140,7 +153,7 @@ def engine_of(place: PostgresServer, *, writes: bool = False) -> Engine:
     """Return an engine for reads (or, with `writes`, for migrations), each connection made anew."""
 
     def connect() -> psycopg.Connection[tuple[object, ...]]:
-        session = Session.connect(conninfo(place), prepare_threshold=None)
+        session = Session.connected(conninfo(place))
         session.read_only = None if writes else True
         return session
 

@@ -1,6 +1,7 @@
 """What only PostgreSQL's ledger can do or suffer: servers that go away, commits in doubt, replicas, refusals."""
 
 import asyncio
+import gc
 import socket
 import threading
 import time
@@ -8,10 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from service.outcome import Outcome
 from service.postback import Key, Postback
@@ -23,7 +26,7 @@ from service.storage.judging import Winner
 from service.storage.ledger import Entry, Probe
 from service.storage.postgres import PostgresLedger
 from service.storage.postgres_link import AsyncSession
-from service.storage.postgres_server import Session, conninfo
+from service.storage.postgres_server import Session, conninfo, engine_of
 from service.storage.waiting import at_once
 from tests import builders
 from tests.storage.conftest import Engine
@@ -332,6 +335,34 @@ def test_a_server_that_takes_connections_and_says_nothing_is_an_error_in_time(po
             assert raised.value.kind == "PG_CONNECTION"
         place.parameters["port"] = working  # type: ignore[index]
         assert wait_for(lambda: works(ledger), 10)
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Leave garbage where it is, as the service does for minutes."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def session_in_vain(place: Place) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        Session.to(place)
+
+
+def read_in_vain(place: Place) -> None:
+    with pytest.raises(OperationalError):
+        engine_of(place).connect()
+
+
+@pytest.mark.usefixtures("no_collection")
+@pytest.mark.parametrize("in_vain", [session_in_vain, read_in_vain])
+def test_a_vain_attempt_leaves_no_socket_that_takes_a_place_on_the_server(in_vain: Callable[[Place], None]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+        in_vain(at(f"postgresql://receiver@127.0.0.1:{silent.getsockname()[1]}/nowhere"))
+        assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
 
 
 @pytest.mark.usefixtures("both_ways")
