@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.documents import REPOSITORY
+from tests.contract.forked import run_forked
 
 PATIENCE = 60.0  # for a command on a busy machine
 
@@ -51,20 +52,14 @@ Command = Callable[..., Ended]
 
 
 @pytest.fixture
-def service(bare: Path) -> Command:
-    """Run `python -m service …` in the bare folder; keywords are settings, without their prefix."""
+def service(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """Run a command in the bare folder, in a process of its own; keywords are settings, without their prefix."""
+    told = tmp_path_factory.mktemp("told")
 
     def run(*arguments: str, **settings: str) -> Ended:
-        ended = subprocess.run(
-            [sys.executable, "-m", "service", *arguments],
-            cwd=bare,
-            env=_environment(settings),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        files = (told / "out", told / "err")
+        code = run_forked(arguments, bare, _environment(settings), files, PATIENCE)
+        return Ended(code, *(file.read_text(encoding="utf-8") for file in files))
 
     return run
 
