@@ -53,8 +53,8 @@ class Committing(Protocol):
     def aside(self, work: Callable[[], Result]) -> "futures.Future[Result]":
         """Do something that no commit is beside, if storage needs that; call it on any thread.
 
-        Postbacks wait for it as for a commit, so it must be short. It is not done once commits have ended. What it
-        raises is the future's; StorageBroken ends commits as well.
+        Postbacks may wait for it as for a commit, so it must be short; once commits have ended it may not be done. What
+        it raises is the future's; StorageBroken ends commits as well.
         """
 
     async def stop(self, seconds: float) -> bool:

@@ -37,11 +37,11 @@ class AsyncSession(psycopg.AsyncConnection[tuple[object, ...]]):
         """Connect as Session does, which blocks. Raises psycopg.Error, or what a Session must refuse."""
         return cls(Session.to(place))
 
-    async def wait(  # the driver's own parameters
+    async def wait(
         self,
         gen: PQGen[Value],
         interval: float = 0.1,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,  # noqa: ASYNC109 - as the driver calls it
     ) -> Value:
         """Run one exchange with the server."""
         with in_time(self.deadline, timeout) as left:

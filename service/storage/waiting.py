@@ -34,7 +34,7 @@ class Waits(Protocol):
         """Run one exchange with a server."""
 
 
-class Blocking:
+class _Blocking:
     """Waits by blocking the thread."""
 
     async def sleep(self, seconds: float) -> None:
@@ -54,7 +54,7 @@ class Blocking:
         return waiting.wait(generator, descriptor, interval, seconds)
 
 
-class OnLoop:
+class _OnLoop:
     """Waits on the running event loop."""
 
     async def sleep(self, seconds: float) -> None:
@@ -75,8 +75,8 @@ class OnLoop:
         return await waiting.wait_async(generator, descriptor, interval, seconds)
 
 
-BLOCKING = Blocking()
-ON_LOOP = OnLoop()
+BLOCKING: Waits = _Blocking()
+ON_LOOP: Waits = _OnLoop()
 
 
 def at_once(work: Coroutine[object, object, Result]) -> Result:

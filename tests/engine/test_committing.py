@@ -15,13 +15,14 @@ from service.metrics import Metrics
 from service.storage.engine import StorageBroken, StorageError
 from service.storage.judging import STORED
 from service.storage.ledger import MAX_BATCH, Committed, Entry
-from service.writer import Overloaded, Writer
+from service.writer import Overloaded, Writer, Written
 from tests import builders
 from tests.engine.fakes import LoopClock, in_time, samples
 
 pytestmark = pytest.mark.anyio
 
 DEADLINE = 60.0
+Future = asyncio.Future[Written]
 AWAY = StorageError("PG_CONNECTION: connection refused", "PG_CONNECTION")
 BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", "SQLITE_IOERR")
 
@@ -69,17 +70,17 @@ def entries(count: int) -> list[Entry]:
     return [builders.postback(f"c=click-{number}&value=1") for number in range(count)]
 
 
-async def write_apart(writer: Writer, count: int) -> "list[asyncio.Future[object]]":
+async def write_apart(writer: Writer, count: int) -> list[Future]:
     """Write each in a turn of the loop of its own, and let the first commit begin."""
-    futures: list[asyncio.Future[object]] = []
+    futures: list[Future] = []
     for entry in entries(count):
-        futures.append(writer.write(entry))  # type: ignore[arg-type]  # a future of what it is a kind of
+        futures.append(writer.write(entry))
         for _ in range(3):
             await checkpoint()
     return futures
 
 
-async def kinds(futures: "Sequence[asyncio.Future[object]]") -> list[str]:
+async def kinds(futures: Sequence[Future]) -> list[str]:
     told = await in_time(asyncio.gather(*futures, return_exceptions=True))
     return [one.kind if isinstance(one, StorageError) else "stored" for one in told]
 
@@ -116,7 +117,7 @@ async def test_a_full_queue_goes_in_batches_that_storage_takes() -> None:
         first = await write_apart(writer, 1)
         rest = [writer.write(entry) for entry in entries(2 * MAX_BATCH + 1)]
         server.gate.set()
-        assert await kinds([*first, *rest]) == ["stored"] * (2 * MAX_BATCH + 2)  # type: ignore[list-item]  # as above
+        assert await kinds([*first, *rest]) == ["stored"] * (2 * MAX_BATCH + 2)
     assert server.sizes == [1, MAX_BATCH, MAX_BATCH, 1]
 
 
@@ -160,7 +161,7 @@ async def test_whoever_waited_for_the_deadline_is_told_and_a_late_commit_is_coun
         server.gate.set()
         for _ in range(5):
             await checkpoint()
-        assert await kinds([writer.write(builders.postback())]) == ["stored"]  # type: ignore[list-item]  # as above
+        assert await kinds([writer.write(builders.postback())]) == ["stored"]
     assert server.sizes == [1, 1]
     assert samples(metrics, "postback_late_commits_total") == {(): 1.0}
 
