@@ -79,7 +79,7 @@ fmt: dev ## let ruff format and mend
 
 dashboards: dev ## write what is generated: dashboards/generated, the table in docs/metrics.md, Kubernetes' copy of the alerts, docs/openapi*.json
 	$(BIN)/python -m dashboards.build
-	$(BIN)/python -m service.metrics docs/metrics.md
+	$(BIN)/python -m service.telemetry.metrics docs/metrics.md
 	$(BIN)/python -m deploy.rules
 	$(BIN)/python -m service.web.openapi
 

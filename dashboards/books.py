@@ -3,7 +3,7 @@
 from dashboards import promql
 from dashboards.panels import ORANGE, About, Panel, Query, stat_panel, timeseries_panel
 from dashboards.sdk import units
-from service.metrics.catalogue import CONSERVATION_DRIFT, LATE_COMMITS, ROWS_WRITTEN
+from service.telemetry.metrics.catalogue import CONSERVATION_DRIFT, LATE_COMMITS, ROWS_WRITTEN
 
 
 def books() -> list[Panel]:

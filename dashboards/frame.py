@@ -7,7 +7,7 @@ from dashboards import promql
 from dashboards.leads import TITLES, dashboards_menu
 from dashboards.panels import DATASOURCE, Panel
 from dashboards.sdk import Builder, dashboard, models, prometheus
-from service.metrics.catalogue import BUILD_INFO
+from service.telemetry.metrics.catalogue import BUILD_INFO
 
 GRID = 24
 ANNOTATION_STEP = "1m"

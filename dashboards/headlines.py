@@ -5,7 +5,7 @@ from dashboards.leads import INTAKE, SERVICE
 from dashboards.objectives import AVAILABILITY, LATENCY, LATENCY_SECONDS
 from dashboards.panels import GREEN, ORANGE, RED, About, Panel, Query, Size, stat_panel, table_panel
 from dashboards.sdk import units
-from service.metrics.catalogue import HTTP_SECONDS, LAST_STORED, RECEIVED, SENDER_RECEIVED
+from service.telemetry.metrics.catalogue import HTTP_SECONDS, LAST_STORED, RECEIVED, SENDER_RECEIVED
 
 EVERYTHING = float("-inf")
 BURN_ALERTS = ("PostbackErrorBudgetBurnFast", "PostbackErrorBudgetBurn", "PostbackErrorBudgetBurnSlow")

@@ -19,7 +19,8 @@ from dashboards.panels import (
 )
 from dashboards.promql import MOST
 from dashboards.sdk import units
-from service.metrics.catalogue import (
+from service.core.outcome import Family, Outcome
+from service.telemetry.metrics.catalogue import (
     COMMIT_SECONDS,
     HTTP_RESPONSES,
     HTTP_SECONDS,
@@ -31,7 +32,6 @@ from service.metrics.catalogue import (
     SINGLE_ROUTES,
     STORAGE_ERRORS,
 )
-from service.outcome import Family, Outcome
 
 DOORS = "|".join(SINGLE_ROUTES)
 FAMILIES = {Family.ACCEPTED.value: GREEN, Family.REJECTED.value: YELLOW, Family.FAILED.value: RED}

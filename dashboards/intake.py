@@ -25,7 +25,8 @@ from dashboards.panels import (
 from dashboards.promql import MOST
 from dashboards.sdk import models, units
 from dashboards.spool import spool
-from service.metrics.catalogue import (
+from service.core.outcome import Family, Outcome
+from service.telemetry.metrics.catalogue import (
     ARRIVED,
     COMMIT_ROWS,
     COMMIT_SECONDS,
@@ -41,7 +42,6 @@ from service.metrics.catalogue import (
     UNPARSED,
     WOULD_REJECT,
 )
-from service.outcome import Family, Outcome
 
 ACCESS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 REJECTED = [outcome for outcome in Outcome if outcome.family is Family.REJECTED]

@@ -18,12 +18,7 @@ from dashboards.panels import (
 )
 from dashboards.sdk import models, units
 from dashboards.spool import waiting
-from service.metrics.catalogue import (
-    ARRIVED,
-    CONSERVATION_DRIFT,
-    LOG_DROPPED,
-    ROWS_WRITTEN,
-)
+from service.telemetry.metrics.catalogue import ARRIVED, CONSERVATION_DRIFT, LOG_DROPPED, ROWS_WRITTEN
 
 
 def overview() -> models.Dashboard:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dashboards import picture
 from dashboards.picture import FAINT, INK, PAPER, Box, Font, Line, Looks, text
-from tests.system.panel_queries import Question, Span, answered, dashboards, questions
+from tests.support.outside.panel_queries import Question, Span, answered, dashboards, questions
 
 WIDTH, CELL, GAP, HEADING = 1600, 34, 6, 64
 LABEL = "preview, not Grafana: drawn from the answers of a Prometheus to the dashboard's own queries"

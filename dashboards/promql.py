@@ -3,8 +3,8 @@
 A label that the metric does not have raises UnknownLabel when the dashboards are built.
 """
 
-from service.metrics.catalogue import CounterOf, Declared, GaugeOf, HistogramOf
-from service.outcome import Outcome
+from service.core.outcome import Outcome
+from service.telemetry.metrics.catalogue import CounterOf, Declared, GaugeOf, HistogramOf
 
 UP = GaugeOf("up", (), "Prometheus' own: 1 if the last scrape worked.")
 RESIDENT_MEMORY = GaugeOf("process_resident_memory_bytes", (), "")

@@ -5,7 +5,7 @@ from dashboards.leads import SERVICE
 from dashboards.panels import HALF, MEDIUM, RED, About, Look, Panel, Query, Size, states_panel, timeseries_panel
 from dashboards.promql import START_TIME, UP
 from dashboards.sdk import units
-from service.metrics.catalogue import EVENT_LOOP_LAG, READY, STORAGE_CAPACITY_BYTES, STORAGE_FREE_BYTES
+from service.telemetry.metrics.catalogue import EVENT_LOOP_LAG, READY, STORAGE_CAPACITY_BYTES, STORAGE_FREE_BYTES
 
 
 def replicas(number: int, size: Size = HALF) -> Panel:

@@ -5,7 +5,7 @@ from dashboards.leads import INTAKE
 from dashboards.panels import HALF, ORANGE, RED, About, Look, Panel, Query, timeseries_panel
 from dashboards.promql import MOST
 from dashboards.sdk import units
-from service.metrics.catalogue import DELETED_ROWS, REJECTED_BYTES, REJECTED_CAPACITY_BYTES
+from service.telemetry.metrics.catalogue import DELETED_ROWS, REJECTED_BYTES, REJECTED_CAPACITY_BYTES
 
 
 def retention() -> list[Panel]:

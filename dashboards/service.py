@@ -23,7 +23,7 @@ from dashboards.panels import (
 from dashboards.promql import MOST
 from dashboards.retention import retention
 from dashboards.sdk import models, units
-from service.metrics.catalogue import (
+from service.telemetry.metrics.catalogue import (
     BUILD_INFO,
     CERTIFICATE_EXPIRY,
     EVENT_LOOP_LAG,

@@ -16,7 +16,7 @@ from dashboards.panels import (
     timeseries_panel,
 )
 from dashboards.sdk import units
-from service.metrics.catalogue import (
+from service.telemetry.metrics.catalogue import (
     ROWS_WRITTEN,
     SPOOL_ACTIVE,
     SPOOL_BYTES,

@@ -7,25 +7,17 @@ from dataclasses import replace
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NOTHING, Credentials
-from service.batch import Batch, as_refused, take_apart
-from service.log import Log
-from service.metrics import Metrics
-from service.metrics.counts import ids
-from service.mistakes import rejection_of, suspect
-from service.outcome import Outcome, Rejected, told
-from service.postback import (
-    Door,
-    Postback,
-    RawPostback,
-    Rejection,
-    as_test,
-    parse,
-    sent_status,
-)
-from service.storage.engine import StorageError
-from service.storage.judging import Verdict
-from service.version import VERSION
-from service.writer import Overloaded, Writes
+from service.core.batch import Batch, as_refused, take_apart
+from service.core.mistakes import rejection_of, suspect
+from service.core.outcome import Outcome, Rejected, told
+from service.core.postback import Door, Postback, RawPostback, Rejection, as_test, parse, sent_status
+from service.core.verdict import Verdict
+from service.core.version import VERSION
+from service.storage.location import StorageError
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.counts import ids
+from service.writing.writer import Overloaded, Writes
 
 GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting that come one by one
 _Counted = dict[tuple[Outcome, str, bool], int]  # how many of each outcome, sender, and whether they are tests

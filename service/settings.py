@@ -14,10 +14,10 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.auth.authenticator import Mode
-from service.auth.issuer import SENDER_CLAIMS, Issuer, checked_url
 from service.auth.networks import Networks
-from service.sender import PRESETS, NumberFormat, Repeats, Sender
-from service.storage.engine import place_of
+from service.auth.oauth.issuer import SENDER_CLAIMS, Issuer, checked_url
+from service.core.sender import PRESETS, NumberFormat, Repeats, Sender
+from service.storage.location import place_of
 
 PREFIX = "POSTBACK_"
 _DOTENV = ".env"

@@ -39,6 +39,12 @@ def figures(record_property: Callable[[str, object], None]) -> Callable[[str], N
     return lambda line: record_property(_FIGURE, line)
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio, whose clock a test can set; the system tests run the service on uvloop."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
 def form() -> Literal["short", "long"]:
     """Tell which form of the proofs is wanted; the long one is `make soak`."""

@@ -13,16 +13,16 @@ from typing import Literal, NamedTuple, Protocol
 
 from service.auth.checks import Checks
 from service.auth.credentials import NOTHING, Credentials
-from service.auth.issuer import KeysUnavailable
 from service.auth.keys import find_key
 from service.auth.limits import RateLimits, bucket_of, limit_of, retry_after
 from service.auth.networks import is_loopback
-from service.log import Log
-from service.outcome import Outcome, Rejected
-from service.postback import RawPostback
-from service.roster import Check, Key, Registered, Roster
-from service.sender import EZMOB, Sender
-from service.storage.engine import StorageError
+from service.auth.oauth.issuer import KeysUnavailable
+from service.core.outcome import Outcome, Rejected
+from service.core.postback import RawPostback
+from service.core.roster import Check, Key, Registered, Roster
+from service.core.sender import EZMOB, Sender
+from service.storage.location import StorageError
+from service.telemetry.log import Log
 
 Mode = Literal["auto", "required", "open"]
 Stance = Literal["open", "required", "unknown"]

@@ -12,9 +12,9 @@ from service.auth.limits import Limit, RateLimits, limit_of, retry_after
 from service.auth.networks import Networks
 from service.auth.signature import Secret, Sent
 from service.auth.signature import check as check_signature
-from service.outcome import Outcome, Rejected
-from service.postback import RawPostback
-from service.roster import Check, Registered, Roster
+from service.core.outcome import Outcome, Rejected
+from service.core.postback import RawPostback
+from service.core.roster import Check, Registered, Roster
 
 MOST_SENDERS = 10_000  # whose rates are known at once
 _LARGE_BYTES = 256 * 1024  # of a body: signing it takes long enough for others to notice

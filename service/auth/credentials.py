@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from service.auth.signature import Sent
-from service.redaction import PREFIX
+from service.core.redaction import PREFIX
 
 _PARAMETER = b"key="
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 
 from service.auth.roster_copy import RosterCopy
-from service.log import Log
-from service.metrics import Metrics
-from service.roster import Roster
-from service.storage.engine import NO_DATABASE, StorageError
+from service.core.roster import Roster
+from service.storage.location import NO_DATABASE, StorageError
 from service.storage.senders import Rows, Senders
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
 
 LOOK_SECONDS = 3.0  # what was revoked is refused everywhere within ten: a look, and what it may wait for
 _USED_SECONDS = 60.0

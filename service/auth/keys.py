@@ -13,9 +13,9 @@ import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from service.outcome import Outcome, Rejected
-from service.redaction import ID_LENGTH, PREFIX
-from service.roster import Key
+from service.core.outcome import Outcome, Rejected
+from service.core.redaction import ID_LENGTH, PREFIX
+from service.core.roster import Key
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # without i, l, o, u: an id is read out on the telephone
 _SECRET_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # noqa: S105 - an alphabet

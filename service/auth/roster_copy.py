@@ -10,9 +10,9 @@ from pathlib import Path
 
 import orjson
 
-from service.roster import Roster
+from service.core.roster import Roster
+from service.storage.schema.tables import ApiKey, RegisteredSender, SigningSecret
 from service.storage.senders import Rows
-from service.storage.tables import ApiKey, RegisteredSender, SigningSecret
 
 FILE_NAME = "roster.json"
 _VERSION = 1

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from service.batch import JSON, NDJSON
-from service.outcome import Outcome, Rejected
+from service.core.batch import JSON, NDJSON
+from service.core.outcome import Outcome, Rejected
 
 TOLERANCE_SECONDS = 300  # either way: as Standard Webhooks' own libraries have it
 

@@ -17,9 +17,9 @@ from service.cli import (
     replay,
     run,
     secrets,
-    send,
     senders,
 )
+from service.cli.send import command as send
 
 app = typer.Typer(
     name="python -m service",

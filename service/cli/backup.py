@@ -9,7 +9,7 @@ import typer
 from service.cli.setting_up import refuse, settings_or_refuse, storage_or_refuse
 
 if TYPE_CHECKING:
-    from service.storage.backup import Copy
+    from service.storage.sqlite.backup import Copy
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")]
 _ELSEWHERE = "PostgreSQL is backed up with its own tools (pg_basebackup and an archive): docs/backup.md has the recipe"
@@ -35,7 +35,7 @@ def backup(
     from rich.console import Console
     from rich.progress import Progress
 
-    from service.storage.backup import back_up
+    from service.storage.sqlite.backup import back_up
 
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
         task = progress.add_task("copying", total=1.0)
@@ -59,7 +59,7 @@ def restore(
 
     Exit code: 0 done, 2 nothing has changed.
     """
-    from service.storage.backup import restore as put_back
+    from service.storage.sqlite.backup import restore as put_back
 
     with storage_or_refuse():
         restored = put_back(source, _file())
@@ -67,7 +67,7 @@ def restore(
 
 
 def _file() -> Path:
-    from service.storage.engine import SqliteFile, place_of
+    from service.storage.location import SqliteFile, place_of
 
     place = place_of(settings_or_refuse().database_url)
     if not isinstance(place, SqliteFile):

@@ -28,7 +28,7 @@ def writer_or_refuse(database: "Database", what: str) -> "Iterator[Ledger]":
 
     While the file is being served the command ends with exit code 2.
     """
-    from service.storage.engine import StorageError
+    from service.storage.location import StorageError
 
     ledger = database.ledger(_COMMIT_SECONDS)
     try:

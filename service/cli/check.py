@@ -11,10 +11,20 @@ import typer
 from service.auth.credentials import take_key
 from service.cli.registering import chosen_sender
 from service.cli.setting_up import refuse, settings_or_refuse
-from service.mistakes import diagnose, suspect
-from service.outcome import Diagnosis, Family, Outcome, Rejected
-from service.postback import BATCH_PATH, DOORS, POSTBACK_PATHS, Door, Postback, RawPostback, claimed, parse, sent_status
-from service.sender import PRESETS, Sender
+from service.core.mistakes import diagnose, suspect
+from service.core.outcome import Diagnosis, Family, Outcome, Rejected
+from service.core.postback import (
+    BATCH_PATH,
+    DOORS,
+    POSTBACK_PATHS,
+    Door,
+    Postback,
+    RawPostback,
+    claimed,
+    parse,
+    sent_status,
+)
+from service.core.sender import PRESETS, Sender
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -58,7 +68,7 @@ def check(
 def _registered(name: str | None, settings: "Settings") -> Sender:
     """Return the registered sender; while the database cannot be asked, the one of the settings."""
     from service.storage.database import database_at
-    from service.storage.engine import StorageError
+    from service.storage.location import StorageError
     from service.storage.senders import Rows
 
     try:
@@ -93,7 +103,7 @@ def _foresee(raw: RawPostback, sender: Sender) -> _Foreseen:
         return _Foreseen(raw.door, rejected.outcome, rejected.detail, wrong)
     odd = suspect(postback, sender)
     from service.storage.database import database_at
-    from service.storage.engine import NO_DATABASE, StorageError
+    from service.storage.location import NO_DATABASE, StorageError
 
     try:
         verdict = database_at(settings_or_refuse().database_url).history().foresee(postback)

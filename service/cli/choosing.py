@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.setting_up import refuse
-from service.decoding import decode_moment
-from service.outcome import Outcome
+from service.core.decoding import decode_moment
+from service.core.outcome import Outcome
 
 if TYPE_CHECKING:
-    from service.storage.conversions import Wanted
-    from service.storage.quarantine import Chosen
+    from service.storage.reads.conversions import Wanted
+    from service.storage.reads.quarantine import Chosen
 
 _KEPT = [outcome.value for outcome in Outcome if outcome.kept]
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -33,7 +33,7 @@ def chosen(
     outcomes: list[str] | None, sender: str | None, since: str | None, until: str | None, click_id: str | None
 ) -> "Chosen":
     """Return what is meant, or end the command with exit code 2 and a line for each mistake."""
-    from service.storage.quarantine import Chosen
+    from service.storage.reads.quarantine import Chosen
 
     mistakes = [
         f"--outcome {word}: nothing is kept under that word; there are {', '.join(_KEPT)}"
@@ -47,7 +47,7 @@ def wanted(
     sender: str | None, since: str | None, until: str | None, click_id: str | None = None, *, tests: bool = False
 ) -> "Wanted":
     """Return which conversions are meant, until now at the latest; or end the command as `chosen` does."""
-    from service.storage.conversions import Wanted
+    from service.storage.reads.conversions import Wanted
 
     now = datetime.now(UTC)
     begin, end = _period(since, until, [])

@@ -8,7 +8,7 @@ import typer
 from service.cli.setting_up import refuse, settings_or_refuse
 
 if TYPE_CHECKING:
-    from service.cli.doctor_case import Case, Finding
+    from service.operations.examine.case import Case, Finding
 
 _READING_SECONDS = 10.0  # of one question to the database: a long read keeps the WAL from shrinking
 
@@ -62,7 +62,7 @@ def doctor(  # noqa: PLR0913 - each parameter is one option of the command
     2 bad usage or configuration.
     """
     from service.cli import doctor_report
-    from service.cli.doctor_case import State
+    from service.operations.examine.case import State
 
     if probe and offline:
         refuse(["--probe sends a postback and --offline sends nothing: use one of them"])
@@ -78,9 +78,9 @@ def doctor(  # noqa: PLR0913 - each parameter is one option of the command
 def _case(  # noqa: PLR0913 - the options again
     operator_url: list[str] | None, public_url: str | None, *, timeout: float, deep: bool, probe: bool, offline: bool
 ) -> "Case":
-    from service.cli.doctor_case import Case
-    from service.cli.doctor_http import checked_url
-    from service.cli.doctor_public import local_url
+    from service.operations.examine.case import Case
+    from service.operations.examine.http import checked_url
+    from service.operations.examine.public_listener import local_url
     from service.storage.database import database_at
 
     settings = settings_or_refuse()
@@ -107,16 +107,14 @@ def _case(  # noqa: PLR0913 - the options again
 
 def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
     """Yield every finding, in the order of the report; the rows by outcome go into `rows`."""
-    from service.cli import (
-        doctor_configuration,
-        doctor_conservation,
-        doctor_keys,
-        doctor_operator,
-        doctor_public,
-        doctor_schema,
-        doctor_spool,
-        doctor_time,
-    )
+    from service.operations.examine import clocks as doctor_time
+    from service.operations.examine import configuration as doctor_configuration
+    from service.operations.examine import conservation as doctor_conservation
+    from service.operations.examine import keys as doctor_keys
+    from service.operations.examine import operator_listener as doctor_operator
+    from service.operations.examine import public_listener as doctor_public
+    from service.operations.examine import schema as doctor_schema
+    from service.operations.examine import spool as doctor_spool
 
     yield doctor_configuration.settings(case)
     operators, reached = doctor_operator.reach(case)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from service.cli.doctor_case import Finding, State
+from service.operations.examine.case import Finding, State
 
 _STYLES = {State.OK: "green", State.WARNING: "yellow", State.WRONG: "bold red", State.NOT_CHECKED: "dim"}
 _STATE_WIDTH, _NAME_WIDTH = len("not checked"), 18

@@ -14,8 +14,8 @@ from service.cli.rejected_format import printable
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
 
 if TYPE_CHECKING:
-    from service.storage.erasing import Held
-    from service.storage.tables import Deletion
+    from service.storage.erasure import Held
+    from service.storage.schema.tables import Deletion
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")]
 
@@ -46,7 +46,7 @@ def erase(
     Exit code: 0 done, or nothing is stored, 1 you said no, 2 it cannot be
     done, or --yes is missing where nobody can be asked.
     """
-    from service.storage.erasing import sha256
+    from service.storage.erasure import sha256
 
     deleted: Mapping[str, int] = {}
     with configured_database() as database:
@@ -94,7 +94,7 @@ def deletions(
     Exit code: 0 listed (there may be none), 2 bad usage, or the database
     cannot be read.
     """
-    from service.storage.erasing import sha256
+    from service.storage.erasure import sha256
 
     with configured_database() as database:
         found = database.deletions().book(limit, None if click_id is None else sha256(click_id))
@@ -110,7 +110,7 @@ def deletions(
 
 def _refuse_what_waits(click_id: str) -> None:
     """Refuse while the spool holds what would come back."""
-    from service.spool.look import arrivals
+    from service.spool.reading import arrivals
 
     with storage_or_refuse():
         waiting = arrivals(settings_or_refuse().spool_dir, click_id)

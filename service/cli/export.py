@@ -9,7 +9,7 @@ from service.cli.exporting import Format, Output, Types, export_rows, utc
 from service.cli.setting_up import configured_database
 
 if TYPE_CHECKING:
-    from service.storage.conversions import Stored
+    from service.storage.reads.conversions import Stored
 
 Tests = Annotated[bool, typer.Option("--test", help="Also what was sent as a test.")]
 
@@ -47,7 +47,7 @@ def export(  # noqa: PLR0913 - the filters
 
 def stored_types() -> Types:
     """Return the columns of a stored conversion and their types, as `Stored` declares them."""
-    from service.storage.conversions import Stored
+    from service.storage.reads.conversions import Stored
 
     return get_type_hints(Stored)
 

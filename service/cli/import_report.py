@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Literal, Self
 import orjson
 
 from service.cli.exporting import csv_records, harmless
-from service.outcome import Outcome
-from service.storage.judging import STORED
+from service.core.outcome import Outcome
+from service.core.verdict import STORED
 
 if TYPE_CHECKING:
-    from service.importing import Durable
+    from service.operations.importing import Durable
 
 COLUMNS = ("row", "outcome", "detail", "hint", "click_id", "request_id")
 _HEAD = {"csv": csv_records([COLUMNS]), "ndjson": b""}

@@ -18,12 +18,12 @@ from service.cli.setting_up import (
     settings_or_refuse,
     storage_or_refuse,
 )
-from service.outcome import Family, Outcome
+from service.core.outcome import Family, Outcome
 
 if TYPE_CHECKING:
     from service.cli.import_report import Report
-    from service.importing import ImportFile
-    from service.postback import Postback, Rejection
+    from service.core.postback import Postback, Rejection
+    from service.operations.importing import ImportFile
     from service.storage.database import Database
     from service.storage.ledger import Ledger
 
@@ -94,8 +94,8 @@ def import_(  # noqa: PLR0913 - the options
 def _rows_of(
     path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None, sender: str | None
 ) -> "ImportFile":
-    from service.files import RowFile
-    from service.importing import ImportFile
+    from service.operations.importing import ImportFile
+    from service.operations.row_file import RowFile
 
     whose = chosen_sender(sender, settings_or_refuse(), registered())
     with readable_or_refuse(path), progress("reading", None, in_bytes=True) as advance:
@@ -108,7 +108,7 @@ def _rows_of(
 
 def _parsed(rows: "ImportFile") -> Counter[str]:
     """Count what parsing makes of each row."""
-    from service.postback import Rejection
+    from service.core.postback import Rejection
 
     counted: Counter[str] = Counter()
     with readable_or_refuse(), progress("parsing", rows.size, in_bytes=True) as advance:
@@ -147,7 +147,7 @@ def import_rows(rows: "ImportFile", database: "Database", ledger: "Ledger", repo
     Rows are committed in order, so where the report's last one is, all are. Where it is not, the report is of another
     database, or of this one before a backup was restored: everything is imported.
     """
-    from service.importing import carry_out
+    from service.operations.importing import carry_out
 
     if report.rows and not _holds(database, rows.one(report.rows)):
         report.start_over()

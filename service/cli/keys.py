@@ -10,14 +10,14 @@ from service.cli.choosing import later
 from service.cli.registering import Json, registered, registry, tell_done, tell_json
 from service.cli.senders import new_sender
 from service.cli.setting_up import refuse, settings_or_refuse
-from service.roster import KEY_DOORS
-from service.sender import PRESETS, Sender
+from service.core.roster import KEY_DOORS
+from service.core.sender import PRESETS, Sender
 
 if TYPE_CHECKING:
     from service.auth.keys import NewKey
     from service.settings import Settings
+    from service.storage.schema.tables import ApiKey
     from service.storage.senders import Rows
-    from service.storage.tables import ApiKey
 
 app = typer.Typer(
     help="API keys: made, listed, revoked, rotated. A secret is shown once.",
@@ -63,7 +63,7 @@ def create(  # noqa: PLR0913 - the options
     Exit code: 0 made, 2 bad usage, no such sender, or it cannot be stored.
     """
     from service.auth.keys import new_key
-    from service.storage.tables import ApiKey
+    from service.storage.schema.tables import ApiKey
 
     settings = settings_or_refuse()
     now = datetime.now(UTC)
@@ -160,7 +160,7 @@ def rotate(
     be stored.
     """
     from service.auth.keys import new_key
-    from service.storage.tables import ApiKey
+    from service.storage.schema.tables import ApiKey
 
     settings, now, made = settings_or_refuse(), datetime.now(UTC), new_key()
     ends = _moment("--overlap", overlap, now)

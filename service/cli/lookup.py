@@ -7,11 +7,11 @@ import orjson
 import typer
 
 from service.cli.setting_up import settings_or_refuse, storage_or_refuse
-from service.postback import answered_status
+from service.core.postback import answered_status
 
 if TYPE_CHECKING:
     from service.settings import Settings
-    from service.storage.history import Arrival, Current
+    from service.storage.reads.history import Arrival, Current
 
 
 class _Found(NamedTuple):
@@ -46,10 +46,10 @@ def lookup(
 
 def _find(settings: "Settings", click_id: str) -> _Found:
     """Ask the spool first: what leaves it meanwhile is in the database by then. Raises StorageError."""
-    from service.outcome import Outcome
-    from service.spool.look import arrivals
+    from service.core.outcome import Outcome
+    from service.spool.reading import arrivals
     from service.storage.database import database_at
-    from service.storage.engine import StorageError
+    from service.storage.location import StorageError
 
     database = database_at(settings.database_url)
     now: Sequence[Current] = ()
@@ -69,7 +69,7 @@ def _find(settings: "Settings", click_id: str) -> _Found:
 
 
 def _spooled(waiting: "Sequence[Arrival]") -> bool:
-    from service.outcome import Outcome
+    from service.core.outcome import Outcome
 
     return any(arrival.outcome is Outcome.SPOOLED for arrival in waiting)
 
@@ -94,7 +94,7 @@ def _text(click_id: str, found: _Found) -> str:
 
 
 def _current(one: "Current") -> str:
-    from service.storage.judging import amount
+    from service.core.verdict import amount
 
     labels = {"goal": one.goal, "transaction_id": one.transaction_id}
     told = "".join(f", {name} {label}" for name, label in labels.items() if label)

@@ -9,7 +9,7 @@ import typer
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
 
 if TYPE_CHECKING:
-    from service.storage.engine import Place
+    from service.storage.location import Place
     from service.storage.migrations import Status
 
 app = typer.Typer(
@@ -93,7 +93,7 @@ def copy(
     """
     from service.storage.copying import copy as copied
     from service.storage.database import PostgresDatabase, SqliteDatabase
-    from service.storage.engine import PostgresServer, SqliteFile
+    from service.storage.location import PostgresServer, SqliteFile
 
     file, server = _place(source), _place(target or settings_or_refuse().database_url)
     if not isinstance(file, SqliteFile) or not isinstance(server, PostgresServer):
@@ -117,7 +117,7 @@ def copy(
 
 
 def _place(url: str) -> "Place":
-    from service.storage.engine import place_of
+    from service.storage.location import place_of
 
     try:
         return place_of(url)

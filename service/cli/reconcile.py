@@ -13,7 +13,7 @@ from service.cli.progress import progress
 from service.cli.setting_up import configured_database, readable_or_refuse
 
 if TYPE_CHECKING:
-    from service.reconciling import Claim, Columns, Difference, Total
+    from service.operations.reconcile import Claim, Columns, Difference, Total
 
 COLUMNS = (
     "difference",
@@ -76,8 +76,8 @@ def reconcile(  # noqa: PLR0913 - the options
     Exit code: 0 all match, 1 there are differences, 2 bad usage, or something
     cannot be read or written.
     """
-    from service.files import RowFile
-    from service.reconciling import Reconciliation, Said, columns_of
+    from service.operations.reconcile import Reconciliation, Said, columns_of
+    from service.operations.row_file import RowFile
 
     meant = wanted(sender, since, until)
     partner = RowFile(file, "csv")

@@ -8,10 +8,10 @@ import orjson
 import typer
 
 from service.cli.setting_up import configured_database, refuse
-from service.sender import PRESETS
+from service.core.sender import PRESETS
 
 if TYPE_CHECKING:
-    from service.sender import Sender
+    from service.core.sender import Sender
     from service.settings import Settings
     from service.storage.database import Database
     from service.storage.senders import Rows, Senders
@@ -40,7 +40,7 @@ def registry() -> "Iterator[Senders]":
 
 @contextmanager
 def _opened(database: "Database") -> Iterator[None]:
-    from service.storage.engine import StorageError
+    from service.storage.location import StorageError
 
     if database.shared:
         yield
@@ -61,7 +61,7 @@ def _opened(database: "Database") -> Iterator[None]:
 
 def registered() -> "Rows":
     """Return what is registered; without a database file, that is nothing."""
-    from service.storage.engine import NO_DATABASE, StorageError
+    from service.storage.location import NO_DATABASE, StorageError
     from service.storage.senders import Rows
 
     with configured_database() as database:

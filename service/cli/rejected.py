@@ -12,8 +12,8 @@ from service.cli.setting_up import configured_database
 
 if TYPE_CHECKING:
     from service.storage.database import Database
-    from service.storage.history import Arrival
-    from service.storage.tables import RejectedPostback, Replay
+    from service.storage.reads.history import Arrival
+    from service.storage.schema.tables import RejectedPostback, Replay
 
 app = typer.Typer(
     help="What was not accepted: list it, show one whole, export it. Each is kept with its raw input.",

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from service.cli.exporting import Cell, Types, utc
-from service.outcome import Outcome
-from service.postback import answered_status
+from service.core.outcome import Outcome
+from service.core.postback import answered_status
 
 if TYPE_CHECKING:
-    from service.storage.tables import RejectedPostback
+    from service.storage.schema.tables import RejectedPostback
 
 COLUMNS: Types = {
     "id": int,

@@ -15,10 +15,10 @@ from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, settings_or_refuse
 
 if TYPE_CHECKING:
-    from service.replay import Attempt, Author
+    from service.operations.replay import Attempt, Author
     from service.storage.database import Database
     from service.storage.ledger import Ledger
-    from service.storage.quarantine import Chosen
+    from service.storage.reads.quarantine import Chosen
 
 
 class _Step(NamedTuple):
@@ -67,7 +67,7 @@ def replay(  # noqa: PLR0913 - the filters
     """
     wanted = chosen(outcome, sender, since, until, click_id)
     wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
-    from service.replay import Author
+    from service.operations.replay import Author
 
     settings, rows = settings_or_refuse(), registered()
     known = {name: one.sender for name, one in rows.roster().senders.items()}
@@ -93,14 +93,14 @@ def _foreseen(database: "Database", wanted: "Chosen", author: "Author") -> _Tabl
 
 
 def _rehearsed(database: "Database", wanted: "Chosen", author: "Author") -> "Iterator[list[Attempt]]":
-    from service.replay import Rehearsal
+    from service.operations.replay import Rehearsal
 
     return Rehearsal(database.quarantine(), database.history(), author).attempts(wanted)
 
 
 def _done(database: "Database", wanted: "Chosen", author: "Author", ledger: "Ledger") -> _Table:
     """Do it, a page at a time; the rest of each page is what was left as it is."""
-    from service.replay import carry_out
+    from service.operations.replay import carry_out
 
     book = database.replays()
     table: _Table = Counter()

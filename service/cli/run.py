@@ -31,8 +31,8 @@ def run(
     """Serve postbacks until SIGTERM."""
     settings = settings_or_refuse(host=host, port=port, operator_port=operator_port, migrate=migrate or None)
     from service.auth.authenticator import StartRefused
-    from service.listening import CannotListen
-    from service.storage.engine import StorageError
+    from service.process.sockets import CannotListen
+    from service.storage.location import StorageError
 
     try:
         raise typer.Exit(_serve(settings, worker))
@@ -42,8 +42,9 @@ def run(
 
 def _serve(settings: Settings, worker: str | None) -> int:
     """Be what was asked for: a worker, the supervisor of several, or the only process."""
-    from service import server, supervisor
-    from service.link import Assignment
+    from service.process import start as server
+    from service.process import supervisor
+    from service.process.assignment import Assignment
 
     if worker:
         return server.run_worker(settings, Assignment.read(worker))

@@ -10,7 +10,7 @@ from service.cli.registering import Json, registered, registry, tell_done, tell_
 from service.cli.setting_up import refuse
 
 if TYPE_CHECKING:
-    from service.storage.tables import SigningSecret
+    from service.storage.schema.tables import SigningSecret
 
 app = typer.Typer(
     help="What senders sign their requests with (docs/signatures.md): made, listed, revoked.",
@@ -36,7 +36,7 @@ def create(sender: _Sender, *, as_json: Json = False) -> None:
     import secrets as random
 
     from service.auth.signature import new_secret
-    from service.storage.tables import SigningSecret
+    from service.storage.schema.tables import SigningSecret
 
     made = new_secret().written()
     row = SigningSecret(id=random.token_hex(_ID_BYTES), sender=sender, secret=made, created_at=datetime.now(UTC))

@@ -10,13 +10,13 @@ import typer
 from service.auth.networks import Networks
 from service.cli.registering import Json, registered, registry, tell_done, tell_json
 from service.cli.setting_up import refuse
-from service.lifecycle import STATUSES
-from service.roster import CHECKS
-from service.sender import PRESETS, Field, NumberFormat
+from service.core.lifecycle import STATUSES
+from service.core.roster import CHECKS
+from service.core.sender import PRESETS, Field, NumberFormat
 
 if TYPE_CHECKING:
+    from service.storage.schema.tables import RegisteredSender
     from service.storage.senders import Rows
-    from service.storage.tables import RegisteredSender
 
 app = typer.Typer(
     help="Who may send postbacks, how each of them writes, and what is asked of its requests.",
@@ -180,7 +180,7 @@ def enable(name: Name) -> None:
 
 def new_sender(name: str, preset: str | None = None) -> "RegisteredSender":
     """Return a new row, or end the command for a name that cannot be one."""
-    from service.storage.tables import RegisteredSender
+    from service.storage.schema.tables import RegisteredSender
 
     if not _NAME.fullmatch(name) or name == "unknown":
         refuse([f"{name!a}: a name is lower-case letters, digits, and _ . - between them, and not unknown"])

@@ -37,7 +37,7 @@ def configured_database() -> "Iterator[Database]":
 @contextmanager
 def storage_or_refuse(*advice: str) -> "Iterator[None]":
     """End the command with exit code 2 when storage cannot do something; say why, and then the advice."""
-    from service.storage.engine import StorageError
+    from service.storage.location import StorageError
 
     try:
         yield
@@ -48,7 +48,7 @@ def storage_or_refuse(*advice: str) -> "Iterator[None]":
 @contextmanager
 def readable_or_refuse(path: Path | None = None) -> "Iterator[None]":
     """End the command with exit code 2 when a file is not there or cannot be read, and say why."""
-    from service.files import UnreadableFile
+    from service.operations.row_file import UnreadableFile
 
     if path is not None and not path.is_file():  # it is read twice, so it cannot be a pipe
         refuse([f"{path}: there is no such file"])

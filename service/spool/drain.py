@@ -13,20 +13,20 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from service.aside import aside
-from service.log import Log
-from service.metrics import Metrics
-from service.outcome import Outcome
-from service.postback import Key, Postback
+from service.core.outcome import Outcome
+from service.core.postback import Key, Postback
+from service.core.verdict import Verdict
 from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.following import MOST_REMEMBERED
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
-from service.storage.engine import StorageBroken, StorageError
-from service.storage.judging import Verdict
+from service.storage.daemon_thread import aside
 from service.storage.ledger import Probe
-from service.storage.postgres_server import OTHER
-from service.writer import Overloaded, Writer, Written
+from service.storage.location import StorageBroken, StorageError
+from service.storage.postgres.server import OTHER
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.writing.writer import Overloaded, Writer, Written
 
 _MOST = 256  # entries in a step: they are decoded in one turn of the event loop
 _IDLE_SECONDS = 5.0  # between two looks at a spool that nobody put anything into

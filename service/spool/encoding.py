@@ -8,8 +8,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from service.outcome import Outcome, told
-from service.postback import Postback, RawPostback, Rejection
+from service.core.outcome import Outcome, told
+from service.core.postback import Postback, RawPostback, Rejection
 
 VERSION = 1
 SPOOLED = str(Outcome.SPOOLED.value)

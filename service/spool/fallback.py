@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from service.spool.outage import Outage
-from service.storage.engine import StorageBroken, StorageError
 from service.storage.ledger import Entry, Probe
-from service.writer import Overloaded, Writer, Written
+from service.storage.location import StorageBroken, StorageError
+from service.writing.writer import Overloaded, Writer, Written
 
 DATABASE_SECONDS = 0.9  # what the database has of a request's 1.5 s
 COMMIT_SECONDS = 0.8  # what a commit with its retries has of that: its connection is free again when it is given up

@@ -6,7 +6,7 @@ Which of two values came first decides what is stored (law 3), and a status foll
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from service.postback import Postback
+from service.core.postback import Postback
 from service.storage.ledger import Entry
 
 MOST_REMEMBERED = 100_000  # click ids: about 10 MB; beyond them every newcomer follows

@@ -15,13 +15,13 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from service.outcome import Outcome
-from service.postback import Postback
+from service.core.outcome import Outcome
+from service.core.postback import Postback
+from service.core.verdict import Verdict
 from service.spool.encoding import VERSION, Kept, encode, outcome_of
-from service.storage.engine import StorageBroken, StorageError
-from service.storage.judging import Verdict
 from service.storage.ledger import Committed, Entry, Probe
-from service.storage.sqlite_file import (
+from service.storage.location import StorageBroken, StorageError
+from service.storage.sqlite.file import (
     FileLock,
     connect_writer,
     create_private_directory,

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from service.log import Log
-from service.metrics import Metrics
 from service.spool.following import Following
-from service.storage.engine import StorageError
+from service.storage.location import StorageError
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
 
 
 class Outage:

@@ -4,20 +4,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from service.aside import aside
-from service.committing import Committing, OnLoop, OnThread
-from service.log import Log
-from service.metrics import Metrics
-from service.metrics.commits import JournalCounts
 from service.spool.drain import Drain
 from service.spool.fallback import SPOOL_SECONDS, SpoolingWriter
 from service.spool.journal import Journal
 from service.spool.outage import Outage
-from service.storage.engine import StorageBroken, StorageError
+from service.storage.daemon_thread import aside
 from service.storage.ledger import AsyncLedger, Committed, Entry, Ledger
+from service.storage.location import StorageBroken, StorageError
 from service.storage.migrations import PENDING
-from service.storage.postgres_server import NOT_DURABLE, OTHER
-from service.writer import Writer
+from service.storage.postgres.server import NOT_DURABLE, OTHER
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.commits import JournalCounts
+from service.writing.committing import Committing, OnLoop, OnThread
+from service.writing.writer import Writer
 
 _REFUSED = (PENDING, NOT_DURABLE, OTHER)  # waiting mends none of them, so a start must not hide them
 

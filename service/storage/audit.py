@@ -13,9 +13,9 @@ from typing import NamedTuple, Self
 
 from sqlmodel import SQLModel
 
-from service.outcome import Outcome
-from service.storage import tables  # noqa: F401 - declares the metadata
+from service.core.outcome import Outcome
 from service.storage.ledger import KEY
+from service.storage.schema import tables  # noqa: F401 - declares the metadata
 
 INTERRUPTED = "INTERRUPTED"  # the kind of StorageError that says: not answered within the seconds given
 KEPT = {

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import orjson
 import psycopg
 
-from service.portion import portion
-from service.storage.engine import PostgresServer, SqliteFile, StorageError
+from service.core.chunk import portion
 from service.storage.ledger import CHANGE, CONVERSION, DUPLICATE, KEY, REJECTED
-from service.storage.postgres_server import Session, postgres_error
-from service.storage.sqlite_file import FileLock, storage_error
+from service.storage.location import PostgresServer, SqliteFile, StorageError
+from service.storage.postgres.server import Session, postgres_error
+from service.storage.sqlite.file import FileLock, storage_error
 
 RANGE_ROWS = 10_000  # at most a portion; each range is a transaction of its own
 _COMPARED_ROWS = 250  # fetched at once

@@ -3,26 +3,26 @@
 from functools import partial
 from typing import Protocol, assert_never
 
-from service.metrics.counts import Space
-from service.storage.access import Access
 from service.storage.audit import Audit
-from service.storage.audit_postgres import PostgresAudit
-from service.storage.audit_sqlite import SqliteAudit
-from service.storage.conversions import Conversions
 from service.storage.deletions import Between, Deletions, at_once
-from service.storage.engine import PostgresServer, SqliteFile, StorageError, place_of
-from service.storage.erasing import Erasure
-from service.storage.history import History
+from service.storage.erasure import Erasure
 from service.storage.ledger import Ledger
+from service.storage.location import PostgresServer, SqliteFile, StorageError, place_of
 from service.storage.migrations import Migrations
-from service.storage.postgres import DEADLINE_SECONDS, PostgresLedger
-from service.storage.postgres_server import engine_of, postgres_error
-from service.storage.quarantine import Quarantine
+from service.storage.pool import Access
+from service.storage.postgres.audit import PostgresAudit
+from service.storage.postgres.ledger import DEADLINE_SECONDS, PostgresLedger
+from service.storage.postgres.server import engine_of, postgres_error
+from service.storage.reads.conversions import Conversions
+from service.storage.reads.history import History
+from service.storage.reads.quarantine import Quarantine
 from service.storage.replays import Replays
 from service.storage.senders import Senders, Turn
-from service.storage.space import measure_space
-from service.storage.sqlite import SqliteLedger, migrations_of
-from service.storage.sqlite_file import reader_engine, rewrite, second_engine, storage_error
+from service.storage.sqlite.audit import SqliteAudit
+from service.storage.sqlite.file import reader_engine, rewrite, second_engine, storage_error
+from service.storage.sqlite.ledger import SqliteLedger, migrations_of
+from service.storage.sqlite.space import measure_space
+from service.telemetry.metrics.counts import Space
 
 _SPACE_SECONDS = 2.0
 _PATIENT_SECONDS = 5.0  # a command waits that long for its turn beside the postbacks

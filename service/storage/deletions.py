@@ -34,11 +34,11 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
-from service.outcome import Outcome
-from service.postback import Key
-from service.storage.access import Access
+from service.core.outcome import Outcome
+from service.core.postback import Key
 from service.storage.ledger import KEY
-from service.storage.tables import Conversion, Deletion, Duplicate, RejectedPostback, StatusChange, UtcDateTime
+from service.storage.pool import Access
+from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, StatusChange, UtcDateTime
 
 PIECE_ROWS = 250
 PIECE_BYTES = 2**18  # of kept input: SQLite walks through every page of what it frees

@@ -11,18 +11,10 @@ from typing import NamedTuple, Protocol, assert_never, runtime_checkable
 
 import orjson
 
-from service.outcome import Outcome
-from service.postback import Key, Postback, Rejection
-from service.storage.engine import StorageError
-from service.storage.judging import (
-    REPEATED,
-    STORED,
-    Change,
-    Verdict,
-    Winner,
-    judge_against,
-    repeats,
-)
+from service.core.outcome import Outcome
+from service.core.postback import Key, Postback, Rejection
+from service.core.verdict import REPEATED, STORED, Change, Verdict, Winner, judge_against, repeats
+from service.storage.location import StorageError
 
 VANISHED = "VANISHED"  # the kind of StorageError that says: what held a key was deleted before it could be asked
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import bindparam, text
 
-from service.storage.access import Access
-from service.storage.tables import Replay, UtcDateTime
+from service.storage.pool import Access
+from service.storage.schema.tables import Replay, UtcDateTime
 
 _BEGIN = text("""
     INSERT INTO replay (rejected_request_id, request_id, replayed_by, replayed_at)

@@ -8,11 +8,11 @@ from typing import cast
 from sqlalchemy import bindparam, inspect, text
 from sqlmodel import Session, col, select
 
-from service.lifecycle import Status
-from service.roster import Check, Key, Registered, Roster, sender_like
-from service.sender import Field, NumberFormat, Repeats
-from service.storage.access import Access
-from service.storage.tables import ApiKey, RegisteredSender, SigningSecret, UtcDateTime
+from service.core.lifecycle import Status
+from service.core.roster import Check, Key, Registered, Roster, sender_like
+from service.core.sender import Field, NumberFormat, Repeats
+from service.storage.pool import Access
+from service.storage.schema.tables import ApiKey, RegisteredSender, SigningSecret, UtcDateTime
 
 Turn = Callable[[Callable[[], None]], None]  # how a change gets its turn among the commits
 

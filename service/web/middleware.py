@@ -6,12 +6,12 @@ from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.log import Log
-from service.metrics import Metrics
-from service.metrics.catalogue import UNMATCHED
-from service.outcome import Outcome
-from service.storage.judging import Verdict
-from service.web.render import send_verdict
+from service.core.outcome import Outcome
+from service.core.verdict import Verdict
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.catalogue import UNMATCHED
+from service.web.public.render import send_verdict
 
 _PREFIX = os.urandom(8).hex()
 _NUMBERS = count(int.from_bytes(os.urandom(4), "big"))

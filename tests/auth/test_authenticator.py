@@ -15,14 +15,14 @@ from service.auth.authenticator import (
     authenticate_open,
 )
 from service.auth.credentials import Credentials
-from service.metrics import Metrics
-from service.outcome import Outcome, Rejected
-from service.roster import NOBODY, Roster
-from service.sender import EZMOB, PRESETS
-from service.storage.engine import StorageError
-from tests import builders
-from tests.auth.registered import KEY, NOW, PUBLIC, SENDER, roster, roster_key, text_of
-from tests.engine.fakes import KeptLines, kept_log
+from service.core.outcome import Outcome, Rejected
+from service.core.roster import NOBODY, Roster
+from service.core.sender import EZMOB, PRESETS
+from service.storage.location import StorageError
+from service.telemetry.metrics import Metrics
+from tests.support import builders
+from tests.support.fakes import KeptLines, kept_log
+from tests.support.registered import KEY, NOW, PUBLIC, SENDER, roster, roster_key, text_of
 
 pytestmark = pytest.mark.anyio
 

@@ -11,12 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from service.auth.bearer import MOST_CHARACTERS, SKEW_SECONDS, Grant, read_token, verify
-from service.auth.issuer import Issuer, checked_url
-from service.auth.jwks import MOST_KEYS, find_key, read_keys
-from service.outcome import Outcome, Rejected
-from tests.auth import tokens
-from tests.auth.tokens import EC, ED, GONE, ISSUER, NOW, RSA, STRANGER, TIME, encoded, key_set, signed, token, token_of
+from service.auth.oauth.bearer import MOST_CHARACTERS, SKEW_SECONDS, Grant, read_token, verify
+from service.auth.oauth.issuer import Issuer, checked_url
+from service.auth.oauth.jwks import MOST_KEYS, find_key, read_keys
+from service.core.outcome import Outcome, Rejected
+from tests.support import tokens
+from tests.support.tokens import (
+    EC,
+    ED,
+    GONE,
+    ISSUER,
+    NOW,
+    RSA,
+    STRANGER,
+    TIME,
+    encoded,
+    key_set,
+    signed,
+    token,
+    token_of,
+)
 
 KEYS = read_keys(key_set(RSA, EC, ED))
 PUBLIC_PEM = RSA.as_pem(private=False)

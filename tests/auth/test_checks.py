@@ -7,16 +7,16 @@ import pytest
 
 from service.auth.authenticator import Authenticator, Caller, WouldReject
 from service.auth.credentials import NOTHING, Credentials
-from service.auth.issuer import KeysUnavailable
+from service.auth.oauth.issuer import KeysUnavailable
 from service.auth.signature import Secret, Sent, sign_query, sign_webhook
-from service.metrics import Metrics
-from service.outcome import Outcome, Rejected
-from service.roster import Check, Registered, Roster
-from service.sender import EZMOB
-from service.storage.engine import StorageError
-from tests import builders
-from tests.auth.registered import KEY, NOW, SENDER, roster, roster_key
-from tests.engine.fakes import KeptLines, kept_log
+from service.core.outcome import Outcome, Rejected
+from service.core.roster import Check, Registered, Roster
+from service.core.sender import EZMOB
+from service.storage.location import StorageError
+from service.telemetry.metrics import Metrics
+from tests.support import builders
+from tests.support.fakes import KeptLines, kept_log
+from tests.support.registered import KEY, NOW, SENDER, roster, roster_key
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.auth.credentials import NOTHING, Credentials, credentials_of, take_key
-from tests.auth.registered import KEY, text_of
+from tests.support.registered import KEY, text_of
 
 OTHER = text_of("other")
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from service.auth.discovery import CannotRead, KeySource, metadata_urls
-from tests.auth.issuers import Documents, loop_time
-from tests.auth.tokens import ISSUER
-from tests.engine.fakes import LoopClock
+from service.auth.oauth.discovery import CannotRead, KeySource, metadata_urls
+from tests.support.fakes import LoopClock
+from tests.support.issuers import Documents, loop_time
+from tests.support.tokens import ISSUER
 
 pytestmark = pytest.mark.anyio
 

@@ -9,12 +9,12 @@ import pytest
 
 from service.auth.keeper import RosterKeeper
 from service.auth.roster_copy import RosterCopy
-from service.metrics import Metrics
-from service.roster import NOBODY, Roster
-from service.storage.engine import NO_DATABASE, StorageError
+from service.core.roster import NOBODY, Roster
+from service.storage.location import NO_DATABASE, StorageError
 from service.storage.senders import Rows
-from tests import builders, registration
-from tests.engine.fakes import KeptLines, in_time, kept_log
+from service.telemetry.metrics import Metrics
+from tests.support import builders, registration
+from tests.support.fakes import KeptLines, in_time, kept_log
 
 pytestmark = pytest.mark.anyio
 

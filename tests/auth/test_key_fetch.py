@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from service.auth.discovery import CannotRead
-from service.auth.key_fetch import MOST_BYTES, KeyFetch
-from tests.engine.fakes import in_time
+from service.auth.oauth.discovery import CannotRead
+from service.auth.oauth.key_fetch import MOST_BYTES, KeyFetch
+from tests.support.fakes import in_time
 
 pytestmark = pytest.mark.anyio
 

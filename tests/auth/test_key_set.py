@@ -9,17 +9,17 @@ from datetime import datetime, timedelta
 import pytest
 from anyio.lowlevel import checkpoint
 
-from service.auth import bearer_tokens as module
-from service.auth.bearer_tokens import BearerTokens
-from service.auth.discovery import CannotRead, KeySource
-from service.auth.issuer import Issuer, KeysUnavailable
-from service.auth.jwks import VerifyingKey
-from service.auth.key_set import KeySet
-from service.outcome import Outcome, Rejected
-from tests.auth.issuers import Documents, loop_time
-from tests.auth.tokens import EC, ED, NOW, RSA, TIME, key_set, token
-from tests.auth.tokens import ISSUER as DISCOVERED
-from tests.engine.fakes import LoopClock, in_time
+from service.auth.oauth import bearer_tokens as module
+from service.auth.oauth.bearer_tokens import BearerTokens
+from service.auth.oauth.discovery import CannotRead, KeySource
+from service.auth.oauth.issuer import Issuer, KeysUnavailable
+from service.auth.oauth.jwks import VerifyingKey
+from service.auth.oauth.key_set import KeySet
+from service.core.outcome import Outcome, Rejected
+from tests.support.fakes import LoopClock, in_time
+from tests.support.issuers import Documents, loop_time
+from tests.support.tokens import EC, ED, NOW, RSA, TIME, key_set, token
+from tests.support.tokens import ISSUER as DISCOVERED
 
 pytestmark = pytest.mark.anyio
 

@@ -6,10 +6,10 @@ import re
 import pytest
 
 from service.auth.keys import digest, find_key, id_in, new_key
-from service.outcome import Rejected
-from service.redaction import redact
-from service.roster import Key
-from tests.auth.registered import KEY, PUBLIC, roster_key, text_of
+from service.core.outcome import Rejected
+from service.core.redaction import redact
+from service.core.roster import Key
+from tests.support.registered import KEY, PUBLIC, roster_key, text_of
 
 
 def test_a_key_has_a_public_id_and_at_least_192_random_bits() -> None:

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.auth.bearer_tokens import BearerTokens, bearer_tokens
-from service.auth.discovery import KeySource
-from service.auth.issuer import Issuer, KeysUnavailable
-from service.auth.key_fetch import KeyFetch
-from service.auth.key_set import KeySet
-from service.outcome import Outcome, Rejected
-from tests.auth.issuers import loop_time
-from tests.auth.real_issuer import real_issuer
-from tests.engine.fakes import LoopClock, in_time
+from service.auth.oauth.bearer_tokens import BearerTokens, bearer_tokens
+from service.auth.oauth.discovery import KeySource
+from service.auth.oauth.issuer import Issuer, KeysUnavailable
+from service.auth.oauth.key_fetch import KeyFetch
+from service.auth.oauth.key_set import KeySet
+from service.core.outcome import Outcome, Rejected
+from tests.support.fakes import LoopClock, in_time
+from tests.support.issuers import loop_time
+from tests.support.real_issuer import real_issuer
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 
 from service.auth.roster_copy import RosterCopy
 from service.storage.senders import Rows
-from tests import builders, registration
+from tests.support import builders, registration
 
 ROWS = Rows(
     [

@@ -20,10 +20,10 @@ from service.auth.signature import (
     sign_webhook,
     without_signature,
 )
-from service.outcome import Outcome, Rejected
-from service.postback import parse
-from service.sender import EZMOB
-from tests import builders
+from service.core.outcome import Outcome, Rejected
+from service.core.postback import parse
+from service.core.sender import EZMOB
+from tests.support import builders
 
 NOW = 1_767_323_045
 SECRET, OLD, STRANGERS = Secret(b"s" * 32), Secret(b"o" * 24), Secret(b"x" * 64)

@@ -11,11 +11,11 @@ import yaml
 from typer.main import get_command
 
 from service.cli import app
-from service.metrics.catalogue import CATALOGUE, SINGLE_ROUTES
-from service.outcome import Family, Outcome
-from service.storage.sqlite import SqliteLedger
-from tests import builders
-from tests.contract.alert_files import (
+from service.core.outcome import Family, Outcome
+from service.storage.sqlite.ledger import SqliteLedger
+from service.telemetry.metrics.catalogue import CATALOGUE, SINGLE_ROUTES
+from tests.support import builders
+from tests.support.alert_files import (
     ALERTS,
     PARTS,
     RULE_FILES,
@@ -28,9 +28,9 @@ from tests.contract.alert_files import (
     recorded,
     rules,
 )
-from tests.contract.documents import REPOSITORY
-from tests.contract.promql import OF_THE_LIBRARY
-from tests.system.tools import need, search_path
+from tests.support.documents import REPOSITORY
+from tests.support.outside.tools import need, search_path
+from tests.support.promql import OF_THE_LIBRARY
 
 PAGES = {"critical": "page", "warning": "ticket"}
 OBJECTIVES = {"postback:objective:availability": "0.999", "postback:objective:latency": "0.99"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.documents import REPOSITORY
+from tests.support.documents import REPOSITORY
 
 SOUND = {"name": "sound", "version": "1", "vulns": []}
 FLAWED = {"name": "flawed", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"]}]}

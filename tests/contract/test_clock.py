@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.contract.alert_files import ALERTS, RULE_FILES
-from tests.system.clock import milliseconds, shorter
+from tests.support.alert_files import ALERTS, RULE_FILES
+from tests.support.outside.clock import milliseconds, shorter
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import yaml
 
 from stack.configuration import ALERTS, Ports, configuration
 from stack.programs import programs
-from tests.contract.documents import REPOSITORY
-from tests.system.tools import need
+from tests.support.documents import REPOSITORY
+from tests.support.outside.tools import need
 
 COMPOSE = REPOSITORY / "docker-compose.yml"
 DOCKERFILE = REPOSITORY / "Dockerfile"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.contract.dashboard_rules import RULES, variables
-from tests.system.panel_queries import Json, dashboards, panels
+from tests.support.dashboard_rules import RULES, variables
+from tests.support.outside.panel_queries import Json, dashboards, panels
 
 PANEL = "Rejections by outcome"
 Break = Callable[[Json, Json], object]

@@ -16,14 +16,14 @@ from dashboards import objectives
 from dashboards.build import GENERATED, built, differences, main, write
 from dashboards.promql import UnknownLabel, rate
 from dashboards.sdk import JSONEncoder, models, register_default_plugins
-from service.metrics import catalogue
-from service.metrics.catalogue import CATALOGUE, RECEIVED, HistogramOf
-from service.outcome import Family, Outcome
-from tests.contract import dashboard_rules
-from tests.contract.documents import REPOSITORY
-from tests.contract.promql import OF_PROMETHEUS, OF_THE_LIBRARY, selectors
-from tests.system.panel_queries import EMPTY_IN_HEALTH, Json, Span, dashboards, panels, questions
-from tests.system.tools import need
+from service.core.outcome import Family, Outcome
+from service.telemetry.metrics import catalogue
+from service.telemetry.metrics.catalogue import CATALOGUE, RECEIVED, HistogramOf
+from tests.support import dashboard_rules
+from tests.support.documents import REPOSITORY
+from tests.support.outside.panel_queries import EMPTY_IN_HEALTH, Json, Span, dashboards, panels, questions
+from tests.support.outside.tools import need
+from tests.support.promql import OF_PROMETHEUS, OF_THE_LIBRARY, selectors
 
 HOPS = ["Doors", "Authenticate", "Parse, by outcome", "Outcomes", "Queue", "Commit"]  # as a postback passes them
 HOPS_TOGETHER = ["Doors", "Authenticate and parse", "Queue and commit"]
@@ -282,4 +282,4 @@ def test_dashboards_import_nothing_of_the_service_but_the_catalogue_and_outcomes
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("service"):
                 imported.add(node.module)
-    assert imported == {"service.metrics.catalogue", "service.outcome"}
+    assert imported == {"service.telemetry.metrics.catalogue", "service.core.outcome"}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from service.metrics.__main__ import main
-from service.metrics.catalogue import CATALOGUE, markdown_table
-from service.outcome import Outcome
+from service.core.outcome import Outcome
 from service.settings import PREFIX, Settings
-from tests.contract.documents import REPOSITORY, document, table, words
+from service.telemetry.metrics.__main__ import main
+from service.telemetry.metrics.catalogue import CATALOGUE, markdown_table
+from tests.support.documents import REPOSITORY, document, table, words
 
 
 def test_the_documented_outcomes_are_exactly_those_there_are() -> None:

@@ -11,9 +11,9 @@ import yaml
 
 from deploy.rules import ALERTS, WRITTEN, built, main
 from service.settings import PREFIX, Settings
-from tests.contract.documents import REPOSITORY
 from tests.contract.test_compose import SERVICES
-from tests.system.tools import need
+from tests.support.documents import REPOSITORY
+from tests.support.outside.tools import need
 
 FOLDER = REPOSITORY / "deploy" / "kubernetes"
 SCHEMA = REPOSITORY / "deploy" / "kubernetes.schema.json"

@@ -12,12 +12,12 @@ import pytest
 from httpx2 import Response
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics.catalogue import CATALOGUE, DRAINED, LEVELS, TABLES
-from service.outcome import Family, Mistake, Outcome
-from service.postback import DOORS, PIXEL_PATH, POSTBACK_PATHS, Door
-from tests.contract.promql import OF_THE_LIBRARY
-from tests.engine.fakes import samples
-from tests.web.served import Served, serving
+from service.core.outcome import Family, Mistake, Outcome
+from service.core.postback import DOORS, PIXEL_PATH, POSTBACK_PATHS, Door
+from service.telemetry.metrics.catalogue import CATALOGUE, DRAINED, LEVELS, TABLES
+from tests.support.fakes import samples
+from tests.support.promql import OF_THE_LIBRARY
+from tests.support.served import Served, serving
 
 pytestmark = pytest.mark.anyio
 

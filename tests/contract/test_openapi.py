@@ -9,16 +9,16 @@ import schemathesis
 from starlette.responses import Response
 from starlette.routing import request_response
 
-from service.outcome import Family, Outcome
-from service.sender import EZMOB
+from service.core.outcome import Family, Outcome
+from service.core.sender import EZMOB
+from service.operator.browser_headers import HEADERS
+from service.operator.probes import MetricsPage, ReadinessPage
 from service.settings import Settings
-from service.web.doors import BatchDoor, PixelDoor, PostbackDoor
-from service.web.health import MetricsPage, ReadinessPage
 from service.web.openapi import document
 from service.web.openapi.__main__ import built, main
-from service.web.routes import ExactRoute, operator_routes, public_routes
-from service.web.shielded import HEADERS
-from tests.contract.documents import REPOSITORY
+from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
+from service.web.public.routes import ExactRoute, operator_routes, public_routes
+from tests.support.documents import REPOSITORY
 
 Described = dict[str, Any]
 PUBLIC, OPERATOR = "openapi.json", "openapi-operator.json"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.documents import REPOSITORY
+from tests.support.documents import REPOSITORY
 
-MODULES = sorted((REPOSITORY / "tests" / "system").glob("*.py"))
+FOLDERS = (REPOSITORY / "tests" / "system", REPOSITORY / "tests" / "support" / "outside")
+MODULES = sorted(path for folder in FOLDERS for path in folder.glob("*.py"))
 
 
 def imported(path: Path) -> set[str]:

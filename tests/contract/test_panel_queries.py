@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.panel_queries import (
+from tests.support.outside.panel_queries import (
     DAY,
     QUARTER,
     Json,

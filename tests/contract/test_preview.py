@@ -7,7 +7,7 @@ import pytest
 
 from dashboards import preview
 from dashboards.picture import shown
-from tests.system.panel_queries import DAY, Json, Question, dashboards
+from tests.support.outside.panel_queries import DAY, Json, Question, dashboards
 
 END = 1_800_000_000.0
 LABELS = {"instance": "replica-1", "job": "postback", "outcome": "stored", "le": "0.25", "version": "0.1.0"}

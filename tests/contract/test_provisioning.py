@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
-from tests.contract.documents import REPOSITORY
-from tests.system.panel_queries import dashboards, panels
+from tests.support.documents import REPOSITORY
+from tests.support.outside.panel_queries import dashboards, panels
 
 PROVISIONING = REPOSITORY / "dashboards" / "provisioning"
 

@@ -3,7 +3,7 @@
 import math
 import re
 
-from tests.contract.documents import document, table
+from tests.support.documents import document, table
 
 REPLICA, CONNECTIONS = 5_000, 2
 PAGE = 8_192

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 
-from tests.contract.documents import REPOSITORY
+from tests.support.documents import REPOSITORY
 
 ROW = re.compile(r"^\| [^|]+ \| (\d+) \| ((?:`[a-z_/]+\.py` ?)+)\|$", re.MULTILINE)
 MOST_ROWS = 10

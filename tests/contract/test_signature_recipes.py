@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.auth.signature import Secret, Sent, check, check_query, new_secret, without_signature
-from service.outcome import Rejected
-from tests.contract.documents import document
-from tests.system.tools import need
+from service.core.outcome import Rejected
+from tests.support.documents import document
+from tests.support.outside.tools import need
 
 LANGUAGES: dict[str, Callable[[Path], list[str]]] = {
     "python": lambda script: [sys.executable, str(script)],

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from service.storage.sqlite import migrations_of
+from service.storage.sqlite.ledger import migrations_of
 
 KEY = ["sender", "is_test", "click_id", "goal", "transaction_id"]
 CONVERSION = {*KEY, "value", "value_micros", "currency", "params", "received_at", "request_id"}

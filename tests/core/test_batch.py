@@ -6,7 +6,7 @@ import json
 import pytest
 from backports import zstd
 
-from service.batch import (
+from service.core.batch import (
     CSV,
     JSON,
     MAX_ATOMIC_BYTES,
@@ -17,10 +17,10 @@ from service.batch import (
     NDJSON,
     take_apart,
 )
-from service.outcome import Outcome, Rejected
-from service.postback import RawPostback, parse
-from service.sender import EZMOB
-from tests import builders
+from service.core.outcome import Outcome, Rejected
+from service.core.postback import RawPostback, parse
+from service.core.sender import EZMOB
+from tests.support import builders
 
 
 def batch(body: bytes, content_type: str = NDJSON, **changes: object) -> RawPostback:

@@ -5,12 +5,12 @@ from itertools import product
 
 import pytest
 
-from service.lifecycle import STATUSES, WORDS, followers, may_become
-from service.outcome import Outcome, Rejected
-from service.postback import Postback, parse
-from service.sender import EZMOB, PRESETS, Repeats
-from service.storage.judging import Winner, judge_against
-from tests import builders
+from service.core.lifecycle import STATUSES, WORDS, followers, may_become
+from service.core.outcome import Outcome, Rejected
+from service.core.postback import Postback, parse
+from service.core.sender import EZMOB, PRESETS, Repeats
+from service.core.verdict import Winner, judge_against
+from tests.support import builders
 
 LEGAL = {
     ("pending", "approved"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service import macros
+from service.core import macros
 
 HOST = "https://example.test/postback"
 

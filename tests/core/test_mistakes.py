@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.mistakes import diagnose, suspect
-from service.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.postback import RawPostback, claimed, parse
-from service.sender import EZMOB, PRESETS, Sender
-from tests import builders
+from service.core.mistakes import diagnose, suspect
+from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
+from service.core.postback import RawPostback, claimed, parse
+from service.core.sender import EZMOB, PRESETS, Sender
+from tests.support import builders
 
 COMMA = Sender("comma", EZMOB.fields, numbers="comma")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.outcome import Family, Outcome
+from service.core.outcome import Family, Outcome
 
 CONTRACT = """
     stored duplicate conflict spooled

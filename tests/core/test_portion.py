@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import portion as module
-from service.portion import portion
+from service.core import chunk as module
+from service.core.chunk import portion
 
 SIZES = st.lists(st.integers(0, 2 * module.PORTION_BYTES))
 

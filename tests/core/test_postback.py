@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.outcome import Outcome, Rejected
-from service.postback import MAX_KEPT_BYTES, RawPostback, claimed, claimed_click_id, parse
-from service.sender import EZMOB
-from tests import builders
+from service.core.outcome import Outcome, Rejected
+from service.core.postback import MAX_KEPT_BYTES, RawPostback, claimed, claimed_click_id, parse
+from service.core.sender import EZMOB
+from tests.support import builders
 
 
 def outcome_of(raw: RawPostback) -> tuple[Outcome, str]:

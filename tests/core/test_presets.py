@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from service.outcome import Outcome, Rejected
-from service.postback import micros_of, parse
-from service.sender import EZMOB, PRESETS, NumberFormat, Sender
-from tests import builders
+from service.core.outcome import Outcome, Rejected
+from service.core.postback import micros_of, parse
+from service.core.sender import EZMOB, PRESETS, NumberFormat, Sender
+from tests.support import builders
 
 
 class Shape(NamedTuple):

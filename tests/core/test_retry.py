@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.retry import Answered, Decision, Delivered, GaveUp, Response, Retry, RetryPolicy, Unanswered, decide
+from service.core.retry import Answered, Decision, Delivered, GaveUp, Response, Retry, RetryPolicy, Unanswered, decide
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 POLICY = RetryPolicy(max_attempts=5, base=1.0, cap=60.0, factor=2.0)

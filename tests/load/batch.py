@@ -17,7 +17,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from secrets import token_hex
 
-from service.batch import MAX_ATOMIC_ROWS
+from service.core.batch import MAX_ATOMIC_ROWS
 from tests.load.peers import ours, running
 from tests.load.wrk import put_load
 

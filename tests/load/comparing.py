@@ -18,7 +18,7 @@ from collections.abc import Callable
 from math import sqrt
 
 from service.auth.signature import check_query, check_webhook, new_secret, sign_query, sign_webhook
-from service.outcome import Rejected
+from service.core.outcome import Rejected
 
 _SAMPLES = 100_000
 _BOUND = 4.5

@@ -19,8 +19,8 @@ from pathlib import Path
 from sqlite3 import connect
 from typing import NamedTuple
 
-from service.storage.sqlite import SqliteLedger
-from tests.system.harness import clean_environment
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support.outside.harness import clean_environment
 
 ROWS, ROUNDS = 1_000_000, 5
 _PROMISES = ("-cmd", "PRAGMA journal_mode=WAL", "-cmd", "PRAGMA synchronous=FULL", "-cmd", "PRAGMA cache_size=-16000")

@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 
 from service.auth.keys import digest, find_key, new_key
-from service.outcome import Rejected
-from service.roster import Key, Roster
+from service.core.outcome import Rejected
+from service.core.roster import Key, Roster
 
 BOUND = 4.5
 SAMPLES = 100_000  # of each class

@@ -7,10 +7,10 @@ service needs for itself (ids, the queue's bounds, the probes) stays.
 import sys
 from unittest.mock import patch
 
-from service import server
-from service.log import Log
-from service.metrics import Metrics
+from service.process import start as server
 from service.settings import load_settings
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
 
 
 class NoMetrics(Metrics):

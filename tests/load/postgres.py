@@ -20,14 +20,14 @@ from secrets import token_hex
 
 import psycopg
 
-from service.postback import Postback
+from service.core.postback import Postback
 from service.storage.database import database_at
 from service.storage.ledger import MAX_BATCH
-from tests import builders
 from tests.load.batch import send_batch, unordered
 from tests.load.peers import Peer, fastapi_sqlmodel, ours, running
 from tests.load.wrk import put_load
-from tests.system.postgres import PostgresServer
+from tests.support import builders
+from tests.support.outside.postgres import PostgresServer
 
 SECONDS = 8
 CLIENTS, CONNECTIONS = 32, 64

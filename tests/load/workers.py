@@ -20,8 +20,8 @@ from pathlib import Path
 
 from tests.load.peers import ours, running
 from tests.load.wrk import put_load
-from tests.system.harness import wait_for
-from tests.system.postgres import PostgresServer
+from tests.support.outside.harness import wait_for
+from tests.support.outside.postgres import PostgresServer
 
 SECONDS, CONNECTIONS, WORKERS = 6, 64, 2
 _LOADS = {"load as any program": os.SCHED_OTHER, "load as a batch job": os.SCHED_BATCH}

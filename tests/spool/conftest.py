@@ -1,12 +1,6 @@
-"""Owns the event loop that the asynchronous tests of this folder run on, and the drain's pace."""
+"""Owns the drain's pace."""
 
 import pytest
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run them on asyncio, whose clock a test can set; the system tests run the service on uvloop."""
-    return "asyncio"
 
 
 @pytest.fixture

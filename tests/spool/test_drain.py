@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from service.postback import Postback
+from service.core.postback import Postback
 from service.spool.drain import _delay, _in_one_batch, _Step
 from service.spool.journal import Journal, Waiting, journal_paths
-from service.storage.engine import StorageError
 from service.storage.ledger import Committed, Entry, Probe
-from service.storage.sqlite import SqliteLedger
-from tests import builders
-from tests.engine.fakes import PATIENCE, in_time
-from tests.spool.outages import AWAY, BALANCED, ShakyLedger, Site, site
+from service.storage.location import StorageError
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support import builders
+from tests.support.fakes import PATIENCE, in_time
+from tests.support.outages import AWAY, BALANCED, ShakyLedger, Site, site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
 
@@ -178,7 +178,7 @@ class Picky(ShakyLedger):
 async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.spool.outages.ShakyLedger", Picky)
+    monkeypatch.setattr("tests.support.outages.ShakyLedger", Picky)
     async with site(tmp_path) as there:
         await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
         assert isinstance(there.database, Picky)
@@ -196,7 +196,7 @@ async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_
 async def test_an_entry_that_the_database_does_not_take_for_a_while_is_passed_over_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.spool.outages.ShakyLedger", Picky)
+    monkeypatch.setattr("tests.support.outages.ShakyLedger", Picky)
     monkeypatch.setattr("service.spool.drain._PASSED_OVER_SECONDS", 0.2)
     async with site(tmp_path) as there:
         await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
@@ -213,7 +213,7 @@ async def test_an_entry_that_the_database_does_not_take_for_a_while_is_passed_ov
 
 
 async def test_a_bug_that_meets_everything_sets_nothing_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.spool.outages.ShakyLedger", Picky)
+    monkeypatch.setattr("tests.support.outages.ShakyLedger", Picky)
     async with site(tmp_path) as there:
         await spooled(there, "c=a&value=1", "c=b&value=1")
         assert isinstance(there.database, Picky)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.outcome import Outcome
-from service.postback import Postback, Rejection
+from service.core.outcome import Outcome
+from service.core.postback import Postback, Rejection
 from service.spool.encoding import VERSION, Kept, Unreadable, decode, encode, outcome_of
-from tests import builders
+from tests.support import builders
 
 VERSION_1 = (  # as released: a later version must go on reading it, or what waited during an upgrade is stuck
     '{"raw":{"door":"postback","method":"GET","path":"/postback","query":"c=click-1&value=1.50","content_type":"",'

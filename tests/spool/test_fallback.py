@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from service.spool.fallback import DATABASE_SECONDS, SPOOL_SECONDS
-from service.storage.engine import StorageBroken
-from service.writer import DEADLINE_SECONDS
-from tests.engine.fakes import in_time, samples
-from tests.spool.outages import AWAY, BALANCED, DEADLINE, site
+from service.storage.location import StorageBroken
+from service.writing.writer import DEADLINE_SECONDS
+from tests.support.fakes import in_time, samples
+from tests.support.outages import AWAY, BALANCED, DEADLINE, site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
 
@@ -161,7 +161,7 @@ async def test_a_broken_database_is_told_and_not_hidden_by_the_spool(tmp_path: P
 async def test_with_a_working_spool_the_service_is_ready_and_says_that_it_spools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.readiness._PROBE_SECONDS", 0.0)
+    monkeypatch.setattr("service.writing.readiness._PROBE_SECONDS", 0.0)
     async with site(tmp_path) as there:
         assert (await there.readiness.reason(), there.readiness.spooling) == (None, False)
         there.database.behaviour = "away"

@@ -1,8 +1,8 @@
 """Who must follow into the spool: whoever has the click id of something that waits there, and nobody else for long."""
 
-from service.postback import Postback
+from service.core.postback import Postback
 from service.spool.following import MOST_REMEMBERED, Following
-from tests import builders
+from tests.support import builders
 
 A, B = builders.postback("c=a&value=1"), builders.postback("c=b&value=1")
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from service.outcome import Outcome
+from service.core.outcome import Outcome
+from service.core.verdict import Verdict
 from service.spool.encoding import decode
 from service.spool.journal import FULL, RESERVED_BYTES, Journal, Waiting, journal_paths
-from service.storage.engine import StorageBroken, StorageError
-from service.storage.judging import Verdict
 from service.storage.ledger import MAX_BATCH, Probe
-from tests import builders
+from service.storage.location import StorageBroken, StorageError
+from tests.support import builders
 
 PROBE = Probe(datetime(2026, 1, 2, tzinfo=UTC))
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.documents import REPOSITORY
-from tests.spool.outages import BALANCED, site
+from tests.support.documents import REPOSITORY
+from tests.support.outages import BALANCED, site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
 
 
 def killed(folder: Path, seconds: float) -> list[tuple[str, ...]]:
     """Run the program, kill it so long after its first receipt, and return its receipts."""
-    command = [sys.executable, "-m", "tests.spool.killed", str(folder)]
+    command = [sys.executable, "-m", "tests.support.killed", str(folder)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         assert program.stdout is not None
         assert program.stderr is not None

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests import builders
-from tests.spool.outages import BALANCED, Behaviour, Site, site
+from tests.support import builders
+from tests.support.outages import BALANCED, Behaviour, Site, site
 
 WORDS = [word for word in get_args(Behaviour) if word != "slow"]
 QUERIES = [f"c={click_id}&value={value}" for click_id in "abc" for value in (1, 2)] + ["c=a", "c=&value=1"]

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.outcome import Rejected
-from service.postback import MAX_BODY_BYTES, RawPostback, Rejection, claimed, claimed_click_id, parse
-from service.sender import EZMOB
-from service.storage.judging import Verdict
+from service.core.outcome import Rejected
+from service.core.postback import MAX_BODY_BYTES, RawPostback, Rejection, claimed, claimed_click_id, parse
+from service.core.sender import EZMOB
+from service.core.verdict import Verdict
 from service.storage.ledger import Entry, Ledger
-from tests import builders
-from tests.storage.conftest import Engine, Row
+from tests.support import builders
+from tests.support.engines import Engine, Row
 
 EXAMPLES = 60
 _TABLES = {

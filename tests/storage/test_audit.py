@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.outcome import Outcome
+from service.core.outcome import Outcome
 from service.storage.audit import Audit, Counts, Window, of_table, unknown_outcomes
 from service.storage.ledger import Entry, Ledger, Probe
 from service.storage.migrations import newest_version
-from tests import builders
-from tests.storage.conftest import Engine
+from tests.support import builders
+from tests.support.engines import Engine
 
 NOW = builders.RECEIVED_AT + timedelta(minutes=1)
 STARTED = builders.RECEIVED_AT - timedelta(minutes=1)

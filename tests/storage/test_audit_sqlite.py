@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from service.storage.audit import INTERRUPTED, Window
-from service.storage.audit_sqlite import SqliteAudit
-from service.storage.engine import NO_DATABASE, StorageBroken, StorageError
 from service.storage.ledger import Entry
-from service.storage.sqlite import SqliteLedger
-from tests import builders
+from service.storage.location import NO_DATABASE, StorageBroken, StorageError
+from service.storage.sqlite.audit import SqliteAudit
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support import builders
 
 ALL = Window("0" * 16, builders.RECEIVED_AT, builders.RECEIVED_AT + timedelta(minutes=1))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.backup import back_up, check, restore
-from service.storage.engine import StorageError
-from service.storage.sqlite import SqliteLedger
-from tests.builders import postback, rejection
+from service.storage.location import StorageError
+from service.storage.sqlite.backup import back_up, check, restore
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support.builders import postback, rejection
 
 ROWS = 5_000
 
@@ -35,7 +35,7 @@ def test_a_copy_is_one_moment_while_a_writer_goes_on(
     path: Path, sqlite_ledger: SqliteLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each batch is one transaction of a hundred: a copy with a part of one would be of no moment."""
-    monkeypatch.setattr("service.storage.backup._PAGES", 5)
+    monkeypatch.setattr("service.storage.sqlite.backup._PAGES", 5)
     filled(sqlite_ledger, ROWS)
     done, more = threading.Event(), [0]
 

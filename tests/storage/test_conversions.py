@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.dialects import postgresql, sqlite
 
-from service.postback import Postback
-from service.storage import conversions
-from service.storage.conversions import Conversions, Wanted, page_after
+from service.core.postback import Postback
 from service.storage.ledger import Ledger
-from tests import builders
-from tests.storage.conftest import Engine
+from service.storage.reads import conversions
+from service.storage.reads.conversions import Conversions, Wanted, page_after
+from tests.support import builders
+from tests.support.engines import Engine
 
 HOUR = timedelta(hours=1)
 DIALECT = sqlite.dialect()
@@ -75,7 +75,7 @@ def test_pages_of_any_length_hold_each_row_once(read: Conversions, monkeypatch: 
 def test_a_page_ends_where_its_rows_are_large_enough_wherever_they_are(
     ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, large: range
 ) -> None:
-    monkeypatch.setattr("service.portion.PORTION_BYTES", 2_000)
+    monkeypatch.setattr("service.core.chunk.PORTION_BYTES", 2_000)
     ledger.commit([conversion(f"c={n:02}&value=1&x={'y' * (n in large) * 1_500}") for n in range(40)])
     pages = [
         [(row.click_id, len(str(row.params["x"]))) for row in page]

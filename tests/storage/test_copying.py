@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from service.outcome import Outcome
-from service.postback import Rejection
+from service.core.outcome import Outcome
+from service.core.postback import Rejection
 from service.storage import copying
 from service.storage.copying import Compared, copy
 from service.storage.database import SqliteDatabase
-from service.storage.engine import PostgresServer as Place
-from service.storage.engine import SqliteFile, StorageError, place_of
 from service.storage.ledger import Entry
-from service.storage.sqlite import SqliteLedger
-from service.storage.tables import Replay
-from tests import builders, registration
-from tests.storage.conftest import Engine
+from service.storage.location import PostgresServer as Place
+from service.storage.location import SqliteFile, StorageError, place_of
+from service.storage.schema.tables import Replay
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support import builders, registration
+from tests.support.engines import Engine
 
 STORED, CHANGED, REPEATED, REFUSED = 60, 9, 11, 13
 
@@ -146,7 +146,7 @@ def test_an_interrupted_copy_goes_on_where_it_was(source: SqliteFile, target: Pl
 def test_a_range_ends_where_its_rows_are_large_enough(
     source: SqliteFile, target: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.portion.PORTION_BYTES", 1)
+    monkeypatch.setattr("service.core.chunk.PORTION_BYTES", 1)
     told: list[tuple[str, int]] = []
     assert rows(copy(source, target, lambda table, done, _: told.append((table, done)))) == ALL
     assert [done for table, done in told if table == "conversion"] == [*range(1, STORED + 1)]

@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from service.outcome import Outcome
-from service.postback import Rejection
+from service.core.outcome import Outcome
+from service.core.postback import Rejection
 from service.storage import deletions
 from service.storage.audit import Counts, Window
 from service.storage.deletions import PIECE_BYTES, PIECE_ROWS, ROW_BYTES, Deletions, Found, Place, Rank, Reason
 from service.storage.ledger import Entry, Ledger
-from service.storage.tables import Duplicate, RejectedPostback
-from tests import builders
-from tests.storage.conftest import Engine
+from service.storage.schema.tables import Duplicate, RejectedPostback
+from tests.support import builders
+from tests.support.engines import Engine
 
 CAME = builders.RECEIVED_AT
 DAY = timedelta(days=1)

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from service.storage.engine import StorageBroken, StorageError, place_of
-from service.storage.sqlite_file import connect_writer, reader_engine, storage_error
+from service.storage.location import StorageBroken, StorageError, place_of
+from service.storage.sqlite.file import connect_writer, reader_engine, storage_error
 
 
 def test_the_writer_is_in_wal_mode_and_syncs_every_commit(tmp_path: Path) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from service.outcome import Outcome
-from service.postback import Rejection
-from service.replay import Author, Rehearsal, carry_out
-from service.storage.erasing import Erasure, names, sha256
+from service.core.outcome import Outcome
+from service.core.postback import Rejection
+from service.operations.replay import Author, Rehearsal, carry_out
+from service.storage.erasure import Erasure, names, sha256
 from service.storage.ledger import CONVERSION, REJECTED, Entry, Ledger
-from service.storage.quarantine import Chosen
-from service.storage.sqlite import SqliteLedger
-from tests import builders
-from tests.storage.conftest import Engine
+from service.storage.reads.quarantine import Chosen
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support import builders
+from tests.support.engines import Engine
 
 FORM = "application/x-www-form-urlencoded"
 CLICK = "3f9a-person/é"

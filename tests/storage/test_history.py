@@ -2,12 +2,12 @@
 
 import pytest
 
-from service.outcome import Outcome
-from service.postback import Postback, Rejection
-from service.storage.history import History
+from service.core.outcome import Outcome
+from service.core.postback import Postback, Rejection
 from service.storage.ledger import Ledger
-from tests import builders
-from tests.storage.conftest import Engine
+from service.storage.reads.history import History
+from tests.support import builders
+from tests.support.engines import Engine
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.batch import MAX_ATOMIC_ROWS
-from service.outcome import Outcome
-from service.storage.engine import StorageError
+from service.core.batch import MAX_ATOMIC_ROWS
+from service.core.outcome import Outcome
 from service.storage.ledger import MAX_BATCH, Entry, Ledger, Probe
-from tests import builders
-from tests.storage.conftest import Engine
+from service.storage.location import StorageError
+from tests.support import builders
+from tests.support.engines import Engine
 
 _CONVERSIONS = """
     SELECT sender, is_test, click_id, goal, transaction_id, value, value_micros, currency, CAST(params AS text),

@@ -12,14 +12,14 @@ from sqlalchemy import Engine as Connector
 from sqlmodel import SQLModel
 
 from service.storage.database import database_at
-from service.storage.engine import PostgresServer as Place
-from service.storage.engine import StorageError, place_of
+from service.storage.location import PostgresServer as Place
+from service.storage.location import StorageError, place_of
 from service.storage.migrations import newest_version
 from service.storage.migrations.online import LOCK_SECONDS
-from service.storage.postgres_server import engine_of
-from service.storage.sqlite_file import migrating_engine
-from tests.storage.conftest import Engine
-from tests.system.postgres import PostgresServer, run_sql
+from service.storage.postgres.server import engine_of
+from service.storage.sqlite.file import migrating_engine
+from tests.support.engines import Engine
+from tests.support.outside.postgres import PostgresServer, run_sql
 
 
 def connector(url: str) -> Connector:

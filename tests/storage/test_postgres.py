@@ -16,22 +16,22 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from service.outcome import Outcome
-from service.postback import Key, Postback
-from service.storage import postgres
+from service.core.outcome import Outcome
+from service.core.postback import Key, Postback
+from service.core.verdict import Winner
 from service.storage.database import PostgresDatabase
-from service.storage.engine import PostgresServer as Place
-from service.storage.engine import StorageError, place_of
-from service.storage.judging import Winner
 from service.storage.ledger import Entry, Probe
-from service.storage.postgres import PostgresLedger
-from service.storage.postgres_link import AsyncSession
-from service.storage.postgres_server import Session, conninfo, engine_of
-from service.storage.waiting import at_once
-from tests import builders
-from tests.storage.conftest import Engine
-from tests.system.harness import wait_for
-from tests.system.postgres import PostgresServer, run_sql
+from service.storage.location import PostgresServer as Place
+from service.storage.location import StorageError, place_of
+from service.storage.postgres import ledger as postgres
+from service.storage.postgres.connection import AsyncSession
+from service.storage.postgres.ledger import PostgresLedger
+from service.storage.postgres.server import Session, conninfo, engine_of
+from service.storage.postgres.waiting import at_once
+from tests.support import builders
+from tests.support.engines import Engine
+from tests.support.outside.harness import wait_for
+from tests.support.outside.postgres import PostgresServer, run_sql
 
 IN_TIME = 2.0  # what a sender is promised; a batch has 1.2 s
 

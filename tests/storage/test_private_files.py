@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from service.spool.journal import Journal, journal_paths
-from service.storage.backup import back_up, restore
 from service.storage.database import database_at
-from service.storage.sqlite import SqliteLedger
-from tests import builders
+from service.storage.sqlite.backup import back_up, restore
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support import builders
 
 pytestmark = pytest.mark.usefixtures("generous")
 

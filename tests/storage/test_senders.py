@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from service.roster import Registered
-from service.storage.engine import StorageError
+from service.core.roster import Registered
 from service.storage.ledger import Ledger
+from service.storage.location import StorageError
 from service.storage.senders import Refused, Rows, Senders
-from service.storage.sqlite import SqliteLedger
-from tests import builders, registration
-from tests.storage.conftest import Engine
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support import builders, registration
+from tests.support.engines import Engine
 
 
 @pytest.fixture

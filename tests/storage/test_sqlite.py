@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from service.outcome import Outcome
-from service.storage.engine import StorageBroken, StorageError
+from service.core.outcome import Outcome
 from service.storage.ledger import Entry
-from service.storage.sqlite import SqliteLedger, winners_statement
-from tests import builders
+from service.storage.location import StorageBroken, StorageError
+from service.storage.sqlite.ledger import SqliteLedger, winners_statement
+from tests.support import builders
 
 
 def rows(path: Path, statement: str) -> list[tuple[object, ...]]:

@@ -5,13 +5,13 @@ from contextlib import closing
 
 import pytest
 
-from service.outcome import Outcome
-from service.postback import Postback
-from service.storage.conversions import Wanted
+from service.core.outcome import Outcome
+from service.core.postback import Postback
 from service.storage.ledger import Entry, Ledger
-from service.storage.tables import StatusChange
-from tests import builders
-from tests.storage.conftest import Engine
+from service.storage.reads.conversions import Wanted
+from service.storage.schema.tables import StatusChange
+from tests.support import builders
+from tests.support.engines import Engine
 
 HISTORY = "SELECT number, conversion_status, value, currency FROM status_change ORDER BY click_id, goal, number"
 FIRST = "SELECT conversion_status, value FROM conversion"

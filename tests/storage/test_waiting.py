@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from service.storage.waiting import BLOCKING, ON_LOOP, Waits, at_once
+from service.storage.postgres.waiting import BLOCKING, ON_LOOP, Waits, at_once
 
 BOTH = pytest.mark.parametrize("waits", [BLOCKING, ON_LOOP], ids=["blocking", "on the loop"])
 MOMENT = 0.05

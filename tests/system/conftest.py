@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import migrate
-from tests.system.postgres import PostgresServer
+from tests.support.outside.harness import migrate
+from tests.support.outside.postgres import PostgresServer
 
 _MIGRATED = "migrated"
 

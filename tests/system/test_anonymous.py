@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service
-from tests.system.wire import Wire, request
+from tests.support.outside.harness import Service
+from tests.support.outside.wire import Wire, request
 
 pytestmark = pytest.mark.system
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import REPOSITORY, Service, clean_environment, command, migrate, wait_for
-from tests.system.ledger import Ledger, run, run_until
-from tests.system.postgres import PostgresServer
+from tests.support.outside.harness import REPOSITORY, Service, clean_environment, command, migrate, wait_for
+from tests.support.outside.ledger import Ledger, run, run_until
+from tests.support.outside.postgres import PostgresServer
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

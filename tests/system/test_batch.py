@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from tests.system.harness import Service, wait_for
+from tests.support.outside.harness import Service, wait_for
 
 pytestmark = pytest.mark.system
 

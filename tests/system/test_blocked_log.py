@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import LogLine, Service, wait_for
-from tests.system.ledger import run
-from tests.system.load import Load
+from tests.support.outside.harness import LogLine, Service, wait_for
+from tests.support.outside.ledger import run
+from tests.support.outside.load import Load
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service, wait_for
-from tests.system.ledger import run
-from tests.system.load import Load
+from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.ledger import run
+from tests.support.outside.load import Load
+from tests.support.outside.tools import need
+from tests.support.outside.wire import HungUp, Wire, request
 from tests.system.test_overload import resident_kib
-from tests.system.tools import need
-from tests.system.wire import HungUp, Wire, request
 
 pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.proof]
 

@@ -13,11 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.system.harness import Service, wait_for
-from tests.system.registering import FORM, JSON, NDJSON, done, places, posted, sent, told
-from tests.system.signing import signed_query, webhook
-from tests.system.strangers import answering, listening
-from tests.system.wire import Wire, request
+from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.registering import FORM, JSON, NDJSON, done, places, posted, sent, told
+from tests.support.outside.signing import signed_query, webhook
+from tests.support.outside.strangers import answering, listening
+from tests.support.outside.wire import Wire, request
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import wait_for
-from tests.system.ledger import run
-from tests.system.postgres import PostgresServer
-from tests.system.trial import SPOOLS, Replica, Trial
-from tests.system.wire import Address, request
+from tests.support.outside.harness import wait_for
+from tests.support.outside.ledger import run
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.trial import SPOOLS, Replica, Trial
+from tests.support.outside.wire import Address, request
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service
-from tests.system.ledger import Ledger, run, run_until
+from tests.support.outside.harness import Service
+from tests.support.outside.ledger import Ledger, run, run_until
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.system.harness import wait_for
-from tests.system.postgres import PostgresServer, run_sql
-from tests.system.proxy import Proxy
-from tests.system.trial import Replica, Trial
+from tests.support.outside.harness import wait_for
+from tests.support.outside.postgres import PostgresServer, run_sql
+from tests.support.outside.proxy import Proxy
+from tests.support.outside.trial import Replica, Trial
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import NotStarted
-from tests.system.postgres import PostgresServer
-from tests.system.trial import Replica
+from tests.support.outside.harness import NotStarted
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.trial import Replica
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.system.examining import MACHINE, Command, Examined, Run, beside, plainly, settings_of
-from tests.system.harness import REPOSITORY, Row, Service, read_database
-from tests.system.strangers import Garbage, altered, answering, certificate, listening
+from tests.support.outside.examining import MACHINE, Command, Examined, Run, beside, plainly, settings_of
+from tests.support.outside.harness import REPOSITORY, Row, Service, read_database
+from tests.support.outside.strangers import Garbage, altered, answering, certificate, listening
 
 pytestmark = pytest.mark.system
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.examining import plainly, settings_of
-from tests.system.harness import REPOSITORY, Service
-from tests.system.postgres import PostgresServer, run_sql
+from tests.support.outside.examining import plainly, settings_of
+from tests.support.outside.harness import REPOSITORY, Service
+from tests.support.outside.postgres import PostgresServer, run_sql
 
 pytestmark = pytest.mark.system
 

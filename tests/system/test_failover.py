@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.cluster import Cluster, Failover
-from tests.system.trial import SPOOLS, Replica, Trial
+from tests.support.outside.cluster import Cluster, Failover
+from tests.support.outside.trial import SPOOLS, Replica, Trial
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

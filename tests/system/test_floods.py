@@ -13,10 +13,10 @@ from typing import Literal
 
 import pytest
 
-from tests.system.harness import Metrics, Service, wait_for
-from tests.system.registering import FORM, JSON, NDJSON, done, posted, told
-from tests.system.signing import signed_query, webhook
-from tests.system.wire import Address, Answer, HungUp, Wire, request
+from tests.support.outside.harness import Metrics, Service, wait_for
+from tests.support.outside.registering import FORM, JSON, NDJSON, done, posted, told
+from tests.support.outside.signing import signed_query, webhook
+from tests.support.outside.wire import Address, Answer, HungUp, Wire, request
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 

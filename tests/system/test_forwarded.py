@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.system.harness import LogLine, Service, wait_for
-from tests.system.wire import Wire
+from tests.support.outside.harness import LogLine, Service, wait_for
+from tests.support.outside.wire import Wire
 
 pytestmark = pytest.mark.system
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.system.harness import Service
-from tests.system.inputs import ANY_BYTES, INPUTS, Input, Pairs
-from tests.system.wire import Answer, Wire, request
+from tests.support.outside.harness import Service
+from tests.support.outside.inputs import ANY_BYTES, INPUTS, Input, Pairs
+from tests.support.outside.wire import Answer, Wire, request
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from tests.system.asking import ask
-from tests.system.harness import EXIT_SECONDS, REPOSITORY, read_database, wait_for
-from tests.system.tools import need, search_path
+from tests.support.outside.asking import ask
+from tests.support.outside.harness import EXIT_SECONDS, REPOSITORY, read_database, wait_for
+from tests.support.outside.tools import need, search_path
 
 pytestmark = pytest.mark.system
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service, clean_environment, command, read_database, wait_for
-from tests.system.postgres import PostgresServer, run_sql
+from tests.support.outside.harness import Service, clean_environment, command, read_database, wait_for
+from tests.support.outside.postgres import PostgresServer, run_sql
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.asking import ask, ask_json, is_ready
-from tests.system.harness import REPOSITORY, wait_for
-from tests.system.tools import need, search_path
+from tests.support.outside.asking import ask, ask_json, is_ready
+from tests.support.outside.harness import REPOSITORY, wait_for
+from tests.support.outside.tools import need, search_path
 
 pytestmark = pytest.mark.system
 

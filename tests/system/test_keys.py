@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.system.examining import plainly, settings_of
-from tests.system.harness import Service, migrate, wait_for
-from tests.system.postgres import PostgresServer
-from tests.system.registering import FORM, JSON, NDJSON, after, done, sent, told
-from tests.system.wire import request
+from tests.support.outside.examining import plainly, settings_of
+from tests.support.outside.harness import Service, migrate, wait_for
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.registering import FORM, JSON, NDJSON, after, done, sent, told
+from tests.support.outside.wire import request
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 

@@ -9,10 +9,10 @@ from threading import Timer
 
 import pytest
 
-from tests.system.harness import wait_for
-from tests.system.ledger import Ledger, run
-from tests.system.postgres import PostgresServer
-from tests.system.trial import DRAIN_SECONDS, SPOOLS, Replica
+from tests.support.outside.harness import wait_for
+from tests.support.outside.ledger import Ledger, run
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.trial import DRAIN_SECONDS, SPOOLS, Replica
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -1,6 +1,6 @@
 """Owns the live proof: a real Prometheus and Alertmanager watch two replicas in traffic, and are told of each fault.
 
-The rules run on a shorter clock (tests/system/clock.py), on which an hour of traffic takes two minutes. How soon
+The rules run on a shorter clock (tests/support/outside/clock.py): an hour of traffic takes two minutes. How soon
 an alert comes at the real clock is shown by promtool (alerts/detection.test.yml). With POSTBACK_CLOCK=30 (30 times
 shorter), or in the long form, every fault is injected, and otherwise three of them.
 """
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.clock import times_shorter
-from tests.system.disk import Disk
-from tests.system.panel_queries import (
+from tests.support.outside.clock import times_shorter
+from tests.support.outside.disk import Disk
+from tests.support.outside.panel_queries import (
     DAY,
     EMPTY_IN_HEALTH,
     QUARTER,
@@ -29,10 +29,10 @@ from tests.system.panel_queries import (
     exemplars,
     questions,
 )
-from tests.system.tools import need_mounts, need_strace
-from tests.system.tracer import Tracer
-from tests.system.traffic import NORMAL
-from tests.system.watched import HOUR, Conditions, Watched, watched
+from tests.support.outside.tools import need_mounts, need_strace
+from tests.support.outside.tracer import Tracer
+from tests.support.outside.traffic import NORMAL
+from tests.support.outside.watched import HOUR, Conditions, Watched, watched
 
 pytestmark = [pytest.mark.system, pytest.mark.live]
 

@@ -1,6 +1,6 @@
 """Owns the live proof of a quiet night: a postback in ten minutes, as last week, and nobody is told of anything.
 
-The rules run on a shorter clock (tests/system/clock.py): an hour takes two minutes, and so does its traffic.
+The rules run on a shorter clock (tests/support/outside/clock.py): an hour takes two minutes, and so does its traffic.
 """
 
 import time
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.clock import times_shorter
-from tests.system.traffic import SPARSE
-from tests.system.watched import HOUR, Conditions, watched
+from tests.support.outside.clock import times_shorter
+from tests.support.outside.traffic import SPARSE
+from tests.support.outside.watched import HOUR, Conditions, watched
 
 pytestmark = [pytest.mark.system, pytest.mark.live]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import START_SECONDS, LogLine, Service, clean_environment, wait_for
-from tests.system.wire import Answer, Wire, request
+from tests.support.outside.harness import START_SECONDS, LogLine, Service, clean_environment, wait_for
+from tests.support.outside.wire import Answer, Wire, request
 
 pytestmark = pytest.mark.system
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service, command
-from tests.system.ledger import Ledger, run
-from tests.system.postgres import PostgresServer
+from tests.support.outside.harness import Service, command
+from tests.support.outside.ledger import Ledger, run
+from tests.support.outside.postgres import PostgresServer
 
 pytestmark = pytest.mark.system
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service, wait_for
-from tests.system.issuer import OAuthServer, oauth_server
-from tests.system.registering import NDJSON, after, done, places, posted, sent
-from tests.system.wire import Answer, request
+from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.issuer import OAuthServer, oauth_server
+from tests.support.outside.registering import NDJSON, after, done, places, posted, sent
+from tests.support.outside.wire import Answer, request
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Service, wait_for
-from tests.system.ledger import run
-from tests.system.load import Load
-from tests.system.tools import need_strace
+from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.ledger import run
+from tests.support.outside.load import Load
+from tests.support.outside.tools import need_strace
 
 pytestmark = [pytest.mark.system, pytest.mark.alone]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.system import postgres
-from tests.system.harness import Service, wait_for
-from tests.system.ledger import Ledger, run, run_until
-from tests.system.postgres import PostgresServer, run_sql
-from tests.system.tools import need, search_path
+from tests.support.outside import postgres
+from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.ledger import Ledger, run, run_until
+from tests.support.outside.postgres import PostgresServer, run_sql
+from tests.support.outside.tools import need, search_path
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

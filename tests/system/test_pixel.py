@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import LogLine, Service, command, wait_for
+from tests.support.outside.harness import LogLine, Service, command, wait_for
 
 pytestmark = pytest.mark.system
 

@@ -12,10 +12,10 @@ from threading import Thread
 import psycopg
 import pytest
 
-from tests.system.harness import Service, wait_for
-from tests.system.ledger import Ledger, run
-from tests.system.postgres import PostgresServer
-from tests.system.wire import Answer, HungUp, Line
+from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.ledger import Ledger, run
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.wire import Answer, HungUp, Line
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

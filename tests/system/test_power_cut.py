@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.disk import Disk
-from tests.system.harness import REPOSITORY, Service
-from tests.system.ledger import Ledger, run, run_until
-from tests.system.tools import need_mounts
+from tests.support.outside.disk import Disk
+from tests.support.outside.harness import REPOSITORY, Service
+from tests.support.outside.ledger import Ledger, run, run_until
+from tests.support.outside.tools import need_mounts
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.system.harness import Service, wait_for
-from tests.system.wire import Answer, Wire, request
+from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.wire import Answer, Wire, request
 
 pytestmark = pytest.mark.system
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.system.asking import PATIENCE, ask, ask_json
-from tests.system.harness import clean_environment, wait_for
+from tests.support.outside.asking import PATIENCE, ask, ask_json
+from tests.support.outside.harness import clean_environment, wait_for
 
 pytestmark = pytest.mark.system
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.examining import plainly, settings_of
-from tests.system.harness import Service, command
-from tests.system.postgres import PostgresServer, run_sql
+from tests.support.outside.examining import plainly, settings_of
+from tests.support.outside.harness import Service, command
+from tests.support.outside.postgres import PostgresServer, run_sql
 
 pytestmark = pytest.mark.system
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.examining import plainly, settings_of
-from tests.system.harness import Service, wait_for
-from tests.system.postgres import PostgresServer, run_sql
-from tests.system.wire import Wire, request
+from tests.support.outside.examining import plainly, settings_of
+from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.postgres import PostgresServer, run_sql
+from tests.support.outside.wire import Wire, request
 
 pytestmark = pytest.mark.system
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.system.harness import LogLine, Service, wait_for
-from tests.system.registering import FORM, NDJSON, done, places, sent, told
-from tests.system.reverse_proxy import NAME, ReverseProxy, configuration, reverse_proxy
-from tests.system.signing import signed_query, webhook
-from tests.system.wire import Answer, request
+from tests.support.outside.harness import LogLine, Service, wait_for
+from tests.support.outside.registering import FORM, NDJSON, done, places, sent, told
+from tests.support.outside.reverse_proxy import NAME, ReverseProxy, configuration, reverse_proxy
+from tests.support.outside.signing import signed_query, webhook
+from tests.support.outside.wire import Answer, request
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import REPOSITORY, Service, clean_environment
-from tests.system.wire import Address
+from tests.support.outside.harness import REPOSITORY, Service, clean_environment
+from tests.support.outside.wire import Address
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 
@@ -49,7 +49,7 @@ def examined(document: str, listener: Address, folder: Path, form: str) -> str:
     ended = subprocess.run(
         [*command, str(REPOSITORY / "docs" / document), *options],
         cwd=folder,
-        env={**clean_environment(), "SCHEMATHESIS_HOOKS": "tests.system.schemathesis_checks"},
+        env={**clean_environment(), "SCHEMATHESIS_HOOKS": "tests.support.outside.schemathesis_checks"},
         capture_output=True,
         text=True,
         check=False,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import wait_for
-from tests.system.postgres import PostgresServer
-from tests.system.trial import Replica
-from tests.system.wire import Answer
+from tests.support.outside.harness import wait_for
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.trial import Replica
+from tests.support.outside.wire import Answer
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import EXIT_SECONDS, Service, wait_for
-from tests.system.ledger import Ledger, run_until
-from tests.system.wire import HungUp, Wire, request
+from tests.support.outside.harness import EXIT_SECONDS, Service, wait_for
+from tests.support.outside.ledger import Ledger, run_until
+from tests.support.outside.wire import HungUp, Wire, request
 
 pytestmark = pytest.mark.system
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.documents import document
-from tests.system.harness import Service, migrate, wait_for
-from tests.system.postgres import PostgresServer
-from tests.system.registering import NDJSON, after, done, places, sent, told
-from tests.system.signing import signed_query, webhook
-from tests.system.tools import need
-from tests.system.wire import Answer, request
+from tests.support.documents import document
+from tests.support.outside.harness import Service, migrate, wait_for
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.registering import NDJSON, after, done, places, sent, told
+from tests.support.outside.signing import signed_query, webhook
+from tests.support.outside.tools import need
+from tests.support.outside.wire import Answer, request
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.system.disk import Disk
-from tests.system.harness import Service, command, migrate, wait_for
-from tests.system.ledger import run
-from tests.system.load import Load
-from tests.system.postgres import PostgresServer
-from tests.system.tools import need_mounts
+from tests.support.outside.disk import Disk
+from tests.support.outside.harness import Service, command, migrate, wait_for
+from tests.support.outside.ledger import run
+from tests.support.outside.load import Load
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.tools import need_mounts
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

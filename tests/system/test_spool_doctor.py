@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.examining import Examined, plainly
-from tests.system.harness import Service, migrate, wait_for
-from tests.system.postgres import PostgresServer
+from tests.support.outside.examining import Examined, plainly
+from tests.support.outside.harness import Service, migrate, wait_for
+from tests.support.outside.postgres import PostgresServer
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

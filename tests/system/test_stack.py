@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.system.asking import PATIENCE, ask, ask_json
-from tests.system.clock import shortened
-from tests.system.harness import REPOSITORY, clean_environment, wait_for
-from tests.system.tools import need
+from tests.support.outside.asking import PATIENCE, ask, ask_json
+from tests.support.outside.clock import shortened
+from tests.support.outside.harness import REPOSITORY, clean_environment, wait_for
+from tests.support.outside.tools import need
 
 pytestmark = pytest.mark.system
 

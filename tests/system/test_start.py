@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import NotStarted, Service
-from tests.system.tools import call, need
-from tests.system.wire import Wire, request
+from tests.support.outside.harness import NotStarted, Service
+from tests.support.outside.tools import call, need
+from tests.support.outside.wire import Wire, request
 
 pytestmark = pytest.mark.system
 

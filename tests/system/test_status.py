@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.system.examining import beside, plainly
-from tests.system.harness import Service, command, wait_for
+from tests.support.outside.examining import beside, plainly
+from tests.support.outside.harness import Service, command, wait_for
 
 pytestmark = pytest.mark.system
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.disk import Disk
-from tests.system.hanging_disk import HangingDisk
-from tests.system.harness import EXIT_SECONDS, NotStarted, Service, wait_for
-from tests.system.tools import need_mounts
-from tests.system.wire import Answer, HungUp
+from tests.support.outside.disk import Disk
+from tests.support.outside.hanging_disk import HangingDisk
+from tests.support.outside.harness import EXIT_SECONDS, NotStarted, Service, wait_for
+from tests.support.outside.tools import need_mounts
+from tests.support.outside.wire import Answer, HungUp
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import EXIT_SECONDS, Service
-from tests.system.ledger import run
-from tests.system.load import Load
-from tests.system.tools import need_strace
-from tests.system.tracer import Call, Tracer
-from tests.system.wire import Answer, HungUp
+from tests.support.outside.harness import EXIT_SECONDS, Service
+from tests.support.outside.ledger import run
+from tests.support.outside.load import Load
+from tests.support.outside.tools import need_strace
+from tests.support.outside.tracer import Call, Tracer
+from tests.support.outside.wire import Answer, HungUp
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

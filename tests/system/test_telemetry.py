@@ -16,11 +16,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.system.harness import LogLine, Metrics, Service, wait_for
-from tests.system.ledger import run
-from tests.system.load import Load
-from tests.system.tools import call, need
-from tests.system.wire import Address, Line, Wire, request
+from tests.support.outside.harness import LogLine, Metrics, Service, wait_for
+from tests.support.outside.ledger import run
+from tests.support.outside.load import Load
+from tests.support.outside.tools import call, need
+from tests.support.outside.wire import Address, Line, Wire, request
 
 pytestmark = pytest.mark.system
 

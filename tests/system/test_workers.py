@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import EXIT_SECONDS, NotStarted, wait_for
-from tests.system.ledger import run, run_until
-from tests.system.postgres import PostgresServer
-from tests.system.wire import Wire, refused, request
-from tests.system.workers import READY_SECONDS, Clients, Workers, processes_that_answer
+from tests.support.outside.harness import EXIT_SECONDS, NotStarted, wait_for
+from tests.support.outside.ledger import run, run_until
+from tests.support.outside.postgres import PostgresServer
+from tests.support.outside.wire import Wire, refused, request
+from tests.support.outside.workers import READY_SECONDS, Clients, Workers, processes_that_answer
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
 

@@ -1,17 +1,11 @@
-"""Owns the service that web tests talk to, and the event loop they run on."""
+"""Owns the service that web tests talk to."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.web.served import Served, serving
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run them on asyncio, whose clock a test can set; the system tests run the service on uvloop."""
-    return "asyncio"
+from tests.support.served import Served, serving
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import json
 import pytest
 from httpx2 import Response
 
-from service.batch import CSV, JSON, MAX_ATOMIC_ROWS, MAX_BYTES, NDJSON
-from service.postback import MAX_KEPT_BYTES
-from tests.web.served import Served
+from service.core.batch import CSV, JSON, MAX_ATOMIC_ROWS, MAX_BYTES, NDJSON
+from service.core.postback import MAX_KEPT_BYTES
+from tests.support.served import Served
 
 pytestmark = pytest.mark.anyio
 

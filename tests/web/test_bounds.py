@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from service.listening import CannotListen, bound, connections_allowed
-from service.web.bounds import HEAD_BYTES, Bounds, Watch
-from service.web.http_server import HttpServer
-from tests.system.strangers import certificate
+from service.process.sockets import CannotListen, bound, connections_allowed
+from service.web.wire.bounds import HEAD_BYTES, Bounds, Watch
+from service.web.wire.http_server import HttpServer
+from tests.support.outside.strangers import certificate
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from service.outcome import Outcome
-from service.postback import MAX_BODY_BYTES
-from tests.web.served import Served, broken_off, drive, endless, pieces
+from service.core.outcome import Outcome
+from service.core.postback import MAX_BODY_BYTES
+from tests.support.served import Served, broken_off, drive, endless, pieces
 
 pytestmark = pytest.mark.anyio
 

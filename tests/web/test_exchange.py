@@ -8,11 +8,11 @@ import pytest
 from httpx2 import AsyncClient, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 from service.web.middleware import new_request_id
-from service.web.routes import ExactRoute, listener
-from tests.engine.fakes import KeptLines, kept_log, samples
-from tests.web.served import Driven, Served, client, http_scope, pieces
+from service.web.public.routes import ExactRoute, listener
+from tests.support.fakes import KeptLines, kept_log, samples
+from tests.support.served import Driven, Served, client, http_scope, pieces
 
 pytestmark = pytest.mark.anyio
 

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from service.app import build_app
 from service.auth.networks import Networks
-from service.metrics import Metrics
-from service.serving import public_server
+from service.process.app import build_app
+from service.process.server import public_server
 from service.settings import Settings
-from tests.engine.fakes import KeptLines, kept_log
-from tests.web.served import Driven, http_scope, pieces
+from service.telemetry.metrics import Metrics
+from tests.support.fakes import KeptLines, kept_log
+from tests.support.served import Driven, http_scope, pieces
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,9 @@ import pytest
 
 from service.auth.keys import digest
 from service.storage.database import database_at
-from tests import registration
-from tests.auth.registered import KEY, PUBLIC, text_of
-from tests.web.served import Served, serving
+from tests.support import registration
+from tests.support.registered import KEY, PUBLIC, text_of
+from tests.support.served import Served, serving
 
 pytestmark = pytest.mark.anyio
 

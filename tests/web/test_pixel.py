@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import pytest
 from httpx2 import Response
 
-from service.storage.engine import StorageError
-from service.storage.sqlite import SqliteLedger
-from tests.web.served import Served
+from service.storage.location import StorageError
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support.served import Served
 
 pytestmark = pytest.mark.anyio
 

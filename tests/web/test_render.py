@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from starlette.types import Message, Send
 
-from service.outcome import Family, Outcome
-from service.storage.judging import Verdict
-from service.web.render import send_pixel, send_verdict
+from service.core.outcome import Family, Outcome
+from service.core.verdict import Verdict
+from service.web.public.render import send_pixel, send_verdict
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.served import Served
+from tests.support.served import Served
 
 pytestmark = pytest.mark.anyio
 

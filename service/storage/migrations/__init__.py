@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from service.storage.engine import StorageError
+from service.storage.location import StorageError
 from service.storage.migrations.online import LOCK_SECONDS
 
 PENDING = "MIGRATION"  # the kind of StorageError that says: the schema is not the one that this code needs

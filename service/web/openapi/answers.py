@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from service.outcome import Family, Outcome
-from service.web.bounded import WHY
+from service.core.outcome import Family, Outcome
 from service.web.openapi.fields import Schema, component
-from service.web.render import PROBLEM_JSON
+from service.web.public.render import PROBLEM_JSON
+from service.web.wire.bounded import WHY
 
 TEXT = "text/plain"
 REQUEST_ID: Schema = {

@@ -6,16 +6,16 @@ from typing import TypeVar
 
 from starlette.types import ASGIApp
 
-from service.outcome import Outcome
-from service.version import VERSION
-from service.web.doors import BatchDoor, PixelDoor, PostbackDoor
-from service.web.health import MetricsPage, ReadinessPage
+from service.core.outcome import Outcome
+from service.core.version import VERSION
+from service.operator.browser_headers import HEADERS
+from service.operator.probes import MetricsPage, ReadinessPage
 from service.web.openapi import fields
 from service.web.openapi.answers import elsewhere, hints, outcome_word, problem
 from service.web.openapi.fields import Schema
 from service.web.openapi.operations import SECURITY_SCHEMES, many, page, pixel, postback, row
-from service.web.routes import ExactRoute, operator_routes, public_routes
-from service.web.shielded import HEADERS
+from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
+from service.web.public.routes import ExactRoute, operator_routes, public_routes
 
 _PUBLIC = """Receives conversion postbacks. `200` is a receipt: the conversion is on disk. `4xx` is to be mended by the
 sender, with the answer's `hint`; `5xx` is our fault: send the same again, as often as you like. No answer redirects.

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from service.currency import CURRENCIES
-from service.decoding import MAX_PARAMETERS
-from service.postback import AMOUNTS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS, TEST
-from service.sender import EZMOB, Field
+from service.core.currency import CURRENCIES
+from service.core.decoding import MAX_PARAMETERS
+from service.core.postback import AMOUNTS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS, TEST
+from service.core.sender import EZMOB, Field
 
 Schema = dict[str, object]
 

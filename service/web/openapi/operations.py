@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from service import batch
-from service.outcome import Family, Outcome
-from service.packing import ENCODINGS
+from service.core import batch
+from service.core.decompression import ENCODINGS
+from service.core.outcome import Family, Outcome
 from service.web.openapi import fields
 from service.web.openapi.answers import (
     CONNECTION,

@@ -1,0 +1,1 @@
+"""The command `send`: postbacks sent to a URL, as many and as fast as asked for."""

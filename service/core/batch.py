@@ -1,0 +1,229 @@
+"""Owns how the body of a batch becomes rows: each one a raw postback of its own, with the bytes that were sent.
+
+Pure: a row is not judged here. What cannot be taken apart is rejected as a whole, and then no row of it is a postback.
+"""
+
+import csv
+import json
+import re
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import NoReturn
+
+from service.core.decompression import Readable, unpack
+from service.core.outcome import Outcome, Rejected
+from service.core.postback import MAX_BODY_BYTES, MAX_KEPT_BYTES, RawPostback, media_type_of
+from service.core.redaction import may_hold_secrets, redact
+
+MAX_ROWS = 50_000
+MAX_ATOMIC_ROWS = 5_000  # all or none: they go into one commit, and everybody else waits for it (docs/batch.md)
+MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
+MAX_ATOMIC_BYTES = 2 * 2**20  # of all its rows, for the same reason
+MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
+_CHUNK_BYTES = 256 * 1024  # read from a stream at once
+
+JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch taken apart: each row as it was sent, and the header of CSV. `raw` is the request, without its body.
+
+    `atomic`: all of it is to be stored, or nothing. `spilt`: a row may hold a secret of ours.
+    """
+
+    raw: RawPostback
+    media_type: str
+    header: bytes
+    rows: list[bytes]
+    atomic: bool = False
+    spilt: bool = True
+
+    def postbacks(self, first: int, count: int) -> list[RawPostback]:
+        """Return so many rows as raw postbacks, their header before each; request_ids end in `-1`, `-2` and so on.
+
+        A few at a time, because a header of CSV in 50,000 of them would be a hundred megabytes.
+        """
+        raw = self.raw._replace(content_type=self.media_type)
+        return row_postbacks(raw, self.header, self.rows[first : first + count], first, spilt=self.spilt)
+
+
+_BODY, _REQUEST_ID = RawPostback._fields.index("body"), RawPostback._fields.index("request_id")
+
+
+def row_postbacks(
+    raw: RawPostback, header: bytes, rows: Iterable[bytes], first: int, *, spilt: bool = True
+) -> list[RawPostback]:
+    """Return rows as raw postbacks like `raw`, the header of CSV before each; the first one's number is `first` + 1.
+
+    Keys are redacted here, row by row: in a whole body they would be looked for in one go, and everybody would wait.
+    """
+    head = redact(header) + b"\n" if header else b""
+    if spilt:
+        rows = map(redact, rows)
+    before, between, after = raw[:_BODY], raw[_BODY + 1 : _REQUEST_ID], raw[_REQUEST_ID + 1 :]
+    prefix = f"{raw.request_id}-"
+    return [
+        RawPostback._make((*before, head + row, *between, f"{prefix}{number}", *after))
+        for number, row in enumerate(rows, first + 1)
+    ]
+
+
+def as_refused(raw: RawPostback) -> RawPostback:
+    """Return a batch as it is kept when it is refused as a whole: its beginning, with keys redacted."""
+    body = redact(raw.body[:MAX_KEPT_BYTES])
+    return raw._replace(body=body, complete=raw.complete and len(raw.body) <= MAX_KEPT_BYTES)
+
+
+def take_apart(raw: RawPostback) -> Batch:
+    """Take a batch apart. Raises `Rejected` for the whole of it."""
+    atomic = raw.query == b"atomic=1"
+    if raw.query and not atomic:
+        raise Rejected(
+            Outcome.MALFORMED_BODY, "a batch takes no parameter but atomic=1 in its URL; each row has its own"
+        )
+    if not raw.complete:
+        raise Rejected(Outcome.MALFORMED_BODY, f"the sender hung up after {len(raw.body)} bytes of the body")
+    if len(raw.body) > MAX_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BYTES} bytes")
+    media_type = media_type_of(raw.content_type)
+    split = _SPLITS.get(media_type)
+    if split is None:
+        raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")
+    headed = media_type == CSV
+    body = unpack(raw.body, raw.content_encoding, MAX_BYTES)
+    rows = list(islice(split(body), MAX_ROWS + headed + 1))
+    header = rows.pop(0) if headed and rows else b""
+    if len(rows) > MAX_ROWS:
+        raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ROWS} rows")
+    if len(header) > MAX_HEADER_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"the header has more than {MAX_HEADER_BYTES} bytes")
+    if not rows:
+        raise Rejected(Outcome.MALFORMED_BODY, "there is no row in it")
+    if atomic:
+        _bounded(rows)
+    bare = raw._replace(query=b"", body=b"", content_encoding="")
+    return Batch(bare, CSV if headed else JSON, header, rows, atomic, spilt=may_hold_secrets(body))
+
+
+def _bounded(rows: list[bytes]) -> None:
+    if len(rows) > MAX_ATOMIC_ROWS:
+        raise Rejected(Outcome.TOO_LARGE, f"more than {MAX_ATOMIC_ROWS} rows, and all or none are wanted")
+    if sum(map(len, rows)) > MAX_ATOMIC_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"rows of more than {MAX_ATOMIC_BYTES} bytes, and all or none are wanted")
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Rejected(Outcome.INVALID_ENCODING, f"the body is not UTF-8 at byte {error.start}") from None
+
+
+_ELEMENT = json.JSONDecoder(parse_float=str, parse_int=str)  # where an element ends; parse() reads it again, strictly
+
+
+def _json_rows(body: bytes) -> Iterator[bytes]:
+    """Yield the elements of an array. What is wrong between them is wrong with all of it."""
+    text = _text(body)
+    at = _past_space(text, 0)
+    if text[at : at + 1] != "[":
+        raise Rejected(Outcome.MALFORMED_BODY, "the body is not a JSON array")
+    at = _past_space(text, at + 1)
+    more = text[at : at + 1] != "]"
+    while more:
+        try:
+            _, end = _ELEMENT.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            raise Rejected(Outcome.MALFORMED_BODY, f"the body is not JSON: {str(error)[:200]}") from None
+        yield text[at:end].encode()
+        at = _past_space(text, end)
+        more = text[at : at + 1] == ","
+        at = _past_space(text, at + 1) if more else at
+    if text[at : at + 1] != "]" or _past_space(text, at + 1) < len(text):
+        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not a JSON array: at character {at}")
+
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def _past_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _ndjson_rows(body: bytes) -> Iterator[bytes]:
+    """Yield the lines that are not blank."""
+    return ndjson_rows(body.removeprefix(BOM_UTF8).split(b"\n"))
+
+
+def ndjson_rows(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines that are not blank."""
+    return (line for line in lines if line and not line.isspace())
+
+
+def _csv_rows(body: bytes) -> Iterator[bytes]:
+    """Yield the header, then each record that is not blank."""
+
+    def broken(error: csv.Error) -> NoReturn:
+        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not CSV: {error}") from None
+
+    _text(body)
+    return csv_records(body.removeprefix(BOM_UTF8).split(b"\n"), broken, MAX_BYTES)
+
+
+_ONE_LINE = re.compile(rb'[^"\r]*\r?')  # surely a record of its own
+
+
+def csv_records(
+    lines: Iterable[bytes], broken: Callable[[csv.Error], object], longest: int = MAX_BODY_BYTES
+) -> Iterator[bytes]:
+    """Yield each record that is not blank (RFC 4180), the header among them, as it stands in the lines.
+
+    `broken` is told of what is no record; if it does not raise, that is yielded as well, for parse() to reject. A quote
+    that is never closed ends with the line that makes it longer than `longest` bytes.
+    """
+    rest = iter(lines)
+    for line in rest:
+        if _ONE_LINE.fullmatch(line):
+            if line not in (b"", b"\r"):
+                yield line
+            continue
+        taken: list[bytes] = []
+        try:
+            blank = not next(csv.reader(_taking(chain([line], rest), taken, longest), strict=True), None)
+        except csv.Error as error:
+            broken(error)
+            blank = False
+        if not blank:
+            yield b"\n".join(taken)
+
+
+def _taking(lines: Iterable[bytes], taken: list[bytes], longest: int) -> Iterator[str]:
+    size = 0
+    for line in lines:
+        taken.append(line)
+        size += len(line) + 1
+        yield line.decode("utf-8", "surrogateescape") + "\n"
+        if size > longest:
+            return
+
+
+def stream_lines(stream: Readable) -> Iterator[bytes]:
+    """Yield the lines of a stream without their ends, in bounded memory.
+
+    Of a line that is longer than any row may be, more than a row may have is kept, so that parse() rejects it.
+    """
+    rest = b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+        rest = rest[: 2 * MAX_BODY_BYTES]
+    if rest:
+        yield rest
+
+
+_SPLITS: dict[str, Callable[[bytes], Iterator[bytes]]] = {JSON: _json_rows, NDJSON: _ndjson_rows, CSV: _csv_rows}
+MEDIA_TYPES = tuple(_SPLITS)

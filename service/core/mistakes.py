@@ -1,0 +1,250 @@
+"""Owns the detector of integration mistakes: what the person at the other end must change, in one sentence.
+
+Pure, and only asked about what was rejected, or looks odd although it was accepted. It never changes an outcome.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+
+from service.core.decoding import Pairs
+from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
+from service.core.postback import (
+    Postback,
+    RawPostback,
+    Rejection,
+    claimed,
+    claimed_click_id,
+    claims_test,
+    is_bare_token,
+    micros_of,
+)
+from service.core.sender import EZMOB, PRESETS, Field, Sender
+
+
+def diagnose(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:
+    """Say what was done wrong in a rejected postback; None when it is nothing we know.
+
+    `pairs` is what could be read of it (`postback.claimed`).
+    """
+    looks = _LOOKS.get(outcome)
+    return _first(looks, _Sent(pairs, sender)) if looks else None
+
+
+def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
+    """Return what is kept of it. A stranger is told nothing more, and is counted whatever he says."""
+    pairs = claimed(raw)
+    click_id = claimed_click_id(pairs, sender or EZMOB)
+    if sender is None:
+        return Rejection(raw, None, rejected.outcome, rejected.detail, click_id, retry_after=rejected.retry_after)
+    diagnosis, is_test = diagnose(rejected.outcome, pairs, sender), claims_test(pairs)
+    told = (rejected.outcome, rejected.detail, click_id, diagnosis, is_test, rejected.retry_after)
+    return Rejection(raw, sender.name, *told)
+
+
+def suspect(postback: Postback, sender: Sender) -> Diagnosis | None:
+    """Say what looks odd in an accepted postback. Cheap where nothing does, because it is asked of each."""
+    click_id = postback.click_id
+    if not _ODD.search(click_id) and not (postback.params and _odd_names(postback.params, sender)):
+        return None
+    fields: dict[Field, str | None] = {
+        "click_id": click_id,
+        "value": postback.value,
+        "currency": postback.currency,
+        "goal": postback.goal,
+        "transaction_id": postback.transaction_id,
+    }
+    sent = _Sent(
+        [(name, "") for name in postback.params], sender, {name: text for name, text in fields.items() if text}
+    )
+    return _first(_ODDITIES, sent)
+
+
+def _odd_names(names: Iterable[str], sender: Sender) -> bool:
+    """Tell whether one of the unknown names may be ours, written wrongly."""
+    own = _lowered(tuple(sender.fields))
+    return any(name.startswith("amp;") or name.strip(_BLANKS).lower() in own for name in names)
+
+
+@cache
+def _lowered(names: tuple[str, ...]) -> Mapping[str, str]:
+    return {name.lower(): name for name in names}
+
+
+_LOOKED_AT = 1000  # characters: a mistake shows at once, and hostile texts are long
+
+
+class _Sent:
+    """What was sent: names and texts in order, and the first text of each field under this sender's name for it."""
+
+    def __init__(self, pairs: Pairs, sender: Sender, fields: Mapping[Field, str] | None = None) -> None:
+        self.pairs = [(name[:_LOOKED_AT], text[:_LOOKED_AT]) for name, text in pairs]
+        self.sender = sender
+        own = [(sender.fields[name], text) for name, text in reversed(self.pairs) if name in sender.fields]
+        self.fields = dict(own) if fields is None else fields
+
+    def name(self, field: Field) -> str:
+        """Return what this sender calls a field."""
+        return next(name for name, named in self.sender.fields.items() if named == field)
+
+
+_Look = Callable[[_Sent], Diagnosis | None]
+
+
+def _first(looks: tuple[_Look, ...], sent: _Sent) -> Diagnosis | None:
+    return next((found for look in looks if (found := look(sent))), None)
+
+
+def _html_escaped(sent: _Sent) -> Diagnosis | None:
+    if any(name.startswith("amp;") for name, _ in sent.pairs):
+        return Diagnosis(
+            Mistake.HTML_ESCAPED, "Separate parameters by & alone: this URL was copied from HTML and has &amp; in it."
+        )
+    return None
+
+
+def _near_miss(sent: _Sent) -> Diagnosis | None:
+    """Find a name that is ours but for its case, or for spaces around it."""
+    own = _lowered(tuple(sent.sender.fields))
+    for name, _ in sent.pairs:
+        meant = own.get(name.strip(_BLANKS).lower())
+        if meant is None or name in sent.sender.fields or sent.sender.fields[meant] in sent.fields:
+            continue
+        if name.strip(_BLANKS) != name:
+            return Diagnosis(Mistake.WHITESPACE, f"Take the spaces out of the parameter's name: it is {meant}.")
+        return Diagnosis(Mistake.WRONG_CASE, f"Write the parameter's name as {meant}: its case matters.")
+    return None
+
+
+def _other_name(sent: _Sent) -> Diagnosis | None:
+    """Find a required field that is missing, under a name that others use for it."""
+    for name, _ in sent.pairs:
+        field = _TRADE_NAMES.get(name.lower())
+        if name in sent.sender.fields or field not in sent.sender.required or field in sent.fields:
+            continue
+        if name.lower() == "conversion":
+            return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
+        own = sent.name(field)
+        advice = f"Send {field} as {own}: {name.lower()} is what others call it. Or have the sender's preset changed."
+        return Diagnosis(Mistake.OTHER_NAME, advice)
+    return None
+
+
+def _conversion_advice(sent: _Sent) -> str:
+    own = sent.name("click_id")
+    return f"Use {own}={{click_id}} in the postback URL: {{conversion}} is the macro of EZmob's tracking link."
+
+
+def _broken_separator(sent: _Sent) -> Diagnosis | None:
+    """Find a second parameter inside the text of the first: `?c=1?value=2`, `c=1;value=2`, `c=1%26value=2`."""
+    own = _lowered(tuple(sent.sender.fields))
+    for text in (*(text for _, text in sent.pairs), *sent.fields.values()):
+        inside = _INSIDE.search(text)
+        if inside and inside[1].lower() in own:
+            meant = own[inside[1].lower()]
+            advice = f"Put a plain & before {meant}: it was sent as part of the parameter before it."
+            return Diagnosis(Mistake.BROKEN_SEPARATOR, advice)
+    return None
+
+
+def _macro(sent: _Sent) -> Diagnosis | None:
+    for field, text in sent.fields.items():
+        name = sent.name(field)
+        if _CONVERSION.search(text):
+            return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
+        if is_bare_token(field, text):
+            advice = f"Put the token of {name} into the braces of the platform that sends: it came as a bare word."
+            return Diagnosis(Mistake.LITERAL_TOKEN, advice)
+        if _MACRO.search(text):
+            advice = f"Use a macro that the platform that sends knows, as it spells it: it did not replace {name}'s."
+            return Diagnosis(Mistake.UNREPLACED_MACRO, advice)
+    return _half_replaced(sent)
+
+
+def _half_replaced(sent: _Sent) -> Diagnosis | None:
+    for field, text in sent.fields.items():
+        if any(text.count(left) != text.count(right) for left, right in ("{}", "[]", "<>")):
+            advice = f"Write the macro of {sent.name(field)} with both of its brackets: one of them is missing."
+            return Diagnosis(Mistake.HALF_REPLACED_MACRO, advice)
+    return None
+
+
+def _double_encoded(sent: _Sent) -> Diagnosis | None:
+    for field, text in sent.fields.items():
+        if _ESCAPE.search(text):
+            advice = f"Percent-encode {sent.name(field)} once: it still holds escapes after it was decoded."
+            return Diagnosis(Mistake.DOUBLE_ENCODED, advice)
+    return None
+
+
+def _blanks(sent: _Sent) -> Diagnosis | None:
+    for field, text in sent.fields.items():
+        if text.strip(_BLANKS) != text or (field == "click_id" and any(letter in _BLANKS for letter in text)):
+            advice = f"Send {sent.name(field)} without spaces; a literal + is %2B."
+            return Diagnosis(Mistake.WHITESPACE, advice)
+    return None
+
+
+def _swapped(sent: _Sent) -> Diagnosis | None:
+    """Find an amount where the click id should be, and no amount where it should be."""
+    click_id, value = sent.fields.get("click_id", ""), sent.fields.get("value", "")
+    if _DECIMAL.fullmatch(click_id) and micros_of(value, sent.sender.numbers) is None:
+        names = f"{sent.name('click_id')} and {sent.name('value')}"
+        return Diagnosis(Mistake.SWAPPED, f"{names} look swapped: the amount stands where the click id should be.")
+    return None
+
+
+def _amount_as_click_id(sent: _Sent) -> Diagnosis | None:
+    if _DECIMAL.fullmatch(sent.fields["click_id"]):
+        names = f"{sent.name('click_id')} and {sent.name('value')}"
+        return Diagnosis(Mistake.SWAPPED, f"Check {names}: the click id looks like an amount.")
+    return None
+
+
+def _currency_sign(sent: _Sent) -> Diagnosis | None:
+    if _WITH_CURRENCY.fullmatch(sent.fields.get("value", "")):
+        advice = f"Send the bare number in {sent.name('value')}, and the currency as {sent.name('currency')}=EUR."
+        return Diagnosis(Mistake.CURRENCY_SIGN, advice)
+    return None
+
+
+def _decimal_comma(sent: _Sent) -> Diagnosis | None:
+    point, comma = ("comma", "point") if sent.sender.numbers == "comma" else ("point", "comma")
+    if _GROUPED.fullmatch(sent.fields.get("value", "")):
+        advice = f"Write the amount with a decimal {point}, and without a {comma} or separators of thousands."
+        return Diagnosis(Mistake.DECIMAL_COMMA, advice)
+    return None
+
+
+_BLANKS = " \t\r\n\v\f\u00a0\u200b\u2009\u202f\ufeff"
+_ODD = re.compile(r"[%?;,&|{}\[\]<>]|^-?[0-9]+[.,][0-9]+$")  # in a click id: worth a closer look
+_ESCAPE = re.compile(r"%(?:[0-7][0-9A-Fa-f]|[89A-Fa-f][0-9A-Fa-f]%)")  # %20, or a byte of UTF-8 and the next
+_CONVERSION = re.compile(r"[{\[<]\s*conversion(?:_?id)?\s*[}\]>]", re.IGNORECASE)
+_MACRO = re.compile(r"\{[^{}]*\}|^(?:\[.*\]|<.*>|\(.*\)|%.*%|#.*#|\$\w+\$?|__\w+__)$", re.DOTALL)
+_INSIDE = re.compile(r"[?;,&|]([A-Za-z_]{1,32})=")
+_DECIMAL = re.compile(r"-?[0-9]{1,9}[.,][0-9]{1,6}", re.ASCII)
+_GROUPED = re.compile(r"-?[0-9]{1,12}(?:[.,' \u00a0\u202f][0-9]{1,6})+", re.ASCII)
+_SIGN = r"(?:[$€£¥₽₹₩₺₴฿]|[A-Za-z]{3}|US\$)"
+_WITH_CURRENCY = re.compile(rf"\s*-?(?:{_SIGN}\s?-?[0-9][0-9.,' ]*|[0-9][0-9.,' ]*\s?{_SIGN})\s*")
+
+_TRADE_NAMES: Mapping[str, Field] = {
+    **{name.lower(): field for sender in reversed([*PRESETS.values()]) for name, field in sender.fields.items()},
+    **dict.fromkeys(("conversion", "click-id", "click", "aff_sub", "aff_click_id", "s2", "externalid"), "click_id"),
+    **dict.fromkeys(("revenue", "price", "profit", "val", "commission"), "value"),
+}
+_NAMES: tuple[_Look, ...] = (_html_escaped, _near_miss, _broken_separator, _other_name)
+_LOOKS: Mapping[Outcome, tuple[_Look, ...]] = {
+    Outcome.MISSING_CLICK_ID: _NAMES,
+    Outcome.MISSING_VALUE: _NAMES,
+    Outcome.UNEXPANDED_MACRO: (_macro,),
+    Outcome.INVALID_CLICK_ID: (_blanks,),
+    Outcome.INVALID_VALUE: (
+        *(_broken_separator, _double_encoded, _swapped, _half_replaced),
+        *(_currency_sign, _decimal_comma, _blanks),
+    ),
+    Outcome.INVALID_CURRENCY: (_broken_separator, _double_encoded, _blanks),
+    Outcome.INVALID_ENCODING: (_html_escaped, _macro),
+}
+_ODDITIES: tuple[_Look, ...] = (
+    *(_html_escaped, _near_miss, _broken_separator, _double_encoded, _half_replaced, _amount_as_click_id),
+)

@@ -1,0 +1,147 @@
+"""Owns what a postback is whose key is stored already: a retry, a new status of the conversion, or a contradiction.
+
+The first value of a key stands (law 3). A status may change, and each change is a row of its own; what a conversion is
+now follows from its rows and is stored nowhere.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from service.core.lifecycle import followers, may_become
+from service.core.outcome import Diagnosis, Outcome, told
+from service.core.postback import Postback
+
+
+class Verdict(NamedTuple):
+    """What storage did with one entry; `detail` says why it is not simply stored, `diagnosis` what to change.
+
+    `retry_after` is in seconds, where another try is worth it.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    diagnosis: Diagnosis | None = None
+    retry_after: int = 1
+
+    @property
+    def hint(self) -> str:
+        """What the sender should do: change what we see that is wrong, or else what the outcome says."""
+        return self.diagnosis.advice if self.diagnosis else self.outcome.hint
+
+    @property
+    def told(self) -> str:
+        """What the log and the kept row say: the detail, and what to change."""
+        return told(self.detail, self.diagnosis)
+
+
+class Amount(Protocol):
+    """What has a value and perhaps a currency."""
+
+    @property
+    def value(self) -> str:
+        """Return the value as it was sent."""
+
+    @property
+    def currency(self) -> str | None:
+        """Return the currency's code."""
+
+
+class Told(Amount, Protocol):
+    """What a sender said of a conversion at one moment."""
+
+    @property
+    def value_micros(self) -> int:
+        """Return the value in millionths."""
+
+    @property
+    def conversion_status(self) -> str | None:
+        """Return the status, None if none was told."""
+
+
+class Change(NamedTuple):
+    """A later status of a conversion, the columns of CHANGED in their order; `number` counts its changes from 1."""
+
+    number: int
+    request_id: str
+    conversion_status: str
+    value: str
+    value_micros: int
+    currency: str | None
+
+
+class Winner(NamedTuple):
+    """The stored row that holds a key, and its changes in their order."""
+
+    request_id: str
+    value: str
+    value_micros: int
+    currency: str | None
+    conversion_status: str | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def status(self) -> str | None:
+        """Return the status that the conversion has now."""
+        return self.changes[-1].conversion_status if self.changes else self.conversion_status
+
+    def change_by(self, request_id: str) -> Change | None:
+        """Return the change that a postback made."""
+        return next((change for change in self.changes if change.request_id == request_id), None)
+
+    def changed_by(self, postback: Postback) -> "Winner":
+        """Return what the conversion is after one more change."""
+        status = str(postback.conversion_status)
+        amount = (postback.value, postback.value_micros, postback.currency)
+        change = Change(len(self.changes) + 1, postback.raw.request_id, status, *amount)
+        return self._replace(changes=(*self.changes, change))
+
+
+STORED = Verdict(Outcome.STORED)
+REPEATED = Verdict(Outcome.DUPLICATE)
+
+
+def repeats(first: Told, postback: Postback) -> bool:
+    """Tell whether a postback says what was said before: a status of its own, if any, and an amount beside it."""
+    if postback.conversion_status is None:
+        return (first.value_micros, first.currency) == (postback.value_micros, postback.currency)
+    if postback.conversion_status != first.conversion_status:
+        return False
+    return not postback.value or (first.value_micros, first.currency) == (postback.value_micros, postback.currency)
+
+
+def judge_against(winner: Winner, postback: Postback) -> Verdict:
+    """Return what a postback is whose key is stored already."""
+    status = postback.conversion_status
+    if winner.change_by(postback.raw.request_id):  # its own, of an ambiguous commit that is being retried
+        return _updated(winner, postback)
+    history: list[Told] = [winner, *winner.changes]
+    if any(repeats(said, postback) for said in history):
+        return REPEATED
+    if status is None or status == winner.status:
+        return Verdict(
+            Outcome.CONFLICT, f"stored {amount(told_now(winner, winner.changes))}, received {amount(postback)}"
+        )
+    if may_become(winner.status, status):
+        return _updated(winner, postback)
+    return Verdict(
+        Outcome.ILLEGAL_TRANSITION,
+        f"{winner.status} cannot become {status}; what may follow is {followers(winner.status)}",
+    )
+
+
+def _updated(winner: Winner, postback: Postback) -> Verdict:
+    statuses = [winner.conversion_status, *(change.conversion_status for change in winner.changes)]
+    own = winner.change_by(postback.raw.request_id)
+    before = statuses[own.number - 1] if own else statuses[-1]
+    with_value = f", value {amount(postback)}" if postback.value else ""
+    return Verdict(Outcome.UPDATED, f"{before or 'no status'} → {postback.conversion_status}{with_value}")
+
+
+def told_now(first: Told, changes: Sequence[Told]) -> Told:
+    """Return the last of what was said with a value: that is what the conversion is worth now."""
+    return next((said for said in reversed(changes) if said.value), first)
+
+
+def amount(holder: Amount) -> str:
+    """Return value and currency for a person, as they were sent."""
+    return f"{holder.value} {holder.currency or '(no currency)'}"

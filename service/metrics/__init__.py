@@ -1,5 +1,0 @@
-"""Owns every metric: what there is (catalogue), what was counted (counts), and how it is shown (families)."""
-
-from service.metrics.counts import Metrics
-
-__all__ = ["Metrics"]

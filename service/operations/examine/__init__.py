@@ -1,0 +1,1 @@
+"""The examination behind `doctor`: is anything wrong with this installation."""

@@ -1,0 +1,59 @@
+"""Owns the checks of the settings: would the service start with them, and is it this database that it writes to."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+from service.auth.authenticator import start_refusal
+from service.operations.examine.case import Case, Finding, not_checked, of_all, ok, warning, wrong
+from service.operations.examine.http import NoAnswer
+from service.operations.examine.operator_listener import SPOOLING, Operator
+from service.settings import unknown_settings
+from service.storage.location import StorageError
+
+_PROBE_SECONDS = 1.2  # readiness writes once a second at most
+_ASK_SECONDS = 0.1
+
+
+def settings(case: Case) -> Finding:
+    """Judge settings that were read without a mistake: would the service start, and is every name one of ours."""
+    if refusal := start_refusal(case.settings.auth, case.settings.host, case.roster()):
+        return wrong("settings", refusal, "With these settings the service does not start.")
+    unknown = unknown_settings(os.environ)
+    if unknown:
+        return warning("settings", "; ".join(unknown), "A misspelt setting has no effect: mend its name or remove it.")
+    return ok("settings", "valid; the service would start with them")
+
+
+def same_database(case: Case, operators: Sequence[Operator]) -> Iterator[Finding]:
+    """See whether the row that /readyz rewrites changes in this database: then the running process writes here."""
+    if not operators:
+        yield not_checked("same_database", "there is no running process to compare with")
+    found = [[_same_database(case, operator)] for operator in operators]
+    yield from of_all(found, [operator.url for operator in operators])
+
+
+def _same_database(case: Case, operator: Operator) -> Finding:
+    try:
+        before = _probed_at(case)
+        deadline = time.monotonic() + _PROBE_SECONDS
+        last = False
+        while not last:
+            last = time.monotonic() >= deadline  # asked that late, readiness has to write anew
+            readiness = operator.get("/readyz")
+            if readiness.status != 200 or SPOOLING in readiness.text:  # noqa: PLR2004 - OK
+                return not_checked(
+                    "same_database", "the running process is not ready, or spools, so it writes to no database"
+                )
+            if _probed_at(case) != before:
+                return ok("same_database", f"the running process writes to {case.database.name}")
+            time.sleep(_ASK_SECONDS)
+    except (NoAnswer, StorageError) as reason:
+        return not_checked("same_database", str(reason))
+    advice = "POSTBACK_DATABASE_URL here is not what the process was started with; or the file was replaced under it."
+    return wrong("same_database", f"the running process is ready, and does not write to {case.database.name}", advice)
+
+
+def _probed_at(case: Case) -> str | None:
+    with case.audit() as audit:
+        return audit.probed_at()

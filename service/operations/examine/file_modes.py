@@ -1,0 +1,25 @@
+"""Owns the check of who may read files that hold what senders sent: their owner, and nobody whom nobody named."""
+
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from service.operations.examine.case import Finding, ok, warning
+
+_BESIDE = ("", "-wal", "-shm")  # SQLite's three names of one database
+
+
+def check(name: str, databases: Iterable[Path]) -> Finding:
+    """Return the finding about SQLite files; they are not mended, since somebody may have opened them on purpose."""
+    files = [Path(f"{path.absolute()}{suffix}") for path in databases for suffix in _BESIDE]
+    if found := [str(file) for file in files if _open_to_others(file)]:
+        advice = f"Money and what senders sent are in there: chmod o-r {' '.join(found)}"
+        return warning(name, f"everybody on this machine may read {', '.join(found)}", advice)
+    return ok(name, "not everybody on this machine may read them")
+
+
+def _open_to_others(file: Path) -> bool:
+    with suppress(FileNotFoundError):  # a log comes and goes with the process
+        return bool(file.stat().st_mode & stat.S_IROTH and file.parent.stat().st_mode & stat.S_IXOTH)
+    return False

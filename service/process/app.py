@@ -1,0 +1,193 @@
+"""Owns the composition: builds every component from the settings, in one place, with plain constructors."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp
+
+from service.auth.authenticator import Authenticator
+from service.auth.keeper import RosterKeeper
+from service.auth.roster_copy import FILE_NAME, RosterCopy
+from service.intake import Intake
+from service.operator.browser_headers import Shielded
+from service.operator.probes import MetricsPage, ReadinessPage
+from service.process.certificate import certificate_expiry
+from service.process.vitals import Vitals
+from service.settings import Settings
+from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
+from service.spool.journal import Journal, journal_paths
+from service.spool.wiring import OpenedLater, Spool
+from service.storage.database import Database, database_at
+from service.storage.deletions import Between
+from service.storage.location import StorageError
+from service.storage.migrations import PENDING
+from service.storage.senders import Turn
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
+from service.web.public.routes import listener, operator_routes, public_routes
+from service.writing.readiness import Readiness
+from service.writing.retention import Limits, Retention
+from service.writing.writer import DEADLINE_SECONDS, Writer
+
+if TYPE_CHECKING:
+    from service.auth.oauth.bearer_tokens import BearerTokens
+
+_MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
+_AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The two applications, and what must be running while they serve.
+
+    `assert_may_start` reads who is registered, which blocks, and raises StartRefused when AUTH and the address do not
+    go together with that. `running()` does so too, opens storage and closes it after the last commit. `introduce` says
+    in the log who is let in. `storage_broken` is set when the process must stop, because storage can no longer be
+    trusted. `count_unparsed` is for the servers: what did not become a request was answered with this status.
+    """
+
+    public: ASGIApp
+    operator: ASGIApp
+    assert_may_start: Callable[[], None]
+    running: Callable[[], AbstractAsyncContextManager[None]]
+    storage_broken: asyncio.Event
+    count_unparsed: Callable[[int], None]
+    introduce: Callable[[], None]
+
+
+def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0) -> App:
+    """Wire the service.
+
+    A database that others write to as well may be away, so a spool stands behind it; each worker has its own.
+    """
+    database = database_at(settings.database_url)
+    spooling = database.shared and settings.spool == "on"
+    migrate = _migrating(database, settings, log)
+    ledger = OpenedLater(database.ledger(COMMIT_SECONDS) if spooling else database.ledger(), migrate)
+    storing = Writer(ledger.committing(), metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
+    spool = Spool(_journal(settings, worker), storing, metrics, log) if spooling else None
+    writer = spool.writer if spool else storing
+    readiness = Readiness(writer, metrics)
+    vitals = Vitals(metrics, log, readiness, database.space)
+    retention = Retention(partial(database.deletions, _between(storing)), _limits(settings), metrics, log)
+    metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
+    tokens = _tokens(settings, log)
+    authenticator = Authenticator(
+        settings.auth,
+        settings.host,
+        settings.sender,
+        log,
+        verify=tokens.verify if tokens else None,
+        strangers=settings.stranger_rate,
+    )
+    keeper = RosterKeeper(
+        lambda: database.senders(_turn(storing)),
+        authenticator.follow,
+        metrics,
+        log,
+        copy=RosterCopy(settings.spool_dir / FILE_NAME) if spooling else None,
+    )
+    authenticator.used = keeper.note_used
+    intake = Intake(authenticator, writer, metrics, log)
+
+    def assert_may_start() -> None:
+        keeper.begin()
+        authenticator.assert_may_start()
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        await asyncio.to_thread(assert_may_start)
+        try:
+            await asyncio.to_thread(migrate)
+            await _schema_is_ready(database, settings, log)
+            ledger.open()
+        except StorageError as error:
+            if not (spool and spool.stands_in(error)):
+                raise
+        storing.start()
+        async with AsyncExitStack() as stack:
+            if spool:
+                await stack.enter_async_context(spool.running())
+            metrics.ready = True
+            await stack.enter_async_context(vitals.running())
+            await stack.enter_async_context(retention.running())
+            await stack.enter_async_context(keeper.running())
+            if tokens:
+                await stack.enter_async_context(tokens.running())
+            yield
+            metrics.ready = False
+        if await storing.close():  # else a hung disk holds the connection
+            ledger.close()
+
+    return App(
+        public=listener(public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake)), metrics, log),
+        operator=Shielded(listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log)),
+        assert_may_start=assert_may_start,
+        running=running,
+        storage_broken=storing.broken,
+        count_unparsed=metrics.count_unparsed,
+        introduce=authenticator.introduce,
+    )
+
+
+def _tokens(settings: Settings, log: Log) -> "BearerTokens | None":
+    """Return what judges bearer tokens, if an issuer is configured."""
+    if settings.issuer is None:
+        return None
+    from service.auth.oauth.bearer_tokens import bearer_tokens  # noqa: PLC0415 - with an HTTP client, which few need
+
+    def tell(reason: str | None) -> None:
+        if reason:
+            log.logger.warning("issuer_away", detail=f"{reason}; the keys that were read last stay valid for an hour")
+        else:
+            log.logger.info("issuer_back")
+
+    return bearer_tokens(settings.issuer, tell)
+
+
+def _limits(settings: Settings) -> Limits:
+    days = (settings.rejected_days, settings.duplicate_days, settings.conversion_days)
+    return Limits(*days, settings.rejected_max_bytes)
+
+
+def _between(writer: Writer) -> Between:
+    """Return how what is deleted waits for its turn on the writer's thread."""
+    return lambda work: writer.aside(work).result()
+
+
+def _turn(writer: Writer) -> Turn:
+    """Return the same for changes of what is registered."""
+    return lambda work: writer.aside(work).result()
+
+
+def _journal(settings: Settings, worker: int) -> Journal:
+    return Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
+
+
+def _migrating(database: Database, settings: Settings, log: Log) -> Callable[[], None]:
+    """Return what runs pending migrations if we are told to; it blocks, and raises StorageError."""
+
+    def migrate() -> None:
+        if database.shared and settings.migrate:
+            database.migrations().up("head", lambda step: log.logger.info("migrating", detail=step))
+
+    return migrate
+
+
+async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:
+    """Wait until somebody ran the migrations that are pending. Raises StorageError."""
+    if not database.shared:
+        return
+    migrations = database.migrations()
+    end = time.monotonic() + settings.migrate_wait
+    while refusal := (await asyncio.to_thread(migrations.status)).refusal:
+        if time.monotonic() >= end:
+            raise StorageError(f"{database.name}: {refusal}; {_MIGRATE}", PENDING)
+        log.logger.warning("waiting_for_migrations", detail=f"{refusal}; {_MIGRATE}", seconds=settings.migrate_wait)
+        await asyncio.sleep(min(_AGAIN_SECONDS, max(0.0, end - time.monotonic())))

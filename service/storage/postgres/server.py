@@ -1,0 +1,173 @@
+"""Owns how a PostgreSQL server is reached: what a session must promise, deadlines on every wait, what errors mean."""
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import MappingProxyType
+from typing import Self, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from service.storage.location import PostgresServer, StorageError
+
+CONNECTION = "PG_CONNECTION"
+SHUTDOWN = "PG_SHUTDOWN"
+SERIALIZATION = "PG_SERIALIZATION"
+DEADLOCK = "PG_DEADLOCK"
+TIMEOUT = "PG_TIMEOUT"
+FULL = "PG_FULL"
+READ_ONLY = "PG_READ_ONLY"
+NOT_DURABLE = "PG_NOT_DURABLE"
+OTHER = "PG_OTHER"
+
+RETRIED = frozenset({CONNECTION, SHUTDOWN, SERIALIZATION, DEADLOCK, READ_ONLY})
+
+# By SQLSTATE, the longest beginning first (PostgreSQL manual, appendix A).
+_KINDS = (
+    ("57P01", SHUTDOWN),
+    ("57P02", SHUTDOWN),
+    ("57P03", SHUTDOWN),
+    ("57014", TIMEOUT),
+    ("55P03", TIMEOUT),
+    ("40001", SERIALIZATION),
+    ("40P01", DEADLOCK),
+    ("23505", SERIALIZATION),  # another replica was faster: judge again
+    ("53100", FULL),
+    ("53300", CONNECTION),
+    ("25006", READ_ONLY),
+    ("08", CONNECTION),
+)
+_WHEN_ASKED = sys.maxsize  # psycopg's threshold: never of itself
+_CANCEL_SECONDS = 0.2
+_CONNECT = {
+    "application_name": "postback",
+    "client_encoding": "utf8",
+    "gssencmode": "disable",  # it would cost a round trip, and a warning
+    "connect_timeout": "2",  # for each host
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "5000",
+}
+_PROMISES = """
+    SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding'),
+           pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+           current_setting('client_min_messages')
+"""
+
+Value = TypeVar("Value")
+
+
+class DeadlinePassed(psycopg.OperationalError):
+    """The server did not answer in time; whether it did what it was asked is unknown."""
+
+
+@contextmanager
+def in_time(deadline: float, timeout: float | None = None) -> Iterator[float]:
+    """Give an exchange the seconds that are left until `deadline`; raise DeadlinePassed when they were too few."""
+    left = max(0.0, deadline - time.monotonic())
+    try:
+        yield left if timeout is None else min(left, timeout)
+    except psycopg.OperationalError as error:
+        if error.sqlstate is None and time.monotonic() >= deadline:
+            raise DeadlinePassed("the server did not answer in time") from None
+        raise
+
+
+class Session(psycopg.Connection[tuple[object, ...]]):
+    """A connection whose every wait ends at `deadline` (monotonic seconds), whatever the server or the network does.
+
+    Not a statement_timeout: that could hit a COMMIT that waits for its standbys, and leave it half done.
+    """
+
+    deadline = float("inf")
+
+    def wait(self, gen: PQGen[Value], interval: float = 0.1, timeout: float | None = None) -> Value:
+        """Run one exchange with the server."""
+        with in_time(self.deadline, timeout) as left:
+            return super().wait(gen, interval, left)
+
+    @classmethod
+    def to(cls, place: PostgresServer) -> Self:
+        """Connect, to the host that takes writes if there are several. Raises psycopg.Error, or what it must refuse.
+
+        The server prepares what asks for it (`prepare=True`), unless a pooler is between, where one client's statements
+        meet another's (PgBouncer before 1.21): a pooler makes up the process that it names to its clients.
+        """
+        session = cls.connected(conninfo(place), autocommit=True)
+        try:
+            session.assert_durable()
+            if session.execute("SELECT pg_backend_pid()").fetchone() == (session.info.backend_pid,):
+                session.prepare_threshold = _WHEN_ASKED
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    @classmethod
+    def connected(cls, conninfo: str, *, autocommit: bool = False) -> Self:
+        """Connect. A vain attempt leaves no socket: in the driver's frames it would wait for the garbage collector.
+
+        That comes late in a process that must not be held up, and each such socket takes a place on a server that hung.
+        """
+        try:
+            return cls.connect(conninfo, autocommit=autocommit, prepare_threshold=None)
+        except psycopg.Error as error:
+            traceback.clear_frames(error.__traceback__)
+            raise
+
+    def assert_durable(self) -> None:
+        """Raise StorageError if a commit here would be no receipt, or is not possible."""
+        found = self.execute(_PROMISES).fetchone() or ("?", "?", "?", True, "?")
+        synchronous, fsync, encoding, read_only, messages = found
+        if synchronous == "off" or fsync == "off":
+            sentence = f"synchronous_commit={synchronous} fsync={fsync}: a 200 would be no receipt"
+            raise StorageError(sentence, NOT_DURABLE)
+        if messages == "error":
+            raise StorageError("client_min_messages=error hides that a commit waits for no standby", NOT_DURABLE)
+        if read_only:
+            raise StorageError("the server is a standby, or its transactions are read-only by default", READ_ONLY)
+        if encoding != "UTF8":
+            raise StorageError(f"the database's encoding is {encoding}; create it with ENCODING 'UTF8'", OTHER)
+
+    def abandon(self) -> None:
+        """Close the connection at once, and ask the server to forget what it is still doing for it."""
+        with suppress(psycopg.Error):
+            self.cancel_safe(timeout=_CANCEL_SECONDS)
+        self.close()
+
+
+def conninfo(place: PostgresServer, **more: str) -> str:
+    """Return the connection string: what the URL says wins over our defaults, `more` over both."""
+    return make_conninfo(**{**_CONNECT, **place.parameters, **more})
+
+
+def engine_of(place: PostgresServer, *, writes: bool = False) -> Engine:
+    """Return an engine for reads (or, with `writes`, for migrations), each connection made anew."""
+
+    def connect() -> psycopg.Connection[tuple[object, ...]]:
+        session = Session.connected(conninfo(place))
+        session.read_only = None if writes else True
+        return session
+
+    return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+
+
+def postgres_error(error: psycopg.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:
+    """Classify a driver's error by its SQLSTATE; without one, the connection is lost or was never made."""
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    sqlstate = getattr(driver, "sqlstate", None)
+    if isinstance(driver, DeadlinePassed):
+        kind = TIMEOUT
+    elif sqlstate is None:
+        kind = CONNECTION if isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError) else OTHER
+    else:
+        kind = next((kind for beginning, kind in _KINDS if sqlstate.startswith(beginning)), OTHER)
+    return StorageError(f"{kind}: {' '.join(str(driver).split())}", kind, rows)

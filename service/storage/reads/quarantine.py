@@ -1,0 +1,109 @@
+"""Owns the reads of what was not accepted: chosen by filters, listed, counted, and walked through page by page."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, tuple_
+from sqlmodel import col, or_, select
+
+from service.core.chunk import portion
+from service.storage.pool import Access
+from service.storage.schema.tables import RejectedPostback, Replay
+
+PAGE_ROWS = 200  # no more than a batch of the ledger's; fewer if their raw input, 128 KiB each at most, is a portion
+_FETCHED_ROWS = 50  # at once
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which rejected postbacks are meant; what is left empty excludes none. `since` is included, `until` is not."""
+
+    outcomes: tuple[str, ...] = ()
+    sender: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    click_id: str | None = None
+    not_replayed: bool = False
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what a row must fulfil."""
+        row = RejectedPostback
+        equal = ((row.sender, self.sender), (row.click_id, self.click_id))
+        wanted: list[ColumnElement[bool]] = [col(column) == value for column, value in equal if value is not None]
+        if self.outcomes:
+            wanted.append(col(row.outcome).in_(self.outcomes))
+        if self.since:
+            wanted.append(col(row.received_at) >= self.since)
+        if self.until:
+            wanted.append(col(row.received_at) < self.until)
+        if self.not_replayed:
+            wanted.append(col(row.replayed_at).is_(None))
+        return wanted
+
+
+class Quarantine:
+    """Reads of a database, which may be served at the same time. StorageError: not there, or not ours.
+
+    `access` must not be able to write.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def count(self, chosen: Chosen) -> int:
+        """Return how many rows are chosen."""
+        with self._access.session() as session:
+            return session.exec(select(func.count()).select_from(RejectedPostback).where(*chosen.conditions())).one()
+
+    def newest(self, chosen: Chosen, limit: int) -> list[RejectedPostback]:
+        """Return the chosen rows that came last, newest first."""
+        found = select(RejectedPostback).where(*chosen.conditions()).order_by(*_order()).limit(limit)
+        with self._access.session() as session:
+            return list(session.exec(found))
+
+    def pages(self, chosen: Chosen, *, oldest_first: bool = False) -> Iterator[list[RejectedPostback]]:
+        """Walk through the chosen rows in the order of their arrival; each page is a short read of its own."""
+        order = _order(oldest_first=oldest_first)
+        place = tuple_(col(RejectedPostback.received_at), col(RejectedPostback.id))
+        last: RejectedPostback | None = None
+        while True:
+            page = select(RejectedPostback).where(*chosen.conditions()).order_by(*order).limit(PAGE_ROWS)
+            if last is not None:
+                there = tuple_(last.received_at, last.id)  # the pair, because many rows may come at one moment
+                page = page.where(place > there if oldest_first else place < there)
+            page = page.execution_options(yield_per=_FETCHED_ROWS)
+            with self._access.session() as session, session.exec(page) as found:
+                rows, complete = portion(found, PAGE_ROWS, lambda row: len(row.raw))
+            if rows:
+                yield rows
+            if complete:
+                return
+            last = rows[-1]
+
+    def one(self, id_or_request_id: str) -> RejectedPostback | None:
+        """Return the row with this id or request_id."""
+        name = RejectedPostback
+        numbered = id_or_request_id.isdecimal() and len(id_or_request_id) < len(str(2**63))
+        same = col(name.id) == int(id_or_request_id) if numbered else col(name.request_id) == id_or_request_id
+        with self._access.session() as session:
+            return session.exec(select(name).where(same)).first()
+
+    def reasons(self, click_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return outcome and detail of the newest row that names each of these click ids, where there is one."""
+        name = RejectedPostback
+        found = select(name.click_id, name.outcome, name.detail).where(col(name.click_id).in_(click_ids))
+        with self._access.session() as session:
+            rows = session.exec(found.order_by(*_order(oldest_first=True))).all()
+        return {click_id: (outcome, detail) for click_id, outcome, detail in rows if click_id is not None}
+
+    def replay_of(self, request_id: str) -> Replay | None:
+        """Return the replay that a request_id is part of, as the rejected one or as the new one."""
+        part = or_(col(Replay.rejected_request_id) == request_id, col(Replay.request_id) == request_id)
+        with self._access.session() as session:
+            return session.exec(select(Replay).where(part)).first()
+
+
+def _order(*, oldest_first: bool = False) -> tuple[ColumnElement[datetime], ColumnElement[int | None]]:
+    moment, number = col(RejectedPostback.received_at), col(RejectedPostback.id)
+    return (moment.asc(), number.asc()) if oldest_first else (moment.desc(), number.desc())

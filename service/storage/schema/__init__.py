@@ -1,0 +1,1 @@
+"""What the tables are, and what each of them needs of those who copy, erase, keep and audit."""

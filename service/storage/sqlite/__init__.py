@@ -1,0 +1,1 @@
+"""SQLite: one file, one writer, every statement that only this engine has."""

@@ -1,0 +1,219 @@
+"""Owns how a SQLite file is opened: durability pragmas for the one writer, its lock, readers that cannot write."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from service.storage.location import NO_DATABASE, StorageBroken, StorageError
+
+Item = TypeVar("Item")
+
+_PRIVATE = 0o600  # of a new file: SQLite gives those that it puts beside it, -wal and -shm, the same mode
+_PRIVATE_DIRECTORY = 0o700
+_SYNCHRONOUS_FULL = 2
+_BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
+_CHECKPOINT_PAGES = 1000
+STATEMENT_ROWS = 256  # of 12 columns: far below the 32,766 parameters, and a prepared statement is small
+_STATEMENTS = 300  # prepared and kept: an INSERT for each number of rows
+
+
+def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:
+    """Classify a driver's error.
+
+    After SQLITE_IOERR and its kin nothing that this connection says can be trusted (a failed fsync may have dropped
+    pages that later look clean), so they are broken, not retryable.
+    """
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
+    kind = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
+    fatal = code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
+    return (StorageBroken if fatal else StorageError)(f"{kind}: {driver}", kind, rows)
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file that only this user may read, unless a file is there: that keeps its mode. Raises OSError.
+
+    One that is there is not even opened: to close it would drop the locks that this process's SQLite has on it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
+
+
+def create_private_directory(path: Path) -> None:
+    """Create a directory that only this user may enter, and what is missing above it. Raises OSError."""
+    for missing in reversed([it for it in (path, *path.parents) if not it.exists()]):
+        missing.mkdir(_PRIVATE_DIRECTORY, exist_ok=True)
+
+
+class FileLock:
+    """Being the only writer of a SQLite file, by whatever name it is opened, until `close`.
+
+    Two writing processes could both checkpoint; before 3.51.3 SQLite can then lose committed writes (WAL-reset bug).
+    The lock is flock on the file itself, which SQLite's own locks (POSIX) do not see.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Create the file if need be and lock it. Raises OSError, or StorageError if another process holds it."""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise StorageError(f"another process is serving {path}", "LOCKED") from None
+
+    def close(self) -> None:
+        """Let another process write. Only after SQLite's connection is closed: this drops the process's POSIX locks."""
+        os.close(self._descriptor)
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Return the one writing connection: WAL and synchronous=FULL, both asserted; statements commit by themselves."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS, timeout=_BUSY_SECONDS
+    )
+    try:
+        _assert_durable(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _assert_durable(connection: sqlite3.Connection) -> None:
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA fullfsync=ON")  # macOS: fsync alone does not reach the disk there
+    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA cache_size=-16000")  # KiB: the upper pages; the system caches the rest
+    synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
+    if mode != "wal" or synchronous != _SYNCHRONOUS_FULL:
+        raise StorageBroken(f"journal_mode={mode} synchronous={synchronous}: a 200 would be no receipt", "NOT_DURABLE")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Make one transaction of several statements."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite may have rolled back by itself already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def insert(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], clash: str
+) -> int:
+    """Insert rows, all or none, and return how many are new; `clash` says what is done about a known key."""
+    if len(rows) <= STATEMENT_ROWS:  # one statement needs no BEGIN and no COMMIT
+        return _insert(connection, table, tuple(columns), rows, clash)
+    with nullcontext() if connection.in_transaction else transaction(connection):
+        return sum(_insert(connection, table, tuple(columns), some, clash) for some in in_statements(rows))
+
+
+def in_statements(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield what one statement takes at a time."""
+    return (rows[first : first + STATEMENT_ROWS] for first in range(0, len(rows), STATEMENT_ROWS))
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    table: str,
+    columns: tuple[str, ...],
+    rows: Sequence[Sequence[object]],
+    clash: str,
+) -> int:
+    if not rows:
+        return 0
+    return connection.execute(_insertion(table, columns, len(rows), clash), tuple(chain.from_iterable(rows))).rowcount
+
+
+@cache
+def _insertion(table: str, columns: tuple[str, ...], rows: int, clash: str) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT {clash}"  # noqa: S608 - our own names
+
+
+def reader_engine(path: Path) -> Engine:
+    """Return an engine whose connections cannot write or checkpoint (`mode=ro`). Raises StorageError for no file."""
+    if not path.exists():
+        raise StorageError(f"there is no database at {path}", NO_DATABASE)
+    return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
+
+
+def migrating_engine(path: Path) -> Engine:
+    """Return an engine for the migrations, which may be of a file that is not there yet."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "do_connect")
+    def private(*_: object) -> None:
+        with suppress(OSError):  # SQLite says it in its own way
+            create_private(path)
+
+    return engine
+
+
+def second_engine(path: Path, patience: float = _BUSY_SECONDS) -> Engine:
+    """Return an engine that writes beside the one writer, while that is open; `patience` is seconds for its lock.
+
+    Its connections never checkpoint: not by themselves, and not when they close, because they are not the last. One of
+    another process, for a single transaction, may be: if the writer closes in that moment. SQLite then checkpoints
+    alone, under an exclusive lock: nobody else has the file open, so there are never two (the WAL-reset bug needs two).
+    """
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": patience})
+
+    @event.listens_for(engine, "connect")
+    def durable(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA fullfsync=ON")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA secure_delete=FAST")  # ON, as some are built, writes every page that is freed
+
+    return engine
+
+
+def rewrite(path: Path) -> None:
+    """Write the whole file anew, beside the one writer: deleted bytes stay in unused parts of pages until then.
+
+    It needs as much room again, for a while. Raises StorageError: all rows are as they were, and so are the traces.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+            connection.execute("VACUUM")
+    except sqlite3.Error as error:
+        told = storage_error(error)
+        raise StorageError(
+            f"rows are deleted, traces of them are left in the file; mend this and erase again: {told}", told.kind
+        ) from error
+
+
+def identities(names: Sequence[str | Path]) -> list[tuple[int, int]]:
+    """Say which files are at these names: SQLite goes on writing to a deleted one, and 200 would be no receipt."""
+    try:
+        return [(stat.st_dev, stat.st_ino) for stat in map(os.stat, names)]
+    except FileNotFoundError:
+        return []
+
+
+def sync_directory(path: Path) -> None:
+    """Make a new file's directory entry durable: SQLite syncs the file, and a power cut can still lose its name."""
+    for directory in (path.parent, path.parent.parent):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

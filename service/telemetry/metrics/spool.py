@@ -1,0 +1,84 @@
+"""Owns what is counted of the spool, and its side of the books."""
+
+from collections import Counter as Tally
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client.metrics_core import Metric
+
+from service.telemetry.metrics import catalogue as declared
+
+
+class Size(Protocol):
+    """How large a journal is: bytes, bytes, Unix seconds."""
+
+    @property
+    def taken(self) -> int:
+        """What it takes."""
+
+    @property
+    def capacity(self) -> int:
+        """What it may take."""
+
+    @property
+    def oldest_at(self) -> float:
+        """When its oldest entry came."""
+
+
+class SizedJournal(Protocol):
+    """What a scrape asks of the journal."""
+
+    found: int
+
+    @property
+    def broken(self) -> Exception | None:
+        """Return the error after which it takes nothing."""
+
+    @property
+    def size(self) -> Size:
+        """Tell its size when it last changed."""
+
+
+class SpoolCounts:
+    """The spool's counts: all 0 until a journal is watched."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self.appended = 0
+        self.removed = 0
+        self.recognised = 0
+        self.inherited = 0
+        self.drained: Tally[str] = Tally()
+        self._journal: SizedJournal | None = None
+
+    def watch(self, journal: SizedJournal) -> None:
+        """Export the journal's size."""
+        self._journal = journal
+
+    @property
+    def entries(self) -> int:
+        """Return how many entries wait: what was found at the start, what came, what left."""
+        return (self._journal.found if self._journal else 0) + self.appended - self.removed
+
+    @property
+    def drift(self) -> int:
+        """Return what must be 0: an entry leaves exactly when something became of it."""
+        return self.drained.total() - self.removed
+
+    def collect(self) -> Iterator[Metric]:
+        """Turn the counts into metric families."""
+        journal = self._journal
+        yield declared.SPOOL_ACTIVE.of(self.active)
+        yield declared.SPOOL_USABLE.of(journal is not None and journal.broken is None)
+        yield declared.SPOOL_ENTRIES.of(self.entries)
+        yield declared.SPOOL_BYTES.of(journal.size.taken if journal else 0)
+        yield declared.SPOOL_CAPACITY_BYTES.of(journal.size.capacity if journal else 0)
+        yield declared.SPOOL_OLDEST.of(journal.size.oldest_at if journal else 0.0)
+        drained = declared.SPOOL_DRAINED.family()
+        for outcome in declared.DRAINED:
+            drained.add_metric([outcome], self.drained[outcome])
+        recognised = declared.SPOOL_RECOGNISED.family()
+        recognised.add_metric([], self.recognised)
+        inherited = declared.SPOOL_INHERITED.family()
+        inherited.add_metric([], self.inherited)
+        yield from (drained, recognised, inherited)

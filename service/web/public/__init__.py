@@ -1,0 +1,1 @@
+"""The public listener: doors, and nothing but doors (law 7)."""

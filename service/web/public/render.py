@@ -1,0 +1,143 @@
+"""Owns the way from a verdict to an HTTP response: `Success`, problem+json (RFC 9457), the pixel, a batch's rows."""
+
+import asyncio
+import csv
+import io
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from http import HTTPStatus
+
+import orjson
+from starlette.types import Send
+
+from service.core.outcome import Family, Outcome
+from service.core.postback import sent_status
+from service.core.verdict import Verdict
+
+Headers = list[tuple[bytes, bytes]]
+
+PROBLEM_JSON = "application/problem+json"
+_SUCCESS = b"Success"  # the body EZmob's guide asks for
+_PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")  # 1x1, transparent
+_RETRY_AFTER_SECONDS = b"1"  # of our faults: a moment
+
+
+async def send_verdict(send: Send, verdict: Verdict, request_id: str) -> None:
+    """Answer one postback. A rejection's detail is the sender's to see; a failure's stays in our log."""
+    outcome = verdict.outcome
+    if outcome.family is Family.ACCEPTED:
+        await _send(send, outcome.status, _ACCEPTED[outcome], _SUCCESS)
+        return
+    members = {"outcome": outcome.value, "hint": verdict.hint}
+    if outcome.family is Family.REJECTED:
+        members["detail"] = verdict.detail
+    body = problem_body(outcome.status, request_id, members)
+    content = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
+    await _send(send, outcome.status, content + _outcome_headers(outcome, verdict.retry_after), body)
+
+
+async def send_pixel(send: Send, outcome: Outcome) -> None:
+    """Answer a browser with the image; the header alone says what became of the postback."""
+    headers = [
+        (b"content-type", b"image/gif"),
+        (b"content-length", b"%d" % len(_PIXEL)),
+        (b"x-postback-outcome", outcome.value.encode()),
+    ]
+    await _send(send, sent_status("pixel", outcome), headers, _PIXEL)
+
+
+def problem_body(status: int, request_id: str, members: dict[str, str]) -> bytes:
+    """Return a problem+json body; `title` is the status's phrase, as RFC 9457 asks where `type` is absent."""
+    return orjson.dumps({"title": HTTPStatus(status).phrase, "status": status, **members, "request_id": request_id})
+
+
+def _outcome_headers(outcome: Outcome, retry_after: int = 1) -> Headers:
+    headers = [(b"x-postback-outcome", outcome.value.encode())]
+    if outcome.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        headers.append((b"retry-after", b"%d" % retry_after))
+    if outcome.status == HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110 15.5.2
+    return headers
+
+
+_ACCEPTED: dict[Outcome, Headers] = {
+    outcome: [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(_SUCCESS)),
+        *_outcome_headers(outcome),
+    ]
+    for outcome in Outcome
+    if outcome.family is Family.ACCEPTED
+}
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequence[Verdict]) -> None:
+    """Answer a batch with a verdict for each row, in their order, in pieces.
+
+    The status is for those who read nothing else: 200 when every row was accepted, 207 when some were, 422 when none,
+    503 when a row failed by our fault. Then the whole batch may be sent again: what is stored will be `duplicate`.
+    """
+    counted = Counter(verdict.outcome for verdict in verdicts)
+    status = _status_of_all({outcome.family for outcome in counted})
+    sums = " ".join(f"{outcome.value}={number}" for outcome, number in counted.items())
+    headers = [(b"content-type", media_type.encode()), (b"x-postback-outcomes", sums.encode())]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", _RETRY_AFTER_SECONDS))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for first in range(0, len(verdicts), _ROWS_IN_A_PIECE):
+        told = enumerate(verdicts[first : first + _ROWS_IN_A_PIECE], first + 1)
+        rows = [_row_members(number, request_id, verdict) for number, verdict in told]
+        piece = _ROWS_AS[media_type](rows, first, len(verdicts))
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)  # others have their turns, also while the sender takes all of it at once
+    await send({"type": "http.response.body", "body": b""})
+
+
+_ROWS_IN_A_PIECE = 1000
+
+
+def _status_of_all(families: Collection[Family]) -> HTTPStatus:
+    if Family.FAILED in families:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    if Family.REJECTED not in families:
+        return HTTPStatus.OK
+    return HTTPStatus.MULTI_STATUS if Family.ACCEPTED in families else HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _row_members(number: int, request_id: str, verdict: Verdict) -> dict[str, str | int]:
+    """Return what a sender is told of a row, by the rules of a single postback."""
+    outcome = verdict.outcome
+    detail = {"detail": verdict.detail} if outcome.family is Family.REJECTED else {}
+    told = {"row": number, "outcome": outcome.value, "hint": verdict.hint, **detail}
+    return {**told, "request_id": f"{request_id}-{number}"}
+
+
+def _json_piece(rows: Sequence[Mapping[str, object]], first: int, of: int) -> bytes:
+    inner = orjson.dumps(rows)[1:-1]
+    return (b"," if first else b"[") + inner + (b"]" if first + len(rows) == of else b"")
+
+
+def _ndjson_piece(rows: Sequence[Mapping[str, object]], _first: int, _of: int) -> bytes:
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+
+
+def _csv_piece(rows: Sequence[Mapping[str, object]], first: int, _of: int) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ("row", "outcome", "hint", "detail", "request_id"))
+    if not first:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+_ROWS_AS: dict[str, Callable[[Sequence[Mapping[str, object]], int, int], bytes]] = {
+    "application/json": _json_piece,
+    "application/x-ndjson": _ndjson_piece,
+    "text/csv": _csv_piece,
+}

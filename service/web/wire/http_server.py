@@ -1,0 +1,106 @@
+"""Owns the uvicorn server of one listener: how it is set up, and how it is left without cutting anybody off."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import cast
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from service.web.wire.bounded import BoundedProtocol
+from service.web.wire.bounds import Bounds, Watch
+from service.web.wire.orphaned_connections import Strays
+
+_TICK_SECONDS = 0.05
+
+
+class HttpServer(uvicorn.Server):
+    """A uvicorn server for one of the two listeners; signals are left to us, since there are two in one process.
+
+    `bounds` are those of its connections; `drain` is for how many seconds open requests may go on; `options` are
+    uvicorn's.
+    """
+
+    def __init__(
+        self, app: ASGIApp, count_unparsed: Callable[[int], None], bounds: Bounds, *, drain: int, **options: object
+    ) -> None:
+        self._accepting = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._watch = Watch(bounds, count_unparsed)
+        protocol = partial(BoundedProtocol, watch=self._watch, leaving=self._leaving.is_set)
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            http=protocol,  # type: ignore[arg-type]  # it makes protocols
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,  # forwarded.py has the rule
+            access_log=False,  # its line would carry the query; ours is the canonical line
+            server_header=False,
+            timeout_graceful_shutdown=drain,
+            **options,  # type: ignore[arg-type]  # the few below
+        )
+        super().__init__(config)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections. uvicorn would leave a TLS handshake a minute."""
+        loop, config = asyncio.get_running_loop(), self.config
+        self.servers = [
+            await loop.create_server(
+                self._protocol,
+                sock=listening,
+                ssl=config.ssl,
+                ssl_handshake_timeout=self._handshake_seconds,
+                backlog=config.backlog,
+            )
+            for listening in sockets or ()
+        ]
+        self.started = True
+        self._accepting.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections, ten times a second."""
+        self._watch.tick(time.monotonic(), self.server_state.connections)  # type: ignore[arg-type]  # all are ours
+        return await super().on_tick(counter)
+
+    async def begin(self, listening: socket.socket) -> asyncio.Task[None]:
+        """Serve on a socket; return the task when connections are accepted, or when it has failed."""
+        serving = asyncio.create_task(self.serve([listening]))
+        accepting = asyncio.create_task(self._accepting.wait())
+        await asyncio.wait([serving, accepting], return_when=asyncio.FIRST_COMPLETED)
+        accepting.cancel()
+        return serving
+
+    def strays(self, listeners: Sequence[socket.socket]) -> Strays:
+        """Return who takes in the connections that wait at other listeners."""
+        return Strays(listeners, self._protocol, self.config.ssl, self._handshake_seconds)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state={})
+
+    @property
+    def _handshake_seconds(self) -> float | None:
+        return self._watch.bounds.seconds if self.config.ssl else None
+
+    async def leave(self, linger: float) -> None:
+        """Accept no more connections, let each answer be the last of its connection, and wait for their end."""
+        self._leaving.set()
+        for server in self.servers:
+            server.close()
+        connections = self.server_state.connections
+        for connection in connections:
+            cast("BoundedProtocol", connection).leave()
+        deadline = time.monotonic() + linger
+        while connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn's set tells nobody when it is empty
+            await asyncio.sleep(_TICK_SECONDS)

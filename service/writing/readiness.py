@@ -1,0 +1,54 @@
+"""Owns the question whether a postback sent now would be stored: proven by a real commit through the same queue."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from service.core.outcome import Outcome
+from service.storage.ledger import Probe
+from service.storage.location import StorageError
+from service.telemetry.metrics import Metrics
+from service.writing.writer import Overloaded, Writes
+
+_PROBE_SECONDS = 1.0  # one write a second at most, however often readiness is asked
+
+
+class Readiness:
+    """Answers with the reason why not, or None; the answer is also the gauge `postback_ready`.
+
+    `spooling` says that it is the spool that would take it: an honest receipt, and the database is away.
+    """
+
+    def __init__(self, writer: Writes, metrics: Metrics) -> None:
+        self.spooling = False
+        self._writer = writer
+        self._metrics = metrics
+        self._lock = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._reason: str | None = None
+
+    async def reason(self) -> str | None:
+        """Return why a postback would not be stored now, None if it would."""
+        async with self._lock:
+            if time.monotonic() - self._asked_at >= _PROBE_SECONDS:
+                self._reason = await self._probe()
+                self._asked_at = time.monotonic()
+                self._metrics.ready = self._reason is None
+        return self._reason
+
+    async def watch(self, seconds: float) -> None:
+        """Keep the gauge true for ever: ask, unless a postback's commit worked within the last `seconds`."""
+        while True:
+            await asyncio.sleep(seconds)
+            if self._writer.committed_within(seconds):
+                self._metrics.ready = True
+            else:
+                await self.reason()
+
+    async def _probe(self) -> str | None:
+        try:
+            written = await self._writer.write(Probe(datetime.now(UTC)))
+        except (Overloaded, StorageError) as error:
+            return str(error)
+        self.spooling = written.verdict.outcome is Outcome.SPOOLED
+        return None

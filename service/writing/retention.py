@@ -1,0 +1,198 @@
+"""Owns how long things are kept and how much of them: what is too old or too much goes, a piece at a time.
+
+On a thread of its own, because it reads and waits; nobody else counts what it counts, and what it says goes through the
+event loop. The size of what is kept is a running sum: everything is measured at the start, and then only what
+came since. It is measured anew before anything is deleted for it, because other replicas delete as well.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+from typing import NamedTuple
+
+from service.storage.deletions import PIECE_ROWS, Aged, Deletions, Found, Rank, Reason, Removed
+from service.storage.location import StorageError
+from service.storage.schema.tables import Duplicate, RejectedPostback
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+
+_LOOK_SECONDS = 5.0
+_AGE_SECONDS = 6 * 3600.0  # between two looks for what is too old
+_MADE_ROOM = 0.9  # of what may be kept is left, so that not every look deletes and measures everything
+_PAUSE_SECONDS = 0.5  # between two pieces: what waits for one is less than a hundredth of the postbacks
+_REST = 9.0  # times as long as a piece took: nine tenths of the writer's time are the postbacks'
+_FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a piece rests as long as it took
+_STOP_SECONDS = 1.0
+
+
+class Limits(NamedTuple):
+    """Days that rows are kept, by table (0: for ever), and the bytes that rejected postbacks may take."""
+
+    rejected_days: int
+    duplicate_days: int
+    conversion_days: int
+    rejected_bytes: int
+
+
+class Looked(NamedTuple):
+    """How many rows one look deleted, by table and reason, and the error that ended it."""
+
+    deleted: Counter[tuple[str, Reason]]
+    failure: Exception | None
+
+
+class Retention:
+    """Deletes what is over the limits, while its context is open. `now` is the clock that ages are told by."""
+
+    def __init__(
+        self,
+        deletions: Callable[[], Deletions],
+        limits: Limits,
+        metrics: Metrics,
+        log: Log,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._open = deletions
+        self._limits = limits
+        self._metrics = metrics
+        self._log = log
+        self._now = now
+        self._stopping = Event()
+        self._aged_at = float("-inf")
+        self._measured_up_to = 0
+        self._taken: Counter[Rank] = Counter()
+        self._deleted: Counter[tuple[str, Reason]] = Counter()
+        self._failing = False
+        metrics.rejected_capacity_bytes = limits.rejected_bytes
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look every few seconds while the context is open; at the end a piece that is under way may finish."""
+        thread = Thread(target=self._watch, args=[asyncio.get_running_loop()], name="retention", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            await asyncio.to_thread(thread.join, _STOP_SECONDS)  # on a disk that hangs nobody waits for it
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            looked = self.look()
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self.tell, looked)
+
+    def look(self) -> Looked:
+        """Delete what is over the limits now, and return what went, also before an error. Blocks."""
+        failure = None
+        try:
+            deletions = self._open()
+            if time.monotonic() - self._aged_at >= _AGE_SECONDS:
+                self._delete_old(deletions)
+                self._aged_at = time.monotonic()
+            self._measure(deletions)
+            if self._taken.total() > self._limits.rejected_bytes:
+                self._make_room(deletions)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
+            failure = error
+        deleted, self._deleted = self._deleted, Counter()
+        return Looked(deleted, failure)
+
+    def tell(self, looked: Looked) -> None:
+        """Log what a look did; on the event loop."""
+        deleted, failure = looked
+        for (table, reason), rows in deleted.items():
+            say = self._log.logger.info if reason is Reason.AGE else self._log.logger.warning
+            say("deleted", table=table, reason=reason.value, rows=rows)
+        if failure and not self._failing:
+            detail = str(failure) if isinstance(failure, StorageError) else f"{type(failure).__name__}: {failure}"
+            self._log.logger.warning("retention_failed", detail=detail)
+        self._failing = failure is not None
+
+    def _delete_old(self, deletions: Deletions) -> None:
+        self._forget_measures()
+        with deletions.alone() as still_alone:
+            if still_alone is None:
+                return
+            limits = ((RejectedPostback, self._limits.rejected_days), (Duplicate, self._limits.duplicate_days))
+            for table, days in limits:
+                while days and (found := deletions.old(table, self._since(days))).ids and self._may_go_on(still_alone):
+                    self._remove(deletions, table, found, Reason.AGE)
+            if self._limits.conversion_days:
+                self._delete_old_conversions(deletions, still_alone)
+
+    def _delete_old_conversions(self, deletions: Deletions, still_alone: Callable[[], None]) -> None:
+        """Walk through all of them by key: an index on their age would cost every conversion."""
+        before, last = self._since(self._limits.conversion_days), None
+        while (page := deletions.conversions(last)) and self._may_go_on(still_alone):
+            last = page[-1][0]
+            old = [key for key, received_at in page if received_at < before]
+            for first in range(0, len(old), PIECE_ROWS):
+                piece = old[first : first + PIECE_ROWS]
+                started = time.perf_counter()
+                removed = deletions.remove_conversions(piece[0], piece[-1], before, self._now())
+                self._count("conversion", Reason.AGE, removed)
+                self._rest(time.perf_counter() - started)
+            self._rest(0.0)
+
+    def _make_room(self, deletions: Deletions) -> None:
+        with deletions.alone() as still_alone:
+            if still_alone is None:
+                return
+            self._forget_measures()
+            self._measure(deletions)
+            if self._taken.total() <= self._limits.rejected_bytes:
+                return  # another replica was faster
+            found: dict[Rank, Found] = {}
+            while (surplus := self._surplus(deletions)) > 0 and self._may_go_on(still_alone):
+                rank = next(rank for rank in Rank if self._taken[rank] > 0)
+                found[rank] = deletions.surplus(rank, found[rank].place if rank in found else None, surplus)
+                reason = Reason.SIZE_KNOWN if rank is Rank.KNOWN else Reason.SIZE
+                if found[rank].ids:
+                    removed = self._remove(deletions, RejectedPostback, found[rank], reason)
+                    self._taken[rank] -= removed.taken
+                    self._metrics.rejected_bytes = self._taken.total()
+                else:  # they were replayed meanwhile
+                    self._taken[rank] = 0
+
+    def _surplus(self, deletions: Deletions) -> int:
+        """Return how many bytes must go, of what is there now: a flood goes on meanwhile."""
+        self._measure(deletions)
+        return self._taken.total() - int(self._limits.rejected_bytes * _MADE_ROOM)
+
+    def _remove(self, deletions: Deletions, table: Aged, found: Found, reason: Reason) -> Removed:
+        started = time.perf_counter()
+        removed = deletions.remove(table, found.ids, reason, self._now())
+        self._count(str(table.__tablename__), reason, removed)
+        self._rest(time.perf_counter() - started)
+        return removed
+
+    def _count(self, table: str, reason: Reason, removed: Removed) -> None:
+        self._deleted[table, reason] += removed.rows
+        self._metrics.count_deleted(table, reason.value, removed.rows)
+
+    def _forget_measures(self) -> None:
+        """Measure everything anew: others delete as well, and a replay changes a row's rank."""
+        self._measured_up_to, self._taken = 0, Counter()
+
+    def _measure(self, deletions: Deletions) -> None:
+        """Add what came since the last time, or everything at first."""
+        while not self._stopping.is_set() and (kept := deletions.measure(self._measured_up_to)):
+            self._measured_up_to = kept.upto
+            self._taken.update(dict(zip(Rank, kept.taken, strict=True)))
+        self._metrics.rejected_bytes = self._taken.total()
+
+    def _since(self, days: int) -> datetime:
+        return self._now() - timedelta(days=days)
+
+    def _may_go_on(self, still_alone: Callable[[], None]) -> bool:
+        still_alone()
+        return not self._stopping.is_set()
+
+    def _rest(self, took: float) -> None:
+        flooded = self._taken.total() > self._limits.rejected_bytes * _FLOODED
+        self._stopping.wait(took if flooded else max(_PAUSE_SECONDS, _REST * took))

@@ -1,0 +1,266 @@
+"""Owns group commit: a bounded queue, one commit after the other, for each entry a future resolved after its commit.
+
+Whatever arrives while a commit is under way goes into the next one together; there is no artificial delay. All state
+belongs to the event loop; what commits (committing.py) only ever sees batches and answers with their verdicts.
+
+The queue is bounded in number and in time: on a slow disk only as many may wait as will be answered before the
+deadline. Otherwise everybody would wait, be given up, and be stored for nothing.
+
+More than a commit takes is written together only where all or none is promised. It has a commit to itself, and as many
+places in the queue as any full commit, so that those who come one by one find theirs beside it.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent import futures
+from itertools import chain, islice
+from typing import NamedTuple, Protocol, TypeVar
+
+from service.core.batch import MAX_ATOMIC_ROWS
+from service.core.verdict import Verdict
+from service.storage.ledger import MAX_BATCH, Entry, Probe
+from service.storage.location import StorageBroken, StorageError
+from service.telemetry.metrics.commits import CommitCounts
+from service.telemetry.metrics.counts import Queue
+from service.writing.committing import Answer, Committing
+
+CAPACITY = 4096
+DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back
+
+
+_QUICK_SECONDS = 0.005  # a commit shorter than this is worth a second batch handed over; a longer one gathers more
+_SMOOTHING = 0.25  # of the last commit's duration in the running average
+_WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
+
+
+class Overloaded(Exception):  # noqa: N818 - the word of the outcome
+    """The queue is full, or closing: nothing was stored, try again later."""
+
+
+class Writes(Protocol):
+    """What makes an entry durable: a writer, or one with a spool behind it."""
+
+    def write(self, *entries: Entry) -> "Awaitable[Written]":
+        """Return a verdict for each entry once all of them are durable. Raises Overloaded or StorageError for all."""
+
+    def committed_within(self, seconds: float, /) -> bool:
+        """Say whether a commit worked that recently."""
+
+
+class Written(NamedTuple):
+    """The verdicts of entries that were written together, in order, and how many seconds their commit took."""
+
+    verdicts: Sequence[Verdict]
+    commit_seconds: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of an entry that was written alone."""
+        (verdict,) = self.verdicts
+        return verdict
+
+
+class _Queued(NamedTuple):
+    entries: tuple[Entry, ...]
+    future: "asyncio.Future[Written]"
+    at: float
+    again: bool
+
+
+class _Batch(NamedTuple):
+    queued: list[_Queued]
+    handed_over_at: float
+
+
+Result = TypeVar("Result")
+
+
+class Writer:
+    """Commits entries in groups. `broken` is set when storage must not be used again: the process should stop."""
+
+    def __init__(
+        self,
+        committing: Committing,
+        metrics: CommitCounts,
+        *,
+        capacity: int = CAPACITY,
+        deadline: float = DEADLINE_SECONDS,
+    ) -> None:
+        self.broken = asyncio.Event()
+        self._committing = committing
+        self._metrics = metrics
+        self._capacity = capacity
+        self._deadline = deadline
+        self._pending: list[_Queued] = []
+        self._waiting = 0  # places that their entries take
+        self._in_flight: deque[_Batch] = deque()
+        self._refusal: Exception | None = Overloaded("not started")
+        self._stall: StorageError | None = None
+        self._room = 0  # how many may wait; 0 while everybody is refused
+        self._commit_seconds = 0.0  # running average
+        self._committed_at = float("-inf")
+        self._watch: asyncio.TimerHandle | None = None
+        metrics.watch_queue(Queue(lambda: self._waiting, self._oldest, capacity))
+
+    def start(self) -> None:
+        """Begin; call it in the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._committing.start(self._finish)
+        self._refusal = None
+        self._make_room()
+
+    def write(self, *entries: Entry, again: bool = False) -> "asyncio.Future[Written]":
+        """Queue entries for one commit; the future gives their verdicts after it, or StorageError for all.
+
+        Up to MAX_ATOMIC_ROWS of them; more than MAX_BATCH only one after the other.
+
+        `again` says that a row may be there already, from a commit whose answer was lost (it comes from the spool).
+        Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
+        """
+        if len(entries) > MAX_ATOMIC_ROWS:
+            raise ValueError(f"{len(entries)} entries, and a commit takes {MAX_ATOMIC_ROWS}")
+        if self._waiting >= self._room:
+            refusal = self._refusal or self._stall or Overloaded(f"{self._waiting} postbacks are waiting already")
+            raise refusal.with_traceback(None)  # raised again and again, it would gather a traceback for each time
+        future: asyncio.Future[Written] = self._loop.create_future()
+        if not self._pending and self._may_hand_over():
+            self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
+        self._pending.append(_Queued(entries, future, self._loop.time(), again))
+        self._waiting += _places(entries)
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
+        return future
+
+    def aside(self, work: Callable[[], Result]) -> "futures.Future[Result]":
+        """Do something between two commits, as Committing says."""
+        return self._committing.aside(work)
+
+    @property
+    def room_left(self) -> int:
+        """Say how many more may wait now."""
+        return max(0, self._room - self._waiting)
+
+    def committed_within(self, seconds: float) -> bool:
+        """Say whether a commit worked that recently."""
+        return self._loop.time() - self._committed_at <= seconds
+
+    async def close(self) -> bool:
+        """Refuse new entries, commit what waits, and end; False if a commit hangs."""
+        self._refusal = self._refusal or Overloaded("shutting down")
+        self._make_room()
+        while waiting := [queued.future for queued in self._outstanding() if not queued.future.done()]:
+            await asyncio.wait(waiting)
+        return await self._committing.stop(self._deadline)
+
+    def _outstanding(self) -> list[_Queued]:
+        return [*chain.from_iterable(batch.queued for batch in self._in_flight), *self._pending]
+
+    def _may_hand_over(self) -> bool:
+        return len(self._in_flight) < (self._committing.ahead if self._commit_seconds < _QUICK_SECONDS else 1)
+
+    def _make_room(self) -> None:
+        batches = self._deadline * _WAITING_SHARE / max(self._commit_seconds, 1e-6)
+        room = min(self._capacity, MAX_BATCH * max(1, int(batches) - 1))  # one is being committed
+        self._room = 0 if self._refusal or self._stall else room
+
+    def _submit(self) -> None:
+        if self._pending and self._may_hand_over():
+            batch = self._take()
+            self._in_flight.append(_Batch(batch, self._loop.time()))
+            self._committing.hand_over([entry for queued in batch for entry in queued.entries])
+
+    def _take(self) -> list[_Queued]:
+        """Take as many from the head of the queue as one commit may hold."""
+        if self._waiting <= MAX_BATCH:
+            taken, self._pending, self._waiting = self._pending, [], 0
+            return taken
+        count = entries = 0
+        for queued in self._pending:
+            if entries + _places(queued.entries) > MAX_BATCH:
+                break
+            count, entries = count + 1, entries + _places(queued.entries)
+        taken, self._pending = self._pending[:count], self._pending[count:]
+        self._waiting -= entries
+        return taken
+
+    def _finish(self, answer: Answer, seconds: float) -> None:
+        if isinstance(answer, StorageBroken):
+            self._stop_using_storage(answer)
+            return
+        batch = self._in_flight.popleft().queued
+        self._stall = None
+        self._commit_seconds += (seconds - self._commit_seconds) * _SMOOTHING
+        self._make_room()
+        self._submit()  # the disk first: it works while the answers go out
+        if isinstance(answer, Exception):
+            self._fail(batch, answer)
+            return
+        self._committed_at = self._loop.time()
+        self._metrics.count_commit(seconds, len(answer.verdicts))
+        self._metrics.count_rows(answer.rows)
+        self._count_recognised(batch, answer.rows)
+        verdicts = iter(answer.verdicts)
+        for queued in batch:
+            counted = _postbacks(queued)
+            told = list(islice(verdicts, len(queued.entries)))
+            if queued.future.done():  # it was given up
+                self._metrics.late_commits += counted
+            else:
+                self._metrics.unacknowledged += counted
+                queued.future.set_result(Written(told, seconds))
+
+    def _count_recognised(self, batch: Sequence[_Queued], rows: Mapping[str, int]) -> None:
+        """Count entries whose row was there already: each other entry has a row of its own, or the books drift."""
+        if again := sum(len(queued.entries) for queued in batch if queued.again):
+            missing = sum(map(_postbacks, batch)) - sum(rows.values())
+            self._metrics.count_recognised(max(0, min(again, missing)))
+
+    def _stop_using_storage(self, error: StorageBroken) -> None:
+        doomed = self._outstanding()
+        self._in_flight.clear()
+        self._pending, self._waiting = [], 0
+        self._refusal = error
+        self._make_room()
+        self._fail(doomed, error)
+        self.broken.set()
+
+    def _fail(self, batch: Sequence[_Queued], error: Exception) -> None:
+        if isinstance(error, StorageError):
+            self._metrics.count_storage_error("commit", error.kind)
+            self._metrics.count_rows(error.rows)  # the part of a batch that was durable before the rest failed
+            self._metrics.late_commits += sum(error.rows.values())
+        for queued in batch:
+            if not queued.future.done():
+                queued.future.set_exception(error)
+
+    def _give_up_late(self) -> None:
+        """Answer those who have waited for the deadline: a sender that hung up is told nothing by a late 200."""
+        limit = self._loop.time() - self._deadline
+        late = [queued for queued in self._outstanding() if queued.at < limit and not queued.future.done()]
+        self._pending = [queued for queued in self._pending if queued.at >= limit]
+        self._waiting = sum(_places(queued.entries) for queued in self._pending)
+        error = StorageError(f"no commit within {self._deadline} s", "TIMEOUT")
+        if self._in_flight and self._in_flight[0].handed_over_at < limit:
+            self._stall = error  # the disk hangs: refuse newcomers at once, until it answers
+            self._make_room()
+        if late:
+            self._fail(late, error)
+        outstanding = self._pending or self._in_flight
+        again = self._deadline / 8
+        self._watch = self._loop.call_later(again, self._give_up_late) if outstanding else None
+
+    def _oldest(self) -> float:
+        oldest = next(iter(self._outstanding()), None)
+        return time.time() - (self._loop.time() - oldest.at) if oldest else 0.0
+
+
+def _places(entries: Sequence[Entry]) -> int:
+    """Count the places that entries take which are written together: no more than a commit has."""
+    return min(len(entries), MAX_BATCH)
+
+
+def _postbacks(queued: _Queued) -> int:
+    """Count the entries that have rows."""
+    return sum(type(entry) is not Probe for entry in queued.entries)

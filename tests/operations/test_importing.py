@@ -1,0 +1,331 @@
+"""Import, on every engine: a file is stored once, whatever interrupts it, however it is cut into files."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.cli.import_report import NoReport, Report
+from service.cli.importing import import_rows
+from service.core.mistakes import rejection_of
+from service.core.outcome import Rejected, told
+from service.core.postback import parse
+from service.core.sender import EZMOB
+from service.operations import importing
+from service.operations.importing import ImportFile
+from service.operations.replay import raw_again
+from service.operations.row_file import Form, RowFile, UnreadableFile
+from service.storage.database import Database, database_at
+from service.storage.ledger import Committed, Entry, Ledger
+from tests.support.engines import Engine
+
+CSV = b"""c,value,when,note
+a,1.50,2026-01-01,
+a,1.5,2026-01-02,
+a,2,2026-01-03,"=1+1
+two lines"
+b,x,2026-01-04T05:06+02:00,
+{click_id},1,2026-01-05,
+"c ""quoted"" ",1,2026-01-06,
+d,-7,2026-01-07 08:09:10.123456,\xe2\x82\xac
+e,1,2026-01-08
+f,1,,
+a,3,2026-01-10,
+"""
+OUTCOMES = [
+    "stored",
+    "duplicate",
+    "conflict",
+    "invalid_value",
+    "unexpanded_macro",
+    "invalid_click_id",
+    "stored",
+    "malformed_body",
+    "stored",
+    "conflict",
+]
+TABLES = ("conversion", "duplicate", "rejected_postback")
+STORED = [3, 1, 6]
+GROUP = 3
+
+
+def numbers(engine: Engine) -> list[object]:
+    return [engine.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - our own names
+
+
+def written(tmp_path: Path, content: bytes = CSV, name: str = "rows.csv") -> ImportFile:
+    (tmp_path / name).write_bytes(content)
+    return ImportFile(RowFile(tmp_path / name, "ndjson" if name.endswith("ndjson") else "csv"))
+
+
+def imported(
+    rows: ImportFile, database: Database, ledger: Ledger, report: Path, form: Form = "csv"
+) -> tuple[int, dict[str, int]]:
+    """Import as the command does; return after which row it went on, and the tally."""
+    with Report(report, form, rows.request_id) as told:
+        after = import_rows(rows, database, ledger, told)
+        return after, {outcome.value: number for outcome, number in told.tally.items()}
+
+
+def outcomes(report: Path) -> list[str]:
+    if report.suffix == ".ndjson":
+        return [json.loads(line)["outcome"] for line in report.read_text().splitlines()]
+    return [line.split(",")[1] for line in report.read_text().splitlines()[1:]]
+
+
+@pytest.fixture
+def groups_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commit three rows at a time, so that ten are several groups."""
+    monkeypatch.setattr(importing, "MAX_BATCH", GROUP)
+
+
+def test_every_row_has_the_outcome_that_a_batch_would_give_it(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    rows = written(tmp_path)
+    after, tally = imported(rows, engine.database, ledger, tmp_path / "report.csv")
+    assert (after, sum(tally.values())) == (0, len(OUTCOMES))
+    assert outcomes(tmp_path / "report.csv") == OUTCOMES
+    assert numbers(engine) == STORED
+    assert engine.rows("SELECT DISTINCT door FROM conversion") == [("import",)]
+    assert engine.rows("SELECT value, request_id FROM conversion WHERE click_id = 'a'") == [
+        ("1.50", f"{rows.request_id}-1")
+    ]
+
+
+@pytest.mark.usefixtures("groups_of_three")
+@pytest.mark.parametrize("keeps_its_report", [True, False])
+def test_the_same_file_again_stores_nothing_and_says_the_same(
+    engine: Engine, ledger: Ledger, tmp_path: Path, *, keeps_its_report: bool
+) -> None:
+    report = tmp_path / "report.csv"
+    first = imported(written(tmp_path), engine.database, ledger, report)
+    told = report.read_bytes()
+    if not keeps_its_report:
+        report.unlink()
+    again = imported(written(tmp_path), engine.database, ledger, report)
+    assert again == (len(OUTCOMES) if keeps_its_report else 0, first[1])
+    assert report.read_bytes() == told
+    assert numbers(engine) == STORED
+    with engine.database.audit() as audit:
+        assert (audit.orphans(), audit.repeated_request_ids()) == ({"updated": 0, "duplicate": 0, "conflict": 0}, 0)
+
+
+@dataclass
+class Dying:
+    """A ledger that is interrupted at one of its commits, before it or after it."""
+
+    ledger: Ledger
+    commits: int
+    after: bool
+
+    def open(self) -> None:
+        """Do nothing: it is open."""
+
+    def close(self) -> None:
+        """Do nothing: who opened it closes it."""
+
+    def commit(self, entries: Sequence[Entry]) -> Committed:
+        """Commit, or not."""
+        self.commits -= 1
+        if self.commits < 0 and not self.after:
+            raise KeyboardInterrupt
+        done = self.ledger.commit(entries)
+        if self.commits < 0:
+            raise KeyboardInterrupt
+        return done
+
+
+@pytest.mark.usefixtures("groups_of_three")
+@pytest.mark.parametrize("after", [False, True], ids=["before a commit", "after a commit"])
+@pytest.mark.parametrize("commits", range(4))
+def test_an_import_that_was_interrupted_goes_on_and_stores_everything_once(
+    engine: Engine, ledger: Ledger, tmp_path: Path, commits: int, *, after: bool
+) -> None:
+    report = tmp_path / "report.csv"
+    with pytest.raises(KeyboardInterrupt):
+        imported(written(tmp_path), engine.database, Dying(ledger, commits, after), report)
+    assert len(outcomes(report)) <= 3 * commits
+    imported(written(tmp_path), engine.database, ledger, report)
+    assert outcomes(report) == OUTCOMES
+    assert numbers(engine) == STORED
+
+
+@pytest.mark.usefixtures("groups_of_three")
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_report_that_is_torn_anywhere_is_mended(engine: Engine, ledger: Ledger, tmp_path: Path, form: Form) -> None:
+    report, rows = tmp_path / f"report.{form}", written(tmp_path)
+    whole = (imported(rows, engine.database, ledger, report, form), report.read_bytes())
+    ends = [place for place, letter in enumerate(whole[1]) if letter == ord("\n")]
+    for end in sorted({place + near for place in ends for near in (-9, -1, 0, 1, 2, 20)} & set(range(len(whole[1])))):
+        for garbage in (b"", b"\0\0\0"):
+            if garbage and end <= whole[1].find(b"\n"):
+                continue  # not even its first line is whole: that may be anybody's file
+            report.write_bytes(whole[1][:end] + garbage)
+            _, tally = imported(rows, engine.database, ledger, report, form)
+            assert (tally, report.read_bytes()) == (whole[0][1], whole[1]), end
+    assert numbers(engine) == STORED
+
+
+@pytest.mark.usefixtures("groups_of_three")
+def test_a_report_of_another_database_is_not_believed(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    report = tmp_path / "report.csv"
+    another = database_at(f"sqlite:///{tmp_path / 'another' / 'postback.db'}")
+    theirs = another.ledger()
+    theirs.open()
+    imported(written(tmp_path), another, theirs, report)
+    theirs.close()
+    assert imported(written(tmp_path), engine.database, ledger, report)[0] == 0
+    assert numbers(engine) == STORED
+    assert outcomes(report) == OUTCOMES
+
+
+@pytest.mark.parametrize("other", [b"important\n", b"row,outcome\n", CSV], ids=["a text", "nearly", "the file itself"])
+def test_another_file_in_the_place_of_the_report_is_left_alone(tmp_path: Path, other: bytes) -> None:
+    (tmp_path / "report.csv").write_bytes(other)
+    with pytest.raises(NoReport), Report(tmp_path / "report.csv", "csv", "0" * 32):
+        pass
+    assert (tmp_path / "report.csv").read_bytes() == other
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_the_report_of_another_import_is_left_alone(engine: Engine, ledger: Ledger, tmp_path: Path, form: Form) -> None:
+    report = tmp_path / f"report.{form}"
+    imported(written(tmp_path), engine.database, ledger, report, form)
+    before = report.read_bytes()
+    with pytest.raises(NoReport, match="report of another import"):
+        imported(written(tmp_path, CSV + b"g,1,,\n", "more.csv"), engine.database, ledger, report, form)
+    assert report.read_bytes() == before
+
+
+def test_two_imports_do_not_write_one_report(tmp_path: Path) -> None:
+    with (
+        Report(tmp_path / "report.csv", "csv", "0" * 32),
+        pytest.raises(NoReport, match="another import is writing"),
+        Report(tmp_path / "report.csv", "csv", "0" * 32),
+    ):
+        pass
+
+
+def test_a_column_tells_when_a_postback_was_received_also_where_it_is_rejected(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(CSV)
+    rows = ImportFile(RowFile(tmp_path / "rows.csv", "csv"), "when")
+    _, tally = imported(rows, engine.database, ledger, tmp_path / "report.csv")
+    assert tally["malformed_body"] == 2  # one has too few cells, and one no time
+    assert engine.rows("SELECT click_id, received_at FROM conversion ORDER BY 1") == [
+        ("a", "2026-01-01 00:00:00.000000"),
+        ("d", "2026-01-07 08:09:10.123456"),
+    ]
+    kept = engine.rows("SELECT received_at FROM rejected_postback WHERE outcome = 'invalid_value'")
+    assert kept == [("2026-01-04 03:06:00.000000",)]
+
+
+def test_a_time_that_cannot_have_been_yet_is_rejected_and_no_row_is_from_after_now(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    began = datetime.now(UTC)
+    near, far = (f"{began + timedelta(minutes=ahead):%Y-%m-%dT%H:%M:%S}" for ahead in (4, 9))
+    (tmp_path / "rows.csv").write_text(f"c,value,when\nnear,1,{near}\nfar,1,{far}\nwrong,x,{far}\n")
+    rows = ImportFile(RowFile(tmp_path / "rows.csv", "csv"), "when")
+    _, tally = imported(rows, engine.database, ledger, tmp_path / "report.csv")
+    assert tally == {"stored": 1, "malformed_body": 1, "invalid_value": 1}
+    assert engine.rows("SELECT received_at FROM conversion") == [(near.replace("T", " ") + ".000000",)]
+    kept = engine.rows("SELECT detail, received_at FROM rejected_postback ORDER BY request_id")
+    assert kept[0][0] == f"when is more than 5 minutes in the future: '{far}'"
+    assert [f"{began:%Y-%m-%d %H:%M:%S.%f}" <= str(moment) < near.replace("T", " ") for _, moment in kept] == [True] * 2
+
+
+def test_with_another_column_it_is_another_import(tmp_path: Path) -> None:
+    rows = written(tmp_path)
+    file = RowFile(tmp_path / "rows.csv", "csv")
+    assert len({rows.request_id, ImportFile(file, "when").request_id, ImportFile(file, "note").request_id}) == 3
+
+
+def test_a_rejected_row_is_read_back_for_a_replay_as_it_was(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    imported(written(tmp_path), engine.database, ledger, tmp_path / "report.csv")
+    quarantine = engine.database.quarantine()
+    rejected = [quarantine.one(str(number)) for (number,) in engine.rows("SELECT id FROM rejected_postback ORDER BY 1")]
+    for row in rejected:
+        assert row
+        if row.outcome == "conflict":
+            assert parse(raw_again(row), EZMOB).click_id == row.click_id
+            continue
+        with pytest.raises(Rejected) as again:
+            parse(raw_again(row), EZMOB)
+        expected = rejection_of(raw_again(row), EZMOB, again.value)
+        assert (expected.outcome.value, told(expected.detail, expected.diagnosis)) == (row.outcome, row.detail)
+
+
+def test_a_file_that_changes_meanwhile_is_told(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    rows = written(tmp_path)
+    (tmp_path / "rows.csv").write_bytes(CSV + b"g,1,,\n")
+    with pytest.raises(UnreadableFile, match="was changed"):
+        imported(rows, engine.database, ledger, tmp_path / "report.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no header"),
+        (b"click,value\na,1\n", r"no column is called c \(click_id\)"),
+        (b"c,price\na,1\n", r"no column is called value \(value\)"),
+        (b"\xff\xfec\0,\0", "no header"),
+        (b"c,value," + b"x" * 3000 + b"\na,1,2\n", "more than 2048 bytes"),
+    ],
+)
+def test_a_file_of_which_no_row_could_be_accepted_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableFile, match=reason):
+        written(tmp_path, content)
+
+
+@pytest.mark.parametrize("column", ["value", "c", "elsewhere"])
+def test_a_column_that_can_be_no_time_is_refused(tmp_path: Path, column: str) -> None:
+    written(tmp_path)
+    with pytest.raises(UnreadableFile, match=column):
+        ImportFile(RowFile(tmp_path / "rows.csv", "csv"), column)
+
+
+POSTBACKS = st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["1", "1.0", "2", "x"])), min_size=1, max_size=15)
+_serial = count()
+
+
+@given(postbacks=POSTBACKS, cuts=st.lists(st.integers(0, 15), max_size=3))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_however_a_file_is_cut_into_files_the_conversions_are_the_same(
+    engine: Engine, ledger: Ledger, tmp_path: Path, postbacks: list[tuple[int, str]], cuts: list[int]
+) -> None:
+    serial = next(_serial)
+
+    def stored(prefix: str, bounds: list[int]) -> list[tuple[object, ...]]:
+        lines = [f'{{"c":"{prefix}-{serial}-{key}","value":"{value}"}}\n'.encode() for key, value in postbacks]
+        for number, (first, end) in enumerate(zip([0, *bounds], [*bounds, len(lines)], strict=True)):
+            rows = written(tmp_path, b"".join(lines[first:end]), f"{prefix}-{serial}-{number}.ndjson")
+            imported(rows, engine.database, ledger, tmp_path / f"{prefix}-{serial}-{number}.report.csv")
+        found = engine.rows("SELECT click_id, value FROM conversion ORDER BY click_id")
+        ours = f"{prefix}-{serial}-"
+        return [(str(it).removeprefix(ours), value) for it, value in found if str(it).startswith(ours)]
+
+    assert stored("cut", sorted(cut for cut in cuts if cut <= len(postbacks))) == stored("whole", [])
+
+
+def test_what_is_kept_of_a_row_says_in_which_file_it_stood(tmp_path: Path) -> None:
+    raw = written(tmp_path, b"c,value\na,1\n", "with blank?.csv").one(1).raw
+    sent = raw.as_sent()
+    assert sent == b"IMPORT /with%20blank%3F.csv\r\ncontent-type: text/csv\r\n\r\nc,value\na,1"
+    assert raw.door == "import"
+
+
+def test_a_group_ends_where_its_rows_are_large_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.core.chunk.PORTION_BYTES", 2_000)
+    (tmp_path / "rows.ndjson").write_text(
+        "".join(f'{{"c":"{n}","value":1,"x":"{"y" * (n % 2) * 1_500}"}}\n' for n in range(20))
+    )
+    groups = list(ImportFile(RowFile(tmp_path / "rows.ndjson", "ndjson")).groups())
+    assert [entry.click_id for group in groups for entry in group] == [str(n) for n in range(20)]
+    assert [len(group) for group in groups] == [4] * 5

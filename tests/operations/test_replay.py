@@ -1,0 +1,300 @@
+"""Replay, on every engine: what today's rules accept is stored once, with its own moment; the rest is left alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.outcome import Outcome
+from service.core.postback import MAX_BODY_BYTES, RawPostback, Rejection
+from service.core.roster import sender_like
+from service.operations.replay import Attempt, Author, Rehearsal, carry_out, new_request_id, raw_again
+from service.storage.audit import Window
+from service.storage.ledger import Ledger
+from service.storage.location import StorageError
+from service.storage.reads.quarantine import Chosen
+from service.storage.schema.tables import RejectedPostback
+from tests.support import builders
+from tests.support.engines import Engine
+
+FORM = "application/x-www-form-urlencoded"
+ME = Author("me")
+TABLES = ("conversion", "duplicate", "rejected_postback", "replay")
+WAITING = Chosen(not_replayed=True)
+
+
+def refused(
+    query: str, outcome: Outcome = Outcome.INVALID_VALUE, sender: str | None = "ezmob", raw: RawPostback | None = None
+) -> Rejection:
+    """Return a rejection by rules that are no longer today's."""
+    return Rejection(raw or builders.raw(query), sender, outcome, "an older rule", None)
+
+
+def foreseen(engine: Engine, author: Author = ME) -> list[Attempt]:
+    rehearsal = Rehearsal(engine.database.quarantine(), engine.database.history(), author)
+    return [attempt for page in rehearsal.attempts(WAITING) for attempt in page]
+
+
+def replayed(engine: Engine, ledger: Ledger, author: Author = ME) -> list[str]:
+    done = carry_out(foreseen(engine, author), ledger, engine.database.replays(), author)
+    return [attempt.outcome for attempt in done]
+
+
+def outcomes(attempts: Sequence[Attempt]) -> list[tuple[str, bool]]:
+    return [(attempt.outcome, attempt.postback is not None) for attempt in attempts]
+
+
+def numbers(engine: Engine) -> list[object]:
+    return [engine.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - our own names
+
+
+@pytest.fixture
+def kept(ledger: Ledger) -> list[Rejection]:
+    """Keep one of each kind of difference, and what makes none."""
+    ledger.commit([builders.postback("c=known&value=1")])
+    entries = [
+        refused("c=new&value=5"),
+        refused("c=new&value=5"),
+        refused("c=new&value=6"),
+        refused("c=known&value=1.0"),
+        refused("c=known&value=2"),
+        refused("c=broken&value=x"),
+        refused("c=other", Outcome.INVALID_CLICK_ID),
+        refused("c=foreign&value=1", Outcome.UNAUTHENTICATED, None),
+    ]
+    ledger.commit(entries)
+    return entries
+
+
+FORESEEN = [
+    ("stored", True),
+    ("duplicate", True),
+    ("conflict", True),
+    ("duplicate", True),
+    ("conflict", True),
+    ("invalid_value", False),
+    ("missing_value", False),
+    ("unauthenticated", False),
+]
+
+
+@pytest.mark.usefixtures("kept")
+def test_the_difference_is_foreseen_without_making_it(engine: Engine) -> None:
+    before = numbers(engine)
+    assert outcomes(foreseen(engine)) == FORESEEN
+    assert numbers(engine) == before
+
+
+def test_what_was_foreseen_is_what_is_done_with_the_moment_of_the_first_arrival(
+    engine: Engine, ledger: Ledger, kept: list[Rejection]
+) -> None:
+    assert replayed(engine, ledger) == [outcome for outcome, changes in FORESEEN if changes]
+    ((value, received_at, request_id, door),) = engine.rows(
+        "SELECT value, received_at, request_id, door FROM conversion WHERE click_id = 'new'"
+    )
+    assert (value, received_at, door) == ("5", "2026-01-02 03:04:05.678901", "replay")
+    assert request_id == new_request_id(kept[0].raw.request_id)
+
+
+def test_both_attempts_are_linked_and_it_is_known_who_and_when(
+    engine: Engine, ledger: Ledger, kept: list[Rejection]
+) -> None:
+    replayed(engine, ledger)
+    first = kept[0].raw.request_id
+    (old,) = engine.rows(
+        f"SELECT replay_outcome, replayed_at IS NOT NULL FROM rejected_postback WHERE request_id = '{first}'"  # noqa: S608 - our own id
+    )
+    assert old == ("stored", 1)
+    quarantine = engine.database.quarantine()
+    there = quarantine.replay_of(first)
+    assert there
+    assert (there.outcome, there.replayed_by) == ("stored", "me")
+    assert quarantine.replay_of(there.request_id) == there
+    row = quarantine.one(first)
+    assert row
+    assert row.replayed_at == there.replayed_at
+    assert engine.rows(f"SELECT click_id FROM conversion WHERE request_id = '{there.request_id}'") == [("new",)]  # noqa: S608 - our own id
+
+
+@pytest.mark.usefixtures("kept")
+def test_the_second_time_changes_nothing(engine: Engine, ledger: Ledger) -> None:
+    replayed(engine, ledger)
+    before = numbers(engine)
+    assert before == [2, 2, 8 + 2, 5]  # 2 conflicts are kept under the request_id of their replay
+    assert replayed(engine, ledger) == []
+    assert numbers(engine) == before
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("survived", ["the intention", "the rows"])
+def test_an_interrupted_replay_is_finished_by_the_next_and_stores_nothing_twice(
+    engine: Engine, ledger: Ledger, survived: str
+) -> None:
+    class Interrupted(Exception):  # noqa: N818 - what happened
+        pass
+
+    book = engine.database.replays()
+
+    class Dying:
+        begin = book.begin
+
+        def finish(self, _: object) -> None:
+            raise Interrupted
+
+        def commit(self, _: object) -> None:
+            raise Interrupted
+
+    dying = Dying()
+    with pytest.raises(Interrupted):
+        carry_out(
+            foreseen(engine),
+            ledger if survived == "the rows" else dying,  # type: ignore[arg-type]  # only commit is used
+            dying,  # type: ignore[arg-type]  # only these two are used
+            Author("the first"),
+        )
+    assert engine.rows("SELECT DISTINCT outcome, replayed_by FROM replay") == [(None, "the first")]
+    replayed(engine, ledger)
+    assert numbers(engine) == [2, 2, 10, 5]
+    assert engine.rows("SELECT outcome, count(*) FROM replay GROUP BY 1 ORDER BY 1") == [
+        ("conflict", 2),
+        ("duplicate", 2),
+        ("stored", 1),
+    ]
+
+
+@pytest.mark.usefixtures("kept")
+def test_two_who_replay_the_same_at_once_store_it_once(engine: Engine, ledger: Ledger) -> None:
+    mine, theirs = foreseen(engine), foreseen(engine)
+    told = [
+        [attempt.outcome for attempt in carry_out(attempts, ledger, engine.database.replays(), author)]
+        for attempts, author in ((mine, ME), (theirs, Author("another")))
+    ]
+    assert told[0] == told[1]
+    assert numbers(engine) == [2, 2, 10, 5]
+    assert engine.rows("SELECT DISTINCT replayed_by FROM replay") == [("me",)]
+
+
+def test_what_the_sender_sent_again_meanwhile_is_a_duplicate(
+    engine: Engine, ledger: Ledger, kept: list[Rejection]
+) -> None:
+    assert kept
+    attempts = foreseen(engine)
+    ledger.commit([builders.postback("c=new&value=5")])
+    done = carry_out(attempts, ledger, engine.database.replays(), ME)
+    assert [attempt.outcome for attempt in done][:2] == ["duplicate", "duplicate"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN])
+@pytest.mark.parametrize("sender", [None, "ezmob"])
+def test_what_came_without_proof_of_its_sender_needs_somebody_who_vouches(
+    engine: Engine, ledger: Ledger, outcome: Outcome, sender: str | None
+) -> None:
+    ledger.commit([refused("c=a&value=1", outcome, sender)])
+    assert outcomes(foreseen(engine)) == [(outcome.value, False)]
+    assert replayed(engine, ledger, replace(ME, vouches=True)) == ["stored"]
+
+
+def test_whatever_the_word_nobody_vouches_for_an_unknown_or_another_sender(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([refused("c=a&value=1", sender=None), refused("c=b&value=1", sender="somebody")])
+    assert outcomes(foreseen(engine)) == [("invalid_value", False)] * 2
+    assert outcomes(foreseen(engine, replace(ME, vouches=True))) == [("stored", True), ("invalid_value", False)]
+
+
+def test_a_registered_sender_goes_before_the_preset_of_its_name(engine: Engine, ledger: Ledger) -> None:
+    acme, voluum = sender_like("tune", "acme"), sender_like("tune", "voluum", numbers="comma")
+    ledger.commit([refused("transaction_id=a&amount=1", sender="acme")])
+    ledger.commit([refused("transaction_id=b&amount=1,50", sender="voluum")])
+    assert outcomes(foreseen(engine)) == [("invalid_value", False), ("missing_click_id", False)]
+    known = replace(ME, registered={"acme": acme, "voluum": voluum})
+    assert replayed(engine, ledger, known) == ["stored", "stored"]
+    stored = engine.rows("SELECT sender, click_id, value FROM conversion ORDER BY click_id")
+    assert stored == [("acme", "a", "1"), ("voluum", "b", "1,50")]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        builders.posted(b"c=a&value=12", FORM, complete=False),
+        builders.posted(b"c=a&value=1&x=" + b"x" * MAX_BODY_BYTES, FORM),
+        builders.posted(b"c=a&value=1", FORM, content_encoding="gzip"),
+        builders.raw("c=a&value=1", method="POST", complete=False),
+    ],
+    ids=["hung up", "cut by us", "encoded", "hung up before the body"],
+)
+def test_a_body_that_is_not_whole_or_not_plain_is_never_accepted(
+    engine: Engine, ledger: Ledger, raw: RawPostback
+) -> None:
+    ledger.commit([refused("", Outcome.UNAUTHENTICATED, None, raw)])
+    ((_, changes),) = outcomes(foreseen(engine, replace(ME, vouches=True)))
+    assert not changes
+
+
+def test_bytes_that_we_did_not_write_are_left_alone(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([refused("c=a&value=1")])
+    raw = "x'00'" if engine.kind == "sqlite" else "'\\x00'"
+    engine.change(f"UPDATE rejected_postback SET raw = {raw}, outcome = 'of_tomorrow'")  # noqa: S608 - our own bytes
+    assert outcomes(foreseen(engine)) == [("of_tomorrow", False)]
+
+
+def test_a_row_of_a_batch_is_replayed_and_a_whole_batch_is_not_taken_for_one_postback(
+    engine: Engine, ledger: Ledger
+) -> None:
+    row = builders.raw("c=a&value=1")
+    ledger.commit([refused("", raw=row._replace(request_id=f"{row.request_id}-1")), refused("c=b&value=1")])
+    engine.change("UPDATE rejected_postback SET door = 'batch'")
+    assert outcomes(foreseen(engine)) == [("stored", True), ("invalid_value", False)]
+
+
+@pytest.mark.usefixtures("kept")
+def test_the_books_of_the_running_service_still_balance(engine: Engine, ledger: Ledger) -> None:
+    """Doctor knows a process's rows by the beginning of their request ids: a replay's are nobody's."""
+    window = Window("0" * 16, builders.RECEIVED_AT, builders.RECEIVED_AT)
+    with engine.database.audit() as audit:
+        before = {outcome: counts.own for outcome, counts in audit.counts(window).items()}
+    replayed(engine, ledger)
+    with engine.database.audit() as audit:
+        after = audit.counts(window)
+        assert (audit.orphans(), audit.repeated_request_ids()) == ({"updated": 0, "duplicate": 0, "conflict": 0}, 0)
+    assert {outcome: counts.own for outcome, counts in after.items() if counts.own} == before
+    assert (after["stored"].rows, after["stored"].own, after["stored"].foreign) == (2, 1, 0)
+
+
+def test_the_writer_of_a_file_that_is_served_is_refused(engine: Engine, ledger: Ledger) -> None:
+    """What replay relies on: beside a serving process it cannot even begin on SQLite, and on PostgreSQL it can."""
+    assert ledger
+    another = engine.database.ledger()
+    if engine.kind == "sqlite":
+        with pytest.raises(StorageError, match="another process is serving"):
+            another.open()
+        return
+    another.open()
+    another.close()
+
+
+BODIES = st.binary(min_size=1, max_size=80)
+ENCODED = st.sampled_from(["", "gzip", "identity"])
+
+
+@given(query=st.binary(max_size=60), body=BODIES, encoding=ENCODED, complete=st.booleans(), posts=st.booleans())
+def test_whatever_was_kept_is_read_back_as_it_arrived(
+    query: bytes, body: bytes, encoding: str, *, complete: bool, posts: bool
+) -> None:
+    query = query.replace(b"\r", b"").replace(b"\n", b"")  # no request line holds them
+    sent = builders.raw(query)
+    if posts:
+        sent = builders.posted(body, FORM, query=query, content_encoding=encoding, complete=complete)
+    row = RejectedPostback(
+        received_at=sent.received_at,
+        door="postback",
+        sender=None,
+        click_id=None,
+        outcome="x",
+        detail="",
+        raw=sent.as_sent(),
+        request_id=sent.request_id,
+    )
+    again = raw_again(row)
+    new = again.request_id
+    assert again == sent._replace(host=b"", client_ip="", request_id=new, trace_id=new)

@@ -1,0 +1,131 @@
+"""Owns the databases that tests write to: real SQLite files, a real PostgreSQL server, and either in turn."""
+
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from service.storage.database import Database, database_at
+from service.storage.ledger import Ledger
+from service.storage.location import PostgresServer as Place
+from service.storage.location import place_of
+from service.storage.postgres.server import engine_of
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support.outside.postgres import PostgresServer, run_sql
+
+TEMPLATE = "migrated"
+Row = tuple[object, ...]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Say where the SQLite database is."""
+    return tmp_path / "data" / "postback.db"
+
+
+@pytest.fixture
+def sqlite_ledger(path: Path) -> Iterator[SqliteLedger]:
+    """Open a ledger on an empty file, and close it after the test."""
+    opened = SqliteLedger(path)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """Start one server for all tests of this process, with a migrated database to copy from."""
+    with PostgresServer() as started:
+        started.sql(f"CREATE DATABASE {TEMPLATE}")
+        database_at(started.url(TEMPLATE)).migrations().up()
+        yield started
+        started.stop(signal.SIGQUIT)  # without a checkpoint: nobody will look at these databases again
+
+
+@pytest.fixture(scope="session")
+def lent(server: PostgresServer) -> dict[str, str]:
+    """Hold the database that one test after the other is lent: to make one takes as long as a test."""
+    return {"database": server.new_database(TEMPLATE)}
+
+
+@pytest.fixture
+def postgres_url(server: PostgresServer, lent: dict[str, str]) -> Iterator[str]:
+    """Lend an empty, migrated database; one whose schema the test changed is not lent again."""
+    database = lent["database"]
+    yield server.url(database)
+    if _fingerprint(server, database) == _fingerprint(server, TEMPLATE):
+        server.sql(f"TRUNCATE {', '.join(_FILLED)} RESTART IDENTITY", database=database)
+    else:
+        lent["database"] = server.new_database(TEMPLATE)
+
+
+def _fingerprint(server: PostgresServer, database: str) -> list[list[Row]]:
+    versions = ("SELECT version_num FROM alembic_version", "SELECT oldest_code FROM schema_floor")
+    shape = server.sql(_FINGERPRINT, database=database)
+    whole = shape[0][-1] is not None
+    return [shape, *(server.sql(statement, database=database) for statement in versions if whole)]
+
+
+_FILLED = (
+    *("api_key", "conversion", "deletion", "duplicate", "rejected_postback", "replay", "sender", "signing_secret"),
+    *("status_change", "write_probe"),
+)
+_FINGERPRINT = """
+    SELECT (SELECT string_agg(concat_ws(' ', table_name, column_name, data_type), ',' ORDER BY table_name, column_name)
+            FROM information_schema.columns WHERE table_schema = 'public'),
+           (SELECT string_agg(indexdef, ',' ORDER BY indexdef) FROM pg_indexes WHERE schemaname = 'public'),
+           to_regclass('schema_floor')
+"""
+
+
+class Engine:
+    """One engine as the conformance tests see it: a database of ours, and a way to look behind its back."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.database: Database = database_at(url)
+        self.kind = "sqlite" if url.startswith("sqlite") else "postgres"
+
+    def rows(self, statement: str) -> list[Row]:
+        """Return the rows of a query; truth values as numbers, moments as the text that SQLite holds."""
+        place = place_of(self.url)
+        if isinstance(place, Place):
+            with engine_of(place).connect() as connection:
+                connection.execute(text("SET TIME ZONE 'UTC'"))
+                return [_plain(tuple(row)) for row in connection.exec_driver_sql(statement)]
+        with closing(sqlite3.connect(place.path)) as connection:
+            return connection.execute(statement).fetchall()
+
+    def change(self, statement: str) -> None:
+        """Change the tables behind the service's back."""
+        place = place_of(self.url)
+        if isinstance(place, Place):
+            run_sql(self.url, statement)
+            return
+        with closing(sqlite3.connect(place.path)) as connection, connection:
+            connection.execute(statement)
+
+
+def _plain(row: Row) -> Row:
+    return tuple(value.strftime("%Y-%m-%d %H:%M:%S.%f") if hasattr(value, "strftime") else value for value in row)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Give each engine in turn: what it must do, all must do."""
+    if request.param == "sqlite":
+        return Engine(f"sqlite:///{request.getfixturevalue('path')}")
+    return Engine(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def ledger(engine: Engine) -> Iterator[Ledger]:
+    """Open the engine's ledger on an empty database, and close it after the test."""
+    opened = engine.database.ledger()
+    opened.open()
+    yield opened
+    opened.close()

@@ -1,0 +1,158 @@
+"""Owns a real SQLite ledger that fails as a database across a network does, and a service that uses it."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from service.core.verdict import Verdict
+from service.intake import Intake
+from service.spool.journal import MAX_BYTES, Journal, journal_paths
+from service.spool.wiring import OpenedLater, Spool
+from service.storage.ledger import Committed, Entry
+from service.storage.location import StorageError
+from service.storage.sqlite.ledger import SqliteLedger
+from service.telemetry.metrics import Metrics
+from service.writing.readiness import Readiness
+from service.writing.writer import Writer
+from tests.support import builders
+from tests.support.fakes import PATIENCE, KeptLines, from_ezmob, in_time, kept_log, samples
+
+AWAY = StorageError("connection refused", "08001")
+LOST = StorageError("connection lost at COMMIT", "08007")
+BALANCED = {("arrivals",): 0.0, ("receipts",): 0.0, ("spool",): 0.0}
+Behaviour = Literal["well", "away", "hangs", "hangs and commits", "loses its answer", "slow"]
+DEADLINE = 0.6  # of the database in a test: what hangs need not hang for long
+
+Row = tuple[object, ...]
+
+
+class ShakyLedger(SqliteLedger):
+    """A ledger that behaves as it is told."""
+
+    def __init__(self, path: Path, behaviour: Behaviour = "well") -> None:
+        super().__init__(path)
+        self.path = path
+        self.behaviour: Behaviour = behaviour
+        self.slowness = 0.05
+        self.batches: list[list[Entry]] = []
+        self.released = threading.Event()
+
+    def open(self) -> None:
+        """Open, unless it is away."""
+        if self.behaviour == "away":
+            raise AWAY
+        super().open()
+
+    def commit(self, entries: Sequence[Entry]) -> Committed:
+        """Commit, or not, or both."""
+        self.batches.append(list(entries))
+        match self.behaviour:
+            case "away":
+                raise AWAY
+            case "hangs":
+                self.released.wait(PATIENCE)
+                raise LOST
+            case "hangs and commits":
+                self.released.wait(PATIENCE)
+            case "loses its answer":
+                super().commit(entries)
+                raise LOST
+            case "slow":
+                threading.Event().wait(self.slowness)
+            case _:
+                pass
+        return super().commit(entries)
+
+    def recover(self) -> None:
+        """Be well again."""
+        self.behaviour = "well"
+        self.released.set()
+
+
+@dataclass
+class Site:
+    """A service with a spool on a shaky ledger, without its HTTP."""
+
+    database: ShakyLedger
+    intake: Intake
+    metrics: Metrics
+    readiness: Readiness
+    journal: Journal
+    lines: KeptLines
+
+    async def receive(self, *queries: str) -> list[str]:
+        """Let postbacks come in at once, and say what became of each."""
+        verdicts = await in_time(asyncio.gather(*[self.verdict(query) for query in queries]))
+        return [verdict.outcome.value for verdict in verdicts]
+
+    async def verdict(self, query: str) -> Verdict:
+        """Let one postback come in."""
+        return await self.intake.receive(builders.raw(query))
+
+    async def drained(self) -> None:
+        """Wait until nothing is left in the spool, with balanced books all the while."""
+        await self.until(lambda: not self.metrics.spool.entries and not self.metrics.spool.active)
+
+    async def until(self, come_about: Callable[[], bool]) -> None:
+        """Wait for what must come about, with balanced books in every turn of the loop."""
+        async with asyncio.timeout(PATIENCE):
+            while not come_about():
+                assert self.drift == BALANCED
+                await asyncio.sleep(0)
+        assert self.drift == BALANCED
+
+    @property
+    def drift(self) -> dict[tuple[str, ...], float]:
+        """Return the sums that must be 0."""
+        return samples(self.metrics, "postback_conservation_drift", zeros=True)
+
+    def spool(self, name: str) -> dict[tuple[str, ...], float]:
+        """Return what a scrape shows of the spool under a name."""
+        return samples(self.metrics, f"postback_spool_{name}")
+
+    def stored(self) -> dict[str, str]:
+        """Return the value of each conversion in the database, by click id."""
+        return {str(click_id): str(value) for click_id, value in self.rows("SELECT click_id, value FROM conversion")}
+
+    def rows(self, statement: str) -> list[Row]:
+        """Ask the database."""
+        with closing(sqlite3.connect(f"file:{self.database.path}?mode=ro", uri=True)) as connection:
+            return connection.execute(statement).fetchall()
+
+
+@asynccontextmanager
+async def site(
+    folder: Path,
+    behaviour: Behaviour = "well",
+    *,
+    max_bytes: int = MAX_BYTES,
+    deadline: float = DEADLINE,
+    capacity: int = 4096,
+) -> AsyncIterator[Site]:
+    """Run a service as `app` wires it; again on the same folder, it is the next process."""
+    metrics, lines = Metrics(), KeptLines()
+    log = kept_log(lines, metrics)
+    database = ShakyLedger(folder / "postback.db", behaviour)
+    ledger = OpenedLater(database)
+    writer = Writer(ledger.committing(), metrics, deadline=deadline, capacity=capacity)
+    journal = Journal(journal_paths(folder / "spool", 0)[0], max_bytes=max_bytes)
+    spool = Spool(journal, writer, metrics, log, deadline=PATIENCE)  # a slow disk of the tests' is not what they test
+    with suppress(StorageError):
+        ledger.open()
+    if behaviour == "away":
+        assert spool.stands_in(AWAY)
+    writer.start()
+    try:
+        async with spool.running():
+            intake = Intake(from_ezmob, spool.writer, metrics, log)
+            yield Site(database, intake, metrics, Readiness(spool.writer, metrics), journal, lines)
+            database.released.set()
+    finally:
+        database.released.set()
+        if await in_time(writer.close()):
+            ledger.close()

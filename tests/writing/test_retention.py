@@ -1,0 +1,258 @@
+"""Retention: what is over the limits goes, in the promised order, counted and said, beside the writer's commits."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from service.core.outcome import Outcome
+from service.core.postback import Rejection
+from service.storage.database import SqliteDatabase
+from service.storage.deletions import ROW_BYTES, Aged, Deletions, Reason, Removed
+from service.storage.location import SqliteFile, StorageError
+from service.storage.sqlite.ledger import SqliteLedger
+from service.telemetry.metrics import Metrics
+from service.writing import retention as module
+from service.writing.committing import OnThread
+from service.writing.retention import Limits, Looked, Retention
+from service.writing.writer import Writer
+from tests.support import builders
+from tests.support.fakes import PATIENCE, KeptLines, in_time, kept_log, samples
+
+pytestmark = pytest.mark.anyio
+
+CAME = builders.RECEIVED_AT
+FOR_EVER = Limits(0, 0, 0, 2**30)
+EACH = 1000  # bytes that one of `rejected` takes
+
+
+class Kept:
+    """A database with a retention beside it, whose clock the test sets."""
+
+    def __init__(self, path: Path, limits: Limits = FOR_EVER) -> None:
+        self.database = SqliteDatabase(SqliteFile(path))
+        self.ledger = SqliteLedger(path)
+        self.ledger.open()
+        self.metrics, self.lines, self.now = Metrics(), KeptLines(), CAME
+        self.opening: list[Exception] = []
+        log = kept_log(self.lines, self.metrics)
+        self.retention = Retention(self._open, limits, self.metrics, log, lambda: self.now)
+
+    def _open(self) -> Deletions:
+        if self.opening:
+            raise self.opening[0]
+        return self.database.deletions()
+
+    def look(self) -> Looked:
+        """Look once, as the thread does, and tell it, as the loop does."""
+        looked = self.retention.look()
+        self.retention.tell(looked)
+        return looked
+
+    def left(self, table: str = "rejected_postback") -> list[str]:
+        """Return the click ids that a table holds, oldest first."""
+        with self.database.audit() as audit:
+            return [str(row[0]) for row in audit.rows(f"SELECT click_id FROM {table} ORDER BY received_at")]  # noqa: S608 - our own
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_REST", 0.0)
+
+
+@contextmanager
+def keeping(path: Path, limits: Limits) -> Iterator[Kept]:
+    kept = Kept(path, limits)
+    yield kept
+    kept.ledger.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "postback.db"
+
+
+def rejected(name: str, days: int = 0, sender: str | None = "ezmob") -> Rejection:
+    raw = builders.raw(f"c={name}&x=", received_at=CAME + timedelta(days=days))
+    filled = raw._replace(query=raw.query + b"x" * (EACH - ROW_BYTES - len(raw.as_sent())))
+    return Rejection(filled, sender, Outcome.INVALID_VALUE, "", name)
+
+
+def days(number: float) -> datetime:
+    return CAME + timedelta(days=number)
+
+
+def deleted(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    return samples(metrics, "postback_deleted_rows_total")
+
+
+def test_each_table_has_its_own_age(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AGE_SECONDS", 0.0)
+    with keeping(path, Limits(rejected_days=10, duplicate_days=20, conversion_days=30, rejected_bytes=2**20)) as kept:
+        kept.ledger.commit([builders.postback("c=a&value=1"), builders.postback("c=a&value=1"), rejected("r")])
+        ages = {9.9: (1, 1, 1), 10.1: (0, 1, 1), 19.9: (0, 1, 1), 20.1: (0, 0, 1), 29.9: (0, 0, 1), 30.1: (0, 0, 0)}
+        for age, counts in ages.items():
+            kept.now = days(age)
+            kept.look()
+            assert tuple(len(kept.left(it)) for it in ("rejected_postback", "duplicate", "conversion")) == counts, age
+        assert deleted(kept.metrics) == {
+            ("rejected_postback", "age"): 1,
+            ("duplicate", "age"): 1,
+            ("conversion", "age"): 1,
+        }
+        assert {line["table"] for line in kept.lines.events("deleted")} == {
+            "rejected_postback",
+            "duplicate",
+            "conversion",
+        }
+
+
+def test_by_default_for_ever_is_for_ever(path: Path) -> None:
+    with keeping(path, FOR_EVER) as kept:
+        kept.ledger.commit([builders.postback(f"c={name}&value=1") for name in "aab"])
+        kept.ledger.commit([rejected("r")])
+        kept.now = days(36_500)
+        assert kept.look() == Looked(Counter(), None)
+        assert deleted(kept.metrics) == {}
+
+
+def test_conversions_are_walked_through_in_pages_and_pieces(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.storage.deletions.PAGE_ROWS", 7)
+    monkeypatch.setattr(module, "PIECE_ROWS", 3)
+    with keeping(path, FOR_EVER._replace(conversion_days=1)) as kept:
+        entries = [builders.postback(f"c={n:02}&value=1", received_at=days(n % 2 * 5)) for n in range(40)]
+        kept.ledger.commit(entries)
+        kept.now = days(3)
+        kept.look()
+        assert sorted(kept.left("conversion")) == [f"{n:02}" for n in range(40) if n % 2]
+
+
+def test_nothing_goes_while_there_is_room(path: Path) -> None:
+    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+        kept.ledger.commit([rejected(f"{n}") for n in range(10)])
+        kept.look()
+        assert len(kept.left()) == 10
+        assert samples(kept.metrics, "postback_rejected_bytes") == {(): 10 * EACH}
+        assert samples(kept.metrics, "postback_rejected_capacity_bytes") == {(): 10 * EACH}
+
+
+def test_beyond_the_bound_the_oldest_go_until_there_is_a_tenth_of_room(path: Path) -> None:
+    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+        kept.ledger.commit([rejected(f"{n:02}", n) for n in range(9)])
+        kept.look()
+        kept.ledger.commit([rejected(f"{n:02}", n) for n in range(9, 12)])
+        kept.look()
+        assert kept.left() == [f"{n:02}" for n in range(3, 12)]
+        assert deleted(kept.metrics) == {("rejected_postback", "size_known"): 3}
+        assert samples(kept.metrics, "postback_rejected_bytes") == {(): 9 * EACH}
+
+
+def test_strangers_make_room_before_known_senders_do(path: Path) -> None:
+    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+        kept.ledger.commit([rejected(f"known-{n}", n) for n in range(8)])
+        kept.ledger.commit([rejected(f"stranger-{n}", 10 + n, None) for n in range(8)])
+        kept.look()
+        assert kept.left() == [f"known-{n}" for n in range(8)] + ["stranger-7"]
+        assert deleted(kept.metrics) == {("rejected_postback", "size"): 7}
+        (line,) = kept.lines.events("deleted")
+        assert (line["level"], line["reason"], line["rows"]) == ("warning", "size", 7)
+
+
+def test_what_another_replica_deleted_is_not_deleted_for_again(path: Path) -> None:
+    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+        kept.ledger.commit([rejected(f"{n}", n) for n in range(10)])
+        kept.look()
+        log = kept_log(kept.lines, kept.metrics)
+        Retention(kept.database.deletions, FOR_EVER._replace(rejected_bytes=9 * EACH), Metrics(), log).look()
+        kept.ledger.commit([rejected(f"{n}", n) for n in range(10, 12)])
+        kept.look()
+        assert len(kept.left()) == 8 + 2
+
+
+def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood goes on meanwhile."""
+    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+        kept.ledger.commit([rejected(f"known-{n}", n) for n in range(9)])
+        kept.ledger.commit([rejected(f"stranger-{n}", 10 + n, None) for n in range(2)])
+        rounds = count(2)
+        remove = Deletions.remove
+
+        def beside_a_flood(self: Deletions, table: Aged, ids: list[int], reason: Reason, now: datetime) -> Removed:
+            if (number := next(rounds)) < 9:
+                kept.ledger.commit([rejected(f"stranger-{number}", 10 + number, None)])
+            return remove(self, table, ids, reason, now)
+
+        monkeypatch.setattr(Deletions, "remove", beside_a_flood)
+        monkeypatch.setattr("service.storage.deletions.PIECE_ROWS", 1)
+        kept.look()
+        assert kept.left() == [f"known-{n}" for n in range(9)]
+        assert deleted(kept.metrics) == {("rejected_postback", "size"): 9}
+
+
+@pytest.mark.parametrize(("bound", "rested"), [(11, 9.0), (5, 1.0)])
+def test_a_piece_leaves_the_writer_to_the_postbacks_unless_the_disk_is_in_danger(
+    path: Path, monkeypatch: pytest.MonkeyPatch, bound: int, rested: float
+) -> None:
+    rests: list[float] = []
+    monkeypatch.undo()  # the pauses
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
+    ticks = count(0.0, 1.0).__next__  # a piece takes a second
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=ticks, monotonic=lambda: 0.0))
+    monkeypatch.setattr(module, "Event", lambda: SimpleNamespace(wait=rests.append, is_set=lambda: False))
+    with keeping(path, FOR_EVER._replace(rejected_bytes=bound * EACH)) as kept:
+        kept.ledger.commit([rejected(f"{n}", n) for n in range(12)])
+        kept.look()
+        assert rests == [rested]
+
+
+def test_an_error_is_said_once_until_it_is_over_and_the_next_look_tries_again(path: Path) -> None:
+    with keeping(path, FOR_EVER) as kept:
+        kept.opening = [StorageError("away", "PG_CONNECTION")]
+        kept.look()
+        kept.look()
+        assert [line["detail"] for line in kept.lines.events("retention_failed")] == ["away"]
+        kept.opening = []
+        kept.look()
+        kept.opening = [LookupError("no such thing")]
+        kept.look()
+        assert [line["detail"] for line in kept.lines.events("retention_failed")][1:] == ["LookupError: no such thing"]
+
+
+async def test_it_deletes_on_the_writers_thread_and_stops_when_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
+    with keeping(path, FOR_EVER) as kept:
+        writer = Writer(OnThread(kept.ledger), kept.metrics)
+        writer.start()
+        threads = set()
+
+        def between(work: Callable[[], Removed]) -> Removed:
+            def noted() -> Removed:
+                threads.add(threading.current_thread().name)
+                return work()
+
+            return writer.aside(noted).result()
+
+        limits = FOR_EVER._replace(rejected_bytes=2 * EACH)
+        log = kept_log(kept.lines, kept.metrics)
+        retention = Retention(lambda: kept.database.deletions(between), limits, kept.metrics, log)
+        async with retention.running():
+            await in_time(writer.write(*(rejected(f"{n}") for n in range(9))))
+            async with asyncio.timeout(PATIENCE):
+                while not deleted(kept.metrics):  # noqa: ASYNC110 - what is looked at tells nobody
+                    await asyncio.sleep(0.01)
+        assert threads == {"writer"}
+        assert len(kept.left()) == 1
+        await in_time(writer.close())
+        assert "retention" not in {thread.name for thread in threading.enumerate()}
