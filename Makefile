@@ -71,7 +71,7 @@ lint: dev ## ruff, mypy strict, import-linter, and whether `make dashboards` wou
 	$(BIN)/lint-imports
 	$(BIN)/python -m dashboards.build --check
 	$(BIN)/python -m deploy.rules --check
-	$(BIN)/python -m service.web.openapi --check
+	$(BIN)/python -m service.operator.openapi --check
 
 fmt: dev ## let ruff format and mend
 	$(BIN)/ruff check --fix-only .
@@ -81,7 +81,7 @@ dashboards: dev ## write what is generated: dashboards/generated, the table in d
 	$(BIN)/python -m dashboards.build
 	$(BIN)/python -m service.telemetry.metrics docs/metrics.md
 	$(BIN)/python -m deploy.rules
-	$(BIN)/python -m service.web.openapi
+	$(BIN)/python -m service.operator.openapi
 
 bench: dev ## paired benchmarks against the peers in tests/load (needs wrk)
 	$(BIN)/python -m tests.load.bench

@@ -11,9 +11,9 @@ from service.core.batch import Batch, as_refused, take_apart
 from service.core.mistakes import rejection_of, suspect
 from service.core.outcome import Outcome, Rejected, told
 from service.core.postback import Door, Postback, RawPostback, Rejection, as_test, parse, sent_status
+from service.core.unavailable import StorageError, Unavailable
 from service.core.verdict import Verdict
 from service.core.version import VERSION
-from service.storage.location import StorageError
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.counts import ids
@@ -109,7 +109,7 @@ class Intake:
             return await self._authenticate(raw, credentials)
         except Rejected as rejected:
             return rejection_of(kept or raw, None, rejected)
-        except StorageError as error:
+        except Unavailable as error:
             return Verdict(Outcome.STORAGE_UNAVAILABLE, str(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._fault(raw, error)

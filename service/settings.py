@@ -17,7 +17,7 @@ from service.auth.authenticator import Mode
 from service.auth.networks import Networks
 from service.auth.oauth.issuer import SENDER_CLAIMS, Issuer, checked_url
 from service.core.sender import PRESETS, NumberFormat, Repeats, Sender
-from service.storage.location import place_of
+from service.storage.location import location_of
 
 PREFIX = "POSTBACK_"
 _DOTENV = ".env"
@@ -43,7 +43,7 @@ def _networks(text: str) -> str:
 
 
 def _database_url(url: str) -> str:
-    place_of(url)
+    location_of(url)
     return url
 
 

@@ -21,7 +21,7 @@ from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
 from service.core.roster import Check, Key, Registered, Roster
 from service.core.sender import EZMOB, Sender
-from service.storage.location import StorageError
+from service.core.unavailable import Unavailable
 from service.telemetry.log import Log
 
 Mode = Literal["auto", "required", "open"]
@@ -29,8 +29,10 @@ Stance = Literal["open", "required", "unknown"]
 Refusal = Rejected | None
 
 _KEY_COMMAND = "python -m service keys create ezmob"
-UNKNOWN_KEYS = "ISSUER"  # the kind of StorageError that says: the issuer's keys could not be read
-UNKNOWN_ROSTER = "ROSTER"  # the kind of StorageError that says: who is registered has not been read yet
+
+
+class RosterUnknown(Unavailable):
+    """Who is registered has not been read yet: the database has been away since the start, and there is no copy."""
 
 
 class StartRefused(Exception):  # noqa: N818 - a decision, not an error
@@ -55,7 +57,7 @@ class Caller(NamedTuple):
 
 
 class Authenticate(Protocol):
-    """The question who sent a postback. Raises `Rejected` for nobody known, StorageError when it cannot be told now."""
+    """The question who sent a postback. Raises `Rejected` for nobody known, Unavailable when it cannot be told now."""
 
     async def __call__(self, raw: RawPostback, credentials: Credentials = NOTHING, /) -> Caller:
         """Return who it is."""
@@ -138,7 +140,7 @@ class Authenticator:
     async def _who(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> Caller:
         try:
             found = await self._identify(raw, credentials, roster)
-        except (Rejected, StorageError) as error:
+        except (Rejected, Unavailable) as error:
             if self._lenient is None:
                 raise
             outcome = error.outcome if isinstance(error, Rejected) else Outcome.STORAGE_UNAVAILABLE
@@ -169,7 +171,7 @@ class Authenticator:
         return Rejected(Outcome.RATE_LIMITED, why, retry_after(wait))
 
     async def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> _Found:
-        """Return whose credentials these are. Raises `Rejected`, and StorageError if it cannot be told now."""
+        """Return whose credentials these are. Raises `Rejected`, and Unavailable if it cannot be told now."""
         if credentials.number > 1:
             raise Rejected(Outcome.UNAUTHENTICATED, "two different credentials in one request: send one of them")
         if credentials.keys:
@@ -186,7 +188,7 @@ class Authenticator:
         try:
             subject = await self._verify(token, raw.received_at)
         except KeysUnavailable as error:
-            raise StorageError(f"the token cannot be checked now: {error}", UNKNOWN_KEYS) from None
+            raise KeysUnavailable(f"the token cannot be checked now: {error}") from None
         registered = roster.by_subject.get(subject)
         if registered is None:
             raise Rejected(Outcome.FORBIDDEN, f"a good token, and no sender has the oauth_subject {subject[:80]!a}")
@@ -227,7 +229,7 @@ class Authenticator:
                 return Caller(authenticate_open(raw, self._sender))
             except Rejected:
                 pass
-        raise StorageError("who is registered could not be read since the start: the database is away", UNKNOWN_ROSTER)
+        raise RosterUnknown("who is registered could not be read since the start: the database is away")
 
 
 def start_refusal(mode: Mode, host: str, roster: Roster | None) -> str | None:

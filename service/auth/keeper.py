@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 from service.auth.roster_copy import RosterCopy
 from service.core.roster import Roster
-from service.storage.location import NO_DATABASE, StorageError
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.senders import Rows, Senders
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -92,7 +92,7 @@ class RosterKeeper:
         try:
             rows = self._open().rows()
         except StorageError as error:
-            if error.kind != NO_DATABASE:
+            if error.kind != ErrorKind.NO_DATABASE:
                 return None, error
             rows = Rows()  # a file that is made by the first start
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again

@@ -67,9 +67,9 @@ def restore(
 
 
 def _file() -> Path:
-    from service.storage.location import SqliteFile, place_of
+    from service.storage.location import SqliteFile, location_of
 
-    place = place_of(settings_or_refuse().database_url)
+    place = location_of(settings_or_refuse().database_url)
     if not isinstance(place, SqliteFile):
         refuse([_ELSEWHERE])
     return place.path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.setting_up import refuse
+from service.core.unavailable import ErrorKind
 
 if TYPE_CHECKING:
     from service.storage.database import Database
@@ -28,13 +29,13 @@ def writer_or_refuse(database: "Database", what: str) -> "Iterator[Ledger]":
 
     While the file is being served the command ends with exit code 2.
     """
-    from service.storage.location import StorageError
+    from service.core.unavailable import StorageError
 
     ledger = database.ledger(_COMMIT_SECONDS)
     try:
         ledger.open()
     except StorageError as error:
-        if error.kind != "LOCKED":
+        if error.kind != ErrorKind.LOCKED:
             raise
         refuse([f"{error}; SQLite has one writer: stop the service first, then {what} (--dry-run works meanwhile)"])
     try:

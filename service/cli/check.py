@@ -67,8 +67,8 @@ def check(
 
 def _registered(name: str | None, settings: "Settings") -> Sender:
     """Return the registered sender; while the database cannot be asked, the one of the settings."""
+    from service.core.unavailable import StorageError
     from service.storage.database import database_at
-    from service.storage.location import StorageError
     from service.storage.senders import Rows
 
     try:
@@ -102,13 +102,13 @@ def _foresee(raw: RawPostback, sender: Sender) -> _Foreseen:
         wrong = diagnose(rejected.outcome, claimed(raw), sender)
         return _Foreseen(raw.door, rejected.outcome, rejected.detail, wrong)
     odd = suspect(postback, sender)
+    from service.core.unavailable import ErrorKind, StorageError
     from service.storage.database import database_at
-    from service.storage.location import NO_DATABASE, StorageError
 
     try:
         verdict = database_at(settings_or_refuse().database_url).history().foresee(postback)
     except StorageError as error:
-        if error.kind != NO_DATABASE:
+        if error.kind != ErrorKind.NO_DATABASE:
             refuse([str(error)])
         # Without a database nothing is stored under this key either.
         return _Foreseen(raw.door, Outcome.STORED, str(error), odd, postback)

@@ -47,9 +47,9 @@ def lookup(
 def _find(settings: "Settings", click_id: str) -> _Found:
     """Ask the spool first: what leaves it meanwhile is in the database by then. Raises StorageError."""
     from service.core.outcome import Outcome
+    from service.core.unavailable import StorageError
     from service.spool.reading import arrivals
     from service.storage.database import database_at
-    from service.storage.location import StorageError
 
     database = database_at(settings.database_url)
     now: Sequence[Current] = ()

@@ -9,7 +9,7 @@ import typer
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
 
 if TYPE_CHECKING:
-    from service.storage.location import Place
+    from service.storage.location import Location
     from service.storage.migrations import Status
 
 app = typer.Typer(
@@ -95,7 +95,7 @@ def copy(
     from service.storage.database import PostgresDatabase, SqliteDatabase
     from service.storage.location import PostgresServer, SqliteFile
 
-    file, server = _place(source), _place(target or settings_or_refuse().database_url)
+    file, server = _location(source), _location(target or settings_or_refuse().database_url)
     if not isinstance(file, SqliteFile) or not isinstance(server, PostgresServer):
         refuse(["copy goes from a SQLite file to a PostgreSQL server: sqlite:///… postgresql://…"])
     with storage_or_refuse("Nothing is lost: when the reason is mended, the same command goes on where it was."):
@@ -116,11 +116,11 @@ def copy(
     raise typer.Exit(0 if equal else 1)
 
 
-def _place(url: str) -> "Place":
-    from service.storage.location import place_of
+def _location(url: str) -> "Location":
+    from service.storage.location import location_of
 
     try:
-        return place_of(url)
+        return location_of(url)
     except ValueError as error:
         refuse([str(error)])
 

@@ -40,7 +40,7 @@ def registry() -> "Iterator[Senders]":
 
 @contextmanager
 def _opened(database: "Database") -> Iterator[None]:
-    from service.storage.location import StorageError
+    from service.core.unavailable import ErrorKind, StorageError
 
     if database.shared:
         yield
@@ -49,7 +49,7 @@ def _opened(database: "Database") -> Iterator[None]:
     try:
         ledger.open()
     except StorageError as error:
-        if error.kind != "LOCKED":
+        if error.kind != ErrorKind.LOCKED:
             raise
         yield
         return
@@ -61,14 +61,14 @@ def _opened(database: "Database") -> Iterator[None]:
 
 def registered() -> "Rows":
     """Return what is registered; without a database file, that is nothing."""
-    from service.storage.location import NO_DATABASE, StorageError
+    from service.core.unavailable import ErrorKind, StorageError
     from service.storage.senders import Rows
 
     with configured_database() as database:
         try:
             return database.senders().rows()
         except StorageError as error:
-            if error.kind != NO_DATABASE:
+            if error.kind != ErrorKind.NO_DATABASE:
                 raise
             return Rows()
 

@@ -31,8 +31,8 @@ def run(
     """Serve postbacks until SIGTERM."""
     settings = settings_or_refuse(host=host, port=port, operator_port=operator_port, migrate=migrate or None)
     from service.auth.authenticator import StartRefused
+    from service.core.unavailable import StorageError
     from service.process.sockets import CannotListen
-    from service.storage.location import StorageError
 
     try:
         raise typer.Exit(_serve(settings, worker))

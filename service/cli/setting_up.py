@@ -37,7 +37,7 @@ def configured_database() -> "Iterator[Database]":
 @contextmanager
 def storage_or_refuse(*advice: str) -> "Iterator[None]":
     """End the command with exit code 2 when storage cannot do something; say why, and then the advice."""
-    from service.storage.location import StorageError
+    from service.core.unavailable import StorageError
 
     try:
         yield

@@ -1,15 +1,18 @@
-"""Owns what a postback is whose key is stored already: a retry, a new status of the conversion, or a contradiction.
+"""Owns the verdict on an entry: stored, or, when its key is taken, a retry, a new status, or a contradiction.
 
 The first value of a key stands (law 3). A status may change, and each change is a row of its own; what a conversion is
 now follows from its rows and is stored nowhere.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol, assert_never
 
 from service.core.lifecycle import followers, may_become
 from service.core.outcome import Diagnosis, Outcome, told
-from service.core.postback import Postback
+from service.core.postback import Key, Postback, Rejection
+from service.core.unavailable import ErrorKind, StorageError
 
 
 class Verdict(NamedTuple):
@@ -145,3 +148,59 @@ def told_now(first: Told, changes: Sequence[Told]) -> Told:
 def amount(holder: Amount) -> str:
     """Return value and currency for a person, as they were sent."""
     return f"{holder.value} {holder.currency or '(no currency)'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An entry that stores nothing but proves that a commit works."""
+
+    at: datetime
+
+
+Entry = Postback | Rejection | Probe
+
+
+def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:
+    """Return the verdict on an entry; `winners` is who holds each key now, None when every postback was new.
+
+    What a postback changes is noted there, for the judgement of those that follow.
+    """
+    match entry:
+        case Postback():
+            return STORED if winners is None else _judge_repeated(entry, winners)
+        case Rejection():
+            return Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after)
+        case Probe():
+            return STORED
+        case _:
+            assert_never(entry)
+
+
+def with_history(winners: dict[Key, Winner], changes: Iterable[tuple[Key, Change]]) -> None:
+    """Give each winner its changes, which come in their order."""
+    for key, change in changes:
+        winners[key] = winners[key]._replace(changes=(*winners[key].changes, change))
+
+
+def _judge_repeated(postback: Postback, winners: dict[Key, Winner]) -> Verdict:
+    winner = winners.get(postback.key)
+    if winner is None:
+        raise StorageError(
+            "a conversion was not inserted, and none holds its key: it was deleted meanwhile", ErrorKind.VANISHED
+        )
+    if winner.request_id == postback.raw.request_id:
+        return STORED  # its own row: just inserted, or by an ambiguous commit that is being retried
+    verdict = judge_against(winner, postback)
+    if verdict.outcome is Outcome.UPDATED and not winner.change_by(postback.raw.request_id):
+        winners[postback.key] = winner.changed_by(postback)
+    return verdict
+
+
+def disputed(postbacks: Sequence[Postback], winners: Mapping[Key, Winner]) -> list[Key]:
+    """Return the keys of those that do not simply repeat the stored row: their history must be known."""
+    found = []
+    for postback in postbacks:
+        winner = winners.get(postback.key)
+        if winner and winner.request_id != postback.raw.request_id and not repeats(winner, postback):
+            found.append(postback.key)
+    return list(dict.fromkeys(found))

@@ -13,8 +13,8 @@ from typing import NamedTuple, cast
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import INCOMPLETE, Door, Key, Postback, RawPostback, parse
 from service.core.sender import EZMOB, PRESETS, Sender
-from service.core.verdict import Winner
-from service.storage.ledger import Ledger, judge
+from service.core.verdict import Winner, judge
+from service.storage.ledger import Ledger
 from service.storage.reads.history import History
 from service.storage.reads.quarantine import Chosen, Quarantine
 from service.storage.replays import Replays

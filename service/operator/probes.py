@@ -1,4 +1,4 @@
-"""Owns liveness, readiness and the metrics page: what a machine asks about this process."""
+"""Owns readiness and the metrics page: what a machine asks about this process."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,11 +10,6 @@ from starlette.responses import JSONResponse, Response
 
 from service.telemetry.metrics import Metrics
 from service.writing.readiness import Readiness
-
-
-async def healthz(_request: Request) -> Response:
-    """Say that the process answers; nothing else is checked, so that a failing disk does not restart it in a loop."""
-    return JSONResponse({"status": "ok"})
 
 
 class ReadinessPage:

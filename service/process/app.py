@@ -13,10 +13,11 @@ from starlette.types import ASGIApp
 from service.auth.authenticator import Authenticator
 from service.auth.keeper import RosterKeeper
 from service.auth.roster_copy import FILE_NAME, RosterCopy
+from service.core.unavailable import ErrorKind, StorageError
 from service.intake import Intake
 from service.operator.browser_headers import Shielded
 from service.operator.probes import MetricsPage, ReadinessPage
-from service.process.certificate import certificate_expiry
+from service.operator.routes import operator_routes
 from service.process.vitals import Vitals
 from service.settings import Settings
 from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
@@ -24,13 +25,13 @@ from service.spool.journal import Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
 from service.storage.deletions import Between
-from service.storage.location import StorageError
-from service.storage.migrations import PENDING
 from service.storage.senders import Turn
+from service.telemetry.certificate import certificate_expiry
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
-from service.web.public.routes import listener, operator_routes, public_routes
+from service.web.public.routes import public_routes
+from service.web.routing import listener
 from service.writing.readiness import Readiness
 from service.writing.retention import Limits, Retention
 from service.writing.writer import DEADLINE_SECONDS, Writer
@@ -188,6 +189,6 @@ async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> 
     end = time.monotonic() + settings.migrate_wait
     while refusal := (await asyncio.to_thread(migrations.status)).refusal:
         if time.monotonic() >= end:
-            raise StorageError(f"{database.name}: {refusal}; {_MIGRATE}", PENDING)
+            raise StorageError(f"{database.name}: {refusal}; {_MIGRATE}", ErrorKind.MIGRATION)
         log.logger.warning("waiting_for_migrations", detail=f"{refusal}; {_MIGRATE}", seconds=settings.migrate_wait)
         await asyncio.sleep(min(_AGAIN_SECONDS, max(0.0, end - time.monotonic())))

@@ -15,15 +15,13 @@ from typing import NamedTuple
 
 from service.core.outcome import Outcome
 from service.core.postback import Key, Postback
-from service.core.verdict import Verdict
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import Probe, Verdict
 from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.following import MOST_REMEMBERED
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
 from service.storage.daemon_thread import aside
-from service.storage.ledger import Probe
-from service.storage.location import StorageBroken, StorageError
-from service.storage.postgres.server import OTHER
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.writing.writer import Overloaded, Writer, Written
@@ -160,7 +158,7 @@ class Drain:
 
     def _putaside(self, waiting: Waiting, error: Exception) -> None:
         """Let the others pass: for a while if the database failed, until the next start if it is the entry itself."""
-        passes = isinstance(error, StorageError) and error.kind != OTHER
+        passes = isinstance(error, StorageError) and error.kind != ErrorKind.PG_OTHER
         self._set_aside[waiting.seq] = time.monotonic() + (_PASSED_OVER_SECONDS if passes else float("inf"))
         tell = self._log.warning if passes else self._log.critical
         event = "spool_entry_passed_over" if passes else "spool_entry_set_aside"

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from service.core.unavailable import StorageBroken, StorageError
+from service.core.verdict import Entry, Probe
 from service.spool.outage import Outage
-from service.storage.ledger import Entry, Probe
-from service.storage.location import StorageBroken, StorageError
 from service.writing.writer import Overloaded, Writer, Written
 
 DATABASE_SECONDS = 0.9  # what the database has of a request's 1.5 s

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from service.core.postback import Postback
-from service.storage.ledger import Entry
+from service.core.verdict import Entry
 
 MOST_REMEMBERED = 100_000  # click ids: about 10 MB; beyond them every newcomer follows
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from service.core.outcome import Outcome
 from service.core.postback import Postback
-from service.core.verdict import Verdict
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import Entry, Probe, Verdict
 from service.spool.encoding import VERSION, Kept, encode, outcome_of
-from service.storage.ledger import Committed, Entry, Probe
-from service.storage.location import StorageBroken, StorageError
+from service.storage.ledger import Committed
 from service.storage.sqlite.file import (
     FileLock,
     connect_writer,
@@ -32,7 +32,6 @@ from service.storage.sqlite.file import (
 )
 
 FILE_NAME = "spool.db"
-FULL = "SPOOL_FULL"
 MAX_BYTES = 2**30  # a million postbacks, roughly
 RESERVED_BYTES = 8 * 2**20  # of the disk: removing entries takes room as well, or it could never be drained
 _COLUMNS = ("version", "outcome", "request_id", "click_id", "received_at", "entry")
@@ -122,7 +121,7 @@ class Journal:
                 create_private_directory(path.parent)
                 return path, FileLock(path)
             except OSError as error:
-                raise StorageError(f"cannot open the spool {path}: {error.strerror}", "CANTOPEN") from error
+                raise StorageError(f"cannot open the spool {path}: {error.strerror}", ErrorKind.CANTOPEN) from error
             except StorageError as error:
                 taken = error
                 time.sleep(_TAKING_OVER_SECONDS)  # whoever takes over has it for a moment only
@@ -170,7 +169,7 @@ class Journal:
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Append the entries and return their verdicts once they are durable; a probe commits and leaves nothing.
 
-        Raises StorageError, of kind FULL when there is no room: then nothing was appended.
+        Raises StorageError, of kind SPOOL_FULL when there is no room: then nothing was appended.
         """
         kept = [entry for entry in entries if not isinstance(entry, Probe)]
         rows = [_row(entry) for entry in kept]
@@ -180,7 +179,7 @@ class Journal:
             if len(kept) < len(entries):
                 self._connection.execute("INSERT OR REPLACE INTO write_probe VALUES (1, ?)", (str(datetime.now(UTC)),))
             if identities(self._names) != self._files:
-                raise StorageBroken(f"{self.path} or its WAL was moved or deleted", "MOVED")
+                raise StorageBroken(f"{self.path} or its WAL was moved or deleted", ErrorKind.MOVED)
             self._measure()
         return Committed([_verdict(entry) for entry in entries], {"spool": len(rows)})
 
@@ -244,9 +243,9 @@ class Journal:
             return
         taken, free = self._taken(), self._free()
         if taken + more + self._pragma("page_size") > self._max_bytes:
-            raise StorageError(f"the spool is full: {taken} of {self._max_bytes} bytes are taken", FULL)
+            raise StorageError(f"the spool is full: {taken} of {self._max_bytes} bytes are taken", ErrorKind.SPOOL_FULL)
         if free < 2 * more + RESERVED_BYTES:  # it is written twice: into the write-ahead log, and then into the file
-            raise StorageError(f"the disk under the spool is full: {free} bytes are free", FULL)
+            raise StorageError(f"the disk under the spool is full: {free} bytes are free", ErrorKind.SPOOL_FULL)
 
     def _measure(self) -> None:
         taken = self._taken()

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from service.core.unavailable import StorageError
 from service.spool.following import Following
-from service.storage.location import StorageError
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from service.core.outcome import Outcome
 from service.core.postback import Postback
+from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import amount
 from service.spool.encoding import Unreadable, decode
 from service.spool.journal import FILE_NAME
-from service.storage.location import StorageError
 from service.storage.reads.history import Arrival
 from service.storage.sqlite.file import storage_error
 
@@ -88,7 +88,7 @@ def _arrival(row: tuple[int, str, str], path: Path) -> Arrival:
     try:
         entry = decode(*row)
     except Unreadable as error:
-        raise StorageError(f"{path}: {error}", "UNREADABLE") from error
+        raise StorageError(f"{path}: {error}", ErrorKind.UNREADABLE) from error
     what = f"value {amount(entry)}" if isinstance(entry, Postback) else entry.detail
     outcome = Outcome.SPOOLED if isinstance(entry, Postback) else entry.outcome
     raw = entry.raw
@@ -113,5 +113,5 @@ def _in_use(path: Path) -> bool:
     except BlockingIOError:
         return True
     except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}", "CANTOPEN") from error
+        raise StorageError(f"cannot read {path}: {error.strerror}", ErrorKind.CANTOPEN) from error
     return False

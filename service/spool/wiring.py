@@ -4,22 +4,25 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import Entry
 from service.spool.drain import Drain
 from service.spool.fallback import SPOOL_SECONDS, SpoolingWriter
 from service.spool.journal import Journal
 from service.spool.outage import Outage
 from service.storage.daemon_thread import aside
-from service.storage.ledger import AsyncLedger, Committed, Entry, Ledger
-from service.storage.location import StorageBroken, StorageError
-from service.storage.migrations import PENDING
-from service.storage.postgres.server import NOT_DURABLE, OTHER
+from service.storage.ledger import AsyncLedger, Committed, Ledger
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.commits import JournalCounts
 from service.writing.committing import Committing, OnLoop, OnThread
 from service.writing.writer import Writer
 
-_REFUSED = (PENDING, NOT_DURABLE, OTHER)  # waiting mends none of them, so a start must not hide them
+_REFUSED = (
+    ErrorKind.MIGRATION,
+    ErrorKind.PG_NOT_DURABLE,
+    ErrorKind.PG_OTHER,
+)  # waiting mends none of them, so a start must not hide them
 
 
 class OpenedLater:

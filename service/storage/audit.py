@@ -17,7 +17,6 @@ from service.core.outcome import Outcome
 from service.storage.ledger import KEY
 from service.storage.schema import tables  # noqa: F401 - declares the metadata
 
-INTERRUPTED = "INTERRUPTED"  # the kind of StorageError that says: not answered within the seconds given
 KEPT = {
     "conversion": Outcome.STORED.value,
     "status_change": Outcome.UPDATED.value,

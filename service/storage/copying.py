@@ -16,8 +16,9 @@ import orjson
 import psycopg
 
 from service.core.chunk import portion
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.ledger import CHANGE, CONVERSION, DUPLICATE, KEY, REJECTED
-from service.storage.location import PostgresServer, SqliteFile, StorageError
+from service.storage.location import PostgresServer, SqliteFile
 from service.storage.postgres.server import Session, postgres_error
 from service.storage.sqlite.file import FileLock, storage_error
 
@@ -98,7 +99,7 @@ def copy(source: SqliteFile, target: PostgresServer, progress: Progress) -> list
 @contextmanager
 def _opened(source: SqliteFile) -> Iterator[sqlite3.Connection]:
     if not source.path.exists():
-        raise StorageError(f"there is no database at {source.path}", "NO_DATABASE")
+        raise StorageError(f"there is no database at {source.path}", ErrorKind.NO_DATABASE)
     lock = FileLock(source.path)
     try:
         with closing(sqlite3.connect(f"{source.path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
@@ -122,7 +123,7 @@ def _connected(target: PostgresServer) -> Iterator[Session]:
 def _begin(session: Session, source: str) -> None:
     """Find out whether this is the first try; refuse a target that holds anything else, or that another copy fills."""
     if session.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK_KEY]).fetchone() != (True,):
-        raise StorageError("another copy into the target is under way", "COPY")
+        raise StorageError("another copy into the target is under way", ErrorKind.COPY)
     with session.transaction():
         session.execute(
             "CREATE TABLE IF NOT EXISTS copy_progress "
@@ -131,11 +132,13 @@ def _begin(session: Session, source: str) -> None:
         known = session.execute("SELECT DISTINCT source FROM copy_progress").fetchall()
         if known and known != [(source,)]:
             raise StorageError(
-                f"the target holds part of a copy of {known[0][0]}: go on with that, or empty it", "COPY"
+                f"the target holds part of a copy of {known[0][0]}: go on with that, or empty it", ErrorKind.COPY
             )
         for table in _TABLES:
             if not known and session.execute(f"SELECT 1 FROM {table.name} LIMIT 1".encode()).fetchone():  # noqa: S608 - our own names
-                raise StorageError(f"the target's table {table.name} is not empty: copy into an empty database", "COPY")
+                raise StorageError(
+                    f"the target's table {table.name} is not empty: copy into an empty database", ErrorKind.COPY
+                )
             session.execute(
                 "INSERT INTO copy_progress VALUES (%s, %s, 0, NULL) ON CONFLICT DO NOTHING", [table.name, source]
             )

@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Protocol, assert_never
 
+from service.core.unavailable import StorageError
 from service.storage.audit import Audit
 from service.storage.deletions import Between, Deletions, at_once
 from service.storage.erasure import Erasure
 from service.storage.ledger import Ledger
-from service.storage.location import PostgresServer, SqliteFile, StorageError, place_of
+from service.storage.location import PostgresServer, SqliteFile, location_of
 from service.storage.migrations import Migrations
 from service.storage.pool import Access
 from service.storage.postgres.audit import PostgresAudit
@@ -80,7 +81,7 @@ class Database(Protocol):
 
 def database_at(url: str) -> Database:
     """Return the database behind a URL. Raises ValueError for a URL that we cannot serve."""
-    match place := place_of(url):
+    match place := location_of(url):
         case SqliteFile():
             return SqliteDatabase(place)
         case PostgresServer():

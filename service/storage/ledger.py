@@ -4,34 +4,21 @@ An engine (sqlite.py, postgres.py) owns its statements and its connection; what 
 means is decided here, once, so that all engines agree.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, assert_never, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
 from service.core.outcome import Outcome
 from service.core.postback import Key, Postback, Rejection
-from service.core.verdict import REPEATED, STORED, Change, Verdict, Winner, judge_against, repeats
-from service.storage.location import StorageError
+from service.core.verdict import REPEATED, Change, Entry, Probe, Verdict, Winner
 
-VANISHED = "VANISHED"  # the kind of StorageError that says: what held a key was deleted before it could be asked
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
 
 Scalar = str | int | bytes | datetime | None
 Row = tuple[Scalar, ...]
 Moment = Callable[[datetime], Scalar]  # how an engine wants a UTC datetime in a row
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """An entry that stores nothing but proves that a commit works."""
-
-    at: datetime
-
-
-Entry = Postback | Rejection | Probe
 
 
 class Committed(NamedTuple):
@@ -82,50 +69,6 @@ DUPLICATE = Table("duplicate", (*KEY, "received_at", "request_id", "door"))
 REJECTED = Table(
     "rejected_postback", ("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id")
 )
-
-
-def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:
-    """Return the verdict on an entry; `winners` is who holds each key now, None when every postback was new.
-
-    What a postback changes is noted there, for the judgement of those that follow.
-    """
-    match entry:
-        case Postback():
-            return STORED if winners is None else _judge_repeated(entry, winners)
-        case Rejection():
-            return Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after)
-        case Probe():
-            return STORED
-        case _:
-            assert_never(entry)
-
-
-def with_history(winners: dict[Key, Winner], changes: Iterable[tuple[Key, Change]]) -> None:
-    """Give each winner its changes, which come in their order."""
-    for key, change in changes:
-        winners[key] = winners[key]._replace(changes=(*winners[key].changes, change))
-
-
-def _judge_repeated(postback: Postback, winners: dict[Key, Winner]) -> Verdict:
-    winner = winners.get(postback.key)
-    if winner is None:
-        raise StorageError("a conversion was not inserted, and none holds its key: it was deleted meanwhile", VANISHED)
-    if winner.request_id == postback.raw.request_id:
-        return STORED  # its own row: just inserted, or by an ambiguous commit that is being retried
-    verdict = judge_against(winner, postback)
-    if verdict.outcome is Outcome.UPDATED and not winner.change_by(postback.raw.request_id):
-        winners[postback.key] = winner.changed_by(postback)
-    return verdict
-
-
-def disputed(postbacks: Sequence[Postback], winners: Mapping[Key, Winner]) -> list[Key]:
-    """Return the keys of those that do not simply repeat the stored row: their history must be known."""
-    found = []
-    for postback in postbacks:
-        winner = winners.get(postback.key)
-        if winner and winner.request_id != postback.raw.request_id and not repeats(winner, postback):
-            found.append(postback.key)
-    return list(dict.fromkeys(found))
 
 
 class Leftovers(NamedTuple):

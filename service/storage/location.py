@@ -1,33 +1,15 @@
-"""Owns the way from a database URL to a place (which engine, where), and the errors that every engine raises."""
+"""Owns the way from a database URL to a location: which engine, and where."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from types import MappingProxyType
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 _LOOKS_LIKE = "it looks like sqlite:///data/postback.db or postgresql://user:password@host/postback"
-NO_DATABASE = "NO_DATABASE"  # the kind of StorageError that says: nothing is there yet
-
-
-class StorageError(Exception):
-    """A storage operation failed and may be tried again.
-
-    `kind` is a class of errors fit for a label (SQLITE_FULL); `rows` says, by table, what is durable all the same.
-    """
-
-    def __init__(self, message: str, kind: str, rows: Mapping[str, int] = MappingProxyType({})) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.rows = rows
-
-
-class StorageBroken(StorageError):  # noqa: N818 - the state, not another error
-    """Storage is in an unknown state (an I/O error, a moved file): this process must stop, and never retry on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +30,11 @@ class PostgresServer:
     parameters: Mapping[str, str] = field(repr=False)
 
 
-Place = SqliteFile | PostgresServer
+Location = SqliteFile | PostgresServer
 _POSTGRES = re.compile(r"(?:postgres|postgresql|postgresql\+psycopg)://")
 
 
-def place_of(url: str) -> Place:
+def location_of(url: str) -> Location:
     """Return what a database URL stands for. Raises ValueError, which never repeats the URL: it may hold a password."""
     if prefix := _POSTGRES.match(url):
         return _server_of(f"postgresql://{url[prefix.end() :]}")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from service.storage.location import StorageError
+from service.core.unavailable import StorageError
 
 
 @dataclass(frozen=True, slots=True)

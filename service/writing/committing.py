@@ -13,8 +13,9 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Protocol, TypeVar
 
-from service.storage.ledger import Committed, Entry
-from service.storage.location import StorageBroken
+from service.core.unavailable import StorageBroken
+from service.core.verdict import Entry
+from service.storage.ledger import Committed
 
 Answer = Committed | Exception
 Finish = Callable[[Answer, float], None]

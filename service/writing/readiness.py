@@ -5,8 +5,8 @@ import time
 from datetime import UTC, datetime
 
 from service.core.outcome import Outcome
-from service.storage.ledger import Probe
-from service.storage.location import StorageError
+from service.core.unavailable import StorageError
+from service.core.verdict import Probe
 from service.telemetry.metrics import Metrics
 from service.writing.writer import Overloaded, Writes
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import NamedTuple
 
+from service.core.unavailable import StorageError
 from service.storage.deletions import PIECE_ROWS, Aged, Deletions, Found, Rank, Reason, Removed
-from service.storage.location import StorageError
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics

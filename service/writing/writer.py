@@ -19,9 +19,9 @@ from itertools import chain, islice
 from typing import NamedTuple, Protocol, TypeVar
 
 from service.core.batch import MAX_ATOMIC_ROWS
-from service.core.verdict import Verdict
-from service.storage.ledger import MAX_BATCH, Entry, Probe
-from service.storage.location import StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import Entry, Probe, Verdict
+from service.storage.ledger import MAX_BATCH
 from service.telemetry.metrics.commits import CommitCounts
 from service.telemetry.metrics.counts import Queue
 from service.writing.committing import Answer, Committing
@@ -241,7 +241,7 @@ class Writer:
         late = [queued for queued in self._outstanding() if queued.at < limit and not queued.future.done()]
         self._pending = [queued for queued in self._pending if queued.at >= limit]
         self._waiting = sum(_places(queued.entries) for queued in self._pending)
-        error = StorageError(f"no commit within {self._deadline} s", "TIMEOUT")
+        error = StorageError(f"no commit within {self._deadline} s", ErrorKind.TIMEOUT)
         if self._in_flight and self._in_flight[0].handed_over_at < limit:
             self._stall = error  # the disk hangs: refuse newcomers at once, until it answers
             self._make_room()

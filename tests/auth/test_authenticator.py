@@ -10,6 +10,7 @@ from service.auth.authenticator import (
     Authenticator,
     Caller,
     Mode,
+    RosterUnknown,
     StartRefused,
     WouldReject,
     authenticate_open,
@@ -18,7 +19,6 @@ from service.auth.credentials import Credentials
 from service.core.outcome import Outcome, Rejected
 from service.core.roster import NOBODY, Roster
 from service.core.sender import EZMOB, PRESETS
-from service.storage.location import StorageError
 from service.telemetry.metrics import Metrics
 from tests.support import builders
 from tests.support.fakes import KeptLines, kept_log
@@ -261,13 +261,13 @@ async def test_in_open_mode_nobody_looks_at_credentials() -> None:
 )
 async def test_while_nobody_knows_the_keys_it_is_our_fault(host: str, keys: tuple[str, ...], forwarded: bool) -> None:  # noqa: FBT001
     made, _ = authenticator(None, "auto", host)
-    with pytest.raises(StorageError):
+    with pytest.raises(RosterUnknown):
         await made(builders.raw(forwarded=forwarded), Credentials(keys))
 
 
 async def test_while_nobody_knows_the_keys_direct_requests_without_one_are_open_as_before_the_first() -> None:
     assert await authenticator(None)[0](builders.raw()) == Caller(EZMOB)
-    with pytest.raises(StorageError):
+    with pytest.raises(RosterUnknown):
         await authenticator(None, "required")[0](builders.raw())
 
 

@@ -12,7 +12,6 @@ from service.auth.signature import Secret, Sent, sign_query, sign_webhook
 from service.core.outcome import Outcome, Rejected
 from service.core.roster import Check, Registered, Roster
 from service.core.sender import EZMOB
-from service.storage.location import StorageError
 from service.telemetry.metrics import Metrics
 from tests.support import builders
 from tests.support.fakes import KeptLines, kept_log
@@ -187,7 +186,7 @@ async def test_a_token_is_its_subjects_sender(token: str, outcome: Outcome | Non
 
 async def test_a_token_that_cannot_be_checked_now_is_worth_another_try() -> None:
     made = authenticator(OAUTH, verify=tokens(good=KeysUnavailable("away")))
-    with pytest.raises(StorageError, match="cannot be checked now"):
+    with pytest.raises(KeysUnavailable, match="cannot be checked now"):
         await made(builders.raw(received_at=NOW), Credentials(token="good"))
 
 

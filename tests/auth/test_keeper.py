@@ -10,7 +10,7 @@ import pytest
 from service.auth.keeper import RosterKeeper
 from service.auth.roster_copy import RosterCopy
 from service.core.roster import NOBODY, Roster
-from service.storage.location import NO_DATABASE, StorageError
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.senders import Rows
 from service.telemetry.metrics import Metrics
 from tests.support import builders, registration
@@ -18,7 +18,7 @@ from tests.support.fakes import KeptLines, in_time, kept_log
 
 pytestmark = pytest.mark.anyio
 
-AWAY = StorageError("PG_CONNECTION: refused", "PG_CONNECTION")
+AWAY = StorageError("PG_CONNECTION: refused", ErrorKind.PG_CONNECTION)
 ROWS = Rows([registration.sender()], [registration.key()])
 
 
@@ -109,7 +109,7 @@ async def test_without_database_and_copy_nothing_is_known(tmp_path: Path) -> Non
 
 
 async def test_a_file_that_is_not_made_yet_has_nobody() -> None:
-    kept = Kept(StorageError("there is no database", NO_DATABASE))
+    kept = Kept(StorageError("there is no database", ErrorKind.NO_DATABASE))
     kept.keeper.begin()
     assert kept.followed == [NOBODY]
 

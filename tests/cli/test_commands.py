@@ -11,8 +11,8 @@ import typer.main
 
 from service.cli import app
 from service.core.outcome import Outcome
+from service.core.verdict import Entry
 from service.settings import Settings
-from service.storage.ledger import Entry
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.commands import Command

@@ -24,7 +24,7 @@ from service.operations.examine import operator_listener as doctor_operator
 from service.operations.examine import sqlite_file as doctor_storage
 from service.operations.examine.case import Case, Finding
 from service.operations.examine.http import Answer
-from service.settings import Settings
+from service.settings import Settings, unknown_settings
 from service.storage.database import SqliteDatabase, database_at
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics.counts import Space
@@ -38,6 +38,7 @@ def examination(path: Path, **settings: object) -> Case:
     """Return a case without addresses."""
     return Case(
         settings=Settings.model_construct(**settings),  # type: ignore[arg-type]  # the test's own
+        unknown_settings=[],
         database=database_at(f"sqlite:///{path}"),
         operator_urls=[],
         public_url=None,
@@ -218,10 +219,10 @@ def test_a_certificate_that_was_renewed_and_is_not_served_yet_is_told(
     [("127.0.0.1", "POSTBACK_PORT", "ok"), ("127.0.0.1", "POSTBACK_PROT", "warning"), ("0.0.0.0", "OTHER", "wrong")],
 )
 def test_settings_with_which_the_service_would_not_start_are_told(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, host: str, named: str, expected: str
+    tmp_path: Path, host: str, named: str, expected: str
 ) -> None:
-    monkeypatch.setenv(named, "8000")
-    assert state([doctor_configuration.settings(examination(bare / "p.db", host=host))], "settings") == expected
+    case = replace(examination(tmp_path / "p.db", host=host), unknown_settings=unknown_settings({named: "8000"}))
+    assert state([doctor_configuration.settings(case)], "settings") == expected
 
 
 def registered(case: Case, **changes: Any) -> Case:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.core.outcome import Outcome
-from service.storage.ledger import Entry
+from service.core.verdict import Entry
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.commands import Command

@@ -14,7 +14,7 @@ from service.cli.export import stored_types
 from service.cli.exporting import Members
 from service.cli.parquet import parquet_pages, schema_of
 from service.core.outcome import Outcome
-from service.storage.ledger import Entry
+from service.core.verdict import Entry
 from service.storage.reads.conversions import Stored
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders

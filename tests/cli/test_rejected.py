@@ -15,7 +15,7 @@ from service.cli.choosing import moment
 from service.cli.rejected_format import printable
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
-from service.storage.ledger import Entry
+from service.core.verdict import Entry
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.commands import Command

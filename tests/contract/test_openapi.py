@@ -12,12 +12,14 @@ from starlette.routing import request_response
 from service.core.outcome import Family, Outcome
 from service.core.sender import EZMOB
 from service.operator.browser_headers import HEADERS
+from service.operator.openapi.__main__ import built, main
 from service.operator.probes import MetricsPage, ReadinessPage
+from service.operator.routes import operator_routes
 from service.settings import Settings
 from service.web.openapi import document
-from service.web.openapi.__main__ import built, main
 from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
-from service.web.public.routes import ExactRoute, operator_routes, public_routes
+from service.web.public.routes import public_routes
+from service.web.routing import ExactRoute
 from tests.support.documents import REPOSITORY
 
 Described = dict[str, Any]

@@ -11,10 +11,10 @@ import pytest
 from service.auth.authenticator import Authenticate
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback
-from service.core.verdict import Verdict
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import Entry, Verdict
 from service.intake import Intake
-from service.storage.ledger import Committed, Entry
-from service.storage.location import StorageBroken, StorageError
+from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
 from service.writing.committing import OnThread, Store
@@ -25,7 +25,7 @@ from tests.support.fakes import FakeStore, KeptLines, LoopClock, from_ezmob, in_
 pytestmark = pytest.mark.anyio
 
 DEADLINE = 60.0
-FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
+FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
 BALANCED = {("arrivals",): 0.0, ("receipts",): 0.0, ("spool",): 0.0}
 
 
@@ -132,7 +132,9 @@ async def test_a_sender_cut_off_by_the_stopping_server_has_an_outcome_too() -> N
     assert books.drift == BALANCED
 
 
-@pytest.mark.parametrize("failure", [FULL, StorageBroken("SQLITE_IOERR: disk", "SQLITE_IOERR"), LookupError("odd")])
+@pytest.mark.parametrize(
+    "failure", [FULL, StorageBroken("SQLITE_IOERR: disk", ErrorKind.SQLITE_IOERR), LookupError("odd")]
+)
 async def test_a_failed_commit_leaves_the_books_balanced(failure: Exception) -> None:
     async with keeping_books(FakeStore(failure)) as books:
         assert set(await books.outcomes("c=a&value=1", "c=b&value=1")) <= {"storage_unavailable", "internal_error"}
@@ -141,7 +143,7 @@ async def test_a_failed_commit_leaves_the_books_balanced(failure: Exception) -> 
 
 
 async def test_rows_that_were_durable_before_the_rest_of_their_batch_failed_are_counted() -> None:
-    half = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL", rows={"conversion": 1})
+    half = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL, rows={"conversion": 1})
     async with keeping_books(FakeStore(half)) as books:
         assert await books.outcomes("c=a&value=1", "c=b&value=1") == ["storage_unavailable"] * 2
         assert (books.counted("rows_written_total"), books.counted("late_commits_total")) == (1.0, 1.0)

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from service.auth.authenticator import Authenticate, Caller, WouldReject
+from service.auth.authenticator import Authenticate, Caller, RosterUnknown, WouldReject
 from service.auth.credentials import NOTHING, Credentials
 from service.core.outcome import Family, Mistake, Outcome, Rejected
 from service.core.postback import Postback, RawPostback, parse
 from service.core.sender import EZMOB, Sender
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Verdict
 from service.core.version import VERSION
 from service.intake import GROUP_ROWS, Intake
-from service.storage.location import StorageBroken, StorageError
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
 from service.writing.committing import OnThread, Store
@@ -51,8 +51,8 @@ REJECTED = {
     Outcome.TOO_LARGE: builders.raw(f"c=a&value=1&x={'x' * 8192}"),
     Outcome.UNAUTHENTICATED: builders.raw(host=b"example.com"),
 }
-FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
-BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", "SQLITE_IOERR")
+FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
+BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", ErrorKind.SQLITE_IOERR)
 
 
 @dataclass
@@ -545,7 +545,7 @@ async def test_a_known_sender_that_is_refused_is_named_and_its_rows_are_not_look
 
 async def test_while_nobody_can_tell_who_it_is_it_is_our_fault(ledger: SqliteLedger) -> None:
     async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
-        raise StorageError("the database is away", "ROSTER")
+        raise RosterUnknown("the database is away")
 
     async with watching(ledger, authenticate) as watched:
         assert (await watched.receive(builders.raw())).outcome is Outcome.STORAGE_UNAVAILABLE

@@ -17,12 +17,13 @@ from service.core.mistakes import rejection_of
 from service.core.outcome import Rejected, told
 from service.core.postback import parse
 from service.core.sender import EZMOB
+from service.core.verdict import Entry
 from service.operations import importing
 from service.operations.importing import ImportFile
 from service.operations.replay import raw_again
 from service.operations.row_file import Form, RowFile, UnreadableFile
 from service.storage.database import Database, database_at
-from service.storage.ledger import Committed, Entry, Ledger
+from service.storage.ledger import Committed, Ledger
 from tests.support.engines import Engine
 
 CSV = b"""c,value,when,note

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from service.core.outcome import Outcome
 from service.core.postback import MAX_BODY_BYTES, RawPostback, Rejection
 from service.core.roster import sender_like
+from service.core.unavailable import StorageError
 from service.operations.replay import Attempt, Author, Rehearsal, carry_out, new_request_id, raw_again
 from service.storage.audit import Window
 from service.storage.ledger import Ledger
-from service.storage.location import StorageError
 from service.storage.reads.quarantine import Chosen
 from service.storage.schema.tables import RejectedPostback
 from tests.support import builders

@@ -13,10 +13,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.operator.probes import MetricsPage, ReadinessPage
-from service.storage.location import StorageBroken, StorageError
+from service.operator.routes import operator_routes
 from service.telemetry.metrics import Metrics
-from service.web.public.routes import listener, operator_routes
+from service.web.routing import listener
 from service.writing.committing import OnThread
 from service.writing.readiness import Readiness
 from service.writing.writer import Writer
@@ -25,8 +26,8 @@ from tests.support.served import Served, client
 
 pytestmark = pytest.mark.anyio
 
-FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
-BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", "SQLITE_IOERR")
+FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
+BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", ErrorKind.SQLITE_IOERR)
 RECEIVED = "postback_received_total"
 READY = (200, {"status": "ready"})
 

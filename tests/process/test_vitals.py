@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from service.core.postback import Postback
-from service.process.certificate import certificate_expiry
+from service.core.unavailable import ErrorKind, StorageError
 from service.process.vitals import Vitals
-from service.storage.location import StorageError
 from service.storage.sqlite.ledger import SqliteLedger
 from service.storage.sqlite.space import measure_space
+from service.telemetry.certificate import certificate_expiry
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.counts import Space
 from service.telemetry.rate_limit import BURST
@@ -31,7 +31,7 @@ from tests.support.fakes import PATIENCE, FakeStore, KeptLines, in_time, kept_lo
 
 pytestmark = pytest.mark.anyio
 
-FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
+FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
 OFTEN = 0.01  # seconds between two looks, in a test
 LONG = 3600.0  # longer than any test: within it, no look comes
 HERE = Space(database=4096, wal=8192, free=1_000_000, capacity=2_000_000)

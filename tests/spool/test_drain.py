@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from service.core.postback import Postback
+from service.core.unavailable import ErrorKind, StorageError
+from service.core.verdict import Entry, Probe
 from service.spool.drain import _delay, _in_one_batch, _Step
 from service.spool.journal import Journal, Waiting, journal_paths
-from service.storage.ledger import Committed, Entry, Probe
-from service.storage.location import StorageError
+from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.fakes import PATIENCE, in_time
@@ -21,7 +22,7 @@ from tests.support.outages import AWAY, BALANCED, ShakyLedger, Site, site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
 
-FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
+FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
 
 
 async def spooled(there: Site, *queries: str) -> None:
@@ -201,7 +202,7 @@ async def test_an_entry_that_the_database_does_not_take_for_a_while_is_passed_ov
     async with site(tmp_path) as there:
         await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
         assert isinstance(there.database, Picky)
-        there.database.error = StorageError("the row is locked", "PG_TIMEOUT")
+        there.database.error = StorageError("the row is locked", ErrorKind.PG_TIMEOUT)
         there.database.bug = lambda entry: isinstance(entry, Postback) and entry.click_id == "b"
         there.database.recover()
         await there.until(lambda: there.stored() == {"a": "1", "c": "1", "d": "1"})
@@ -304,7 +305,7 @@ async def test_a_partly_durable_step_is_settled_by_the_next(tmp_path: Path) -> N
                 return commit(entries)
             there.database.commit = commit  # type: ignore[method-assign]  # this once
             rows = commit([entry for entry in entries if not isinstance(entry, Probe)]).rows
-            raise StorageError("lost", "08006", rows={"conversion": rows["conversion"]})
+            raise StorageError("lost", ErrorKind.PG_CONNECTION, rows={"conversion": rows["conversion"]})
 
         there.database.commit = halfway  # type: ignore[method-assign]
         there.database.recover()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from service.core.unavailable import ErrorKind, StorageBroken
 from service.spool.fallback import DATABASE_SECONDS, SPOOL_SECONDS
-from service.storage.location import StorageBroken
 from service.writing.writer import DEADLINE_SECONDS
 from tests.support.fakes import in_time, samples
 from tests.support.outages import AWAY, BALANCED, DEADLINE, site
@@ -148,7 +148,7 @@ async def test_a_broken_spool_takes_nothing_more_says_so_loudly_and_lets_the_dat
 
 async def test_a_broken_database_is_told_and_not_hidden_by_the_spool(tmp_path: Path) -> None:
     async with site(tmp_path) as there:
-        broken = StorageBroken("synchronous_commit is off", "NOT_DURABLE")
+        broken = StorageBroken("synchronous_commit is off", ErrorKind.NOT_DURABLE)
 
         def breaking(_entries: object) -> None:
             raise broken

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from service.core.outcome import Outcome
-from service.core.verdict import Verdict
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import Probe, Verdict
 from service.spool.encoding import decode
-from service.spool.journal import FULL, RESERVED_BYTES, Journal, Waiting, journal_paths
-from service.storage.ledger import MAX_BATCH, Probe
-from service.storage.location import StorageBroken, StorageError
+from service.spool.journal import RESERVED_BYTES, Journal, Waiting, journal_paths
+from service.storage.ledger import MAX_BATCH
 from tests.support import builders
 
 PROBE = Probe(datetime(2026, 1, 2, tzinfo=UTC))
@@ -121,7 +121,7 @@ def test_the_next_process_finds_what_was_left_and_knows_that_it_did(tmp_path: Pa
 def test_one_process_has_a_spool_directory(journal: Journal) -> None:
     with pytest.raises(StorageError, match="another process is serving") as refused:
         Journal(journal.path).open()
-    assert refused.value.kind == "LOCKED"
+    assert refused.value.kind == ErrorKind.LOCKED
     append(journal, "a")
 
 
@@ -152,7 +152,7 @@ def test_a_full_journal_appends_nothing_of_the_batch_and_has_room_again_when_it_
     journal.open()
     with pytest.raises(StorageError, match="the spool is full") as full:
         fill(journal)
-    assert full.value.kind == FULL
+    assert full.value.kind == ErrorKind.SPOOL_FULL
     assert not isinstance(full.value, StorageBroken)
     waiting = journal.oldest(5000)
     assert 200 < len(waiting) < 400
@@ -193,7 +193,7 @@ def test_so_much_of_the_disk_stays_free_that_entries_can_be_removed(
     monkeypatch.setattr("os.statvfs", lambda _: os.statvfs_result([*system[:4], blocks, *system[5:]]))
     with pytest.raises(StorageError, match="the disk under the spool is full") as full:
         append(journal, "b")
-    assert full.value.kind == FULL
+    assert full.value.kind == ErrorKind.SPOOL_FULL
     assert journal.commit([PROBE]).verdicts == [Verdict(Outcome.SPOOLED)]
     assert journal.remove([waiting.seq for waiting in journal.oldest(2)]) == 1
 
@@ -285,6 +285,6 @@ def test_without_room_what_was_left_stays_where_it_is(tmp_path: Path) -> None:
     left(tmp_path, "a")
     with second(tmp_path, max_bytes=1) as journal, pytest.raises(StorageError) as full:
         journal.take_over(2)
-    assert full.value.kind == FULL
+    assert full.value.kind == ErrorKind.SPOOL_FULL
     with second(tmp_path) as journal:
         assert journal.take_over(2) == 1

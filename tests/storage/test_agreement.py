@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from service.core.outcome import Rejected
 from service.core.postback import MAX_BODY_BYTES, RawPostback, Rejection, claimed, claimed_click_id, parse
 from service.core.sender import EZMOB
-from service.core.verdict import Verdict
-from service.storage.ledger import Entry, Ledger
+from service.core.verdict import Entry, Verdict
+from service.storage.ledger import Ledger
 from tests.support import builders
 from tests.support.engines import Engine, Row
 

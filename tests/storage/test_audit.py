@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.core.outcome import Outcome
+from service.core.verdict import Entry, Probe
 from service.storage.audit import Audit, Counts, Window, of_table, unknown_outcomes
-from service.storage.ledger import Entry, Ledger, Probe
+from service.storage.ledger import Ledger
 from service.storage.migrations import newest_version
 from tests.support import builders
 from tests.support.engines import Engine

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.audit import INTERRUPTED, Window
-from service.storage.ledger import Entry
-from service.storage.location import NO_DATABASE, StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import Entry
+from service.storage.audit import Window
 from service.storage.sqlite.audit import SqliteAudit
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
@@ -80,13 +80,13 @@ def test_a_question_that_takes_too_long_is_not_answered(path: Path) -> None:
     close_with(path, [builders.postback(f"c={number}&value=1") for number in range(2000)])
     with SqliteAudit(path, seconds=0) as audit, pytest.raises(StorageError) as raised:
         audit.counts(ALL)
-    assert raised.value.kind == INTERRUPTED
+    assert raised.value.kind == ErrorKind.INTERRUPTED
 
 
 def test_no_file_is_said_and_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as raised, SqliteAudit(tmp_path / "none.db"):
         pass
-    assert raised.value.kind == NO_DATABASE
+    assert raised.value.kind == ErrorKind.NO_DATABASE
     assert list(tmp_path.iterdir()) == []
 
 

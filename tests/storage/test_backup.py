@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.location import StorageError
+from service.core.unavailable import StorageError
 from service.storage.sqlite.backup import back_up, check, restore
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support.builders import postback, rejection

@@ -6,12 +6,13 @@ import pytest
 
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
+from service.core.unavailable import StorageError
+from service.core.verdict import Entry
 from service.storage import copying
 from service.storage.copying import Compared, copy
 from service.storage.database import SqliteDatabase
-from service.storage.ledger import Entry
 from service.storage.location import PostgresServer as Place
-from service.storage.location import SqliteFile, StorageError, place_of
+from service.storage.location import SqliteFile, location_of
 from service.storage.schema.tables import Replay
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders, registration
@@ -64,7 +65,7 @@ def source(path: Path) -> SqliteFile:
 
 @pytest.fixture
 def target(postgres_url: str) -> Place:
-    place = place_of(postgres_url)
+    place = location_of(postgres_url)
     assert isinstance(place, Place)
     return place
 

@@ -9,10 +9,11 @@ import pytest
 
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
+from service.core.verdict import Entry
 from service.storage import deletions
 from service.storage.audit import Counts, Window
 from service.storage.deletions import PIECE_BYTES, PIECE_ROWS, ROW_BYTES, Deletions, Found, Place, Rank, Reason
-from service.storage.ledger import Entry, Ledger
+from service.storage.ledger import Ledger
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from tests.support import builders
 from tests.support.engines import Engine

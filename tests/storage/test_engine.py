@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from service.storage.location import StorageBroken, StorageError, place_of
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.storage.location import location_of
 from service.storage.sqlite.file import connect_writer, reader_engine, storage_error
 
 
@@ -47,24 +48,26 @@ def test_a_reader_of_no_file_says_so(tmp_path: Path) -> None:
 )
 def test_a_url_we_cannot_serve_is_a_value_error(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        place_of(url)
+        location_of(url)
 
 
 @pytest.mark.parametrize(
-    ("code", "name", "broken"),
+    ("code", "name", "kind", "broken"),
     [
-        (sqlite3.SQLITE_FULL, "SQLITE_FULL", False),
-        (sqlite3.SQLITE_BUSY, "SQLITE_BUSY", False),
-        (sqlite3.SQLITE_IOERR_FSYNC, "SQLITE_IOERR_FSYNC", True),
-        (sqlite3.SQLITE_IOERR_WRITE, "SQLITE_IOERR_WRITE", True),
-        (sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT", True),
+        (sqlite3.SQLITE_FULL, "SQLITE_FULL", ErrorKind.SQLITE_FULL, False),
+        (sqlite3.SQLITE_BUSY, "SQLITE_BUSY", ErrorKind.SQLITE_BUSY, False),
+        (sqlite3.SQLITE_CONSTRAINT, "SQLITE_CONSTRAINT", ErrorKind.SQLITE_OTHER, False),
+        (sqlite3.SQLITE_IOERR_FSYNC, "SQLITE_IOERR_FSYNC", ErrorKind.SQLITE_IOERR, True),
+        (sqlite3.SQLITE_IOERR_WRITE, "SQLITE_IOERR_WRITE", ErrorKind.SQLITE_IOERR, True),
+        (sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT", ErrorKind.SQLITE_CORRUPT, True),
     ],
 )
 def test_only_errors_that_leave_the_connection_trustworthy_may_be_retried(
-    code: int, name: str, *, broken: bool
+    code: int, name: str, kind: ErrorKind, *, broken: bool
 ) -> None:
     error = sqlite3.OperationalError("it failed")
     error.sqlite_errorcode, error.sqlite_errorname = code, name
     classified = storage_error(error)
     assert isinstance(classified, StorageBroken) is broken
-    assert classified.kind == name
+    assert classified.kind is kind
+    assert str(classified) == f"{name}: it failed"

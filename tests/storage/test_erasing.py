@@ -9,9 +9,10 @@ import pytest
 
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
+from service.core.verdict import Entry
 from service.operations.replay import Author, Rehearsal, carry_out
 from service.storage.erasure import Erasure, names, sha256
-from service.storage.ledger import CONVERSION, REJECTED, Entry, Ledger
+from service.storage.ledger import CONVERSION, REJECTED, Ledger
 from service.storage.reads.quarantine import Chosen
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders

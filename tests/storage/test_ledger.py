@@ -6,8 +6,9 @@ import pytest
 
 from service.core.batch import MAX_ATOMIC_ROWS
 from service.core.outcome import Outcome
-from service.storage.ledger import MAX_BATCH, Entry, Ledger, Probe
-from service.storage.location import StorageError
+from service.core.unavailable import StorageError
+from service.core.verdict import Entry, Probe
+from service.storage.ledger import MAX_BATCH, Ledger
 from tests.support import builders
 from tests.support.engines import Engine
 

@@ -11,9 +11,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine as Connector
 from sqlmodel import SQLModel
 
+from service.core.unavailable import StorageError
 from service.storage.database import database_at
 from service.storage.location import PostgresServer as Place
-from service.storage.location import StorageError, place_of
+from service.storage.location import location_of
 from service.storage.migrations import newest_version
 from service.storage.migrations.online import LOCK_SECONDS
 from service.storage.postgres.server import engine_of
@@ -23,7 +24,7 @@ from tests.support.outside.postgres import PostgresServer, run_sql
 
 
 def connector(url: str) -> Connector:
-    place = place_of(url)
+    place = location_of(url)
     return engine_of(place) if isinstance(place, Place) else migrating_engine(place.path)
 
 

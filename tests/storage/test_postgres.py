@@ -18,11 +18,11 @@ from sqlalchemy.exc import OperationalError
 
 from service.core.outcome import Outcome
 from service.core.postback import Key, Postback
-from service.core.verdict import Winner
+from service.core.unavailable import ErrorKind, StorageError
+from service.core.verdict import Entry, Probe, Winner
 from service.storage.database import PostgresDatabase
-from service.storage.ledger import Entry, Probe
 from service.storage.location import PostgresServer as Place
-from service.storage.location import StorageError, place_of
+from service.storage.location import location_of
 from service.storage.postgres import ledger as postgres
 from service.storage.postgres.connection import AsyncSession
 from service.storage.postgres.ledger import PostgresLedger
@@ -37,7 +37,7 @@ IN_TIME = 2.0  # what a sender is promised; a batch has 1.2 s
 
 
 def at(url: str) -> Place:
-    place = place_of(url)
+    place = location_of(url)
     assert isinstance(place, Place)
     return place
 
@@ -123,7 +123,7 @@ def test_every_new_connection_is_examined_again(postgres_url: str) -> None:
             terminate(postgres_url)
             with pytest.raises(StorageError) as raised:
                 ledger.commit([builders.postback()])
-            assert raised.value.kind == "PG_NOT_DURABLE"
+            assert raised.value.kind == ErrorKind.PG_NOT_DURABLE
         assert outcomes(ledger, builders.postback()) == [Outcome.STORED]
 
 
@@ -294,7 +294,7 @@ def test_a_statement_that_somebody_cancelled_fails_and_its_connection_is_not_use
         with pytest.raises(StorageError) as raised:
             ledger.commit([builders.postback()])
         cancel.join()
-        assert raised.value.kind == "PG_TIMEOUT"
+        assert raised.value.kind == ErrorKind.PG_TIMEOUT
         other.rollback()
         assert outcomes(ledger, builders.postback()) == [Outcome.STORED]
         assert backends(postgres_url) != before
@@ -309,7 +309,7 @@ def test_a_locked_table_is_an_error_in_time_that_leaves_nothing_waiting_and_pass
             with pytest.raises(StorageError) as raised:
                 ledger.commit([builders.postback(f"c=locked-{number}&value=1")])
             assert time.monotonic() - started < IN_TIME
-            assert raised.value.kind == "PG_TIMEOUT"
+            assert raised.value.kind == ErrorKind.PG_TIMEOUT
         deadline = time.monotonic() + IN_TIME
         while backends(postgres_url, "AND wait_event_type = 'Lock'") and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -332,7 +332,7 @@ def test_a_server_that_takes_connections_and_says_nothing_is_an_error_in_time(po
             with pytest.raises(StorageError) as raised:
                 ledger.commit([builders.postback()])
             assert time.monotonic() - started < IN_TIME
-            assert raised.value.kind == "PG_CONNECTION"
+            assert raised.value.kind == ErrorKind.PG_CONNECTION
         place.parameters["port"] = working  # type: ignore[index]
         assert wait_for(lambda: works(ledger), 10)
 

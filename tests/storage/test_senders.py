@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.core.roster import Registered
+from service.core.unavailable import StorageError
 from service.storage.ledger import Ledger
-from service.storage.location import StorageError
 from service.storage.senders import Refused, Rows, Senders
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders, registration

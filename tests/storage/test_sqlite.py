@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.core.outcome import Outcome
-from service.storage.ledger import Entry
-from service.storage.location import StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import Entry
 from service.storage.sqlite.ledger import SqliteLedger, winners_statement
 from tests.support import builders
 
@@ -47,7 +47,7 @@ def test_another_programs_write_lock_is_an_error_that_passes(sqlite_ledger: Sqli
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError) as busy:
         sqlite_ledger.commit([builders.postback()])
-    assert busy.value.kind == "SQLITE_BUSY"
+    assert busy.value.kind == ErrorKind.SQLITE_BUSY
     assert not isinstance(busy.value, StorageBroken)
     other.execute("ROLLBACK")
     other.close()

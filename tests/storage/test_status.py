@@ -7,7 +7,8 @@ import pytest
 
 from service.core.outcome import Outcome
 from service.core.postback import Postback
-from service.storage.ledger import Entry, Ledger
+from service.core.verdict import Entry
+from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted
 from service.storage.schema.tables import StatusChange
 from tests.support import builders

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from service.storage.database import Database, database_at
 from service.storage.ledger import Ledger
 from service.storage.location import PostgresServer as Place
-from service.storage.location import place_of
+from service.storage.location import location_of
 from service.storage.postgres.server import engine_of
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support.outside.postgres import PostgresServer, run_sql
@@ -92,7 +92,7 @@ class Engine:
 
     def rows(self, statement: str) -> list[Row]:
         """Return the rows of a query; truth values as numbers, moments as the text that SQLite holds."""
-        place = place_of(self.url)
+        place = location_of(self.url)
         if isinstance(place, Place):
             with engine_of(place).connect() as connection:
                 connection.execute(text("SET TIME ZONE 'UTC'"))
@@ -102,7 +102,7 @@ class Engine:
 
     def change(self, statement: str) -> None:
         """Change the tables behind the service's back."""
-        place = place_of(self.url)
+        place = location_of(self.url)
         if isinstance(place, Place):
             run_sql(self.url, statement)
             return

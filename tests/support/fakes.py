@@ -12,8 +12,8 @@ from service.auth.authenticator import Caller, authenticate_open
 from service.auth.credentials import NOTHING, Credentials
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback
-from service.core.verdict import Verdict
-from service.storage.ledger import Committed, Entry, Probe
+from service.core.verdict import Entry, Probe, Verdict
+from service.storage.ledger import Committed
 from service.telemetry.log import LineSink, Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.rate_limit import FloodBound

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.core.verdict import Verdict
+from service.core.unavailable import ErrorKind, StorageError
+from service.core.verdict import Entry, Verdict
 from service.intake import Intake
 from service.spool.journal import MAX_BYTES, Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
-from service.storage.ledger import Committed, Entry
-from service.storage.location import StorageError
+from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
 from service.writing.readiness import Readiness
@@ -22,8 +22,8 @@ from service.writing.writer import Writer
 from tests.support import builders
 from tests.support.fakes import PATIENCE, KeptLines, from_ezmob, in_time, kept_log, samples
 
-AWAY = StorageError("connection refused", "08001")
-LOST = StorageError("connection lost at COMMIT", "08007")
+AWAY = StorageError("connection refused", ErrorKind.PG_CONNECTION)
+LOST = StorageError("connection lost at COMMIT", ErrorKind.PG_CONNECTION)
 BALANCED = {("arrivals",): 0.0, ("receipts",): 0.0, ("spool",): 0.0}
 Behaviour = Literal["well", "away", "hangs", "hangs and commits", "loses its answer", "slow"]
 DEADLINE = 0.6  # of the database in a test: what hangs need not hang for long

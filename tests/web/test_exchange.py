@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.telemetry.metrics import Metrics
 from service.web.middleware import new_request_id
-from service.web.public.routes import ExactRoute, listener
+from service.web.routing import ExactRoute, listener
 from tests.support.fakes import KeptLines, kept_log, samples
 from tests.support.served import Driven, Served, client, http_scope, pieces
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from httpx2 import Response
 
-from service.storage.location import StorageError
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support.served import Served
 
@@ -74,7 +74,7 @@ async def test_a_failure_of_ours_is_an_image_and_counted_as_a_failure(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
-        raise StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
+        raise StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
 
     monkeypatch.setattr(SqliteLedger, "commit", full)
     assert await ask(served, "c=a&value=1") == "storage_unavailable"

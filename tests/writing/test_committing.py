@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 from anyio.lowlevel import checkpoint
 
-from service.core.verdict import STORED
-from service.storage.ledger import MAX_BATCH, Committed, Entry
-from service.storage.location import StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import STORED, Entry
+from service.storage.ledger import MAX_BATCH, Committed
 from service.telemetry.metrics import Metrics
 from service.writing.committing import OnLoop
 from service.writing.writer import Overloaded, Writer, Written
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.anyio
 
 DEADLINE = 60.0
 Future = asyncio.Future[Written]
-AWAY = StorageError("PG_CONNECTION: connection refused", "PG_CONNECTION")
-BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", "SQLITE_IOERR")
+AWAY = StorageError("PG_CONNECTION: connection refused", ErrorKind.PG_CONNECTION)
+BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", ErrorKind.SQLITE_IOERR)
 
 
 class Server:

@@ -14,9 +14,10 @@ import pytest
 
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.database import SqliteDatabase
 from service.storage.deletions import ROW_BYTES, Aged, Deletions, Reason, Removed
-from service.storage.location import SqliteFile, StorageError
+from service.storage.location import SqliteFile
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
 from service.writing import retention as module
@@ -217,7 +218,7 @@ def test_a_piece_leaves_the_writer_to_the_postbacks_unless_the_disk_is_in_danger
 
 def test_an_error_is_said_once_until_it_is_over_and_the_next_look_tries_again(path: Path) -> None:
     with keeping(path, FOR_EVER) as kept:
-        kept.opening = [StorageError("away", "PG_CONNECTION")]
+        kept.opening = [StorageError("away", ErrorKind.PG_CONNECTION)]
         kept.look()
         kept.look()
         assert [line["detail"] for line in kept.lines.events("retention_failed")] == ["away"]

@@ -13,9 +13,9 @@ from anyio.lowlevel import checkpoint
 from service.core.batch import MAX_ATOMIC_ROWS
 from service.core.outcome import Outcome
 from service.core.postback import Postback
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Verdict
 from service.storage.ledger import MAX_BATCH
-from service.storage.location import StorageBroken, StorageError
 from service.telemetry.metrics import Metrics
 from service.writing.committing import OnThread
 from service.writing.writer import Overloaded, Writer, Written
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.anyio
 
 DEADLINE = 60.0  # longer than any test: only the tests about it let it pass
 Future = asyncio.Future[Written]
-FULL = StorageError("SQLITE_FULL: database or disk is full", "SQLITE_FULL")
-BROKEN = StorageBroken("SQLITE_IOERR_FSYNC: disk I/O error", "SQLITE_IOERR_FSYNC")
+FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
+BROKEN = StorageBroken("SQLITE_IOERR_FSYNC: disk I/O error", ErrorKind.SQLITE_IOERR)
 
 
 @asynccontextmanager
@@ -271,7 +271,7 @@ async def test_while_the_disk_hangs_newcomers_are_refused_at_once_until_it_answe
         assert await fates(hung) == ["TIMEOUT"]
         with pytest.raises(StorageError) as refused:
             writer.write(builders.postback())
-        assert refused.value.kind == "TIMEOUT"
+        assert refused.value.kind == ErrorKind.TIMEOUT
         store.gate.set()
         assert await fates([await admitted(writer, builders.postback())]) == ["stored"]
     assert store.sizes == [1, 1]

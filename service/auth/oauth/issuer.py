@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from service.auth.networks import is_loopback
+from service.core.unavailable import Unavailable
 
 SENDER_CLAIMS = ("client_id", "azp", "sub")  # RFC 9068; OpenID Connect's name for the same; whom it is about
 
 
-class KeysUnavailable(Exception):  # noqa: N818 - no fault of the token, which may be good
+class KeysUnavailable(Unavailable):
     """Whether a token is genuine cannot be told now, so it must be sent again later; the message says why."""
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
 
+from service.auth.authenticator import Mode
 from service.core.roster import NOBODY, Roster
-from service.settings import Settings
-from service.storage.audit import INTERRUPTED, Audit
+from service.core.unavailable import ErrorKind, StorageError
+from service.storage.audit import Audit
 from service.storage.database import Database
-from service.storage.location import NO_DATABASE, StorageError
 
 
 class State(StrEnum):
@@ -30,11 +32,44 @@ class Finding:
     advice: str = ""
 
 
+class Configured(Protocol):
+    """The settings that an examination looks at: service.settings.Settings has them."""
+
+    @property
+    def host(self) -> str:
+        """Address of the public listener."""
+
+    @property
+    def auth(self) -> Mode:
+        """Who is let in: auto, required or open."""
+
+    @property
+    def workers(self) -> int:
+        """How many processes share the public port."""
+
+    @property
+    def spool(self) -> str:
+        """Whether a spool stands behind the database: on or off."""
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where the journals are."""
+
+    @property
+    def spool_max_bytes(self) -> int:
+        """Bytes that one journal may take."""
+
+    @property
+    def tls_cert(self) -> Path | None:
+        """The public listener's certificate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """What is examined. Without `operator_urls`, one for each worker, (offline) nothing is sent; times are seconds."""
 
-    settings: Settings
+    settings: Configured
+    unknown_settings: Sequence[str]
     database: Database
     operator_urls: Sequence[str]
     public_url: str | None
@@ -53,7 +88,7 @@ class Case:
         try:
             return self.database.senders().rows().roster()
         except StorageError as error:
-            return NOBODY if error.kind == NO_DATABASE else None
+            return NOBODY if error.kind == ErrorKind.NO_DATABASE else None
 
     def asks_for_keys(self) -> bool:
         """Whether the service, with these settings, lets in only who has a key."""
@@ -111,9 +146,9 @@ def of_all(each: Sequence[Iterable[Finding]], whose: Sequence[str]) -> Iterator[
 
 def unread(name: str, error: StorageError) -> Finding:
     """Say why the database did not answer a question."""
-    if error.kind == INTERRUPTED:
+    if error.kind == ErrorKind.INTERRUPTED:
         return not_checked(name, "would have taken too long", "Ask again with --deep, at a quiet time.")
-    if error.kind == NO_DATABASE:
+    if error.kind == ErrorKind.NO_DATABASE:
         return not_checked(name, "there is no database")
     return wrong(name, str(error), "See the runbook for storage errors; restore the file if it is damaged.")
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from service.operations.examine.case import Case, Finding, graded, not_checked, of_all, ok, warning, wrong
 from service.operations.examine.http import NoAnswer
 from service.operations.examine.operator_listener import Operator
-from service.process.certificate import certificate_expiry
+from service.telemetry.certificate import certificate_expiry
 from service.telemetry.metrics import catalogue
 
 _DAY = 86_400

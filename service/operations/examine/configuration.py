@@ -1,15 +1,13 @@
 """Owns the checks of the settings: would the service start with them, and is it this database that it writes to."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 
 from service.auth.authenticator import start_refusal
+from service.core.unavailable import StorageError
 from service.operations.examine.case import Case, Finding, not_checked, of_all, ok, warning, wrong
 from service.operations.examine.http import NoAnswer
 from service.operations.examine.operator_listener import SPOOLING, Operator
-from service.settings import unknown_settings
-from service.storage.location import StorageError
 
 _PROBE_SECONDS = 1.2  # readiness writes once a second at most
 _ASK_SECONDS = 0.1
@@ -19,9 +17,12 @@ def settings(case: Case) -> Finding:
     """Judge settings that were read without a mistake: would the service start, and is every name one of ours."""
     if refusal := start_refusal(case.settings.auth, case.settings.host, case.roster()):
         return wrong("settings", refusal, "With these settings the service does not start.")
-    unknown = unknown_settings(os.environ)
-    if unknown:
-        return warning("settings", "; ".join(unknown), "A misspelt setting has no effect: mend its name or remove it.")
+    if case.unknown_settings:
+        return warning(
+            "settings",
+            "; ".join(case.unknown_settings),
+            "A misspelt setting has no effect: mend its name or remove it.",
+        )
     return ok("settings", "valid; the service would start with them")
 
 

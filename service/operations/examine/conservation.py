@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from service.core.outcome import Outcome
+from service.core.unavailable import StorageError
 from service.operations.examine.case import (
     Case,
     Finding,
@@ -28,7 +29,6 @@ from service.operations.examine.measure import Measure
 from service.operations.examine.operator_listener import Operator, Scrape
 from service.spool.reading import own_entries
 from service.storage.audit import TABLES, Counts, Window, of_table, unknown_outcomes
-from service.storage.location import StorageError
 from service.telemetry.metrics import catalogue
 
 COMPARED = ("rows_counted", "outcomes_counted", "foreign_rows")

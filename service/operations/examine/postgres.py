@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from functools import partial
 
+from service.core.unavailable import StorageError
 from service.operations.examine.case import Case, Finding, graded, guarded, not_checked, ok, wrong
 from service.storage.database import PostgresDatabase
-from service.storage.location import StorageError
 from service.storage.postgres.audit import Server
 
 CHECKS = ("connection", "durability", "writable", "connections", "replication", "checksums", "server_clock", "size")

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from service.auth.networks import is_loopback
 from service.core.outcome import Outcome
+from service.core.unavailable import StorageError
 from service.operations.examine.case import Case, Finding, State, graded, not_checked, ok, warning, wrong
 from service.operations.examine.clocks import compare_clock, public_certificate
 from service.operations.examine.http import Answer, NoAnswer, fetch, proxied
-from service.storage.location import StorageError
 
 PROBE_CLICK_ID = "postback-doctor"
 _SLOW_SECONDS, _HUNG_UP_SECONDS = 1.0, 2.0  # Branch hangs up after 2 s

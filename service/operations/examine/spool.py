@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from service.core.unavailable import StorageError
 from service.operations.examine import file_modes as doctor_privacy
 from service.operations.examine.case import Case, Finding, graded, not_checked, ok, unread, warning, wrong
 from service.operations.examine.http import NoAnswer
 from service.operations.examine.operator_listener import Operator
 from service.spool.reading import Looked, journals, look
-from service.storage.location import StorageError
 from service.telemetry.metrics import catalogue
 
 CHECKS = ("spool", "spool_orphans", "spool_private", "spool_counted")

@@ -14,10 +14,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from service.storage.location import StorageError
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.migrations.online import LOCK_SECONDS
 
-PENDING = "MIGRATION"  # the kind of StorageError that says: the schema is not the one that this code needs
 _LOCK_KEY = 0x706F_7374_6261_636B  # "postback": the advisory lock of whoever migrates
 _PATIENCE_SECONDS = 600.0
 _BETWEEN_SECONDS = 0.2
@@ -80,7 +79,7 @@ class Migrations:
         with self._connected() as connection, _alone(connection):
             before = _status(connection)
             if before.refusal and not before.pending:
-                raise StorageError(f"{self._name} cannot be migrated: {before.refusal}", PENDING)
+                raise StorageError(f"{self._name} cannot be migrated: {before.refusal}", ErrorKind.MIGRATION)
             for version in before.pending:
                 if version.number <= target or target == "head":
                     tell(f"{version.number}: {version.sentence}")
@@ -91,7 +90,9 @@ class Migrations:
         """Go back to a version (or `base`: before the first, an empty database)."""
         known = {version.number for version in _versions()} | {"base"}
         if target not in known:
-            raise StorageError(f"there is no version {target}; there are {', '.join(sorted(known))}", PENDING)
+            raise StorageError(
+                f"there is no version {target}; there are {', '.join(sorted(known))}", ErrorKind.MIGRATION
+            )
         with self._connected() as connection, _alone(connection):
             _patiently(partial(self._run, connection, command.downgrade, target))
             return _status(connection)
@@ -160,7 +161,7 @@ def _alone(connection: Connection) -> Iterator[None]:
     while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}).scalar():
         connection.rollback()
         if time.monotonic() > end:
-            raise StorageError("another process has been migrating for ten minutes", PENDING)
+            raise StorageError("another process has been migrating for ten minutes", ErrorKind.MIGRATION)
         time.sleep(_BETWEEN_SECONDS)
     connection.commit()
     try:

@@ -9,9 +9,10 @@ from typing import NamedTuple, Self
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from service.storage.audit import INTERRUPTED, Audit, Value
-from service.storage.location import PostgresServer, StorageError
-from service.storage.postgres.server import TIMEOUT, Session, engine_of, postgres_error
+from service.core.unavailable import ErrorKind, StorageError
+from service.storage.audit import Audit, Value
+from service.storage.location import PostgresServer
+from service.storage.postgres.server import Session, engine_of, postgres_error
 
 
 class Server(NamedTuple):
@@ -148,6 +149,6 @@ def _told() -> Iterator[None]:
         yield
     except DBAPIError as error:
         told = postgres_error(error)
-        if told.kind == TIMEOUT:
-            raise StorageError(str(told), INTERRUPTED) from error
+        if told.kind == ErrorKind.PG_TIMEOUT:
+            raise StorageError(str(told), ErrorKind.INTERRUPTED) from error
         raise told from error

@@ -10,8 +10,9 @@ from typing import Self
 import psycopg
 from psycopg.abc import PQGen
 
-from service.storage.location import PostgresServer, StorageError
-from service.storage.postgres.server import CONNECTION, NOT_DURABLE, Session, Value, in_time
+from service.core.unavailable import ErrorKind, StorageError
+from service.storage.location import PostgresServer
+from service.storage.postgres.server import Session, Value, in_time
 from service.storage.postgres.waiting import BLOCKING, Waits, at_once
 
 
@@ -54,7 +55,9 @@ class AsyncSession(psycopg.AsyncConnection[tuple[object, ...]]):
     def assert_replicated(self) -> None:
         """Raise StorageError if the wait for a standby was cancelled: the server calls that success, with a warning."""
         if self._here_only:
-            raise StorageError("a wait for a standby was cancelled: what was committed is on one server", NOT_DURABLE)
+            raise StorageError(
+                "a wait for a standby was cancelled: what was committed is on one server", ErrorKind.PG_NOT_DURABLE
+            )
 
     def abandon(self) -> None:
         """Close the connection, and ask the server to forget what it is still doing for it, which blocks."""
@@ -104,7 +107,7 @@ class Link:
         try:
             session = await waits.outcome(attempt, max(0.0, deadline - time.monotonic()))
         except TimeoutError:
-            raise StorageError("no connection to the server in time", CONNECTION) from None
+            raise StorageError("no connection to the server in time", ErrorKind.PG_CONNECTION) from None
         except Exception:
             self._attempt = None
             raise

@@ -14,28 +14,24 @@ from typing import NamedTuple
 import psycopg
 
 from service.core.postback import Key, Postback
-from service.core.verdict import STORED, Change, Winner
+from service.core.unavailable import ErrorKind, StorageError
+from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
 from service.storage.ledger import (
     CHANGE,
     CONVERSION,
     DUPLICATE,
     KEY,
     REJECTED,
-    VANISHED,
     Committed,
-    Entry,
     Leftovers,
     Row,
     Scalar,
     Table,
     conversion_row,
-    disputed,
-    judge,
     leftovers,
-    with_history,
 )
-from service.storage.location import PostgresServer, StorageError
-from service.storage.migrations import PENDING, Migrations
+from service.storage.location import PostgresServer
+from service.storage.migrations import Migrations
 from service.storage.postgres.connection import AsyncSession, Link
 from service.storage.postgres.server import RETRIED, postgres_error
 from service.storage.postgres.waiting import BLOCKING, ON_LOOP, Waits, at_once
@@ -44,7 +40,7 @@ DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1
 _OPENING_SECONDS = 10.0
 _TRIES = 4  # the first, and three more
 _PAUSE_SECONDS = 0.05  # before the second try; then twice as long each time, with jitter
-_RETRIED = RETRIED | {VANISHED}  # retention and `erase` delete beside it: the next try stores it anew
+_RETRIED = RETRIED | {ErrorKind.VANISHED}  # retention and `erase` delete beside it: the next try stores it anew
 _PROBES = 64  # rows of write_probe: replicas seldom share one, so none waits for another's commit
 
 
@@ -83,7 +79,7 @@ class PostgresLedger:
             raise postgres_error(error) from error
         if refusal := self._migrations.status().refusal:
             self._link.close()
-            raise StorageError(f"{refusal}: run `python -m service migrate up`", PENDING)
+            raise StorageError(f"{refusal}: run `python -m service migrate up`", ErrorKind.MIGRATION)
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit as Ledger says, blocking."""

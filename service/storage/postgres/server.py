@@ -15,34 +15,33 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from service.storage.location import PostgresServer, StorageError
+from service.core.unavailable import ErrorKind, StorageError
+from service.storage.location import PostgresServer
 
-CONNECTION = "PG_CONNECTION"
-SHUTDOWN = "PG_SHUTDOWN"
-SERIALIZATION = "PG_SERIALIZATION"
-DEADLOCK = "PG_DEADLOCK"
-TIMEOUT = "PG_TIMEOUT"
-FULL = "PG_FULL"
-READ_ONLY = "PG_READ_ONLY"
-NOT_DURABLE = "PG_NOT_DURABLE"
-OTHER = "PG_OTHER"
-
-RETRIED = frozenset({CONNECTION, SHUTDOWN, SERIALIZATION, DEADLOCK, READ_ONLY})
+RETRIED = frozenset(
+    {
+        ErrorKind.PG_CONNECTION,
+        ErrorKind.PG_SHUTDOWN,
+        ErrorKind.PG_SERIALIZATION,
+        ErrorKind.PG_DEADLOCK,
+        ErrorKind.PG_READ_ONLY,
+    }
+)
 
 # By SQLSTATE, the longest beginning first (PostgreSQL manual, appendix A).
 _KINDS = (
-    ("57P01", SHUTDOWN),
-    ("57P02", SHUTDOWN),
-    ("57P03", SHUTDOWN),
-    ("57014", TIMEOUT),
-    ("55P03", TIMEOUT),
-    ("40001", SERIALIZATION),
-    ("40P01", DEADLOCK),
-    ("23505", SERIALIZATION),  # another replica was faster: judge again
-    ("53100", FULL),
-    ("53300", CONNECTION),
-    ("25006", READ_ONLY),
-    ("08", CONNECTION),
+    ("57P01", ErrorKind.PG_SHUTDOWN),
+    ("57P02", ErrorKind.PG_SHUTDOWN),
+    ("57P03", ErrorKind.PG_SHUTDOWN),
+    ("57014", ErrorKind.PG_TIMEOUT),
+    ("55P03", ErrorKind.PG_TIMEOUT),
+    ("40001", ErrorKind.PG_SERIALIZATION),
+    ("40P01", ErrorKind.PG_DEADLOCK),
+    ("23505", ErrorKind.PG_SERIALIZATION),  # another replica was faster: judge again
+    ("53100", ErrorKind.PG_FULL),
+    ("53300", ErrorKind.PG_CONNECTION),
+    ("25006", ErrorKind.PG_READ_ONLY),
+    ("08", ErrorKind.PG_CONNECTION),
 )
 _WHEN_ASKED = sys.maxsize  # psycopg's threshold: never of itself
 _CANCEL_SECONDS = 0.2
@@ -129,13 +128,19 @@ class Session(psycopg.Connection[tuple[object, ...]]):
         synchronous, fsync, encoding, read_only, messages = found
         if synchronous == "off" or fsync == "off":
             sentence = f"synchronous_commit={synchronous} fsync={fsync}: a 200 would be no receipt"
-            raise StorageError(sentence, NOT_DURABLE)
+            raise StorageError(sentence, ErrorKind.PG_NOT_DURABLE)
         if messages == "error":
-            raise StorageError("client_min_messages=error hides that a commit waits for no standby", NOT_DURABLE)
+            raise StorageError(
+                "client_min_messages=error hides that a commit waits for no standby", ErrorKind.PG_NOT_DURABLE
+            )
         if read_only:
-            raise StorageError("the server is a standby, or its transactions are read-only by default", READ_ONLY)
+            raise StorageError(
+                "the server is a standby, or its transactions are read-only by default", ErrorKind.PG_READ_ONLY
+            )
         if encoding != "UTF8":
-            raise StorageError(f"the database's encoding is {encoding}; create it with ENCODING 'UTF8'", OTHER)
+            raise StorageError(
+                f"the database's encoding is {encoding}; create it with ENCODING 'UTF8'", ErrorKind.PG_OTHER
+            )
 
     def abandon(self) -> None:
         """Close the connection at once, and ask the server to forget what it is still doing for it."""
@@ -165,9 +170,13 @@ def postgres_error(error: psycopg.Error | DBAPIError, rows: Mapping[str, int] = 
     driver = error.orig if isinstance(error, DBAPIError) else error
     sqlstate = getattr(driver, "sqlstate", None)
     if isinstance(driver, DeadlinePassed):
-        kind = TIMEOUT
+        kind = ErrorKind.PG_TIMEOUT
     elif sqlstate is None:
-        kind = CONNECTION if isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError) else OTHER
+        kind = (
+            ErrorKind.PG_CONNECTION
+            if isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError)
+            else ErrorKind.PG_OTHER
+        )
     else:
-        kind = next((kind for beginning, kind in _KINDS if sqlstate.startswith(beginning)), OTHER)
+        kind = next((kind for beginning, kind in _KINDS if sqlstate.startswith(beginning)), ErrorKind.PG_OTHER)
     return StorageError(f"{kind}: {' '.join(str(driver).split())}", kind, rows)

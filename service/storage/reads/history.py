@@ -11,8 +11,7 @@ from sqlmodel import Session, col, select
 
 from service.core.outcome import Outcome
 from service.core.postback import Key, Postback
-from service.core.verdict import Change, Verdict, Winner, amount, told_now
-from service.storage.ledger import judge
+from service.core.verdict import Change, Verdict, Winner, amount, judge, told_now
 from service.storage.pool import Access
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback, StatusChange
 

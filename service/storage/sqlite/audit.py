@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from service.storage.audit import INTERRUPTED, Audit, Value
-from service.storage.location import NO_DATABASE, StorageError
+from service.core.unavailable import ErrorKind, StorageError
+from service.storage.audit import Audit, Value
 from service.storage.sqlite.file import storage_error
 from service.storage.sqlite.ledger import utc_text
 
@@ -27,7 +27,7 @@ class SqliteAudit(Audit):
     def __enter__(self) -> Self:
         """Open the file."""
         if not self._path.exists():
-            raise StorageError(f"there is no database at {self._path}", NO_DATABASE)
+            raise StorageError(f"there is no database at {self._path}", ErrorKind.NO_DATABASE)
         with _told():
             self._connection = sqlite3.connect(
                 f"{self._path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
@@ -82,6 +82,6 @@ def _told() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         told = storage_error(error)
-        if told.kind == "SQLITE_INTERRUPT":
-            raise StorageError(str(told), INTERRUPTED) from error
+        if told.kind == ErrorKind.SQLITE_INTERRUPT:
+            raise StorageError(str(told), ErrorKind.INTERRUPTED) from error
         raise told from error

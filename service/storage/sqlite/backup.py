@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.storage.location import NO_DATABASE, StorageError
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.sqlite.file import (
     FileLock,
     create_private,
@@ -49,9 +49,9 @@ def back_up(source: Path, target: Path, tell: Tell = lambda _: None) -> Copy:
     was acknowledged before the call is. Raises StorageError: then there is no target.
     """
     if not source.exists():
-        raise StorageError(f"there is no database at {source}", NO_DATABASE)
+        raise StorageError(f"there is no database at {source}", ErrorKind.NO_DATABASE)
     if target.exists():
-        raise StorageError(f"{target} is there already; a backup never replaces a file", "EXISTS")
+        raise StorageError(f"{target} is there already; a backup never replaces a file", ErrorKind.EXISTS)
     part = target.with_name(f"{target.name}.part")
     try:
         with ExitStack() as stack:
@@ -62,7 +62,7 @@ def back_up(source: Path, target: Path, tell: Tell = lambda _: None) -> Copy:
     except sqlite3.Error as error:
         raise storage_error(error) from error
     except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror}", "CANTOPEN") from error
+        raise StorageError(f"cannot write {target}: {error.strerror}", ErrorKind.CANTOPEN) from error
     return Copy(target, rows)
 
 
@@ -84,7 +84,7 @@ def restore(backup: Path, target: Path) -> Restored:
             before = _move_aside(target) if was_there else None
             _publish(part, target)
     except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror}", "CANTOPEN") from error
+        raise StorageError(f"cannot write {target}: {error.strerror}", ErrorKind.CANTOPEN) from error
     return Restored(Copy(target, rows), before)
 
 
@@ -94,19 +94,19 @@ def check(path: Path) -> dict[str, int]:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if said != "ok":
-                raise StorageError(f"{path} is damaged: {said}", "SQLITE_CORRUPT")
+                raise StorageError(f"{path} is damaged: {said}", ErrorKind.SQLITE_CORRUPT)
             count = "SELECT count(*) FROM "
             return {table: connection.execute(count + table).fetchone()[0] for table in TABLES}
     except sqlite3.Error as error:
-        raise StorageError(f"{path} is no backup of ours: {error}", "SQLITE_NOTADB") from error
+        raise StorageError(f"{path} is no backup of ours: {error}", ErrorKind.SQLITE_NOTADB) from error
 
 
 def _checked(backup: Path) -> dict[str, int]:
     if not backup.exists():
-        raise StorageError(f"there is no file {backup}", NO_DATABASE)
+        raise StorageError(f"there is no file {backup}", ErrorKind.NO_DATABASE)
     rows = check(backup)
     if (status := migrations_of(backup).status()).refusal and not status.pending:
-        raise StorageError(f"{backup} cannot be used: {status.refusal}", "MIGRATION")
+        raise StorageError(f"{backup} cannot be used: {status.refusal}", ErrorKind.MIGRATION)
     return rows
 
 

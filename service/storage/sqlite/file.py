@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from service.storage.location import NO_DATABASE, StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 
 Item = TypeVar("Item")
 
@@ -27,6 +27,19 @@ _CHECKPOINT_PAGES = 1000
 STATEMENT_ROWS = 256  # of 12 columns: far below the 32,766 parameters, and a prepared statement is small
 _STATEMENTS = 300  # prepared and kept: an INSERT for each number of rows
 
+# By primary result code (SQLite manual, "Result and Error Codes"); the extended one stays in the message.
+_KINDS = {
+    sqlite3.SQLITE_BUSY: ErrorKind.SQLITE_BUSY,
+    sqlite3.SQLITE_FULL: ErrorKind.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR: ErrorKind.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY: ErrorKind.SQLITE_READONLY,
+    sqlite3.SQLITE_CORRUPT: ErrorKind.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB: ErrorKind.SQLITE_NOTADB,
+    sqlite3.SQLITE_CANTOPEN: ErrorKind.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_INTERRUPT: ErrorKind.SQLITE_INTERRUPT,
+}
+_FATAL = {ErrorKind.SQLITE_IOERR, ErrorKind.SQLITE_CORRUPT, ErrorKind.SQLITE_NOTADB, ErrorKind.SQLITE_CANTOPEN}
+
 
 def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:
     """Classify a driver's error.
@@ -35,10 +48,9 @@ def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = M
     pages that later look clean), so they are broken, not retryable.
     """
     driver = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
-    kind = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
-    fatal = code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
-    return (StorageBroken if fatal else StorageError)(f"{kind}: {driver}", kind, rows)
+    kind = _KINDS.get(getattr(driver, "sqlite_errorcode", 0) & 0xFF, ErrorKind.SQLITE_OTHER)
+    name = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
+    return (StorageBroken if kind in _FATAL else StorageError)(f"{name}: {driver}", kind, rows)
 
 
 def create_private(path: Path) -> None:
@@ -70,7 +82,7 @@ class FileLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._descriptor)
-            raise StorageError(f"another process is serving {path}", "LOCKED") from None
+            raise StorageError(f"another process is serving {path}", ErrorKind.LOCKED) from None
 
     def close(self) -> None:
         """Let another process write. Only after SQLite's connection is closed: this drops the process's POSIX locks."""
@@ -98,7 +110,9 @@ def _assert_durable(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cache_size=-16000")  # KiB: the upper pages; the system caches the rest
     synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
     if mode != "wal" or synchronous != _SYNCHRONOUS_FULL:
-        raise StorageBroken(f"journal_mode={mode} synchronous={synchronous}: a 200 would be no receipt", "NOT_DURABLE")
+        raise StorageBroken(
+            f"journal_mode={mode} synchronous={synchronous}: a 200 would be no receipt", ErrorKind.NOT_DURABLE
+        )
 
 
 @contextmanager
@@ -150,7 +164,7 @@ def _insertion(table: str, columns: tuple[str, ...], rows: int, clash: str) -> s
 def reader_engine(path: Path) -> Engine:
     """Return an engine whose connections cannot write or checkpoint (`mode=ro`). Raises StorageError for no file."""
     if not path.exists():
-        raise StorageError(f"there is no database at {path}", NO_DATABASE)
+        raise StorageError(f"there is no database at {path}", ErrorKind.NO_DATABASE)
     return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
 
 

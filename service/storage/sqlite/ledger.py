@@ -13,7 +13,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from service.core.postback import Key, Postback
-from service.core.verdict import STORED, Change, Winner
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
 from service.storage.ledger import (
     CHANGE,
     CONVERSION,
@@ -21,17 +22,12 @@ from service.storage.ledger import (
     KEY,
     REJECTED,
     Committed,
-    Entry,
     Leftovers,
     Row,
     Table,
     conversion_row,
-    disputed,
-    judge,
     leftovers,
-    with_history,
 )
-from service.storage.location import StorageBroken, StorageError
 from service.storage.migrations import Migrations
 from service.storage.sqlite.file import (
     FileLock,
@@ -62,7 +58,7 @@ class SqliteLedger:
             create_private_directory(self._path.parent)
             self._lock = FileLock(self._path)
         except OSError as error:
-            raise StorageError(f"cannot open {self._path}: {error.strerror}", "CANTOPEN") from error
+            raise StorageError(f"cannot open {self._path}: {error.strerror}", ErrorKind.CANTOPEN) from error
         try:
             migrations_of(self._path).up()
             self._connection = connect_writer(self._path)
@@ -93,7 +89,9 @@ class SqliteLedger:
         except sqlite3.Error as error:
             raise storage_error(error, written) from error
         if identities(self._names) != self._files:
-            raise StorageBroken(f"{self._path} or its WAL was moved or deleted while it was being written", "MOVED")
+            raise StorageBroken(
+                f"{self._path} or its WAL was moved or deleted while it was being written", ErrorKind.MOVED
+            )
         return Committed(verdicts, written)
 
     def close(self) -> None:

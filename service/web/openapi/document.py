@@ -1,4 +1,4 @@
-"""Owns the two documents, one for each listener: every route of its table, and the schemas that they share."""
+"""Owns the description of a listener: every route of its table; and the public one's whole document."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -8,27 +8,25 @@ from starlette.types import ASGIApp
 
 from service.core.outcome import Outcome
 from service.core.version import VERSION
-from service.operator.browser_headers import HEADERS
-from service.operator.probes import MetricsPage, ReadinessPage
 from service.web.openapi import fields
 from service.web.openapi.answers import elsewhere, hints, outcome_word, problem
 from service.web.openapi.fields import Schema
 from service.web.openapi.operations import SECURITY_SCHEMES, many, page, pixel, postback, row
 from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
-from service.web.public.routes import ExactRoute, operator_routes, public_routes
+from service.web.public.routes import public_routes
+from service.web.routing import ExactRoute
 
 _PUBLIC = """Receives conversion postbacks. `200` is a receipt: the conversion is on disk. `4xx` is to be mended by the
 sender, with the answer's `hint`; `5xx` is our fault: send the same again, as often as you like. No answer redirects.
 HEAD, OPTIONS and every other method are 405 and store nothing; any other path is 404. `X-Request-Id` names the request
 to the people who run this; a W3C `traceparent` is taken over into their log. The fields are EZmob's."""
-_OPERATOR = "What the people and machines that run the service look at; on loopback by default."
-_Unwired = TypeVar("_Unwired")
+Unwired = TypeVar("Unwired")
 
 
 def public_document() -> Schema:
     """Describe the listener that the world sees."""
-    door, pixel_door, batch_door = _unwired(PostbackDoor), _unwired(PixelDoor), _unwired(BatchDoor)
-    paths = _paths(public_routes(door, pixel_door, batch_door))
+    door, pixel_door, batch_door = unwired(PostbackDoor), unwired(PixelDoor), unwired(BatchDoor)
+    described = paths(public_routes(door, pixel_door, batch_door))
     schemas: Schema = {
         "Outcome": {**outcome_word(Outcome), "description": hints(Outcome)},
         "Problem": problem(),
@@ -37,23 +35,13 @@ def public_document() -> Schema:
         "PostbackForm": fields.form(),
         "Row": row(),
     }
-    head = _head("Postback receiver", _PUBLIC, 8000)
+    beginning = head("Postback receiver", _PUBLIC, 8000)
     components = {"schemas": schemas, "responses": elsewhere({}), "securitySchemes": SECURITY_SCHEMES}
-    return {**head, "paths": paths, "components": components}
+    return {**beginning, "paths": described, "components": components}
 
 
-def operator_document() -> Schema:
-    """Describe the listener of those who run the service."""
-    shield: Mapping[str, Schema] = {
-        name.decode().title(): {"type": "string", "const": value.decode()} for name, value in HEADERS.items()
-    }
-    paths = _paths(operator_routes(_unwired(ReadinessPage), _unwired(MetricsPage)), shield)
-    schemas: Schema = {"Outcome": outcome_word(Outcome), "Problem": problem()}
-    head = _head("Postback receiver: operator", _OPERATOR, 8001)
-    return {**head, "paths": paths, "components": {"schemas": schemas, "responses": elsewhere(shield)}}
-
-
-def _head(title: str, description: str, port: int) -> Schema:
+def head(title: str, description: str, port: int) -> Schema:
+    """Return how a document begins."""
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": VERSION, "description": " ".join(description.split())},
@@ -61,12 +49,13 @@ def _head(title: str, description: str, port: int) -> Schema:
     }
 
 
-def _unwired(kind: type[_Unwired]) -> _Unwired:
+def unwired(kind: type[Unwired]) -> Unwired:
     """Return a door that leads nowhere: the tables want one, and no request will ever reach it."""
     return kind.__new__(kind)
 
 
-def _paths(routes: Iterable[ExactRoute], shield: Mapping[str, Schema] = MappingProxyType({})) -> Schema:
+def paths(routes: Iterable[ExactRoute], shield: Mapping[str, Schema] = MappingProxyType({})) -> Schema:
+    """Describe the routes of a table; `shield` are headers that each answer has."""
     return {
         route.path: {
             method.lower(): {"operationId": _name(method, route.path), **_operation(method, route.path, app, shield)}

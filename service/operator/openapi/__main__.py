@@ -1,11 +1,12 @@
-"""Owns `python -m service.web.openapi`: writes docs/openapi*.json; --check shows what would change."""
+"""Owns `python -m service.operator.openapi`: writes docs/openapi*.json; --check shows what would change."""
 
 import difflib
 import json
 import sys
 from pathlib import Path
 
-from service.web.openapi.document import operator_document, public_document
+from service.operator.openapi.document import operator_document
+from service.web.openapi.document import public_document
 
 _DOCS = Path(__file__).parents[3] / "docs"
 
@@ -19,7 +20,7 @@ def built() -> dict[str, str]:
 def main(arguments: list[str], folder: Path = _DOCS) -> int:
     """Return the exit code: 1 if --check found a difference, 2 for anything that is not --check."""
     if arguments not in ([], ["--check"]):
-        sys.stderr.write("usage: python -m service.web.openapi [--check]\n")
+        sys.stderr.write("usage: python -m service.operator.openapi [--check]\n")
         return 2
     changed = False
     for name, text in built().items():

@@ -1,0 +1,1 @@
+"""The description of both listeners for programs, as files in docs/."""

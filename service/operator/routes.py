@@ -1,0 +1,15 @@
+"""Owns the route table of the operator listener: what the people and machines that run the service look at."""
+
+from starlette.routing import request_response
+
+from service.operator.probes import MetricsPage, ReadinessPage
+from service.web.routing import ExactRoute, healthz
+
+
+def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list[ExactRoute]:
+    """Metrics, liveness and readiness."""
+    return [
+        ExactRoute("/metrics", GET=request_response(metrics_page.page)),
+        ExactRoute("/healthz", GET=request_response(healthz)),
+        ExactRoute("/readyz", GET=request_response(readiness.readyz)),
+    ]
