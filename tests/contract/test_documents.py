@@ -29,7 +29,7 @@ def test_the_documented_metrics_are_the_declared_ones_word_for_word() -> None:
 
 def test_every_metric_that_a_document_names_is_declared() -> None:
     texts = [
-        path.read_text(encoding="utf-8") for path in [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md"]
+        path.read_text(encoding="utf-8") for path in [*(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "README.md"]
     ]
     named = set(re.findall(r"\bpostback_[a-z_]+", "\n".join(texts)))
     assert named - {declared.name for declared in CATALOGUE} == set()
