@@ -9,9 +9,9 @@ import orjson
 import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, user, writer_or_refuse
-from service.cli.exporting import utc
 from service.cli.rejected_format import printable
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
+from service.operations.row_output import utc
 
 if TYPE_CHECKING:
     from service.storage.erasure import Held

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, get_type_hints
 import typer
 
 from service.cli.choosing import ClickId, SenderName, Since, Until, wanted
-from service.cli.exporting import Format, Output, Types, export_rows, utc
 from service.cli.setting_up import configured_database
+from service.operations.row_output import Format, Output, Types, export_rows, utc
 
 if TYPE_CHECKING:
     from service.storage.reads.conversions import Stored

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import orjson
 
-from service.cli.exporting import csv_records, harmless
 from service.core.outcome import Outcome
 from service.core.verdict import STORED
+from service.operations.row_output import csv_records, harmless
 
 if TYPE_CHECKING:
     from service.operations.importing import Durable

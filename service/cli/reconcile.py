@@ -8,9 +8,9 @@ import orjson
 import typer
 
 from service.cli.choosing import SenderName, Since, Until, wanted
-from service.cli.exporting import emit, encoded, utc
 from service.cli.progress import progress
 from service.cli.setting_up import configured_database, readable_or_refuse
+from service.operations.row_output import emit, encoded, utc
 
 if TYPE_CHECKING:
     from service.operations.reconcile import Claim, Columns, Difference, Total

@@ -6,9 +6,9 @@ import orjson
 import typer
 
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
-from service.cli.exporting import Format, Output, export_rows, utc
 from service.cli.rejected_format import COLUMNS, answer, hint, members, printable, printable_lines
 from service.cli.setting_up import configured_database
+from service.operations.row_output import Format, Output, export_rows, utc
 
 if TYPE_CHECKING:
     from service.storage.database import Database

@@ -8,9 +8,9 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from service.cli.exporting import Cell, Types, utc
 from service.core.outcome import Outcome
 from service.core.postback import answered_status
+from service.operations.row_output import Cell, Types, utc
 
 if TYPE_CHECKING:
     from service.storage.schema.tables import RejectedPostback

@@ -11,10 +11,10 @@ import pytest
 from pyarrow import parquet
 
 from service.cli.export import stored_types
-from service.cli.exporting import Members
-from service.cli.parquet import parquet_pages, schema_of
 from service.core.outcome import Outcome
 from service.core.verdict import Entry
+from service.operations.parquet import parquet_pages, schema_of
+from service.operations.row_output import Members
 from service.storage.reads.conversions import Stored
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders

@@ -37,7 +37,7 @@ def _parquet(types: Types, pages: Iterable[Iterable[Members]], output: Path | No
     if output is None and sys.stdout.isatty():
         refuse(["Parquet is nothing for a terminal: say --output FILE"])
     try:
-        from service.cli.parquet import parquet_pages
+        from service.operations.parquet import parquet_pages
     except ModuleNotFoundError as error:
         refuse([f"Parquet needs {error.name}: make parquet"])
     return parquet_pages(types, pages)
