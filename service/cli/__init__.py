@@ -19,9 +19,11 @@ from service.cli import (
     secrets,
     senders,
 )
+from service.cli.exit_codes import Commands
 from service.cli.send import command as send
 
 app = typer.Typer(
+    cls=Commands,
     name="python -m service",
     help="The postback receiver that never lies. Exit codes: 0 done, 1 the answer is no, 2 bad usage or configuration.",
     no_args_is_help=True,

@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.setting_up import refuse
-from service.core.unavailable import ErrorKind
+from service.operations.errors import BeingServed, Refused
 
 if TYPE_CHECKING:
-    from service.storage.database import Database
-    from service.storage.ledger import Ledger
-
-_COMMIT_SECONDS = 10.0  # nobody waits for an answer here
+    from service.operations.sole_writer import Database, Ledger
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
@@ -25,23 +22,20 @@ By = Annotated[str | None, typer.Option(help="Who does it, for the record.", sho
 
 @contextmanager
 def writer_or_refuse(database: "Database", what: str) -> "Iterator[Ledger]":
-    """Open the database's writer: on SQLite from before the question on, so that what is done is what was shown.
+    """Open the database's writer as `sole_writer` does, and say what works while the file is being served."""
+    from service.operations.sole_writer import sole_writer
 
-    While the file is being served the command ends with exit code 2.
-    """
-    from service.core.unavailable import StorageError
-
-    ledger = database.ledger(_COMMIT_SECONDS)
-    try:
-        ledger.open()
-    except StorageError as error:
-        if error.kind != ErrorKind.LOCKED:
-            raise
-        refuse([f"{error}; SQLite has one writer: stop the service first, then {what} (--dry-run works meanwhile)"])
-    try:
+    with dry_run_advised(), sole_writer(database, what) as ledger:
         yield ledger
-    finally:
-        ledger.close()
+
+
+@contextmanager
+def dry_run_advised() -> Iterator[None]:
+    """Say that a dry run works while a running service keeps the command from doing it."""
+    try:
+        yield
+    except BeingServed as served:
+        raise Refused(f"{served} (--dry-run works meanwhile)") from served
 
 
 def ask(question: str) -> None:

@@ -1,23 +1,19 @@
 """Owns the commands `erase` and `deletions`: one click id is forgotten; what was deleted, by whom and why, is told."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
-from service.cli.changing import By, DryRun, Yes, ask, user, writer_or_refuse
-from service.cli.rejected_format import printable
-from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
-from service.operations.row_output import utc
+from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
+from service.cli.printing import Json, print_json, printable
+from service.cli.setting_up import configured_database, settings_or_refuse
+from service.core.moment import utc
 
 if TYPE_CHECKING:
-    from service.storage.erasure import Held
-    from service.storage.schema.tables import Deletion
-
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")]
+    from service.operations.erase import Deletions, ErasureReport
 
 
 def erase(
@@ -26,7 +22,7 @@ def erase(
     dry_run: DryRun = False,
     yes: Yes = False,
     by: By = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Delete everything that is stored of one click id, for a privacy request.
 
@@ -46,44 +42,29 @@ def erase(
     Exit code: 0 done, or nothing is stored, 1 you said no, 2 it cannot be
     done, or --yes is missing where nobody can be asked.
     """
-    from service.storage.erasure import sha256
+    from service.operations import erase as operations
 
-    deleted: Mapping[str, int] = {}
-    with configured_database() as database:
-        _refuse_what_waits(click_id)
+    spool_directory = settings_or_refuse().spool_dir
+    with configured_database() as database, dry_run_advised():
         if dry_run:
-            found: Sequence[Held] = database.erasure().find(click_id)
+            report = operations.find(database, spool_directory, click_id)
         else:
-            database.quarantine()  # where there is no file, none is made
-            with writer_or_refuse(database, "erase"):
-                erasure = database.erasure()
-                found = erasure.find(click_id)
-                if found and not yes:
-                    typer.echo(_text(click_id, found), err=True)
-                    ask(f"Erase these {len(found):,}? Nothing brings them back.")
-                if found or erasure.noted(click_id):  # an earlier one may have been interrupted before its end
-                    deleted = erasure.erase(click_id, found, by or user(), datetime.now(UTC))
+            request = operations.ErasureRequest(click_id, by or user(), datetime.now(UTC))
+            agree = (lambda _: None) if yes else _ask
+            report = operations.erase(database, spool_directory, request, agree)
     if as_json:
-        rows = [{**one._asdict(), "received_at": utc(one.received_at)} for one in found]
-        answer = {
-            "done": not dry_run,
-            "click_id_sha256": sha256(click_id),
-            "rows": [{key: value for key, value in row.items() if key != "id"} for row in rows],
-            "deleted": deleted,
-        }
-        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
-        return
-    if not any(deleted.values()):
-        typer.echo(_text(click_id, found))
-        return
-    typer.echo(f"erased: {_counted(deleted)}; noted as click_id_sha256 {sha256(click_id)}")
+        print_json(report.members())
+    elif any(report.deleted.values()):
+        typer.echo(f"erased: {_counted(report.deleted)}; noted as click_id_sha256 {report.click_id_sha256}")
+    else:
+        typer.echo(_text(report))
 
 
 def deletions(
     *,
     click_id: Annotated[str | None, typer.Option(help="Only erasures of this click id.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """List what was deleted, newest first: by retention, a row a day and kind, and by `erase`.
 
@@ -94,58 +75,46 @@ def deletions(
     Exit code: 0 listed (there may be none), 2 bad usage, or the database
     cannot be read.
     """
-    from service.storage.erasure import sha256
+    from service.operations import erase as operations
 
     with configured_database() as database:
-        found = database.deletions().book(limit, None if click_id is None else sha256(click_id))
+        found = operations.deletions(database, click_id, limit)
     if as_json:
-        answer = {"deletions": [_members(one) for one in found]}
-        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        print_json(found.members())
         return
-    for one in found:
-        typer.echo(_line(one))
-    if not found:
+    for line in _lines(found):
+        typer.echo(line)
+    if not found.entries:
         typer.echo("nothing was deleted")
 
 
-def _refuse_what_waits(click_id: str) -> None:
-    """Refuse while the spool holds what would come back."""
-    from service.spool.reading import arrivals
-
-    with storage_or_refuse():
-        waiting = arrivals(settings_or_refuse().spool_dir, click_id)
-    if waiting:
-        refuse([f"{len(waiting)} of its postbacks wait in the spool and would come back: erase when they are drained"])
+def _ask(report: "ErasureReport") -> None:
+    typer.echo(_text(report), err=True)
+    ask(f"Erase these {len(report.rows):,}? Nothing brings them back.")
 
 
-def _text(click_id: str, found: "Sequence[Held]") -> str:
-    if not found:
-        return f"{printable(click_id)}: nothing is stored"
-    rows = Counter(one.table for one in found)
-    lines = [f"{utc(one.received_at)}  {one.table}  {one.outcome}{_how(one)}  [{one.request_id}]" for one in found]
-    return "\n".join([*lines, f"{printable(click_id)}: {_counted(rows)}"])
-
-
-def _how(one: "Held") -> str:
-    return "" if one.id is None else "  (its raw input names it)"
+def _text(report: "ErasureReport") -> str:
+    who = printable(report.click_id)
+    if not report.rows:
+        return f"{who}: nothing is stored"
+    rows = Counter(one.table for one in report.rows)
+    lines = [
+        f"{utc(one.received_at)}  {one.table}  {one.outcome}"
+        f"{'' if one.id is None else '  (its raw input names it)'}  [{one.request_id}]"
+        for one in report.rows
+    ]
+    return "\n".join([*lines, f"{who}: {_counted(rows)}"])
 
 
 def _counted(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} of {table}" for table, number in rows.items() if number)
 
 
-def _members(one: "Deletion") -> dict[str, object]:
-    moments = ("first_received_at", "last_received_at", "deleted_at")
-    values = one.model_dump() | {name: utc(getattr(one, name)) for name in moments}
-    return {"table" if name == "table_name" else name: value for name, value in values.items()}
-
-
-def _line(one: "Deletion") -> str:
-    when, first, last = (
-        f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (one.deleted_at, one.first_received_at, one.last_received_at)
-    )
-    whose = f"  {one.click_id_sha256}" if one.click_id_sha256 else ""
-    who = printable(one.deleted_by)
-    return (
-        f"{when}  {one.reason}  {one.rows:,} of {one.table_name} ({one.outcome}), came {first} to {last}  {who}{whose}"
-    )
+def _lines(found: "Deletions") -> Iterator[str]:
+    for one in found.entries:
+        when, first, last = (
+            f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (one.deleted_at, one.first_received_at, one.last_received_at)
+        )
+        what = f"{one.reason}  {one.rows:,} of {one.table_name} ({one.outcome}), came {first} to {last}"
+        whose = f"  {one.click_id_sha256}" if one.click_id_sha256 else ""
+        yield f"{when}  {what}  {printable(one.deleted_by)}{whose}"

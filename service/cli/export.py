@@ -1,16 +1,19 @@
 """Owns the command `export`: what is stored, as CSV, NDJSON or Parquet, however much it is."""
 
-from typing import TYPE_CHECKING, Annotated, get_type_hints
+import sys
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
 
 import typer
 
 from service.cli.choosing import ClickId, SenderName, Since, Until, wanted
-from service.cli.setting_up import configured_database
-from service.operations.row_output import Format, Output, Types, export_rows, utc
+from service.cli.setting_up import configured_database, refuse
 
-if TYPE_CHECKING:
-    from service.storage.reads.conversions import Stored
-
+Format = Annotated[
+    Literal["csv", "ndjson", "parquet"],
+    typer.Option("--format", help="csv for a spreadsheet, ndjson for a program, parquet for an analysis."),
+]
+Output = Annotated[Path | None, typer.Option(help="Write there instead of to stdout; replaced when whole.")]
 Tests = Annotated[bool, typer.Option("--test", help="Also what was sent as a test.")]
 
 
@@ -39,18 +42,15 @@ def export(  # noqa: PLR0913 - the filters
     Exit code: 0 written (there may be none), 2 bad usage, or it could not be
     read or written.
     """
+    from service.operations.export import export_conversions
+
     meant = wanted(sender, since, until, click_id, tests=test)
     with configured_database() as database:
-        pages = ((_members(row) for row in page) for page in database.conversions().pages(meant))
-        export_rows(form, stored_types(), pages, output)
+        export_conversions(database, meant, form, target_of(output, form))
 
 
-def stored_types() -> Types:
-    """Return the columns of a stored conversion and their types, as `Stored` declares them."""
-    from service.storage.reads.conversions import Stored
-
-    return get_type_hints(Stored)
-
-
-def _members(row: "Stored") -> dict[str, object]:
-    return {**row._asdict(), "received_at": utc(row.received_at), "changed_at": row.changed_at and utc(row.changed_at)}
+def target_of(output: Path | None, form: str) -> Path | BinaryIO:
+    """Return where rows are written to, or end the command where that is a terminal, and they are no text."""
+    if output is None and form == "parquet" and sys.stdout.isatty():
+        refuse(["Parquet is nothing for a terminal: say --output FILE"])
+    return output or sys.stdout.buffer

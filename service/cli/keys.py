@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.changing import By, user
-from service.cli.choosing import later
-from service.cli.registering import Json, registered, registry, tell_done, tell_json
-from service.cli.senders import new_sender
-from service.cli.setting_up import refuse, settings_or_refuse
+from service.cli.printing import Json, print_json
+from service.cli.registering import registered, registry, tell_done
+from service.cli.setting_up import settings_or_refuse
+from service.core.moment import coming_moment
 from service.core.roster import KEY_DOORS
-from service.core.sender import PRESETS, Sender
+from service.operations.errors import Mistake, WrongValues
 
 if TYPE_CHECKING:
-    from service.auth.keys import NewKey
-    from service.settings import Settings
-    from service.storage.schema.tables import ApiKey
-    from service.storage.senders import Rows
+    from service.operations.register.keys import Made
 
 app = typer.Typer(
     help="API keys: made, listed, revoked, rotated. A secret is shown once.",
@@ -29,8 +26,6 @@ _Url = Annotated[
     str | None,
     typer.Option(help="Where senders reach the service, e.g. https://track.example.com; by default the listener's."),
 ]
-_PATHS = {"postback": "/postback", "pixel": "/pixel.gif"}
-_EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
 
 
 @app.command()
@@ -62,38 +57,15 @@ def create(  # noqa: PLR0913 - the options
 
     Exit code: 0 made, 2 bad usage, no such sender, or it cannot be stored.
     """
-    from service.auth.keys import new_key
-    from service.storage.schema.tables import ApiKey
+    from service.operations.register import keys
 
-    settings = settings_or_refuse()
-    now = datetime.now(UTC)
+    base, now = _base_url(public_url), datetime.now(UTC)
     doors = list(dict.fromkeys(door or KEY_DOORS[:2]))
-    if wrong := [one for one in doors if one not in KEY_DOORS]:
-        refuse([f"--door {one}: there are {', '.join(KEY_DOORS)}" for one in wrong])
-    ends = _moment("--expires", expires, now) if expires else None
-    made = new_key()
-    with registry() as senders:
-        rows = senders.rows()
-        if sender not in {row.name for row in rows.senders}:
-            if sender not in PRESETS:
-                refuse(
-                    [f"{sender}: no such sender is registered, and no preset is called that: `senders add {sender}`"]
-                )
-            senders.put_sender(new_sender(sender), new=True)
-        row = ApiKey(
-            id=made.id,
-            sender=sender,
-            secret_sha256=made.secret_sha256,
-            is_test=test,
-            doors=doors,
-            label=label,
-            created_at=now,
-            created_by=by or user(),
-            expires_at=ends,
-        )
-        senders.put_keys(row)
-        writes_like = senders.rows().roster().senders[sender].sender
-    _tell_new(made, row, writes_like, _base(settings, public_url), as_json=as_json)
+    ends = _moment("expires", expires, now) if expires else None
+    asked = keys.Asked(sender, test, doors, label, ends)
+    with registry() as opened:
+        made = keys.create(opened, asked, by or user(), now)
+    _tell_new(made, base, as_json=as_json)
 
 
 @app.command("list")
@@ -108,19 +80,19 @@ def list_(
 
     Exit code: 0 listed (there may be none), 2 the database cannot be read.
     """
-    rows, now = registered(), datetime.now(UTC)
-    chosen = [row for row in rows.keys if sender in (None, row.sender)]
+    from service.operations.register import keys
+
+    listed = keys.listed(registered(), sender, datetime.now(UTC))
     if as_json:
-        tell_json({"keys": [_members(row, rows, now) for row in chosen]})
+        print_json({"keys": listed})
         return
-    for row in chosen:
-        used = f"last used {_day(row.last_used_at)}" if row.last_used_at else "never used"
-        ends = f"until {_day(row.expires_at)}" if row.expires_at else "without an end"
-        kind = f"{'test ' if row.is_test else ''}{','.join(row.doors)}"
-        typer.echo(
-            f"{row.id}  {row.sender:<12} {_state(row, rows, now):<9} {kind}  {ends}, {used}  {row.label}".rstrip()
-        )
-    typer.echo(f"{len(chosen)} in all")
+    for one in listed:
+        used = f"last used {_minute(one['last_used_at'])}" if one["last_used_at"] else "never used"
+        ends = f"until {_minute(one['expires_at'])}" if one["expires_at"] else "without an end"
+        kind = f"{'test ' if one['is_test'] else ''}{','.join(one['doors'])}"
+        line = f"{one['id']}  {one['sender']:<12} {one['state']:<9} {kind}  {ends}, {used}  {one['label']}"
+        typer.echo(line.rstrip())
+    typer.echo(f"{len(listed)} in all")
 
 
 @app.command()
@@ -130,11 +102,11 @@ def revoke(key_id: _Id) -> None:
     Exit code: 0 it is revoked (it may have been before), 1 there is no such
     key, 2 it cannot be stored.
     """
-    with registry() as senders:
-        row = _known(senders.rows(), key_id)
-        row.revoked_at = row.revoked_at or datetime.now(UTC)
-        senders.put_keys(row)
-    tell_done(f"{row.id} of {row.sender} is revoked")
+    from service.operations.register import keys
+
+    with registry() as opened:
+        revoked = keys.revoke(opened, key_id, datetime.now(UTC))
+    tell_done(f"{revoked['id']} of {revoked['sender']} is revoked")
 
 
 @app.command()
@@ -159,116 +131,45 @@ def rotate(
     Exit code: 0 made, 1 there is no such live key, 2 bad usage, or it cannot
     be stored.
     """
-    from service.auth.keys import new_key
-    from service.storage.schema.tables import ApiKey
+    from service.operations.register import keys
 
-    settings, now, made = settings_or_refuse(), datetime.now(UTC), new_key()
-    ends = _moment("--overlap", overlap, now)
-    with registry() as senders:
-        rows = senders.rows()
-        old = _known(rows, key_id)
-        if _state(old, rows, now) not in ("live", "sender_disabled"):
-            typer.echo(
-                f"{old.id} is {_state(old, rows, now)}: make a new one with `keys create {old.sender}`", err=True
-            )
-            raise typer.Exit(1)
-        row = ApiKey(
-            id=made.id,
-            sender=old.sender,
-            secret_sha256=made.secret_sha256,
-            is_test=old.is_test,
-            doors=list(old.doors),
-            label=old.label,
-            created_at=now,
-            created_by=by or user(),
-            expires_at=old.expires_at and now + (old.expires_at - old.created_at),
-        )
-        old.expires_at = min(ends, old.expires_at or ends)
-        senders.put_keys(old, row)
-        writes_like = rows.roster().senders[old.sender].sender
-    replaces = {"replaces": {"id": old.id, "expires_at": old.expires_at}}
-    _tell_new(made, row, writes_like, _base(settings, public_url), replaces, as_json=as_json)
-
-
-def _known(rows: "Rows", key_id: str) -> "ApiKey":
-    """Return a key's row; a whole key will do, because whoever revokes it may have nothing else."""
-    from service.auth.keys import id_in
-
-    wanted = id_in(key_id)
-    found = next((row for row in rows.keys if row.id == wanted), None)
-    if found is None:
-        typer.echo("there is no key of that id; `keys list` shows all", err=True)
-        raise typer.Exit(1)
-    return found
+    base, now = _base_url(public_url), datetime.now(UTC)
+    old_ends = _moment("overlap", overlap, now)
+    with registry() as opened:
+        made = keys.rotate(opened, key_id, old_ends, by or user(), now)
+    _tell_new(made, base, as_json=as_json)
 
 
 def _moment(option: str, text: str, now: datetime) -> datetime:
-    found = later(text, now)
+    found = coming_moment(text, now)
     if found is None or found < now:
-        refuse([f"{option} {text}: no time to come; it looks like 90d, 12h or 2026-12-31"])
+        raise WrongValues([Mistake(option, text, "no time to come; it looks like 90d, 12h or 2026-12-31")])
     return found
 
 
-def _state(row: "ApiKey", rows: "Rows", now: datetime) -> str:
-    if row.revoked_at:
-        return "revoked"
-    if row.expires_at and row.expires_at <= now:
-        return "expired"
-    disabled = {one.name for one in rows.senders if one.disabled_at}
-    return "sender_disabled" if row.sender in disabled else "live"
+def _base_url(public_url: str | None) -> str:
+    from service.operations.register.keys import base_url
+
+    settings = settings_or_refuse()
+    return base_url(settings.host, settings.port, tls=settings.tls_cert is not None, public_url=public_url)
 
 
-def _members(row: "ApiKey", rows: "Rows", now: datetime) -> dict[str, object]:
-    told = ("is_test", "doors", "label", "created_at", "created_by", "expires_at", "revoked_at", "last_used_at")
-    head = {"id": row.id, "sender": row.sender, "state": _state(row, rows, now)}
-    return {**head, **{name: getattr(row, name) for name in told}}
-
-
-def _base(settings: "Settings", public_url: str | None) -> str:
-    """Return where senders reach the service, as far as anybody here can tell."""
-    if public_url:
-        return public_url.rstrip("/")
-    if settings.host in _EVERY_ADDRESS:
-        return "https://YOUR-HOST"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'https' if settings.tls_cert else 'http'}://{host}:{settings.port}"
-
-
-def _postback_url(base: str, made: "NewKey", row: "ApiKey", sender: Sender) -> str:
-    """Return the URL to hand over, in the sender's own parameter names."""
-    first = {field: theirs for theirs, field in reversed(list(sender.fields.items()))}
-    path = next((path for door, path in _PATHS.items() if door in row.doors), None)
-    if path is None or "click_id" not in first:
-        return f"{base}/postbacks"
-    parameters = f"{first['click_id']}={{click_id}}&{first.get('value', 'value')}={{value}}"
-    return f"{base}{path}?{parameters}&key={made.text}"
-
-
-def _tell_new(  # noqa: PLR0913 - what is told
-    made: "NewKey",
-    row: "ApiKey",
-    sender: Sender,
-    base: str,
-    more: dict[str, dict[str, object]] | None = None,
-    *,
-    as_json: bool,
-) -> None:
-    url = _postback_url(base, made, row, sender)
+def _tell_new(made: "Made", base: str, *, as_json: bool) -> None:
     if as_json:
-        head = {"id": row.id, "key": made.text, "sender": row.sender, "is_test": row.is_test, "doors": row.doors}
-        tell_json({**head, "label": row.label, "expires_at": row.expires_at, "postback_url": url, **(more or {})})
+        print_json(made.members(base))
         return
+    asked = made.asked
     typer.echo(made.text)
-    what = f"{'test ' if row.is_test else ''}key {row.id} of {row.sender}, for {', '.join(row.doors)}"
-    typer.echo(f"  {what}, {f'until {_day(row.expires_at)}' if row.expires_at else 'without an end'}")
+    what = f"{'test ' if asked.is_test else ''}key {made.id} of {asked.sender}, for {', '.join(asked.doors)}"
+    typer.echo(f"  {what}, {f'until {_minute(asked.expires_at)}' if asked.expires_at else 'without an end'}")
     typer.echo("  shown this once: only a hash of it is kept")
-    typer.echo(f"Postback URL for {row.sender}:\n  {url}")
+    typer.echo(f"Postback URL for {asked.sender}:\n  {made.postback_url(base)}")
     typer.echo("or as a header, which no log on the way keeps:\n  Authorization: Bearer " + made.text)
-    if more:
-        old = more["replaces"]
-        typer.echo(f"The old key {old['id']} stays valid until {old['expires_at']:%Y-%m-%d %H:%M} UTC.")
+    if made.replaced:
+        old_id, old_ends = made.replaced
+        typer.echo(f"The old key {old_id} stays valid until {_minute(old_ends)}.")
     tell_done("The key is registered")
 
 
-def _day(moment: datetime) -> str:
+def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"

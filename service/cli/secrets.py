@@ -1,23 +1,18 @@
 """Owns the commands `secrets …`: what a sender signs its requests with, made, listed, revoked."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from service.cli.registering import Json, registered, registry, tell_done, tell_json
-from service.cli.setting_up import refuse
-
-if TYPE_CHECKING:
-    from service.storage.schema.tables import SigningSecret
+from service.cli.printing import Json, print_json
+from service.cli.registering import registered, registry, tell_done
 
 app = typer.Typer(
     help="What senders sign their requests with (docs/signatures.md): made, listed, revoked.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-_ID_BYTES = 5
 _Sender = Annotated[str, typer.Argument(help="Whose secret it is; it must be registered.")]
 
 
@@ -33,23 +28,16 @@ def create(sender: _Sender, *, as_json: Json = False) -> None:
 
     Exit code: 0 made, 2 no such sender, or it cannot be stored.
     """
-    import secrets as random
+    from service.operations.register import secrets
 
-    from service.auth.signature import new_secret
-    from service.storage.schema.tables import SigningSecret
-
-    made = new_secret().written()
-    row = SigningSecret(id=random.token_hex(_ID_BYTES), sender=sender, secret=made, created_at=datetime.now(UTC))
-    with registry() as senders:
-        if sender not in {known.name for known in senders.rows().senders}:
-            refuse([f"{sender}: no such sender is registered: `senders add {sender}`"])
-        senders.put_secrets(row)
+    with registry() as opened:
+        made = secrets.create(opened, sender, datetime.now(UTC))
     if as_json:
-        tell_json({"id": row.id, "sender": sender, "secret": made})
+        print_json(made.members())
         return
-    typer.echo(made)
+    typer.echo(made.secret)
     typer.echo(
-        f"Secret {row.id} of {sender}. It is shown once: hand it over by a way that nobody else reads.", err=True
+        f"Secret {made.id} of {sender}. It is shown once: hand it over by a way that nobody else reads.", err=True
     )
 
 
@@ -63,14 +51,16 @@ def list_(
 
     Exit code: 0 listed (there may be none), 2 the database cannot be read.
     """
-    chosen = [row for row in registered().secrets if sender in (None, row.sender)]
+    from service.operations.register import secrets
+
+    listed = secrets.listed(registered(), sender)
     if as_json:
-        tell_json({"secrets": [row.model_dump(exclude={"secret"}) for row in chosen]})
+        print_json({"secrets": listed})
         return
-    for row in chosen:
-        state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "live"
-        typer.echo(f"{row.id}  {row.sender:<12} made {row.created_at:%Y-%m-%d}  {state}")
-    typer.echo(f"{len(chosen)} in all")
+    for one in listed:
+        state = f"revoked {one['revoked_at']:%Y-%m-%d}" if one["revoked_at"] else "live"
+        typer.echo(f"{one['id']}  {one['sender']:<12} made {one['created_at']:%Y-%m-%d}  {state}")
+    typer.echo(f"{len(listed)} in all")
 
 
 @app.command()
@@ -80,16 +70,8 @@ def revoke(secret_id: Annotated[str, typer.Argument(help="The id, as `secrets li
     Exit code: 0 it is revoked (it may have been before), 1 there is no such
     secret, 2 it cannot be stored.
     """
-    with registry() as senders:
-        row = _known(senders.rows().secrets, secret_id)
-        row.revoked_at = row.revoked_at or datetime.now(UTC)
-        senders.put_secrets(row)
-    tell_done(f"{row.id} of {row.sender} is revoked")
+    from service.operations.register import secrets
 
-
-def _known(rows: "Sequence[SigningSecret]", secret_id: str) -> "SigningSecret":
-    found = next((row for row in rows if row.id == secret_id), None)
-    if found is None:
-        typer.echo(f"{secret_id}: no such secret; `secrets list` shows all", err=True)
-        raise typer.Exit(1)
-    return found
+    with registry() as opened:
+        revoked = secrets.revoke(opened, secret_id, datetime.now(UTC))
+    tell_done(f"{revoked['id']} of {revoked['sender']} is revoked")

@@ -1,22 +1,18 @@
 """Owns the commands `senders …`: who may send, how each writes, and what is asked of its requests."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.auth.networks import Networks
-from service.cli.registering import Json, registered, registry, tell_done, tell_json
-from service.cli.setting_up import refuse
-from service.core.lifecycle import STATUSES
+from service.cli.printing import Json, print_json
+from service.cli.registering import registered, registry, tell_done
 from service.core.roster import CHECKS
-from service.core.sender import PRESETS, Field, NumberFormat
+from service.core.sender import PRESETS, NumberFormat, Repeats
 
 if TYPE_CHECKING:
-    from service.storage.schema.tables import RegisteredSender
-    from service.storage.senders import Rows
+    from service.operations.register.senders import Changes
 
 app = typer.Typer(
     help="Who may send postbacks, how each of them writes, and what is asked of its requests.",
@@ -41,35 +37,67 @@ _Reported = Annotated[
     list[str] | None,
     typer.Option("--report-only", metavar="CHECK", help=f"Only count what fails it: {', '.join(CHECKS)}."),
 ]
-_Duplicates = Annotated[
-    Literal["first", "click", "sum"] | None, typer.Option(help="What a repeated click id is (docs/status.md).")
-]
+_Duplicates = Annotated[Repeats | None, typer.Option(help="What a repeated click id is (docs/status.md).")]
 _Statuses = Annotated[
     list[str] | None,
     typer.Option("--status", metavar="THEIRS=OURS", help="One more word for a status, e.g. paid_out=approved."),
 ]
 _Subject = Annotated[str | None, typer.Option("--oauth-subject", help="The client that its access tokens name.")]
 _NONE = "none"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_FIELDS = get_args(Field)
-_RESERVED = ("key", "test")  # parameters of every sender's: the credential, and the mark of a test
 
 
-@app.command()
-def add(  # noqa: PLR0913 - the options
-    name: Name,
-    *,
-    preset: _Preset = None,
-    numbers: _Numbers = None,
-    field: _Fields = None,
-    require: _Required = None,
-    network: _Networks = None,
-    rate: _Rate = None,
-    report_only: _Reported = None,
-    duplicates: _Duplicates = None,
-    status: _Statuses = None,
-    oauth_subject: _Subject = None,
-) -> None:
+def _with_changes(do: "Callable[[str, Changes], None]") -> Callable[..., None]:
+    """Make a command of what changes a sender: the options that `add` and `set` share, read once."""
+
+    def command(  # noqa: PLR0913 - the options
+        name: Name,
+        *,
+        preset: _Preset = None,
+        numbers: _Numbers = None,
+        field: _Fields = None,
+        require: _Required = None,
+        network: _Networks = None,
+        rate: _Rate = None,
+        report_only: _Reported = None,
+        duplicates: _Duplicates = None,
+        status: _Statuses = None,
+        oauth_subject: _Subject = None,
+    ) -> None:
+        from service.operations.register.senders import Changes
+
+        changes = Changes(
+            preset=preset,
+            numbers=numbers,
+            fields=_pairs(field),
+            required=_listed(require),
+            networks=_listed(network),
+            rate=rate,
+            report_only=_listed(report_only),
+            duplicates=duplicates,
+            statuses=_pairs(status),
+            oauth_subject="" if oauth_subject == _NONE else oauth_subject,
+        )
+        do(name, changes)
+
+    command.__doc__ = do.__doc__
+    return command
+
+
+def _listed(given: Sequence[str] | None) -> list[str] | None:
+    """Return each once; None if none was given, and nothing for the one word `none`."""
+    if given is None:
+        return None
+    return [] if list(given) == [_NONE] else list(dict.fromkeys(given))
+
+
+def _pairs(given: Sequence[str] | None) -> dict[str, str] | None:
+    listed = _listed(given)
+    return None if listed is None else {theirs: ours for theirs, _, ours in (one.partition("=") for one in listed)}
+
+
+@app.command("add")
+@_with_changes
+def add(name: str, changes: "Changes") -> None:
     """Register a sender.
 
     It writes as the preset of its name does, or the one you name, or ezmob.
@@ -80,28 +108,17 @@ def add(  # noqa: PLR0913 - the options
     Exit code: 0 registered, 2 bad usage, the name is taken, or it cannot be
     stored.
     """
-    row = new_sender(name, preset)
-    _change(row, preset, numbers, field, require, network, rate, report_only, duplicates, status, oauth_subject)
-    with registry() as senders:
-        senders.put_sender(row, new=True)
+    from service.operations.register import senders
+
+    new = senders.NewSender(name, changes)
+    with registry() as opened:
+        senders.add(opened, new, datetime.now(UTC))
     tell_done(f"{name} is registered")
 
 
 @app.command("set")
-def set_(  # noqa: PLR0913 - the options
-    name: Name,
-    *,
-    preset: _Preset = None,
-    numbers: _Numbers = None,
-    field: _Fields = None,
-    require: _Required = None,
-    network: _Networks = None,
-    rate: _Rate = None,
-    report_only: _Reported = None,
-    duplicates: _Duplicates = None,
-    status: _Statuses = None,
-    oauth_subject: _Subject = None,
-) -> None:
+@_with_changes
+def set_(name: str, changes: "Changes") -> None:
     """Change a sender; what you do not name stays as it is.
 
     A list that you give replaces the old one, and `none` empties it.
@@ -111,10 +128,10 @@ def set_(  # noqa: PLR0913 - the options
     Exit code: 0 changed, 1 there is no such sender, 2 bad usage, or it cannot
     be stored.
     """
-    with registry() as senders:
-        row = _known(senders.rows(), name)
-        _change(row, preset, numbers, field, require, network, rate, report_only, duplicates, status, oauth_subject)
-        senders.put_sender(row, new=False)
+    from service.operations.register import senders
+
+    with registry() as opened:
+        senders.change(opened, name, changes, datetime.now(UTC))
     tell_done(f"{name} is changed")
 
 
@@ -126,14 +143,16 @@ def list_(*, as_json: Json = False) -> None:
 
     Exit code: 0 listed (there may be none), 2 the database cannot be read.
     """
-    rows = registered()
+    from service.operations.register import senders
+
+    listed = senders.listed(registered(), datetime.now(UTC))
     if as_json:
-        tell_json({"senders": [_members(row, rows) for row in rows.senders]})
+        print_json({"senders": listed})
         return
-    for row in rows.senders:
-        state = "disabled" if row.disabled_at else f"{_live_keys(row.name, rows)} live keys"
-        typer.echo(f"{row.name:<20} {row.preset:<10} {row.numbers:<6} {state}")
-    typer.echo(f"{len(rows.senders)} in all")
+    for one in listed:
+        state = "disabled" if one["disabled_at"] else f"{one['live_keys']} live keys"
+        typer.echo(f"{one['name']:<20} {one['preset']:<10} {one['numbers']:<6} {state}")
+    typer.echo(f"{len(listed)} in all")
 
 
 @app.command()
@@ -147,12 +166,13 @@ def show(name: Name, *, as_json: Json = False) -> None:
     Exit code: 0 shown, 1 there is no such sender, 2 the database cannot be
     read.
     """
-    rows = registered()
-    members = _members(_known(rows, name), rows)
+    from service.operations.register import senders
+
+    shown = senders.show(registered(), name, datetime.now(UTC))
     if as_json:
-        tell_json(members)
+        print_json(shown)
         return
-    for member, told in members.items():
+    for member, told in shown.items():
         typer.echo(f"{member:<16} {_shown(told)}")
 
 
@@ -163,7 +183,10 @@ def disable(name: Name) -> None:
     Exit code: 0 it is disabled, 1 there is no such sender, 2 it cannot be
     stored.
     """
-    _switch(name, datetime.now(UTC))
+    from service.operations.register import senders
+
+    with registry() as opened:
+        senders.disable(opened, name, datetime.now(UTC))
     tell_done(f"{name} is disabled")
 
 
@@ -174,130 +197,11 @@ def enable(name: Name) -> None:
     Exit code: 0 it is enabled, 1 there is no such sender, 2 it cannot be
     stored.
     """
-    _switch(name, None)
+    from service.operations.register import senders
+
+    with registry() as opened:
+        senders.enable(opened, name, datetime.now(UTC))
     tell_done(f"{name} is enabled")
-
-
-def new_sender(name: str, preset: str | None = None) -> "RegisteredSender":
-    """Return a new row, or end the command for a name that cannot be one."""
-    from service.storage.schema.tables import RegisteredSender
-
-    if not _NAME.fullmatch(name) or name == "unknown":
-        refuse([f"{name!a}: a name is lower-case letters, digits, and _ . - between them, and not unknown"])
-    chosen = preset or (name if name in PRESETS else "ezmob")
-    return RegisteredSender(name=name, preset=chosen, numbers="point", created_at=datetime.now(UTC))
-
-
-def _switch(name: str, disabled_at: datetime | None) -> None:
-    with registry() as senders:
-        row = _known(senders.rows(), name)
-        row.disabled_at = disabled_at and (row.disabled_at or disabled_at)
-        senders.put_sender(row, new=False)
-
-
-def _known(rows: "Rows", name: str) -> "RegisteredSender":
-    found = next((row for row in rows.senders if row.name == name), None)
-    if found is None:
-        typer.echo(f"{name}: no such sender is registered; `senders list` shows all", err=True)
-        raise typer.Exit(1)
-    return found
-
-
-def _change(  # noqa: PLR0913, PLR0917 - the options again
-    row: "RegisteredSender",
-    preset: str | None,
-    numbers: NumberFormat | None,
-    fields: list[str] | None,
-    required: list[str] | None,
-    networks: list[str] | None,
-    rate: int | None,
-    report_only: list[str] | None,
-    duplicates: str | None,
-    statuses: list[str] | None,
-    oauth_subject: str | None,
-) -> None:
-    """Put what was given into the row, or end the command with a line for each mistake."""
-    mistakes = [
-        *([] if preset is None or preset in PRESETS else [f"--preset {preset}: there are {', '.join(PRESETS)}"]),
-        *_wrong_fields(_given(fields)),
-        *(f"--require {one}: there are {', '.join(_FIELDS)}" for one in _given(required) if one not in _FIELDS),
-        *_wrong_networks(_given(networks)),
-        *_wrong_statuses(_given(statuses)),
-        *(f"--report-only {one}: there are {', '.join(CHECKS)}" for one in _given(report_only) if one not in CHECKS),
-    ]
-    if mistakes:
-        refuse(mistakes)
-    row.preset = preset or row.preset
-    row.numbers = numbers or row.numbers
-    row.duplicates = duplicates or row.duplicates
-    if fields is not None:
-        row.fields = dict(one.split("=", 1) for one in _given(fields))
-    if statuses is not None:
-        row.statuses = {theirs.lower(): ours for theirs, ours in (one.split("=", 1) for one in _given(statuses))}
-    if required is not None:
-        row.required = _given(required) or None
-    if networks is not None:
-        row.networks = [str(Networks.parse(one)) for one in _given(networks)]
-    if report_only is not None:
-        row.report_only = _given(report_only)
-    if rate is not None:
-        row.rate_per_second = rate or None
-    if oauth_subject is not None:
-        row.oauth_subject = None if oauth_subject == _NONE else oauth_subject
-
-
-def _given(listed: Sequence[str] | None) -> list[str]:
-    return [] if listed is None or list(listed) == [_NONE] else list(dict.fromkeys(listed))
-
-
-def _wrong_fields(fields: Sequence[str]) -> Iterator[str]:
-    for one in fields:
-        theirs, _, ours = one.partition("=")
-        if ours not in _FIELDS:
-            yield f"--field {one}: it looks like aff_sub=click_id; ours are {', '.join(_FIELDS)}"
-        elif not theirs or theirs in _RESERVED:
-            yield f"--field {one}: a parameter cannot be called that ({', '.join(_RESERVED)} are every sender's)"
-
-
-def _wrong_networks(networks: Sequence[str]) -> Iterator[str]:
-    for one in networks:
-        try:
-            Networks.parse(one)
-        except ValueError as error:
-            yield f"--network {one}: {error}"
-
-
-def _wrong_statuses(statuses: Sequence[str]) -> Iterator[str]:
-    for one in statuses:
-        theirs, _, ours = one.partition("=")
-        if not theirs or ours not in STATUSES:
-            yield f"--status {one}: it looks like paid_out=approved; ours are {', '.join(STATUSES)}"
-
-
-def _members(row: "RegisteredSender", rows: "Rows") -> dict[str, object]:
-    sender = rows.roster().senders[row.name].sender
-    return {
-        "name": row.name,
-        "preset": row.preset,
-        "numbers": row.numbers,
-        "fields": dict(sender.fields),
-        "required": sorted(sender.required),
-        "networks": row.networks,
-        "rate_per_second": row.rate_per_second,
-        "report_only": row.report_only,
-        "duplicates": row.duplicates,
-        "statuses": row.statuses,
-        "oauth_subject": row.oauth_subject,
-        "created_at": row.created_at,
-        "disabled_at": row.disabled_at,
-        "live_keys": _live_keys(row.name, rows),
-        "signing_secrets": sum(one.sender == row.name and one.revoked_at is None for one in rows.secrets),
-    }
-
-
-def _live_keys(name: str, rows: "Rows") -> int:
-    roster, now = rows.roster(), datetime.now(UTC)
-    return sum(key.sender == name and key.live(now) for key in roster.keys.values())
 
 
 def _shown(told: object) -> str:

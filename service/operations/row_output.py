@@ -3,49 +3,51 @@
 import csv
 import io
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import BinaryIO, Literal
 
 import orjson
-import typer
 
-from service.cli.setting_up import refuse
+from service.operations.errors import Refused
 
 Cell = str | int | None
 Members = Mapping[str, object]  # a row: JSON values by column, the same columns in the same order in every row
 Types = Mapping[str, object]  # the columns of rows, in order, and what is in each, as an annotation says it
 
-Format = Annotated[
-    Literal["csv", "ndjson", "parquet"],
-    typer.Option("--format", help="csv for a spreadsheet, ndjson for a program, parquet for an analysis."),
-]
-Output = Annotated[Path | None, typer.Option(help="Write there instead of to stdout; replaced when whole.")]
+Form = Literal["csv", "ndjson", "parquet"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with what a spreadsheet begins to calculate (OWASP: CSV injection)
 _NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?", re.ASCII)  # nothing is calculated here, and a sum needs it
 
 
-def export_rows(form: str, types: Types, pages: Iterable[Iterable[Members]], output: Path | None) -> None:
-    """Write rows in a form, `csv`, `ndjson` or `parquet`; what Parquet needs and has not ends with exit code 2."""
-    emit(_parquet(types, pages, output) if form == "parquet" else encoded(form, tuple(types), pages), output)
+def write_rows(form: Form, types: Types, pages: Iterable[Iterable[Members]], target: Path | BinaryIO) -> None:
+    """Write rows in a form to a file, which is there when it is whole, or to a stream.
 
-
-def _parquet(types: Types, pages: Iterable[Iterable[Members]], output: Path | None) -> Iterator[bytes]:
-    if output is None and sys.stdout.isatty():
-        refuse(["Parquet is nothing for a terminal: say --output FILE"])
+    Raises Refused where Parquet needs what is not installed, or the file cannot be written.
+    """
+    chunks = _encoded(form, types, pages)
+    if not isinstance(target, Path):
+        target.writelines(chunks)
+        return
     try:
-        from service.operations.parquet import parquet_pages
+        _write(target, chunks)
+    except OSError as error:
+        raise Refused(f"cannot write {target}: {error.strerror}") from error
+
+
+def _encoded(form: Form, types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
+    if form == "csv":
+        return csv_pages(tuple(types), pages)
+    return ndjson_pages(pages) if form == "ndjson" else _parquet(types, pages)
+
+
+def _parquet(types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
+    try:
+        from service.operations.parquet import parquet_pages  # noqa: PLC0415 - pyarrow is there if somebody wants it
     except ModuleNotFoundError as error:
-        refuse([f"Parquet needs {error.name}: make parquet"])
+        raise Refused(f"Parquet needs {error.name}: make parquet") from error
     return parquet_pages(types, pages)
-
-
-def encoded(form: str, columns: Sequence[str], pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
-    """Return rows in a form, `csv` or `ndjson`, a page at a time; of CSV the header first."""
-    return csv_pages(columns, pages) if form == "csv" else ndjson_pages(pages)
 
 
 def ndjson_pages(pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
@@ -77,18 +79,6 @@ def harmless(cell: object) -> object:
     return cell
 
 
-def emit(chunks: Iterable[bytes], output: Path | None) -> None:
-    """Write to a file or to stdout; a file that cannot be written ends the command with exit code 2."""
-    if output is None:
-        for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-        return
-    try:
-        _write(output, chunks)
-    except OSError as error:
-        refuse([f"cannot write {output}: {error.strerror}"])
-
-
 def _write(target: Path, chunks: Iterable[bytes]) -> None:
     """Write beside the target first: half an export must not be taken for a whole one."""
     part = target.with_name(f"{target.name}.part")
@@ -98,8 +88,3 @@ def _write(target: Path, chunks: Iterable[bytes]) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-def utc(moment: datetime) -> str:
-    """Return a UTC moment as ISO 8601 writes it."""
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.choosing import moment
-from service.cli.rejected_format import printable
+from service.cli.printing import printable
+from service.core.moment import past_moment as moment
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.verdict import Entry

@@ -19,6 +19,9 @@ _PRELOADED = [
     *(
         "service.cli.importing",
         "service.cli.registering",
+        "service.operations.register.keys",
+        "service.operations.differences",
+        "service.operations.erase",
         "service.cli.send.player",
         "service.operations.examine.sqlite_file",
         "service.operations.examine.public_listener",

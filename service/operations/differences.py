@@ -1,0 +1,121 @@
+"""Owns what a comparison with a partner's list tells: differences as rows, totals, amounts as exact decimals."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from service.core.moment import utc
+from service.operations.reconcile import Claim, Columns, Difference, Kind, Reconciliation, Said, Total, columns_of
+from service.operations.row_file import Advance, RowFile
+from service.operations.row_output import Form, Types, write_rows
+from service.storage.database import Database
+from service.storage.reads.conversions import Wanted
+
+__all__ = ["COLUMNS", "Listing", "Partner", "Reconciled", "Said", "decimal", "reconcile"]
+
+COLUMNS: Types = {
+    "difference": str,
+    "click_id": str,
+    "transaction_id": str,
+    "value_here": str | None,
+    "currency_here": str | None,
+    "value_there": str | None,
+    "currency_there": str | None,
+    "row": int | None,
+    "request_id": str | None,
+    "explanation": str,
+}
+_MICROS = 10**6
+
+
+class Partner(NamedTuple):
+    """A partner's list, and which of its columns a person named."""
+
+    file: RowFile
+    said: Said
+
+
+class Listing(NamedTuple):
+    """Where the differences are listed, and in which form."""
+
+    form: Form
+    target: Path | BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How a partner's list compares with what is stored: which rows and columns were compared, and the totals."""
+
+    wanted: Wanted
+    columns: Columns
+    totals: dict[Kind, Total]
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything matches."""
+        return not any(total.count for kind, total in self.totals.items() if kind != "matched")
+
+    def members(self) -> dict[str, object]:
+        """Return it as JSON shows it."""
+        since, until = self.wanted.since, self.wanted.until
+        return {
+            "since": since and utc(since),
+            "until": until and utc(until),
+            "columns": self.columns._asdict(),
+            **{kind: _members(total) for kind, total in self.totals.items()},
+        }
+
+
+def reconcile(
+    database: Database, partner: Partner, wanted: Wanted, listing: Listing | None, advance: Advance
+) -> Reconciled:
+    """Compare a partner's list with the conversions that are wanted.
+
+    The differences are listed if there is a listing; `advance` hears how many more bytes of the file are read. Raises
+    UnreadableFile, Refused where the list cannot be written, and StorageError.
+    """
+    columns = columns_of(*partner)
+    comparison = Reconciliation(database.conversions(), database.quarantine(), wanted)
+    pages = comparison.differences(partner.file, columns, advance)
+    if listing:
+        write_rows(listing.form, COLUMNS, ((_row(it) for it in page) for page in pages), listing.target)
+    else:
+        for _ in pages:
+            pass
+    return Reconciled(wanted, columns, comparison.totals)
+
+
+def decimal(micros: int) -> str:
+    """Return an amount in millionths as a decimal, exact, with two digits after the point at least."""
+    whole, rest = divmod(abs(micros), _MICROS)
+    fraction = f"{rest:06}".rstrip("0").ljust(2, "0")
+    return f"{'-' if micros < 0 else ''}{whole}.{fraction}"
+
+
+def _row(difference: Difference) -> dict[str, object]:
+    here, there = difference.here, difference.there
+    cells = (
+        difference.kind,
+        difference.click_id,
+        difference.transaction_id,
+        *_told(here),
+        *_told(there),
+        there and int(there.place),
+        here and here.place,
+        difference.explanation,
+    )
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _told(claim: Claim | None) -> tuple[str | None, str | None]:
+    if claim is None or claim.amount is None:
+        return None, None
+    return decimal(claim.amount.micros), claim.amount.currency or None
+
+
+def _members(total: Total) -> dict[str, object]:
+    return {"count": total.count, "here": _decimals(total.here), "there": _decimals(total.there)}
+
+
+def _decimals(sums: dict[str, int]) -> dict[str, str]:
+    return {currency: decimal(micros) for currency, micros in sums.items()}

@@ -1,0 +1,32 @@
+"""Owns exports: what is stored, or what was not accepted, as CSV, NDJSON or Parquet, however much it is."""
+
+from pathlib import Path
+from typing import BinaryIO, get_type_hints
+
+from service.core.moment import utc
+from service.operations import quarantine
+from service.operations.row_output import Form, Types, write_rows
+from service.storage.database import Database
+from service.storage.reads.conversions import Stored, Wanted
+from service.storage.reads.quarantine import Chosen
+
+
+def export_conversions(database: Database, wanted: Wanted, form: Form, target: Path | BinaryIO) -> None:
+    """Write conversions by sender, click id, goal and transaction id. Raises Refused and StorageError."""
+    pages = ((_members(row) for row in page) for page in database.conversions().pages(wanted))
+    write_rows(form, stored_types(), pages, target)
+
+
+def export_rejected(database: Database, chosen: Chosen, form: Form, target: Path | BinaryIO) -> None:
+    """Write what was not accepted, newest first. Raises Refused and StorageError."""
+    pages = ((quarantine.members(row) for row in page) for page in database.quarantine().pages(chosen))
+    write_rows(form, quarantine.COLUMNS, pages, target)
+
+
+def stored_types() -> Types:
+    """Return the columns of a stored conversion and their types, as `Stored` declares them."""
+    return get_type_hints(Stored)
+
+
+def _members(row: Stored) -> dict[str, object]:
+    return {**row._asdict(), "received_at": utc(row.received_at), "changed_at": row.changed_at and utc(row.changed_at)}

@@ -1,0 +1,84 @@
+"""Owns looking up a click id: did it arrive, when, how often, what was answered, and what is it now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.core.outcome import Outcome
+from service.core.postback import answered_status
+from service.core.unavailable import StorageError
+from service.spool.reading import arrivals as spooled_arrivals
+from service.storage.database import Database
+from service.storage.reads.history import Arrival, Current
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that named a click id, oldest first, and the conversions it has `now`.
+
+    `unknown` says why the database could not be asked: then it is what waits in the spool only.
+    """
+
+    click_id: str
+    arrivals: Sequence[Arrival]
+    stored: bool
+    spooled: bool
+    now: Sequence[Current] = ()
+    unknown: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a conversion of it is durable, in the database or in the spool."""
+        return self.stored or self.spooled
+
+    @property
+    def only_tests(self) -> bool:
+        """Whether all that is stored of it was sent as a test, and counts nowhere."""
+        stored = [arrival for arrival in self.arrivals if arrival.outcome is Outcome.STORED]
+        return bool(stored) and all(arrival.is_test for arrival in stored)
+
+    def members(self) -> dict[str, object]:
+        """Return it as JSON shows it."""
+        return {
+            "click_id": self.click_id,
+            "stored": self.stored,
+            "spooled": self.spooled,
+            "conversions": [one._asdict() for one in self.now],
+            "arrivals": [_members(arrival) for arrival in self.arrivals],
+        }
+
+
+def look_up(database: Database, spool_directory: Path, click_id: str) -> Found:
+    """Ask the spool first: what leaves it meanwhile is in the database by then.
+
+    Raises StorageError if the database cannot be asked, and nothing waits in the spool.
+    """
+    waiting = spooled_arrivals(spool_directory, click_id) if database.shared else []
+    try:
+        history = database.history()
+        kept, now = history.arrivals(click_id), history.conversions(click_id)
+    except StorageError as error:
+        if not waiting:
+            raise
+        return Found(click_id, waiting, stored=False, spooled=_any(waiting, Outcome.SPOOLED), unknown=str(error))
+    known = {arrival.request_id for arrival in kept}
+    waiting = [arrival for arrival in waiting if arrival.request_id not in known]
+    found = sorted([*kept, *waiting], key=lambda arrival: (arrival.received_at, arrival.request_id))
+    return Found(click_id, found, _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED), now)
+
+
+def _any(arrivals: Sequence[Arrival], outcome: Outcome) -> bool:
+    return any(arrival.outcome is outcome for arrival in arrivals)
+
+
+def _members(arrival: Arrival) -> dict[str, object]:
+    return {
+        "received_at": arrival.received_at,
+        "outcome": arrival.outcome.value,
+        "status": answered_status(arrival.door, arrival.outcome),
+        "sender": arrival.sender,
+        "door": arrival.door,
+        "request_id": arrival.request_id,
+        "detail": arrival.detail,
+        "is_test": arrival.is_test,
+    }

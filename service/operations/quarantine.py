@@ -1,0 +1,141 @@
+"""Owns looking at what was not accepted: chosen rows listed, one shown whole with what came later."""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.core.moment import utc
+from service.core.outcome import Outcome
+from service.core.postback import answered_status
+from service.operations.errors import NotFound
+from service.operations.row_output import Cell, Types
+from service.storage.database import Database
+from service.storage.reads.history import Arrival
+from service.storage.reads.quarantine import Chosen
+from service.storage.schema.tables import RejectedPostback, Replay
+
+COLUMNS: Types = {
+    "id": int,
+    "received_at": datetime,
+    "outcome": str,
+    "status": int | None,
+    "sender": str | None,
+    "click_id": str | None,
+    "detail": str,
+    "door": str,
+    "request_id": str,
+    "replayed_at": datetime | None,
+    "replay_outcome": str | None,
+    "raw": str,
+    "raw_encoding": str,
+}
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest of the chosen rows, and how many more there are."""
+
+    rows: Sequence[RejectedPostback]
+    more: int
+
+    def members(self) -> dict[str, object]:
+        """Return it as JSON shows it."""
+        return {"rejected": [members(row) for row in self.rows], "more": self.more}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One row, the replay that it is a part of, and what came under its click id afterwards."""
+
+    row: RejectedPostback
+    replay: Replay | None
+    later: Sequence[Arrival]
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that was answered; None if nobody was, or for an outcome of another version's."""
+        return _status(self.row)
+
+    @property
+    def hint(self) -> str:
+        """What the sender should do about it."""
+        word = self.row.outcome.upper()
+        return Outcome[word].hint if word in Outcome.__members__ else "an outcome of another version"
+
+    def members(self) -> dict[str, object]:
+        """Return it as JSON shows it."""
+        replay = self.replay and {**self.replay.model_dump(), "replayed_at": utc(self.replay.replayed_at)}
+        return {**members(self.row), "hint": self.hint, "replay": replay, "later": [_arrived(it) for it in self.later]}
+
+
+def newest(database: Database, chosen: Chosen, limit: int) -> Newest:
+    """Return the chosen rows that came last, newest first. Raises StorageError."""
+    quarantine = database.quarantine()
+    rows = quarantine.newest(chosen, limit)
+    return Newest(rows, max(0, quarantine.count(chosen) - len(rows)) if len(rows) == limit else 0)
+
+
+def show(database: Database, id_or_request_id: str) -> Shown:
+    """Return everything about one row. Raises NotFound and StorageError."""
+    quarantine = database.quarantine()
+    row = quarantine.one(id_or_request_id)
+    if row is None:
+        raise NotFound(f"{id_or_request_id}: nothing is kept under that id or request_id")
+    return Shown(row, quarantine.replay_of(row.request_id), _later(database, row))
+
+
+def members(row: RejectedPostback) -> dict[str, Cell]:
+    """Return a row as JSON and exports show it: `raw` as text where it is text, else in base64."""
+    raw, encoding = _raw(row.raw)
+    values: tuple[Cell, ...] = (
+        row.id,
+        utc(row.received_at),
+        row.outcome,
+        _status(row),
+        row.sender,
+        row.click_id,
+        row.detail,
+        row.door,
+        row.request_id,
+        utc(row.replayed_at) if row.replayed_at else None,
+        row.replay_outcome,
+        raw,
+        encoding,
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _status(row: RejectedPostback) -> int | None:
+    word = row.outcome.upper()
+    return answered_status(row.door, Outcome[word]) if word in Outcome.__members__ else None
+
+
+def _raw(raw: bytes) -> tuple[str, str]:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if _NOT_TEXT.search(text):
+        return base64.b64encode(raw).decode(), "base64"
+    return text, "text"
+
+
+def _later(database: Database, row: RejectedPostback) -> list[Arrival]:
+    """Return what came under the same click id afterwards."""
+    if row.click_id is None:
+        return []
+    arrivals = database.history().arrivals(row.click_id)
+    return [one for one in arrivals if one.received_at >= row.received_at and one.request_id != row.request_id]
+
+
+def _arrived(arrival: Arrival) -> dict[str, object]:
+    return {
+        "received_at": utc(arrival.received_at),
+        "outcome": arrival.outcome.value,
+        "door": arrival.door,
+        "request_id": arrival.request_id,
+        "detail": arrival.detail,
+    }

@@ -1,0 +1,224 @@
+"""Owns registering senders: who may send, how each of them writes, and what is asked of its requests."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypedDict, get_args
+
+from service.auth.networks import Networks
+from service.core.lifecycle import STATUSES
+from service.core.roster import CHECKS
+from service.core.sender import PRESETS, Field, NumberFormat, Repeats
+from service.operations.errors import Mistake, NotFound, Refused, refuse_wrong
+from service.storage import senders as storage
+from service.storage.schema.tables import RegisteredSender
+from service.storage.senders import Rows, Senders
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_FIELDS = get_args(Field)
+_RESERVED = ("key", "test")  # parameters of every sender's: the credential, and the mark of a test
+
+
+class SenderMembers(TypedDict):
+    """A registered sender as JSON shows it; `statuses` are its own words, `signing_secrets` how many are live."""
+
+    name: str
+    preset: str
+    numbers: str
+    fields: Mapping[str, str]
+    required: list[str]
+    networks: list[str]
+    rate_per_second: int | None
+    report_only: list[str]
+    duplicates: str
+    statuses: Mapping[str, str]
+    oauth_subject: str | None
+    created_at: datetime
+    disabled_at: datetime | None
+    live_keys: int
+    signing_secrets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be different about a sender; None leaves it as it is. Raises WrongValues.
+
+    An empty list, mapping or text takes away what was there: the preset's rules hold again, nothing is asked. A rate of
+    0 is any number. `fields` and `statuses` go from the sender's words to ours.
+    """
+
+    preset: str | None = None
+    numbers: NumberFormat | None = None
+    fields: Mapping[str, str] | None = None
+    required: Sequence[str] | None = None
+    networks: Sequence[str] | None = None
+    rate: int | None = None
+    report_only: Sequence[str] | None = None
+    duplicates: Repeats | None = None
+    statuses: Mapping[str, str] | None = None
+    oauth_subject: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody could understand, before anything is opened."""
+        refuse_wrong(self._mistakes())
+
+    def apply_to(self, row: RegisteredSender) -> None:
+        """Put what is given into the row."""
+        row.preset = self.preset or row.preset
+        row.numbers = self.numbers or row.numbers
+        row.duplicates = self.duplicates or row.duplicates
+        if self.fields is not None:
+            row.fields = dict(self.fields)
+        if self.statuses is not None:
+            row.statuses = {theirs.lower(): ours for theirs, ours in self.statuses.items()}
+        if self.required is not None:
+            row.required = list(self.required) or None
+        if self.networks is not None:
+            row.networks = [str(Networks.parse(one)) for one in self.networks]
+        if self.report_only is not None:
+            row.report_only = list(self.report_only)
+        if self.rate is not None:
+            row.rate_per_second = self.rate or None
+        if self.oauth_subject is not None:
+            row.oauth_subject = self.oauth_subject or None
+
+    def _mistakes(self) -> Iterator[Mistake]:
+        yield from _unknown("preset", [self.preset] if self.preset else [], list(PRESETS))
+        yield from _wrong_fields(self.fields or {})
+        yield from _unknown("require", self.required or (), _FIELDS)
+        yield from _wrong_networks(self.networks or ())
+        yield from _wrong_statuses(self.statuses or {})
+        yield from _unknown("report_only", self.report_only or (), CHECKS)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSender:
+    """A sender that is not registered yet. Raises Refused for a name that cannot be one.
+
+    It writes as the preset that the changes name does, or the one of its name, or ezmob.
+    """
+
+    name: str
+    changes: Changes = field(default_factory=Changes)
+
+    def __post_init__(self) -> None:
+        """Refuse the name before anything is opened."""
+        if not _NAME.fullmatch(self.name) or self.name == "unknown":
+            raise Refused(
+                f"{self.name!a}: a name is lower-case letters, digits, and _ . - between them, and not unknown"
+            )
+
+    def row(self, now: datetime) -> RegisteredSender:
+        """Return it as it will be stored."""
+        preset = self.name if self.name in PRESETS else "ezmob"
+        row = RegisteredSender(name=self.name, preset=preset, numbers="point", created_at=now)
+        self.changes.apply_to(row)
+        return row
+
+
+def add(registry: Senders, new: NewSender, now: datetime) -> SenderMembers:
+    """Register a sender. Raises Refused if its name is taken, and StorageError."""
+    return _put(registry, new.row(now), now, new=True)
+
+
+def change(registry: Senders, name: str, changes: Changes, now: datetime) -> SenderMembers:
+    """Change a sender. Raises NotFound, Refused and StorageError."""
+    row = _known(registry.rows(), name)
+    changes.apply_to(row)
+    return _put(registry, row, now, new=False)
+
+
+def disable(registry: Senders, name: str, now: datetime) -> SenderMembers:
+    """Refuse everything that a sender sends, whatever its keys. Raises NotFound, StorageError."""
+    row = _known(registry.rows(), name)
+    row.disabled_at = row.disabled_at or now
+    return _put(registry, row, now, new=False)
+
+
+def enable(registry: Senders, name: str, now: datetime) -> SenderMembers:
+    """Let a disabled sender send again. Raises NotFound, StorageError."""
+    row = _known(registry.rows(), name)
+    row.disabled_at = None
+    return _put(registry, row, now, new=False)
+
+
+def listed(rows: Rows, now: datetime) -> list[SenderMembers]:
+    """Return everybody who is registered, by name."""
+    return [_members(row, rows, now) for row in rows.senders]
+
+
+def show(rows: Rows, name: str, now: datetime) -> SenderMembers:
+    """Return everything about one sender. Raises NotFound."""
+    return _members(_known(rows, name), rows, now)
+
+
+def put_sender(registry: Senders, row: RegisteredSender, *, new: bool) -> None:
+    """Store a sender. Raises Refused where storage would be left with what nobody could understand; StorageError."""
+    try:
+        registry.put_sender(row, new=new)
+    except storage.Refused as refused:
+        raise Refused(str(refused)) from refused
+
+
+def _put(registry: Senders, row: RegisteredSender, now: datetime, *, new: bool) -> SenderMembers:
+    put_sender(registry, row, new=new)
+    return show(registry.rows(), row.name, now)
+
+
+def _known(rows: Rows, name: str) -> RegisteredSender:
+    found = next((row for row in rows.senders if row.name == name), None)
+    if found is None:
+        raise NotFound(f"{name}: no such sender is registered; `senders list` shows all")
+    return found
+
+
+def _unknown(field: str, given: Sequence[str], known: Sequence[str]) -> Iterator[Mistake]:
+    return (Mistake(field, one, f"there are {', '.join(known)}") for one in given if one not in known)
+
+
+def _wrong_fields(fields: Mapping[str, str]) -> Iterator[Mistake]:
+    for theirs, ours in fields.items():
+        if ours not in _FIELDS:
+            sentence = f"it looks like aff_sub=click_id; ours are {', '.join(_FIELDS)}"
+            yield Mistake("field", f"{theirs}={ours}", sentence)
+        elif not theirs or theirs in _RESERVED:
+            sentence = f"a parameter cannot be called that ({', '.join(_RESERVED)} are every sender's)"
+            yield Mistake("field", f"{theirs}={ours}", sentence)
+
+
+def _wrong_networks(networks: Sequence[str]) -> Iterator[Mistake]:
+    for one in networks:
+        try:
+            Networks.parse(one)
+        except ValueError as error:
+            yield Mistake("network", one, str(error))
+
+
+def _wrong_statuses(statuses: Mapping[str, str]) -> Iterator[Mistake]:
+    for theirs, ours in statuses.items():
+        if not theirs or ours not in STATUSES:
+            sentence = f"it looks like paid_out=approved; ours are {', '.join(STATUSES)}"
+            yield Mistake("status", f"{theirs}={ours}", sentence)
+
+
+def _members(row: RegisteredSender, rows: Rows, now: datetime) -> SenderMembers:
+    roster = rows.roster()
+    sender = roster.senders[row.name].sender
+    return {
+        "name": row.name,
+        "preset": row.preset,
+        "numbers": row.numbers,
+        "fields": dict(sender.fields),
+        "required": sorted(sender.required),
+        "networks": row.networks,
+        "rate_per_second": row.rate_per_second,
+        "report_only": row.report_only,
+        "duplicates": row.duplicates,
+        "statuses": row.statuses,
+        "oauth_subject": row.oauth_subject,
+        "created_at": row.created_at,
+        "disabled_at": row.disabled_at,
+        "live_keys": sum(key.sender == row.name and key.live(now) for key in roster.keys.values()),
+        "signing_secrets": sum(one.sender == row.name and one.revoked_at is None for one in rows.secrets),
+    }

@@ -1,0 +1,50 @@
+"""Owns how a person says which rows are meant: the filters that lists, exports and replays share."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.core.moment import past_moment
+from service.core.outcome import Outcome
+from service.operations.errors import Mistake, refuse_wrong
+from service.storage.reads.conversions import Wanted
+from service.storage.reads.quarantine import Chosen
+
+__all__ = ["Chosen", "Filters", "Wanted"]  # what is meant, for whoever passes it on
+
+_KEPT = [outcome.value for outcome in Outcome if outcome.kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What is left empty excludes nothing. `since` is included, `until` is not: ISO times in UTC, or how long ago."""
+
+    sender: str | None = None
+    since: str | None = None
+    until: str | None = None
+    click_id: str | None = None
+
+    def rejected(self, outcomes: Sequence[str], now: datetime) -> Chosen:
+        """Return which rejected postbacks are meant. Raises WrongValues."""
+        refuse_wrong([*_wrong_outcomes(outcomes), *self._wrong_times(now)])
+        return Chosen(tuple(outcomes), self.sender, _read(self.since, now), _read(self.until, now), self.click_id)
+
+    def conversions(self, now: datetime, *, tests: bool = False) -> Wanted:
+        """Return which conversions are meant, until now at the latest. Raises WrongValues."""
+        refuse_wrong(self._wrong_times(now))
+        until = min(_read(self.until, now) or now, now)
+        return Wanted(self.sender, self.click_id, _read(self.since, now), until, tests)
+
+    def _wrong_times(self, now: datetime) -> Iterator[Mistake]:
+        for field, text in (("since", self.since), ("until", self.until)):
+            if text is not None and past_moment(text, now) is None:
+                yield Mistake(field, text, "no time; it looks like 2026-01-31, 2026-01-31T08:30, 2h or 7d")
+
+
+def _wrong_outcomes(outcomes: Sequence[str]) -> Iterator[Mistake]:
+    for word in sorted(set(outcomes) - set(_KEPT)):
+        yield Mistake("outcome", word, f"nothing is kept under that word; there are {', '.join(_KEPT)}")
+
+
+def _read(text: str | None, now: datetime) -> datetime | None:
+    return None if text is None else past_moment(text, now)
