@@ -13,37 +13,47 @@ from service.cli.progress import progress
 from service.cli.setting_up import configured_database, readable_or_refuse
 
 if TYPE_CHECKING:
-    from service.operations.differences import Reconciled
+    from service.operations.differences import Listing, Partner, Reconciled
+    from service.operations.selection import Wanted
+
+
+_File = Annotated[Path, typer.Argument(metavar="PARTNER.CSV", help="CSV with a header; packed: .gz or .zst.")]
+_ClickIds = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Their column of click ids.", show_default="by its name: click_id, cid …"),
+]
+_Values = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Their column of values.", show_default="by its name: value, payout …"),
+]
+_TransactionIds = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Compare transaction ids, too.", show_default="only click ids")
+]
+_Currencies = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Their column of currencies.", show_default="by its name: currency"),
+]
+_Output = Annotated[Path | None, typer.Option(help="List the differences there.")]
+_Format = Annotated[
+    Literal["csv", "ndjson"] | None,
+    typer.Option("--format", help="How: csv for a spreadsheet, ndjson for a program; without --output to stdout."),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print the totals as one JSON object.")]
 
 
 def reconcile(  # noqa: PLR0913 - the options
-    file: Annotated[Path, typer.Argument(metavar="PARTNER.CSV", help="CSV with a header; packed: .gz or .zst.")],
+    file: _File,
     since: Since = None,
     until: Until = None,
     sender: SenderName = None,
     *,
-    click_id_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Their column of click ids.", show_default="by its name: click_id, cid …"),
-    ] = None,
-    value_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Their column of values.", show_default="by its name: value, payout …"),
-    ] = None,
-    transaction_id_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Compare transaction ids, too.", show_default="only click ids"),
-    ] = None,
-    currency_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Their column of currencies.", show_default="by its name: currency"),
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="List the differences there.")] = None,
-    form: Annotated[
-        Literal["csv", "ndjson"] | None,
-        typer.Option("--format", help="How: csv for a spreadsheet, ndjson for a program; without --output to stdout."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the totals as one JSON object.")] = False,
+    click_id_column: _ClickIds = None,
+    value_column: _Values = None,
+    transaction_id_column: _TransactionIds = None,
+    currency_column: _Currencies = None,
+    output: _Output = None,
+    form: _Format = None,
+    as_json: _Json = False,
 ) -> None:
     """Compare a partner's list with what is stored, and tell where they differ.
 
@@ -63,25 +73,29 @@ def reconcile(  # noqa: PLR0913 - the options
     cannot be read or written.
     """
     from service.operations.differences import Listing, Partner, Said
-    from service.operations.differences import reconcile as compare
     from service.operations.row_file import RowFile
 
     meant = wanted(sender, since, until)
     said = Said(click_id_column, value_column, transaction_id_column, currency_column)
-    partner = Partner(RowFile(file, "csv"), said)
     listing = Listing(form or "csv", output or sys.stdout.buffer) if output or form else None
-    with (
-        readable_or_refuse(file),
-        configured_database() as database,
-        progress("reading", None, in_bytes=True) as advance,
-    ):
-        compared = compare(database, partner, meant, listing, advance)
+    compared = _compared(Partner(RowFile(file, "csv"), said), meant, listing)
     listed_here = bool(form and not output)
     if as_json:
         print_json(compared.members(), err=listed_here)
     else:
         typer.echo("\n".join(_lines(compared)), err=listed_here)
     raise typer.Exit(0 if compared.equal else 1)
+
+
+def _compared(partner: "Partner", meant: "Wanted", listing: "Listing | None") -> "Reconciled":
+    from service.operations import differences
+
+    with (
+        readable_or_refuse(partner.file.path),
+        configured_database() as database,
+        progress("reading", None, in_bytes=True) as advance,
+    ):
+        return differences.reconcile(database, partner, meant, listing, advance)
 
 
 def _lines(compared: "Reconciled") -> Iterator[str]:

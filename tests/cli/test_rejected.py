@@ -6,13 +6,12 @@ import io
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from service.cli.printing import printable
-from service.core.moment import past_moment as moment
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.verdict import Entry
@@ -102,16 +101,6 @@ def test_wrong_filters_end_with_2_and_a_line_for_each(service: Command, command:
         "--since soon",
         "--until 99999999w",
     ]
-
-
-def test_times_are_read_in_utc_and_durations_backwards() -> None:
-    now = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    assert moment("2026-01-31", now) == datetime(2026, 1, 31, tzinfo=UTC)
-    assert moment("2026-01-31T08:30", now) == datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
-    assert moment("2026-01-31T08:30+02:00", now) == datetime(2026, 1, 31, 6, 30, tzinfo=UTC)
-    assert moment("7d", now) == datetime(2026, 1, 24, 12, tzinfo=UTC)
-    assert moment("90m", now) == datetime(2026, 1, 31, 10, 30, tzinfo=UTC)
-    assert [moment(text, now) for text in ("", "d", "7 d", "-7d", "2026-13-01", "999999999w")] == [None] * 6
 
 
 @pytest.mark.usefixtures("stored")

@@ -1,0 +1,81 @@
+"""Commands parse, call an operation and print: none reaches storage, spool, intake, writer or keys by itself."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.core
+import typer.main
+
+from service.cli import app
+from tests.support.documents import REPOSITORY
+
+COMMANDS = REPOSITORY / "service/cli"
+BEHIND_OPERATIONS = ("service.storage", "service.spool", "service.intake", "service.writing", "service.auth")
+WIRING = {
+    "setting_up.py": {"service.storage.database"},  # the settings' URL becomes the database that operations are given
+    "run.py": {"service.auth.authenticator"},  # why a start is refused
+}
+TO_BE_EMPTIED = {  # these go through intake and operations when the one straight line is merged
+    "check.py": {"service.auth.credentials", "service.storage.database", "service.storage.senders"},
+    "doctor.py": {"service.storage.database"},
+    "importing.py": {"service.storage.database", "service.storage.ledger"},
+    "replay.py": {"service.storage.database", "service.storage.ledger", "service.storage.reads.quarantine"},
+}
+ALLOWED = WIRING | TO_BE_EMPTIED
+
+
+def modules() -> list[Path]:
+    return sorted(COMMANDS.rglob("*.py"))
+
+
+def reached(source: str) -> set[str]:
+    """Return what a module imports of the rooms behind operations, inside functions and for types too."""
+    imported = set(imports(ast.parse(source)))
+    return {name for name in imported if name.startswith(BEHIND_OPERATIONS)}
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "service":
+            yield from (f"service.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def commands(group: typer.core.TyperGroup) -> Iterator[typer.core.TyperCommand]:
+    for command in group.commands.values():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands(command)
+        elif isinstance(command, typer.core.TyperCommand):
+            yield command
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(COMMANDS)))
+def test_a_module_of_commands_reaches_nothing_but_operations(module: Path) -> None:
+    assert reached(module.read_text()) == ALLOWED.get(str(module.relative_to(COMMANDS)), set())
+
+
+def test_every_command_stands_in_such_a_module() -> None:
+    root = typer.main.get_command(app)
+    assert isinstance(root, typer.core.TyperGroup)
+    names = {f"service.cli.{'.'.join(file.relative_to(COMMANDS).with_suffix('').parts)}" for file in modules()}
+    homes = [command.callback.__module__ for command in commands(root) if command.callback]
+    assert len(homes) > 25
+    assert set(homes) <= names
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def run():\n    from service.storage.database import database_at\n",
+        "def run():\n    import service.spool.reading\n",
+        "if TYPE_CHECKING:\n    from service.intake import Intake\n",
+        "from service import intake\n",
+    ],
+)
+def test_an_import_is_found_wherever_it_stands(source: str) -> None:
+    assert len(reached(source)) == 1

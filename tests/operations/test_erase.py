@@ -1,0 +1,84 @@
+"""Erasing a click id, on every engine: nothing goes before somebody agreed, and the book knows who."""
+
+from pathlib import Path
+
+import pytest
+
+from service.operations.erase import ErasureReport, ErasureRequest, deletions, erase, find
+from service.operations.errors import BeingServed, Refused
+from service.spool.journal import Journal
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support import builders
+from tests.support.engines import Engine
+
+REQUEST = ErasureRequest("person-1", "maria", builders.RECEIVED_AT)
+
+
+class Disagreed(Exception):  # noqa: N818 - a decision
+    """Somebody said no."""
+
+
+@pytest.fixture(autouse=True)
+def _stored(engine: Engine) -> None:
+    ledger = engine.database.ledger()
+    ledger.open()
+    ledger.commit([builders.postback(f"c={click_id}&value=1") for click_id in ("person-1", "person-1", "another")])
+    ledger.close()
+
+
+def click_ids(engine: Engine) -> list[tuple[object, ...]]:
+    return engine.rows("SELECT click_id FROM conversion ORDER BY 1")
+
+
+def test_nothing_is_deleted_unless_somebody_agrees_to_what_was_found(engine: Engine, tmp_path: Path) -> None:
+    shown: list[ErasureReport] = []
+
+    def disagree(report: ErasureReport) -> None:
+        shown.append(report)
+        raise Disagreed
+
+    with pytest.raises(Disagreed):
+        erase(engine.database, tmp_path, REQUEST, disagree)
+    assert [row.table for row in shown[0].rows] == ["conversion", "duplicate"]
+    assert list(shown[0].rows) == list(find(engine.database, tmp_path, "person-1").rows)
+    assert click_ids(engine) == [("another",), ("person-1",)]
+
+
+def test_what_was_agreed_to_is_deleted_and_noted_under_a_hash(engine: Engine, tmp_path: Path) -> None:
+    report = erase(engine.database, tmp_path, REQUEST, lambda _: None)
+    assert (report.done, report.deleted["conversion"], report.deleted["duplicate"]) == (True, 1, 1)
+    assert click_ids(engine) == [("another",)]
+    book = deletions(engine.database, "person-1", 10)
+    assert {(entry.deleted_by, entry.click_id_sha256) for entry in book.entries} == {("maria", report.click_id_sha256)}
+    assert "person-1" not in str(book.members())
+    assert not deletions(engine.database, "another", 10).entries
+
+
+def test_nobody_is_asked_where_nothing_is_stored(engine: Engine, tmp_path: Path) -> None:
+    def fail(_: ErasureReport) -> None:
+        raise AssertionError
+
+    nothing = ErasureRequest("nobody", "maria", builders.RECEIVED_AT)
+    assert erase(engine.database, tmp_path, nothing, fail) == ErasureReport("nobody", [], done=True)
+
+
+def test_while_the_spool_holds_more_of_it_it_is_refused(engine: Engine, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "worker-0" / "spool.db")
+    journal.open()
+    journal.commit([builders.postback("c=person-1&value=1")])
+    journal.close()
+    with pytest.raises(Refused, match="1 of its postbacks wait"):
+        erase(engine.database, tmp_path, REQUEST, lambda _: None)
+    with pytest.raises(Refused):
+        find(engine.database, tmp_path, "person-1")
+
+
+def test_while_a_sqlite_file_is_being_served_it_is_refused(engine: Engine, tmp_path: Path, path: Path) -> None:
+    if engine.kind != "sqlite":
+        pytest.skip("a server has many writers")
+    serving = SqliteLedger(path)
+    serving.open()
+    with pytest.raises(BeingServed, match="stop the service first, then erase"):
+        erase(engine.database, tmp_path, REQUEST, lambda _: None)
+    serving.close()
+    assert len(click_ids(engine)) == 2

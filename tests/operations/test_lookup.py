@@ -1,0 +1,56 @@
+"""Looking up a click id, on every engine: what arrived, what it is now, and what waits in the spool."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from service.core.outcome import Outcome
+from service.core.unavailable import StorageError
+from service.operations.lookup import look_up
+from service.spool.journal import Journal
+from service.storage.database import database_at
+from service.storage.ledger import Ledger
+from tests.support import builders
+from tests.support.engines import Engine
+
+NOBODY = "postgresql://nobody@127.0.0.1:1/postback?connect_timeout=1"
+
+
+@pytest.fixture
+def spool_directory(tmp_path: Path) -> Path:
+    """Let one postback of `waits` wait in the journal of a worker."""
+    journal = Journal(tmp_path / "spool" / "worker-0" / "spool.db")
+    journal.open()
+    journal.commit([builders.postback("c=waits&value=1")])
+    journal.close()
+    return tmp_path / "spool"
+
+
+def test_what_was_stored_is_told_with_what_it_is_now(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    later = builders.RECEIVED_AT + timedelta(hours=1)
+    ledger.commit([builders.postback("c=a&value=1.50&currency=EUR"), builders.rejection(Outcome.INVALID_VALUE, "a")])
+    ledger.commit([builders.postback("c=a&value=2&conversion_status=approved", received_at=later)])
+    found = look_up(engine.database, tmp_path, "a")
+    assert (found.accepted, found.stored, found.spooled, found.only_tests) == (True, True, False, False)
+    assert [arrival.outcome.value for arrival in found.arrivals][-1] == "updated"
+    assert len(found.arrivals) == 3
+    assert [(one.value, one.conversion_status) for one in found.now] == [("2", "approved")]
+    members = found.members()
+    assert list(members) == ["click_id", "stored", "spooled", "conversions", "arrivals"]
+
+
+def test_a_test_counts_nowhere(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    ledger.commit([builders.postback("c=a&value=1&test=1")])
+    found = look_up(engine.database, tmp_path, "a")
+    assert (found.stored, found.only_tests) == (True, True)
+    assert not look_up(engine.database, tmp_path, "never").only_tests
+
+
+def test_what_waits_is_told_though_the_database_is_away(spool_directory: Path) -> None:
+    away = database_at(NOBODY)
+    found = look_up(away, spool_directory, "waits")
+    assert (found.accepted, found.stored, found.spooled) == (True, False, True)
+    assert found.unknown
+    with pytest.raises(StorageError):
+        look_up(away, spool_directory, "never")

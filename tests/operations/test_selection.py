@@ -1,0 +1,37 @@
+"""What a person says is meant: read once, all mistakes told at once."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.operations.errors import WrongValues
+from service.operations.selection import Chosen, Filters, Wanted
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def test_nothing_said_means_everything_until_now() -> None:
+    assert Filters().rejected([], NOW) == Chosen()
+    assert Filters().conversions(NOW) == Wanted(until=NOW)
+
+
+def test_what_is_said_is_read_against_the_clock_that_is_given() -> None:
+    filters = Filters("ezmob", "7d", "2026-01-30", "x")
+    since, until = NOW - timedelta(days=7), datetime(2026, 1, 30, tzinfo=UTC)
+    assert filters.rejected(["invalid_value"], NOW) == Chosen(("invalid_value",), "ezmob", since, until, "x")
+    assert filters.conversions(NOW, tests=True) == Wanted("ezmob", "x", since, until, tests=True)
+
+
+def test_conversions_that_are_still_to_come_are_not_meant() -> None:
+    assert Filters(until="2027-01-01").conversions(NOW).until == NOW
+
+
+def test_every_mistake_is_told_with_the_value_that_has_it() -> None:
+    with pytest.raises(WrongValues) as wrong:
+        Filters(since="soon", until="9x").rejected(["stored", "invalid_value"], NOW)
+    assert [(one.field, one.value) for one in wrong.value.mistakes] == [
+        ("outcome", "stored"),
+        ("since", "soon"),
+        ("until", "9x"),
+    ]
+    assert str(wrong.value).count("; until 9x: no time") == 1
