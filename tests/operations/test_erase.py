@@ -7,7 +7,6 @@ import pytest
 from service.operations.erase import ErasureReport, ErasureRequest, deletions, erase, find
 from service.operations.errors import BeingServed, Refused
 from service.spool.journal import Journal
-from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.engines import Engine
 
@@ -73,12 +72,13 @@ def test_while_the_spool_holds_more_of_it_it_is_refused(engine: Engine, tmp_path
         find(engine.database, tmp_path, "person-1")
 
 
-def test_while_a_sqlite_file_is_being_served_it_is_refused(engine: Engine, tmp_path: Path, path: Path) -> None:
-    if engine.kind != "sqlite":
-        pytest.skip("a server has many writers")
-    serving = SqliteLedger(path)
+def test_beside_a_running_service_only_a_server_lets_it_be_done(engine: Engine, tmp_path: Path) -> None:
+    serving = engine.database.ledger()
     serving.open()
-    with pytest.raises(BeingServed, match="stop the service first, then erase"):
+    if engine.kind == "sqlite":
+        with pytest.raises(BeingServed, match="stop the service first, then erase"):
+            erase(engine.database, tmp_path, REQUEST, lambda _: None)
+    else:
         erase(engine.database, tmp_path, REQUEST, lambda _: None)
     serving.close()
-    assert len(click_ids(engine)) == 2
+    assert len(click_ids(engine)) == {"sqlite": 2, "postgres": 1}[engine.kind]
