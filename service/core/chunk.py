@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TypeVar
 
-PORTION_BYTES = 2 * 2**20  # of what may be large in a row; a copy or two of it are made in other forms
+CHUNK_BYTES = 2 * 2**20  # of what may be large in a row; a copy or two of it are made in other forms
 
 Row = TypeVar("Row")
 
 
-def portion(rows: Iterable[Row], most: int, size: Callable[[Row], int]) -> tuple[list[Row], bool]:
-    """Take rows from the beginning: `most`, or fewer if those have PORTION_BYTES, one at least; say if that was all.
+def next_chunk(rows: Iterable[Row], most: int, size: Callable[[Row], int]) -> tuple[list[Row], bool]:
+    """Take rows from the beginning: `most`, or fewer if those have CHUNK_BYTES, one at least; say if that was all.
 
     Of an iterator nothing is consumed beyond what is returned.
     """
@@ -19,6 +19,6 @@ def portion(rows: Iterable[Row], most: int, size: Callable[[Row], int]) -> tuple
     for row in islice(rows, most):
         taken.append(row)
         bytes_taken += size(row)
-        if bytes_taken >= PORTION_BYTES:
+        if bytes_taken >= CHUNK_BYTES:
             return taken, False
     return taken, len(taken) < most

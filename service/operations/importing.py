@@ -17,7 +17,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from service.core.batch import CSV, JSON, MAX_HEADER_BYTES, row_postbacks
-from service.core.chunk import portion
+from service.core.chunk import next_chunk
 from service.core.decoding import decode_csv, decode_json, decode_moment
 from service.core.mistakes import rejection_of
 from service.core.outcome import Outcome, Rejected
@@ -72,7 +72,7 @@ class ImportFile:
         raw = _raw(self._file, self.request_id)
         with self._file.rows(advance) as rows:
             rest = islice(rows, first + (self._file.form == "csv"), None)
-            while some := portion(rest, MAX_BATCH, len)[0]:
+            while some := next_chunk(rest, MAX_BATCH, len)[0]:
                 raws = row_postbacks(raw, self._header, some, first)
                 yield [_understood(it, self._column, self._sender) for it in raws]
                 first += len(some)

@@ -21,7 +21,7 @@ from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.following import MOST_REMEMBERED
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
-from service.storage.daemon_thread import aside
+from service.storage.daemon_thread import run_in_daemon_thread
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.writing.writer import Overloaded, Writer, Written
@@ -108,15 +108,15 @@ class Drain:
                 await self._outage.wake.wait()
         except TimeoutError:
             if not self._told_broken:
-                await aside(self._journal.measure)
+                await run_in_daemon_thread(self._journal.measure)
 
     async def _take_over(self) -> bool:
         """Fetch what a process of this worker left that ended during an outage; say whether there was any."""
         if self._outage.on or self._told_broken or self._stopping:
             return False
-        taken = await aside(lambda: self._journal.take_over(_MOST))
+        taken = await run_in_daemon_thread(lambda: self._journal.take_over(_MOST))
         if taken:
-            self._following.found(await aside(lambda: self._journal.click_ids(MOST_REMEMBERED + 1)))
+            self._following.found(await run_in_daemon_thread(lambda: self._journal.click_ids(MOST_REMEMBERED + 1)))
         self._tried_up_to = max(self._tried_up_to, self._journal.found_up_to)
         return taken > 0
 
@@ -147,7 +147,7 @@ class Drain:
             return []
         now = time.monotonic()
         passing_over = [seq for seq, again_at in self._set_aside.items() if again_at > now]
-        return await aside(lambda: self._journal.oldest(_MOST, passing_over))
+        return await run_in_daemon_thread(lambda: self._journal.oldest(_MOST, passing_over))
 
     def _read(self, waiting: Waiting) -> _Step | None:
         try:
@@ -213,7 +213,7 @@ class Drain:
         failures = 0
         while True:
             try:
-                removed = await aside(lambda: self._journal.remove(seqs))
+                removed = await run_in_daemon_thread(lambda: self._journal.remove(seqs))
                 break
             except StorageBroken:
                 self._metrics.unacknowledged -= len(committed)

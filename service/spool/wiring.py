@@ -10,7 +10,7 @@ from service.spool.drain import Drain
 from service.spool.fallback import SPOOL_SECONDS, SpoolingWriter
 from service.spool.journal import Journal
 from service.spool.outage import Outage
-from service.storage.daemon_thread import aside
+from service.storage.daemon_thread import run_in_daemon_thread
 from service.storage.ledger import AsyncLedger, Committed, Ledger
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -73,7 +73,7 @@ class _OpenedLaterAsync(NamedTuple):
     async def commit_async(self, entries: Sequence[Entry]) -> Committed:
         """Commit, after opening if that was not possible before."""
         if not self.place.is_open:
-            await aside(self.place.ensure_open)
+            await run_in_daemon_thread(self.place.ensure_open)
         return await self.ledger.commit_async(entries)
 
 

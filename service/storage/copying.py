@@ -15,14 +15,14 @@ from typing import NamedTuple
 import orjson
 import psycopg
 
-from service.core.chunk import portion
+from service.core.chunk import next_chunk
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.ledger import CHANGE, CONVERSION, DUPLICATE, KEY, REJECTED
 from service.storage.location import PostgresServer, SqliteFile
-from service.storage.postgres.server import Session, postgres_error
+from service.storage.postgres.server import ServerConnection, postgres_error
 from service.storage.sqlite.file import FileLock, storage_error
 
-RANGE_ROWS = 10_000  # at most a portion; each range is a transaction of its own
+RANGE_ROWS = 10_000  # at most a chunk; each range is a transaction of its own
 _COMPARED_ROWS = 250  # fetched at once
 _LARGE = ("params", "raw")  # the columns that may be
 _LOCK_KEY = 0x706F_7374_636F_7079  # "postcopy"
@@ -86,13 +86,13 @@ def copy(source: SqliteFile, target: PostgresServer, progress: Progress) -> list
     The source must not be being served (its lock is held meanwhile), and both must be at this code's schema. The target
     must hold nothing but what an earlier, interrupted copy of the same file brought there.
     """
-    with _opened(source) as file, _connected(target) as session:
-        _begin(session, str(source.path.resolve()))
+    with _opened(source) as file, _connected(target) as connection:
+        _begin(connection, str(source.path.resolve()))
         for table in _TABLES:
-            _copy_table(file, session, table, progress)
-        compared = [_compare(file, session, table, progress) for table in _TABLES]
+            _copy_table(file, connection, table, progress)
+        compared = [_compare(file, connection, table, progress) for table in _TABLES]
         if all(it.equal for it in compared):
-            session.execute("DROP TABLE copy_progress")
+            connection.execute("DROP TABLE copy_progress")
         return compared
 
 
@@ -111,60 +111,62 @@ def _opened(source: SqliteFile) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _connected(target: PostgresServer) -> Iterator[Session]:
+def _connected(target: PostgresServer) -> Iterator[ServerConnection]:
     try:
-        with closing(Session.to(target)) as session:
-            session.execute("SET TIME ZONE 'UTC'")
-            yield session
+        with closing(ServerConnection.to(target)) as connection:
+            connection.execute("SET TIME ZONE 'UTC'")
+            yield connection
     except psycopg.Error as error:
         raise postgres_error(error) from error
 
 
-def _begin(session: Session, source: str) -> None:
+def _begin(connection: ServerConnection, source: str) -> None:
     """Find out whether this is the first try; refuse a target that holds anything else, or that another copy fills."""
-    if session.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK_KEY]).fetchone() != (True,):
+    if connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK_KEY]).fetchone() != (True,):
         raise StorageError("another copy into the target is under way", ErrorKind.COPY)
-    with session.transaction():
-        session.execute(
+    with connection.transaction():
+        connection.execute(
             "CREATE TABLE IF NOT EXISTS copy_progress "
             "(table_name text PRIMARY KEY, source text NOT NULL, rows bigint NOT NULL, last_key text)"
         )
-        known = session.execute("SELECT DISTINCT source FROM copy_progress").fetchall()
+        known = connection.execute("SELECT DISTINCT source FROM copy_progress").fetchall()
         if known and known != [(source,)]:
             raise StorageError(
                 f"the target holds part of a copy of {known[0][0]}: go on with that, or empty it", ErrorKind.COPY
             )
         for table in _TABLES:
-            if not known and session.execute(f"SELECT 1 FROM {table.name} LIMIT 1".encode()).fetchone():  # noqa: S608 - our own names
+            if not known and connection.execute(f"SELECT 1 FROM {table.name} LIMIT 1".encode()).fetchone():  # noqa: S608 - our own names
                 raise StorageError(
                     f"the target's table {table.name} is not empty: copy into an empty database", ErrorKind.COPY
                 )
-            session.execute(
+            connection.execute(
                 "INSERT INTO copy_progress VALUES (%s, %s, 0, NULL) ON CONFLICT DO NOTHING", [table.name, source]
             )
 
 
-def _copy_table(file: sqlite3.Connection, session: Session, table: _Copied, progress: Progress) -> None:
+def _copy_table(file: sqlite3.Connection, connection: ServerConnection, table: _Copied, progress: Progress) -> None:
     (total,) = file.execute(f"SELECT count(*) FROM {table.name}").fetchone()  # noqa: S608 - our own names
-    done, last = _done(session, table)
+    done, last = _done(connection, table)
     while rows := _range(file, table, last):
         last = _key_of(table, rows[-1])
         done += len(rows)
-        with session.transaction():
-            _copy_in(session, table, rows)
-            session.execute(
+        with connection.transaction():
+            _copy_in(connection, table, rows)
+            connection.execute(
                 "UPDATE copy_progress SET rows = %s, last_key = %s WHERE table_name = %s",
                 [done, orjson.dumps(last).decode(), table.name],
             )
         progress(table.name, done, total)
     if table.numbered:
-        session.execute(
+        connection.execute(
             f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), (SELECT max(id) FROM {table.name}))".encode()  # noqa: S608 - our own names
         )
 
 
-def _done(session: Session, table: _Copied) -> tuple[int, list[Value] | None]:
-    found = session.execute("SELECT rows, last_key FROM copy_progress WHERE table_name = %s", [table.name]).fetchone()
+def _done(connection: ServerConnection, table: _Copied) -> tuple[int, list[Value] | None]:
+    found = connection.execute(
+        "SELECT rows, last_key FROM copy_progress WHERE table_name = %s", [table.name]
+    ).fetchone()
     rows, last = found or (0, None)
     return int(str(rows)), orjson.loads(str(last)) if last else None
 
@@ -176,7 +178,7 @@ def _range(file: sqlite3.Connection, table: _Copied, last: Sequence[Value] | Non
     statement = f"SELECT {', '.join(table.columns)} FROM {table.name} {after} ORDER BY {key} LIMIT {RANGE_ROWS}"  # noqa: S608 - our own names
     large = [table.columns.index(column) for column in _LARGE if column in table.columns]
     with closing(file.execute(statement, last or ())) as found:
-        rows, _ = portion(found, RANGE_ROWS, lambda row: sum(len(row[place]) for place in large))
+        rows, _ = next_chunk(found, RANGE_ROWS, lambda row: sum(len(row[place]) for place in large))
     return rows
 
 
@@ -184,21 +186,21 @@ def _key_of(table: _Copied, row: Row) -> list[Value]:
     return [row[table.columns.index(column)] for column in table.key]
 
 
-def _copy_in(session: Session, table: _Copied, rows: Sequence[Row]) -> None:
+def _copy_in(connection: ServerConnection, table: _Copied, rows: Sequence[Row]) -> None:
     """Bring rows in the fastest way there is, which knows nothing of rows that are there already."""
     columns = ", ".join(table.columns)
     booleans = [number for number, column in enumerate(table.columns) if column == "is_test"]
-    with session.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN".encode()) as copying:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN".encode()) as copying:
         for row in rows:
             copying.write_row([bool(value) if number in booleans else value for number, value in enumerate(row)])
 
 
-def _compare(file: sqlite3.Connection, session: Session, table: _Copied, progress: Progress) -> Compared:
+def _compare(file: sqlite3.Connection, connection: ServerConnection, table: _Copied, progress: Progress) -> Compared:
     ordered = f"FROM {table.name} ORDER BY {', '.join(table.key)}"
     there = [f"CAST({column} AS text)" if column in _JSON else column for column in table.columns]
     ours = _checksum(file.execute(f"SELECT {', '.join(table.columns)} {ordered}"))
     progress(f"{table.name} (comparing)", ours[0], ours[0])
-    with session.transaction(), session.cursor("compared") as cursor:
+    with connection.transaction(), connection.cursor("compared") as cursor:
         cursor.itersize = _COMPARED_ROWS
         cursor.execute(f"SELECT {', '.join(there)} {ordered}".encode())
         theirs = _checksum(cursor)

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 Result = TypeVar("Result")
 
 
-async def aside(function: Callable[[], Result]) -> Result:
+async def run_in_daemon_thread(function: Callable[[], Result]) -> Result:
     """Run a blocking call on a thread of its own, and return what it returns."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
@@ -27,5 +27,5 @@ async def aside(function: Callable[[], Result]) -> Result:
         except Exception as error:  # noqa: BLE001 - the awaiting task must hear of it
             loop.call_soon_threadsafe(settle, None, error)
 
-    Thread(target=work, name="aside", daemon=True).start()
+    Thread(target=work, name="blocking-call", daemon=True).start()
     return await future

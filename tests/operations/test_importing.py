@@ -323,7 +323,7 @@ def test_what_is_kept_of_a_row_says_in_which_file_it_stood(tmp_path: Path) -> No
 
 
 def test_a_group_ends_where_its_rows_are_large_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.core.chunk.PORTION_BYTES", 2_000)
+    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 2_000)
     (tmp_path / "rows.ndjson").write_text(
         "".join(f'{{"c":"{n}","value":1,"x":"{"y" * (n % 2) * 1_500}"}}\n' for n in range(20))
     )

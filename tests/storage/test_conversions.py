@@ -75,7 +75,7 @@ def test_pages_of_any_length_hold_each_row_once(read: Conversions, monkeypatch: 
 def test_a_page_ends_where_its_rows_are_large_enough_wherever_they_are(
     ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, large: range
 ) -> None:
-    monkeypatch.setattr("service.core.chunk.PORTION_BYTES", 2_000)
+    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 2_000)
     ledger.commit([conversion(f"c={n:02}&value=1&x={'y' * (n in large) * 1_500}") for n in range(40)])
     pages = [
         [(row.click_id, len(str(row.params["x"]))) for row in page]

@@ -147,7 +147,7 @@ def test_an_interrupted_copy_goes_on_where_it_was(source: SqliteFile, target: Pl
 def test_a_range_ends_where_its_rows_are_large_enough(
     source: SqliteFile, target: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.core.chunk.PORTION_BYTES", 1)
+    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 1)
     told: list[tuple[str, int]] = []
     assert rows(copy(source, target, lambda table, done, _: told.append((table, done)))) == ALL
     assert [done for table, done in told if table == "conversion"] == [*range(1, STORED + 1)]

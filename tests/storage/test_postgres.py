@@ -24,10 +24,10 @@ from service.storage.database import PostgresDatabase
 from service.storage.location import PostgresServer as Place
 from service.storage.location import location_of
 from service.storage.postgres import ledger as postgres
-from service.storage.postgres.connection import AsyncSession
+from service.storage.postgres.connection import AsyncServerConnection
 from service.storage.postgres.ledger import PostgresLedger
-from service.storage.postgres.server import Session, conninfo, engine_of
-from service.storage.postgres.waiting import at_once
+from service.storage.postgres.server import ServerConnection, conninfo, engine_of
+from service.storage.postgres.wait_mode import run_sync
 from tests.support import builders
 from tests.support.engines import Engine
 from tests.support.outside.harness import wait_for
@@ -43,7 +43,9 @@ def at(url: str) -> Place:
 
 
 @contextmanager
-def opened(url: str, connect: Callable[[Place], AsyncSession] = AsyncSession.to) -> Iterator[PostgresLedger]:
+def opened(
+    url: str, connect: Callable[[Place], AsyncServerConnection] = AsyncServerConnection.to
+) -> Iterator[PostgresLedger]:
     ledger = PostgresLedger(at(url), PostgresDatabase(at(url)).migrations(), connect=connect)
     ledger.open()
     with closing(ledger):
@@ -179,7 +181,7 @@ def test_what_the_url_says_wins_over_our_defaults() -> None:
 # Commits in doubt
 
 
-class Losing(AsyncSession):
+class Losing(AsyncServerConnection):
     """A connection that is lost after the statement named by `after` was carried out, and before it was answered."""
 
     after: bytes | None = None
@@ -326,7 +328,7 @@ def test_a_server_that_takes_connections_and_says_nothing_is_an_error_in_time(po
         terminate(postgres_url)
         working = place.parameters["port"]
         place.parameters["port"] = str(silent.getsockname()[1])  # type: ignore[index]  # it is a dict
-        ledger._link._connect = lambda: AsyncSession.to(place)  # noqa: SLF001 - the server moves under the ledger
+        ledger._connector._connect = lambda: AsyncServerConnection.to(place)  # noqa: SLF001 - the server moves under the ledger
         for _ in range(2):
             started = time.monotonic()
             with pytest.raises(StorageError) as raised:
@@ -348,7 +350,7 @@ def no_collection() -> Iterator[None]:
 
 def session_in_vain(place: Place) -> None:
     with pytest.raises(psycopg.OperationalError):
-        Session.to(place)
+        ServerConnection.to(place)
 
 
 def read_in_vain(place: Place) -> None:
@@ -369,12 +371,12 @@ def test_a_vain_attempt_leaves_no_socket_that_takes_a_place_on_the_server(in_vai
 def test_while_the_server_is_away_a_batch_is_refused_at_once(postgres_url: str) -> None:
     """Only the first tries again: a queue behind four tries a batch would be answered too late."""
 
-    def nowhere(_: Place) -> AsyncSession:
+    def nowhere(_: Place) -> AsyncServerConnection:
         raise psycopg.OperationalError("connection refused")
 
     with opened(postgres_url) as ledger:
         terminate(postgres_url)
-        ledger._link._connect = lambda: nowhere(at(postgres_url))  # noqa: SLF001 - the server goes away
+        ledger._connector._connect = lambda: nowhere(at(postgres_url))  # noqa: SLF001 - the server goes away
         with pytest.raises(StorageError):
             ledger.commit([builders.postback()])
         started = time.monotonic()
@@ -458,29 +460,29 @@ def test_a_schema_beside_public_is_served_too(server: PostgresServer) -> None:
 
 
 @contextmanager
-def watched(url: str) -> Iterator[tuple[PostgresLedger, list[AsyncSession]]]:
-    """Open a ledger; give also the sessions that it made."""
-    sessions: list[AsyncSession] = []
+def watched(url: str) -> Iterator[tuple[PostgresLedger, list[AsyncServerConnection]]]:
+    """Open a ledger; give also the connections that it made."""
+    connections: list[AsyncServerConnection] = []
 
-    def connect(place: Place) -> AsyncSession:
-        sessions.append(AsyncSession.to(place))
-        return sessions[-1]
+    def connect(place: Place) -> AsyncServerConnection:
+        connections.append(AsyncServerConnection.to(place))
+        return connections[-1]
 
     with opened(url, connect) as ledger:
-        yield ledger, sessions
+        yield ledger, connections
 
 
-async def asked(session: AsyncSession, question: LiteralString) -> list[tuple[object, ...]]:
-    return await (await session.execute(question)).fetchall()
+async def asked(connection: AsyncServerConnection, question: LiteralString) -> list[tuple[object, ...]]:
+    return await (await connection.execute(question)).fetchall()
 
 
 def test_what_only_inserts_is_prepared_once_and_what_reads_is_planned_each_time(postgres_url: str) -> None:
     """A plan made while the table was small would be kept for questions: an insert has no choice to make."""
-    with watched(postgres_url) as (ledger, sessions):
+    with watched(postgres_url) as (ledger, connections):
         for number in range(3):
             for value in ("1", "1", "2"):  # stored, duplicate, conflict
                 ledger.commit([builders.postback(f"c=click-{number}&value={value}")])
-        prepared = at_once(asked(sessions[0], "SELECT statement FROM pg_prepared_statements"))
+        prepared = run_sync(asked(connections[0], "SELECT statement FROM pg_prepared_statements"))
     assert {" ".join(str(statement).split()[:3]) for (statement,) in prepared} == {
         "INSERT INTO conversion",
         "WITH repeated AS",
@@ -488,23 +490,23 @@ def test_what_only_inserts_is_prepared_once_and_what_reads_is_planned_each_time(
 
 
 def test_a_prepared_insertion_outlives_a_migration_beside_it(postgres_url: str) -> None:
-    with watched(postgres_url) as (ledger, sessions):
+    with watched(postgres_url) as (ledger, connections):
         assert outcomes(ledger, builders.postback("c=before&value=1")) == [Outcome.STORED]
         run_sql(postgres_url, "ALTER TABLE conversion ADD COLUMN later text, ALTER COLUMN sender TYPE varchar(255)")
         assert outcomes(ledger, builders.postback("c=after&value=1")) == [Outcome.STORED]
-        assert len(sessions) == 1  # it was no error that a new try hid
+        assert len(connections) == 1  # it was no error that a new try hid
     assert run_sql(postgres_url, "SELECT count(*) FROM conversion") == [(2,)]
 
 
 def test_the_lookup_of_winners_uses_the_primary_key(postgres_url: str) -> None:
-    with Session.to(at(postgres_url)) as session:
-        session.execute(
+    with ServerConnection.to(at(postgres_url)) as connection:
+        connection.execute(
             "INSERT INTO conversion SELECT 'ezmob', false, n::text, '', '', '1', 1, NULL, '{}', now(), n::text, ''"
             " FROM generate_series(1, 50000) AS n"
         )
-        session.execute("ANALYZE conversion")
+        connection.execute("ANALYZE conversion")
         keys = [["ezmob"] * 100, [False] * 100, [str(n) for n in range(100)], [""] * 100, [""] * 100]
-        plan = "\n".join(str(row[0]) for row in session.execute(b"EXPLAIN " + postgres._WINNERS, keys))  # noqa: SLF001 - the plan is of this statement
+        plan = "\n".join(str(row[0]) for row in connection.execute(b"EXPLAIN " + postgres._WINNERS, keys))  # noqa: SLF001 - the plan is of this statement
     assert "conversion_pkey" in plan
     assert "Seq Scan" not in plan
 
@@ -516,10 +518,10 @@ def test_a_conversion_that_is_deleted_between_two_statements_is_stored_anew(
     """Retention and `erase` delete beside the service."""
     winners = postgres._winners  # noqa: SLF001 - the moment that matters is there
 
-    async def too_late(session: AsyncSession, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+    async def too_late(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
         run_sql(postgres_url, "DELETE FROM conversion WHERE request_id LIKE '0%'")
         monkeypatch.setattr(postgres, "_winners", winners)
-        return await winners(session, postbacks)
+        return await winners(connection, postbacks)
 
     with opened(postgres_url) as ledger:
         ledger.commit([builders.postback()])

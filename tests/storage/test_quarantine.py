@@ -76,7 +76,7 @@ def test_many_rows_of_one_moment_are_each_seen_once_in_bounded_pages(
 def test_a_page_ends_where_its_raw_input_is_large_enough(
     ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, *, oldest_first: bool
 ) -> None:
-    monkeypatch.setattr("service.core.chunk.PORTION_BYTES", 2_000)
+    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 2_000)
     ledger.commit([builders.rejection(method="POST", body=b"x" * (n % 2) * 1_500) for n in range(20)])
     pages = list(engine.database.quarantine().pages(Chosen(), oldest_first=oldest_first))
     assert len({row.request_id for page in pages for row in page}) == 20

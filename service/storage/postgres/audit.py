@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.audit import Audit, Value
 from service.storage.location import PostgresServer
-from service.storage.postgres.server import Session, engine_of, postgres_error
+from service.storage.postgres.server import ServerConnection, engine_of, postgres_error
 
 
 class Server(NamedTuple):
@@ -50,17 +50,17 @@ class PostgresAudit(Audit):
         """Connect."""
         with _told():
             self._connection: Connection = self._engine.connect()
-        session = self._connection.connection.driver_connection
-        if isinstance(session, Session) and self._seconds is not None:
-            session.deadline = time.monotonic() + self._seconds
+        driver = self._connection.connection.driver_connection
+        if isinstance(driver, ServerConnection) and self._seconds is not None:
+            driver.deadline = time.monotonic() + self._seconds
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close the connection; what the server is still doing for it is cancelled."""
-        session = self._connection.connection.driver_connection
-        if isinstance(session, Session):
-            session.deadline = float("inf")
-            session.abandon()
+        driver = self._connection.connection.driver_connection
+        if isinstance(driver, ServerConnection):
+            driver.deadline = float("inf")
+            driver.abandon()
         self._connection.invalidate()
         self._connection.close()
 

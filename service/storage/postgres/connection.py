@@ -12,31 +12,31 @@ from psycopg.abc import PQGen
 
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.location import PostgresServer
-from service.storage.postgres.server import Session, Value, in_time
-from service.storage.postgres.waiting import BLOCKING, Waits, at_once
+from service.storage.postgres.server import ServerConnection, Value, in_time
+from service.storage.postgres.wait_mode import BLOCKING, WaitMode, run_sync
 
 
-class AsyncSession(psycopg.AsyncConnection[tuple[object, ...]]):
-    """What a Session made and examined, to be used on an event loop or blocking, as `waits` says.
+class AsyncServerConnection(psycopg.AsyncConnection[tuple[object, ...]]):
+    """What a ServerConnection made and examined, to be used on an event loop or blocking, as `mode` says.
 
-    Every wait ends at `deadline` (monotonic seconds), as a Session's does.
+    Every wait ends at `deadline` (monotonic seconds), as a ServerConnection's does.
     """
 
     deadline = float("inf")
-    waits: Waits = BLOCKING
+    mode: WaitMode = BLOCKING
     _here_only = False
 
-    def __init__(self, made: Session) -> None:
+    def __init__(self, made: ServerConnection) -> None:
         super().__init__(made.pgconn)
         self._made = made
         self.prepare_threshold = made.prepare_threshold
-        at_once(self.set_autocommit(True))
+        run_sync(self.set_autocommit(True))
         self.add_notice_handler(self.notice)
 
     @classmethod
     def to(cls, place: PostgresServer) -> Self:
-        """Connect as Session does, which blocks. Raises psycopg.Error, or what a Session must refuse."""
-        return cls(Session.to(place))
+        """Connect as ServerConnection does, which blocks and raises the same."""
+        return cls(ServerConnection.to(place))
 
     async def wait(
         self,
@@ -46,7 +46,7 @@ class AsyncSession(psycopg.AsyncConnection[tuple[object, ...]]):
     ) -> Value:
         """Run one exchange with the server."""
         with in_time(self.deadline, timeout) as left:
-            return await self.waits.exchange(gen, self.pgconn.socket, interval, left)
+            return await self.mode.exchange(gen, self.pgconn.socket, interval, left)
 
     def notice(self, notice: psycopg.errors.Diagnostic) -> None:
         """Take note when a commit stopped waiting for its standbys. Known by its origin: the text is translated."""
@@ -68,54 +68,54 @@ class AsyncSession(psycopg.AsyncConnection[tuple[object, ...]]):
         self._made.close()
 
 
-class Link:
+class Connector:
     """At most one connection, and at most one attempt to make one. Used by one thread.
 
     The attempt runs on a thread of its own, because looking up a name has no time-out and libpq's own is 2 seconds for
     each host; who asks waits until its own deadline only, and the next one finds the attempt still under way.
     """
 
-    def __init__(self, connect: Callable[[], AsyncSession]) -> None:
+    def __init__(self, connect: Callable[[], AsyncServerConnection]) -> None:
         self._connect = connect
-        self._session: AsyncSession | None = None
-        self._attempt: Future[AsyncSession] | None = None
+        self._connection: AsyncServerConnection | None = None
+        self._attempt: Future[AsyncServerConnection] | None = None
 
-    async def session(self, deadline: float, waits: Waits) -> AsyncSession:
+    async def connection(self, deadline: float, mode: WaitMode) -> AsyncServerConnection:
         """Return the connection, made anew if need be. Raises psycopg.Error or StorageError."""
-        if self._session is None or self._session.closed:
-            self._session = await self._new(deadline, waits)
-        self._session.deadline = deadline
-        self._session.waits = waits
-        return self._session
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._new(deadline, mode)
+        self._connection.deadline = deadline
+        self._connection.mode = mode
+        return self._connection
 
-    async def drop(self, waits: Waits) -> None:
+    async def drop(self, mode: WaitMode) -> None:
         """Never use this connection again; what the server is still doing for it is cancelled."""
-        session, self._session = self._session, None
-        if session:
-            await waits.aside(session.abandon)
+        connection, self._connection = self._connection, None
+        if connection:
+            await mode.call(connection.abandon)
 
     def close(self) -> None:
         """Say goodbye; a connection that is still being made is closed when it is there."""
-        session, self._session = self._session, None
-        if session:
-            session.end()
+        connection, self._connection = self._connection, None
+        if connection:
+            connection.end()
         if self._attempt:
             self._attempt.add_done_callback(_close_late)
 
-    async def _new(self, deadline: float, waits: Waits) -> AsyncSession:
+    async def _new(self, deadline: float, mode: WaitMode) -> AsyncServerConnection:
         attempt = self._attempt = self._attempt or self._begin()
         try:
-            session = await waits.outcome(attempt, max(0.0, deadline - time.monotonic()))
+            connection = await mode.outcome(attempt, max(0.0, deadline - time.monotonic()))
         except TimeoutError:
             raise StorageError("no connection to the server in time", ErrorKind.PG_CONNECTION) from None
         except Exception:
             self._attempt = None
             raise
         self._attempt = None
-        return session
+        return connection
 
-    def _begin(self) -> "Future[AsyncSession]":
-        attempt: Future[AsyncSession] = Future()
+    def _begin(self) -> "Future[AsyncServerConnection]":
+        attempt: Future[AsyncServerConnection] = Future()
         attempt.set_running_or_notify_cancel()  # who stops waiting for it does not cancel it
 
         def connect() -> None:
@@ -128,6 +128,6 @@ class Link:
         return attempt
 
 
-def _close_late(attempt: "Future[AsyncSession]") -> None:
+def _close_late(attempt: "Future[AsyncServerConnection]") -> None:
     with suppress(Exception):  # there is no connection, then
         attempt.result().end()

@@ -32,9 +32,9 @@ from service.storage.ledger import (
 )
 from service.storage.location import PostgresServer
 from service.storage.migrations import Migrations
-from service.storage.postgres.connection import AsyncSession, Link
+from service.storage.postgres.connection import AsyncServerConnection, Connector
 from service.storage.postgres.server import RETRIED, postgres_error
-from service.storage.postgres.waiting import BLOCKING, ON_LOOP, Waits, at_once
+from service.storage.postgres.wait_mode import BLOCKING, ON_LOOP, WaitMode, run_sync
 
 DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1.5
 _OPENING_SECONDS = 10.0
@@ -51,7 +51,7 @@ class _Batch(NamedTuple):
     postbacks: list[Postback]
     deadline: float
     written: dict[str, int]
-    waits: Waits
+    mode: WaitMode
 
 
 class PostgresLedger:
@@ -63,41 +63,41 @@ class PostgresLedger:
         migrations: Migrations,
         *,
         seconds: float = DEADLINE_SECONDS,
-        connect: Callable[[PostgresServer], AsyncSession] = AsyncSession.to,
+        connect: Callable[[PostgresServer], AsyncServerConnection] = AsyncServerConnection.to,
     ) -> None:
         self._migrations = migrations
         self._seconds = seconds
-        self._link = Link(lambda: connect(place))
+        self._connector = Connector(lambda: connect(place))
         self._probe = 1 + secrets.randbelow(_PROBES)
         self._well = True  # whether the last commit worked: while the server is away, one try a batch must do
 
     def open(self) -> None:
         """Connect and look at the schema. Raises StorageError when a commit would be no receipt, or is not possible."""
         try:
-            at_once(self._link.session(time.monotonic() + _OPENING_SECONDS, BLOCKING))
+            run_sync(self._connector.connection(time.monotonic() + _OPENING_SECONDS, BLOCKING))
         except psycopg.Error as error:
             raise postgres_error(error) from error
         if refusal := self._migrations.status().refusal:
-            self._link.close()
+            self._connector.close()
             raise StorageError(f"{refusal}: run `python -m service migrate up`", ErrorKind.MIGRATION)
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit as Ledger says, blocking."""
-        return at_once(self._commit(entries, BLOCKING))
+        return run_sync(self._commit(entries, BLOCKING))
 
     async def commit_async(self, entries: Sequence[Entry]) -> Committed:
         """Commit as Ledger says, on the running event loop."""
         return await self._commit(entries, ON_LOOP)
 
-    async def _commit(self, entries: Sequence[Entry], waits: Waits) -> Committed:
+    async def _commit(self, entries: Sequence[Entry], mode: WaitMode) -> Committed:
         """Commit; after an error that a new try may mend, the whole batch again, within its deadline."""
         postbacks = [entry for entry in entries if type(entry) is Postback]
         if len(postbacks) > 1:
             postbacks.sort(key=_key)  # stable: of two with the same key, the first arrival stays the first
-        batch = _Batch(entries, postbacks, time.monotonic() + self._seconds, {}, waits)
+        batch = _Batch(entries, postbacks, time.monotonic() + self._seconds, {}, mode)
         for number in range(_TRIES if self._well else 1):
             if number:
-                await waits.sleep(_pause(number))
+                await mode.sleep(_pause(number))
             try:
                 committed = await self._try(batch, again=number > 0)
             except (psycopg.Error, StorageError) as error:
@@ -112,11 +112,11 @@ class PostgresLedger:
 
     def close(self) -> None:
         """Disconnect."""
-        self._link.close()
+        self._connector.close()
 
     async def _failed(self, error: psycopg.Error | StorageError, batch: _Batch) -> StorageError:
         """Classify an error. Whatever it was, its connection is not used again: a new one has nothing half done."""
-        await self._link.drop(batch.waits)
+        await self._connector.drop(batch.mode)
         if isinstance(error, psycopg.Error):
             failure = postgres_error(error, batch.written)
             failure.__cause__ = error
@@ -125,14 +125,14 @@ class PostgresLedger:
         return error
 
     async def _try(self, batch: _Batch, *, again: bool) -> Committed:
-        session = await self._link.session(batch.deadline, batch.waits)
+        connection = await self._connector.connection(batch.deadline, batch.mode)
         entries, postbacks, written = batch.entries, batch.postbacks, batch.written
-        inserted = await _insert(session, [conversion_row(postback, _as_is) for postback in postbacks])
+        inserted = await _insert(connection, [conversion_row(postback, _as_is) for postback in postbacks])
         _raise(written, CONVERSION, inserted)
-        session.assert_replicated()
+        connection.assert_replicated()
         if inserted == len(entries):
             return Committed([STORED] * inserted, written)
-        winners = None if inserted == len(postbacks) else await _winners(session, postbacks)
+        winners = None if inserted == len(postbacks) else await _winners(connection, postbacks)
         known = {} if winners is None else dict(winners)
         verdicts = [judge(entry, winners) for entry in entries]
         own = inserted if winners is None else _own(winners, postbacks)
@@ -140,55 +140,59 @@ class PostgresLedger:
             _raise(written, CONVERSION, own)
         left = leftovers(entries, verdicts, winners, _as_is)
         new = _new(left.changes, known)
-        await self._change(session, new, written, len(left.changes if again else new))
+        await self._change(connection, new, written, len(left.changes if again else new))
         only_read = own > inserted or len(new) < len(left.changes)
         if (again or only_read) and left.probed_at is None:  # what an earlier try left is only read: see _own
             left = left._replace(probed_at=datetime.now(UTC))
-        await self._keep(session, left, written, again=again)
-        session.assert_replicated()
+        await self._keep(connection, left, written, again=again)
+        connection.assert_replicated()
         return Committed(verdicts, written)
 
-    async def _change(self, session: AsyncSession, new: Sequence[Row], written: dict[str, int], count: int) -> None:
+    async def _change(
+        self, connection: AsyncServerConnection, new: Sequence[Row], written: dict[str, int], count: int
+    ) -> None:
         """Insert changes of status: all, or none if another replica was faster with one of them."""
         if new:
-            await session.execute(_CHANGE, _columns(CHANGE, new))
-            session.assert_replicated()
+            await connection.execute(_CHANGE, _columns(CHANGE, new))
+            connection.assert_replicated()
         _raise(written, CHANGE, count)
 
-    async def _keep(self, session: AsyncSession, left: Leftovers, written: dict[str, int], *, again: bool) -> None:
+    async def _keep(
+        self, connection: AsyncServerConnection, left: Leftovers, written: dict[str, int], *, again: bool
+    ) -> None:
         columns = [*_columns(DUPLICATE, left.duplicates), *_columns(REJECTED, left.rejected)]
         if not (left.duplicates or left.rejected or left.probed_at):
             written |= {DUPLICATE.name: 0, REJECTED.name: 0}
             return
-        cursor = await session.execute(_KEEP, [*columns, self._probe, left.probed_at], prepare=True)
+        cursor = await connection.execute(_KEEP, [*columns, self._probe, left.probed_at], prepare=True)
         counted = await cursor.fetchone()
         kept = ((DUPLICATE, left.duplicates), (REJECTED, left.rejected))
         for (table, rows), number in zip(kept, counted or (0, 0), strict=True):
-            _raise(written, table, await _present(session, table, rows) if again else int(str(number)))
+            _raise(written, table, await _present(connection, table, rows) if again else int(str(number)))
 
 
 def _raise(written: dict[str, int], table: Table, rows: int) -> None:
     written[table.name] = max(written.get(table.name, 0), rows)
 
 
-async def _insert(session: AsyncSession, rows: Sequence[Row]) -> int:
-    return (await session.execute(_INSERT, _columns(CONVERSION, rows), prepare=True)).rowcount if rows else 0
+async def _insert(connection: AsyncServerConnection, rows: Sequence[Row]) -> int:
+    return (await connection.execute(_INSERT, _columns(CONVERSION, rows), prepare=True)).rowcount if rows else 0
 
 
-async def _winners(session: AsyncSession, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
     """Return what is stored now under each postback's key: its own row, or the one that came first."""
     rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
-    rows = await _under(session, _WINNERS, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
+    rows = await _under(connection, _WINNERS, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
     winners = {row[:5]: Winner(*row[5:]) for row in rows}
     if keys := disputed(postbacks, winners):
         changes: list[tuple[str, bool, str, str, str, int, str, str, str, int, str | None]]
-        changes = await _under(session, _CHANGES, keys)  # type: ignore[assignment]  # as the columns are declared
+        changes = await _under(connection, _CHANGES, keys)  # type: ignore[assignment]  # as the columns are declared
         with_history(winners, ((row[:5], Change(*row[5:])) for row in changes))
     return winners
 
 
-async def _under(session: AsyncSession, question: bytes, keys: Sequence[Key]) -> list[tuple[object, ...]]:
-    cursor = await session.execute(question, [list(column) for column in zip(*keys, strict=True)])
+async def _under(connection: AsyncServerConnection, question: bytes, keys: Sequence[Key]) -> list[tuple[object, ...]]:
+    cursor = await connection.execute(question, [list(column) for column in zip(*keys, strict=True)])
     return await cursor.fetchall()
 
 
@@ -209,12 +213,12 @@ def _new(changes: Sequence[Row], known: dict[Key, Winner]) -> list[Row]:
     return sorted((change for change in changes if change[place] not in there), key=repr)
 
 
-async def _present(session: AsyncSession, table: Table, rows: Sequence[Row]) -> int:
+async def _present(connection: AsyncServerConnection, table: Table, rows: Sequence[Row]) -> int:
     """Count the rows of a repeated batch that are there, whichever try wrote them."""
     if not rows:
         return 0
     place = table.columns.index("request_id")
-    cursor = await session.execute(_PRESENT[table.name], [[row[place] for row in rows]])
+    cursor = await connection.execute(_PRESENT[table.name], [[row[place] for row in rows]])
     counted = await cursor.fetchone()
     return int(str(counted[0])) if counted else 0
 

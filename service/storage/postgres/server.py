@@ -1,4 +1,4 @@
-"""Owns how a PostgreSQL server is reached: what a session must promise, deadlines on every wait, what errors mean."""
+"""Owns how a PostgreSQL server is reached: what a connection must promise, deadlines on every wait, what errors mean."""
 
 import sys
 import time
@@ -80,7 +80,7 @@ def in_time(deadline: float, timeout: float | None = None) -> Iterator[float]:
         raise
 
 
-class Session(psycopg.Connection[tuple[object, ...]]):
+class ServerConnection(psycopg.Connection[tuple[object, ...]]):
     """A connection whose every wait ends at `deadline` (monotonic seconds), whatever the server or the network does.
 
     Not a statement_timeout: that could hit a COMMIT that waits for its standbys, and leave it half done.
@@ -100,15 +100,15 @@ class Session(psycopg.Connection[tuple[object, ...]]):
         The server prepares what asks for it (`prepare=True`), unless a pooler is between, where one client's statements
         meet another's (PgBouncer before 1.21): a pooler makes up the process that it names to its clients.
         """
-        session = cls.connected(conninfo(place), autocommit=True)
+        connection = cls.connected(conninfo(place), autocommit=True)
         try:
-            session.assert_durable()
-            if session.execute("SELECT pg_backend_pid()").fetchone() == (session.info.backend_pid,):
-                session.prepare_threshold = _WHEN_ASKED
+            connection.assert_durable()
+            if connection.execute("SELECT pg_backend_pid()").fetchone() == (connection.info.backend_pid,):
+                connection.prepare_threshold = _WHEN_ASKED
         except BaseException:
-            session.close()
+            connection.close()
             raise
-        return session
+        return connection
 
     @classmethod
     def connected(cls, conninfo: str, *, autocommit: bool = False) -> Self:
@@ -158,9 +158,9 @@ def engine_of(place: PostgresServer, *, writes: bool = False) -> Engine:
     """Return an engine for reads (or, with `writes`, for migrations), each connection made anew."""
 
     def connect() -> psycopg.Connection[tuple[object, ...]]:
-        session = Session.connected(conninfo(place))
-        session.read_only = None if writes else True
-        return session
+        connection = ServerConnection.connected(conninfo(place))
+        connection.read_only = None if writes else True
+        return connection
 
     return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
 

@@ -1,7 +1,7 @@
 """Owns the two ways to wait for a server: blocking the thread, or letting the event loop serve others meanwhile.
 
 One text serves both. What is `async` and waits through one of these only, never suspends when that is BLOCKING, so
-`at_once` can run it without a loop.
+`run_sync` can run it without a loop.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from typing import Protocol, TypeVar
 from psycopg import waiting
 from psycopg.abc import PQGen
 
-from service.storage.daemon_thread import aside
+from service.storage.daemon_thread import run_in_daemon_thread
 
 Result = TypeVar("Result")
 
 
-class Waits(Protocol):
-    """A way to wait; seconds are at most so many. Raises TimeoutError, or psycopg.OperationalError in `exchange`."""
+class WaitMode(Protocol):
+    """A way to wait, at most so many seconds. Raises TimeoutError, or psycopg.OperationalError in `exchange`."""
 
     async def sleep(self, seconds: float, /) -> None:
         """Let so much time pass."""
@@ -27,7 +27,7 @@ class Waits(Protocol):
     async def outcome(self, future: "Future[Result]", seconds: float, /) -> Result:
         """Return what another thread's work comes to; it goes on if it takes longer."""
 
-    async def aside(self, work: Callable[[], Result], /) -> Result:
+    async def call(self, work: Callable[[], Result], /) -> Result:
         """Do what blocks."""
 
     async def exchange(self, generator: PQGen[Result], descriptor: int, interval: float, seconds: float, /) -> Result:
@@ -35,7 +35,7 @@ class Waits(Protocol):
 
 
 class _Blocking:
-    """Waits by blocking the thread."""
+    """WaitMode by blocking the thread."""
 
     async def sleep(self, seconds: float) -> None:
         """Let so much time pass."""
@@ -45,7 +45,7 @@ class _Blocking:
         """Return what another thread's work comes to."""
         return future.result(seconds)
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
+    async def call(self, work: Callable[[], Result]) -> Result:
         """Do what blocks."""
         return work()
 
@@ -55,7 +55,7 @@ class _Blocking:
 
 
 class _OnLoop:
-    """Waits on the running event loop."""
+    """WaitMode on the running event loop."""
 
     async def sleep(self, seconds: float) -> None:
         """Let so much time pass."""
@@ -66,20 +66,20 @@ class _OnLoop:
         async with asyncio.timeout(seconds):
             return await asyncio.wrap_future(future)
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
+    async def call(self, work: Callable[[], Result]) -> Result:
         """Do what blocks."""
-        return await aside(work)
+        return await run_in_daemon_thread(work)
 
     async def exchange(self, generator: PQGen[Result], descriptor: int, interval: float, seconds: float) -> Result:
         """Run one exchange with a server."""
         return await waiting.wait_async(generator, descriptor, interval, seconds)
 
 
-BLOCKING: Waits = _Blocking()
-ON_LOOP: Waits = _OnLoop()
+BLOCKING: WaitMode = _Blocking()
+ON_LOOP: WaitMode = _OnLoop()
 
 
-def at_once(work: Coroutine[object, object, Result]) -> Result:
+def run_sync(work: Coroutine[object, object, Result]) -> Result:
     """Run what never suspends, because it waits by blocking."""
     try:
         work.send(None)

@@ -13,12 +13,12 @@ import orjson
 from sqlalchemy import Row, RowMapping, Select, select, tuple_
 from sqlmodel import SQLModel
 
-from service.core.chunk import portion
+from service.core.chunk import next_chunk
 from service.storage.ledger import CHANGE, CONVERSION
 from service.storage.pool import Access
 from service.storage.reads.history import SENDERS
 
-PAGE_ROWS = 5_000  # 2 MB or so, at most a portion; each page is a short read of its own
+PAGE_ROWS = 5_000  # 2 MB or so, at most a chunk; each page is a short read of its own
 _FETCHED_ROWS = 100  # at once: with 64 KiB of params each, 6 MiB
 
 _TABLE = SQLModel.metadata.tables[CONVERSION.name].c
@@ -113,7 +113,7 @@ class Conversions:
             page = page_after(last, wanted, sender, is_test=is_test)
             with self._access.session() as session:
                 with session.connection().execute(page) as found:
-                    rows, complete = portion(map(_stored, found), PAGE_ROWS, _size)
+                    rows, complete = next_chunk(map(_stored, found), PAGE_ROWS, _size)
                 if rows:
                     with session.connection().execute(_changes_between(rows[0], rows[-1])) as changes:
                         rows = _with_changes(rows, changes.mappings())

@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col, or_, select
 
-from service.core.chunk import portion
+from service.core.chunk import next_chunk
 from service.storage.pool import Access
 from service.storage.schema.tables import RejectedPostback, Replay
 
-PAGE_ROWS = 200  # no more than a batch of the ledger's; fewer if their raw input, 128 KiB each at most, is a portion
+PAGE_ROWS = 200  # no more than a batch of the ledger's; fewer if their raw input, 128 KiB each at most, is a chunk
 _FETCHED_ROWS = 50  # at once
 
 
@@ -74,7 +74,7 @@ class Quarantine:
                 page = page.where(place > there if oldest_first else place < there)
             page = page.execution_options(yield_per=_FETCHED_ROWS)
             with self._access.session() as session, session.exec(page) as found:
-                rows, complete = portion(found, PAGE_ROWS, lambda row: len(row.raw))
+                rows, complete = next_chunk(found, PAGE_ROWS, lambda row: len(row.raw))
             if rows:
                 yield rows
             if complete:
