@@ -1,7 +1,7 @@
 """Owns what commands do first: read the settings and find the database, or say in one line each what is wrong."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,7 +30,7 @@ def configured_database() -> "Iterator[Database]":
     from service.storage.database import database_at
 
     database = database_at(settings_or_refuse().database_url)
-    with storage_or_refuse():
+    with storage_or_refuse(), closing(database):
         yield database
 
 

@@ -24,8 +24,6 @@ from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
 from service.spool.journal import Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
-from service.storage.deletions import Between
-from service.storage.senders import Turn
 from service.telemetry.certificate import certificate_expiry
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -76,7 +74,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
     writer = spool.writer if spool else storing
     readiness = Readiness(writer, metrics)
     vitals = Vitals(metrics, log, readiness, database.space)
-    retention = Retention(partial(database.deletions, _between(storing)), _limits(settings), metrics, log)
+    retention = Retention(partial(database.deletions, storing), _limits(settings), metrics, log)
     metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
     tokens = _tokens(settings, log)
     authenticator = Authenticator(
@@ -88,7 +86,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
         strangers=settings.stranger_rate,
     )
     keeper = RosterKeeper(
-        lambda: database.senders(_turn(storing)),
+        partial(database.senders, storing),
         authenticator.follow,
         metrics,
         log,
@@ -110,6 +108,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
             ledger.open()
         except StorageError as error:
             if not (spool and spool.stands_in(error)):
+                database.close()
                 raise
         storing.start()
         async with AsyncExitStack() as stack:
@@ -125,6 +124,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
             metrics.ready = False
         if await storing.close():  # else a hung disk holds the connection
             ledger.close()
+            database.close()
 
     return App(
         public=listener(public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake)), metrics, log),
@@ -155,16 +155,6 @@ def _tokens(settings: Settings, log: Log) -> "BearerTokens | None":
 def _limits(settings: Settings) -> Limits:
     days = (settings.rejected_days, settings.duplicate_days, settings.conversion_days)
     return Limits(*days, settings.rejected_max_bytes)
-
-
-def _between(writer: Writer) -> Between:
-    """Return how what is deleted waits for its turn on the writer's thread."""
-    return lambda work: writer.aside(work).result()
-
-
-def _turn(writer: Writer) -> Turn:
-    """Return the same for changes of what is registered."""
-    return lambda work: writer.aside(work).result()
 
 
 def _journal(settings: Settings, worker: int) -> Journal:

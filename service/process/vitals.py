@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from threading import Event, Thread
 
+from service.storage.daemon_thread import run_in_daemon_thread
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.counts import Space
@@ -18,7 +19,7 @@ _LOG_SECONDS = 10.0
 
 
 class Vitals:
-    """Background measurements; `measure_space` may block, so it has a thread of its own that nobody waits for."""
+    """Background measurements; `measure_space` may block, so it has threads of its own that nobody waits for."""
 
     def __init__(self, metrics: Metrics, log: Log, readiness: Readiness, measure_space: Callable[[], Space]) -> None:
         self._metrics = metrics
@@ -30,7 +31,7 @@ class Vitals:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Measure while the context is open."""
-        self._metrics.space = self._measure_space()
+        self._metrics.space = await run_in_daemon_thread(self._measure_space)
         Thread(target=self._watch_space, name="vitals", daemon=True).start()
         watches = (self._readiness.watch(_READY_SECONDS), self._watch_lag(), self._report_left_out())
         tasks = [asyncio.create_task(watch) for watch in watches]

@@ -26,15 +26,20 @@ from service.storage.sqlite.file import (
     connect_writer,
     create_private_directory,
     identities,
-    insert,
     storage_error,
     sync_directory,
 )
+from service.storage.sqlite.statements import Repeated, insert
 
 FILE_NAME = "spool.db"
 MAX_BYTES = 2**30  # a million postbacks, roughly
 RESERVED_BYTES = 8 * 2**20  # of the disk: removing entries takes room as well, or it could never be drained
 _COLUMNS = ("version", "outcome", "request_id", "click_id", "received_at", "entry")
+_INSERTION = Repeated(  # seq is made here, and is never known
+    f"INSERT INTO entry ({', '.join(_COLUMNS)}) VALUES ",  # noqa: S608 - our own names
+    f"({', '.join('?' * len(_COLUMNS))})",
+    " ON CONFLICT DO NOTHING",
+)
 _TAKING_OVER_SECONDS = 0.1
 _ROW_BYTES = 200  # of columns and B-tree around an entry's text
 
@@ -184,7 +189,7 @@ class Journal:
         return Committed([_verdict(entry) for entry in entries], {"spool": len(rows)})
 
     def _append(self, rows: Sequence[_Row]) -> None:
-        insert(self._connection, "entry", _COLUMNS, rows, "DO NOTHING")  # seq is made here, and is never known
+        insert(self._connection, _INSERTION, rows)
 
     def oldest(self, count: int, passing_over: Collection[int] = ()) -> list[Waiting]:
         """Return the entries that have waited longest, in order, without those of the given seqs."""

@@ -11,19 +11,12 @@ from functools import cache
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from sqlmodel import SQLModel
-
 from service.core.outcome import Outcome
-from service.storage.ledger import KEY
-from service.storage.schema import tables  # noqa: F401 - declares the metadata
+from service.storage.schema.registry import KEY, OF_POSTBACKS, REJECTED
+from service.storage.schema.registry import TABLES as DECLARED
 
-KEPT = {
-    "conversion": Outcome.STORED.value,
-    "status_change": Outcome.UPDATED.value,
-    "duplicate": Outcome.DUPLICATE.value,
-}
-REJECTED = "rejected_postback"
-TABLES = (*KEPT, REJECTED)
+KEPT = {table.name: table.outcome.value for table in OF_POSTBACKS if table.outcome}
+TABLES = tuple(table.name for table in OF_POSTBACKS)
 
 Value = str | int | datetime | None
 
@@ -95,14 +88,14 @@ class Audit(ABC):
     def schema_faults(self) -> list[str]:
         """Return in what the tables differ from the declared ones: columns, and the keys that make unique."""
         faults = []
-        for name, table in SQLModel.metadata.tables.items():
-            declared = {column.name: column.primary_key for column in table.columns}
-            found = self.columns(name)
+        for table in DECLARED:
+            declared = {column.name: column.primary_key for column in table.table.columns}
+            found = self.columns(table.name)
             if not found:
-                faults.append(f"there is no table {name}")
+                faults.append(f"there is no table {table.name}")
             elif found != declared:
                 differing = sorted(column for column, _ in found.items() ^ declared.items())
-                faults.append(f"{name} differs in {', '.join(dict.fromkeys(differing))}")
+                faults.append(f"{table.name} differs in {', '.join(dict.fromkeys(differing))}")
         return faults
 
     def probed_at(self) -> str | None:
@@ -178,7 +171,7 @@ def unknown_outcomes(counts: Mapping[str, Counts]) -> list[str]:
 
 
 def _table_of(outcome: str) -> str:
-    return next((table for table, kept in KEPT.items() if kept == outcome), REJECTED)
+    return next((table for table, kept in KEPT.items() if kept == outcome), REJECTED.name)
 
 
 def _orphaned(table: str) -> str:

@@ -10,55 +10,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import orjson
 import psycopg
+from sqlalchemy import JSON, Boolean, LargeBinary
 
 from service.core.chunk import next_chunk
 from service.core.unavailable import ErrorKind, StorageError
-from service.storage.ledger import CHANGE, CONVERSION, DUPLICATE, KEY, REJECTED
 from service.storage.location import PostgresServer, SqliteFile
 from service.storage.postgres.server import ServerConnection, postgres_error
+from service.storage.schema.registry import TABLES, StoredTable
 from service.storage.sqlite.file import FileLock, storage_error
 
 RANGE_ROWS = 10_000  # at most a chunk; each range is a transaction of its own
 _COMPARED_ROWS = 250  # fetched at once
-_LARGE = ("params", "raw")  # the columns that may be
 _LOCK_KEY = 0x706F_7374_636F_7079  # "postcopy"
 
 Value = str | int | bytes | None
 Row = tuple[Value, ...]
 
 
-class _Copied(NamedTuple):
-    """A table to copy: its primary key, and all its columns; whether the database numbers its rows."""
-
-    name: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-    numbered: bool = False
-
-
-_REPLAY = ("rejected_request_id", "request_id", "outcome", "replayed_by", "replayed_at")
-_DELETION = ("run", "table_name", "reason", "outcome", "process")
-_DELETED = ("rows", "first_received_at", "last_received_at", "deleted_by", "deleted_at", "click_id_sha256")
-_SENDER = ("name", "preset", "numbers", "fields", "required", "statuses", "duplicates", "networks", "rate_per_second")
-_ASKED = ("report_only", "oauth_subject", "created_at", "disabled_at")
-_KEY = ("id", "sender", "secret_sha256", "is_test", "doors", "label", "created_at", "created_by")
-_ENDS = ("expires_at", "revoked_at", "last_used_at")
-_JSON = frozenset({"params", "fields", "required", "statuses", "networks", "report_only", "doors"})
-_TABLES = (
-    _Copied(CONVERSION.name, KEY, CONVERSION.columns),
-    _Copied(CHANGE.name, (*KEY, "number"), CHANGE.columns),
-    _Copied(DUPLICATE.name, ("id",), ("id", *DUPLICATE.columns), numbered=True),
-    _Copied(REJECTED.name, ("id",), ("id", *REJECTED.columns, "replayed_at", "replay_outcome"), numbered=True),
-    _Copied("replay", _REPLAY[:1], _REPLAY),
-    _Copied("deletion", _DELETION, (*_DELETION, *_DELETED)),
-    _Copied("sender", _SENDER[:1], (*_SENDER, *_ASKED)),
-    _Copied("api_key", _KEY[:1], (*_KEY, *_ENDS)),
-    _Copied("signing_secret", ("id",), ("id", "sender", "secret", "created_at", "revoked_at")),
-)
+_TABLES = tuple(table for table in TABLES if table.copied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +116,7 @@ def _begin(connection: ServerConnection, source: str) -> None:
             )
 
 
-def _copy_table(file: sqlite3.Connection, connection: ServerConnection, table: _Copied, progress: Progress) -> None:
+def _copy_table(file: sqlite3.Connection, connection: ServerConnection, table: StoredTable, progress: Progress) -> None:
     (total,) = file.execute(f"SELECT count(*) FROM {table.name}").fetchone()  # noqa: S608 - our own names
     done, last = _done(connection, table)
     while rows := _range(file, table, last):
@@ -163,7 +135,7 @@ def _copy_table(file: sqlite3.Connection, connection: ServerConnection, table: _
         )
 
 
-def _done(connection: ServerConnection, table: _Copied) -> tuple[int, list[Value] | None]:
+def _done(connection: ServerConnection, table: StoredTable) -> tuple[int, list[Value] | None]:
     found = connection.execute(
         "SELECT rows, last_key FROM copy_progress WHERE table_name = %s", [table.name]
     ).fetchone()
@@ -171,34 +143,50 @@ def _done(connection: ServerConnection, table: _Copied) -> tuple[int, list[Value
     return int(str(rows)), orjson.loads(str(last)) if last else None
 
 
-def _range(file: sqlite3.Connection, table: _Copied, last: Sequence[Value] | None) -> list[Row]:
+def _range(file: sqlite3.Connection, table: StoredTable, last: Sequence[Value] | None) -> list[Row]:
     """Return the next rows after a key, in the key's order."""
     key, marks = ", ".join(table.key), ", ".join("?" * len(table.key))
     after = f"WHERE ({key}) > ({marks})" if last else ""
-    statement = f"SELECT {', '.join(table.columns)} FROM {table.name} {after} ORDER BY {key} LIMIT {RANGE_ROWS}"  # noqa: S608 - our own names
-    large = [table.columns.index(column) for column in _LARGE if column in table.columns]
+    statement = f"SELECT {', '.join(_names(table))} FROM {table.name} {after} ORDER BY {key} LIMIT {RANGE_ROWS}"  # noqa: S608 - our own names
+    large = [*_of_type(table, JSON), *_of_type(table, LargeBinary)]
     with closing(file.execute(statement, last or ())) as found:
-        rows, _ = next_chunk(found, RANGE_ROWS, lambda row: sum(len(row[place]) for place in large))
+        rows, _ = next_chunk(found, RANGE_ROWS, lambda row: sum(_length(row[number]) for number in large))
     return rows
 
 
-def _key_of(table: _Copied, row: Row) -> list[Value]:
-    return [row[table.columns.index(column)] for column in table.key]
+def _names(table: StoredTable) -> list[str]:
+    return [column.name for column in table.table.columns]
 
 
-def _copy_in(connection: ServerConnection, table: _Copied, rows: Sequence[Row]) -> None:
+def _of_type(table: StoredTable, kind: type[JSON] | type[LargeBinary] | type[Boolean]) -> list[int]:
+    """Return the numbers of the columns of a type."""
+    return [number for number, column in enumerate(table.table.columns) if isinstance(column.type, kind)]
+
+
+def _length(value: Value) -> int:
+    return len(value) if isinstance(value, str | bytes) else 0
+
+
+def _key_of(table: StoredTable, row: Row) -> list[Value]:
+    return [row[_names(table).index(column)] for column in table.key]
+
+
+def _copy_in(connection: ServerConnection, table: StoredTable, rows: Sequence[Row]) -> None:
     """Bring rows in the fastest way there is, which knows nothing of rows that are there already."""
-    columns = ", ".join(table.columns)
-    booleans = [number for number, column in enumerate(table.columns) if column == "is_test"]
+    columns = ", ".join(_names(table))
+    booleans = _of_type(table, Boolean)
     with connection.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN".encode()) as copying:
         for row in rows:
             copying.write_row([bool(value) if number in booleans else value for number, value in enumerate(row)])
 
 
-def _compare(file: sqlite3.Connection, connection: ServerConnection, table: _Copied, progress: Progress) -> Compared:
+def _compare(
+    file: sqlite3.Connection, connection: ServerConnection, table: StoredTable, progress: Progress
+) -> Compared:
     ordered = f"FROM {table.name} ORDER BY {', '.join(table.key)}"
-    there = [f"CAST({column} AS text)" if column in _JSON else column for column in table.columns]
-    ours = _checksum(file.execute(f"SELECT {', '.join(table.columns)} {ordered}"))
+    json = _of_type(table, JSON)
+    there = [f"CAST({name} AS text)" if number in json else name for number, name in enumerate(_names(table))]
+    ours = _checksum(file.execute(f"SELECT {', '.join(_names(table))} {ordered}"))
     progress(f"{table.name} (comparing)", ours[0], ours[0])
     with connection.transaction(), connection.cursor("compared") as cursor:
         cursor.itersize = _COMPARED_ROWS

@@ -1,36 +1,43 @@
-"""Owns the choice of an engine: everything that can be done with the database behind a URL, and nothing of how."""
+"""Owns the choice of an engine, and its connections: everything that can be done with the database behind a URL."""
 
 from functools import partial
 from typing import Protocol, assert_never
 
-from service.core.unavailable import StorageError
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.audit import Audit
-from service.storage.deletions import Between, Deletions, at_once
+from service.storage.deletions.deleting import Deletions
 from service.storage.erasure import Erasure
 from service.storage.ledger import Ledger
 from service.storage.location import PostgresServer, SqliteFile, location_of
 from service.storage.migrations import Migrations
-from service.storage.pool import Access
+from service.storage.pool import Pool
 from service.storage.postgres.audit import PostgresAudit
 from service.storage.postgres.ledger import DEADLINE_SECONDS, PostgresLedger
-from service.storage.postgres.server import engine_of, postgres_error
+from service.storage.postgres.server import engine_of, pooled_engine, postgres_error
 from service.storage.reads.conversions import Conversions
 from service.storage.reads.history import History
 from service.storage.reads.quarantine import Quarantine
 from service.storage.replays import Replays
-from service.storage.senders import Senders, Turn
+from service.storage.senders import Senders
 from service.storage.sqlite.audit import SqliteAudit
-from service.storage.sqlite.file import reader_engine, rewrite, second_engine, storage_error
+from service.storage.sqlite.file import patient, reader_engine, rewrite, second_engine, storage_error
 from service.storage.sqlite.ledger import SqliteLedger, migrations_of
 from service.storage.sqlite.space import measure_space
+from service.storage.turns import IMMEDIATE, Turns
 from service.telemetry.metrics.counts import Space
 
 _SPACE_SECONDS = 2.0
-_PATIENT_SECONDS = 5.0  # a command waits that long for its turn beside the postbacks
+_PATIENT_SECONDS = 5.0  # a command waits that long for SQLite's lock beside the postbacks
+_BUSY_SECONDS = 0.5  # what is done at a turn among them, that long
 
 
 class Database(Protocol):
-    """A database, not connected: each of these opens what it needs. `name` is for people, and holds no password."""
+    """A database: one pool of connections that read, and one of those that write beside the ledger's own.
+
+    Nothing connects before it is needed. What the methods return may be used by any thread, each call for itself, until
+    `close`. `name` is for people, and holds no password. What writes takes `turns`: those of this process's writer; a
+    command commits nothing meanwhile, and needs none.
+    """
 
     name: str
     shared: bool  # whether other processes write to it at the same time, and may migrate it
@@ -39,7 +46,7 @@ class Database(Protocol):
         """Return the writing side, for one thread; a commit repeated on a server ends within so many seconds."""
 
     def history(self) -> History:
-        """Return the reading side. Raises StorageError when there is nothing to read."""
+        """Return the reads of what became of a click id. Raises StorageError when there is nothing to read."""
 
     def quarantine(self) -> Quarantine:
         """Return the reads of what was not accepted. Raises StorageError when there is nothing to read."""
@@ -47,36 +54,38 @@ class Database(Protocol):
     def conversions(self) -> Conversions:
         """Return the walk through what is stored. Raises StorageError when there is nothing to read."""
 
-    def replays(self) -> Replays:
+    def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return the book of replays, to be written while this process's own ledger is open."""
 
-    def deletions(self, between: Between = at_once) -> Deletions:
-        """Return what deletes, while this process's own ledger is open; `between` gives it turns among the commits.
+    def deletions(self, turns: Turns = IMMEDIATE) -> Deletions:
+        """Return what deletes, while this process's own ledger is open.
 
         Raises StorageError when there is nothing to delete from.
         """
 
-    def erasure(self) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE) -> Erasure:
         """Return what erases a click id, while this process's own ledger is open; looking alone needs none.
 
         Raises StorageError when there is nothing to look in.
         """
 
-    def senders(self, between: Turn | None = None) -> Senders:
+    def senders(self, turns: Turns = IMMEDIATE) -> Senders:
         """Return who is registered, to be read at any time, and changed beside an open ledger, whosever that is.
 
-        `between` gives changes their turns among this process's own commits. Raises StorageError when there is
-        nothing to read.
+        Raises StorageError when there is nothing to read.
         """
 
     def audit(self, seconds: float | None = None) -> Audit:
         """Return the questions that `doctor` asks, each answered within so many seconds."""
 
     def migrations(self) -> Migrations:
-        """Return the schema's history."""
+        """Return the schema's history, on connections of its own: migrating changes their settings."""
 
     def space(self) -> Space:
         """Measure the room it takes and what is left; 0 is unknown. May block."""
+
+    def close(self) -> None:
+        """Close both pools. On SQLite the ledger does so before it closes: the last connection has to be its own."""
 
 
 def database_at(url: str) -> Database:
@@ -98,46 +107,43 @@ class SqliteDatabase:
     def __init__(self, place: SqliteFile) -> None:
         self.path = place.path
         self.name = str(place.path)
+        self._reading = Pool(reader_engine(self.path), storage_error)
+        self._writing = Pool(second_engine(self.path), storage_error)
 
     def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:  # noqa: ARG002 - nothing is repeated on a file
         """Return the file's one writer; it migrates when it is opened."""
-        return SqliteLedger(self.path)
+        return SqliteLedger(self.path, self.close)
 
     def history(self) -> History:
         """Return reads on connections that can neither write nor checkpoint."""
-        return History(Access(reader_engine(self.path), storage_error))
+        return History(self._reads())
 
     def quarantine(self) -> Quarantine:
         """Return reads on such connections."""
-        return Quarantine(Access(reader_engine(self.path), storage_error))
+        return Quarantine(self._reads())
 
     def conversions(self) -> Conversions:
         """Return reads on such connections."""
-        return Conversions(Access(reader_engine(self.path), storage_error))
+        return Conversions(self._reads())
 
-    def replays(self) -> Replays:
+    def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return writes on connections that never checkpoint, beside the ledger's of this process."""
-        return Replays(Access(second_engine(self.path), storage_error))
+        return Replays(self._writes(turns), turns)
 
-    def deletions(self, between: Between = at_once) -> Deletions:
+    def deletions(self, turns: Turns = IMMEDIATE) -> Deletions:
         """Return what deletes on such a connection, in its turn: nobody waits for a lock then."""
-        reads = Access(reader_engine(self.path), storage_error)
-        return Deletions(reads, Access(second_engine(self.path), storage_error), between)
+        return Deletions(self._reads(), self._writes(turns), turns)
 
-    def erasure(self) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE) -> Erasure:
         """Return what erases, and then writes the whole file anew."""
-        reads = Access(reader_engine(self.path), storage_error)
-        return Erasure(reads, Access(second_engine(self.path), storage_error), partial(rewrite, self.path))
+        return Erasure(self._reads(), self._writes(turns), partial(rewrite, self.path), turns)
 
-    def senders(self, between: Turn | None = None) -> Senders:
+    def senders(self, turns: Turns = IMMEDIATE) -> Senders:
         """Return changes on such a connection: beside the serving process it is never the last one to close."""
-        reads = Access(reader_engine(self.path), storage_error)
-        if between:
-            return Senders(reads, Access(second_engine(self.path), storage_error), between)
-        return Senders(reads, Access(second_engine(self.path, _PATIENT_SECONDS), storage_error))
+        return Senders(self._reads(), self._writes(turns), turns)
 
     def audit(self, seconds: float | None = None) -> SqliteAudit:
-        """Return questions on such a connection."""
+        """Return questions on a connection of its own, which can be interrupted."""
         return SqliteAudit(self.path, seconds)
 
     def migrations(self) -> Migrations:
@@ -148,6 +154,20 @@ class SqliteDatabase:
         """Measure the file, its write-ahead log and their file system."""
         return measure_space(self.path)
 
+    def close(self) -> None:
+        """Close both pools."""
+        self._reading.close()
+        self._writing.close()
+
+    def _reads(self) -> Pool:
+        if not self.path.exists():
+            raise StorageError(f"there is no database at {self.path}", ErrorKind.NO_DATABASE)
+        return self._reading
+
+    def _writes(self, turns: Turns) -> Pool:
+        """Return the pool for writes; at a turn postbacks wait, so that it gives up soon if the file is locked."""
+        return self._writing.after(patient(_PATIENT_SECONDS if turns is IMMEDIATE else _BUSY_SECONDS))
+
 
 class PostgresDatabase:
     """A database on a PostgreSQL server."""
@@ -157,6 +177,8 @@ class PostgresDatabase:
     def __init__(self, place: PostgresServer) -> None:
         self._place = place
         self.name = place.name
+        self._reading = Pool(pooled_engine(place), postgres_error)
+        self._writing = Pool(pooled_engine(place, writes=True), postgres_error)
 
     def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:
         """Return this process's writer; other processes have theirs."""
@@ -164,38 +186,35 @@ class PostgresDatabase:
 
     def history(self) -> History:
         """Return reads in read-only transactions."""
-        return History(Access(engine_of(self._place), postgres_error))
+        return History(self._reading)
 
     def quarantine(self) -> Quarantine:
         """Return reads in read-only transactions."""
-        return Quarantine(Access(engine_of(self._place), postgres_error))
+        return Quarantine(self._reading)
 
     def conversions(self) -> Conversions:
         """Return reads in read-only transactions."""
-        return Conversions(Access(engine_of(self._place), postgres_error))
+        return Conversions(self._reading)
 
-    def replays(self) -> Replays:
+    def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return writes in transactions of their own."""
-        return Replays(Access(engine_of(self._place, writes=True), postgres_error))
+        return Replays(self._writing, turns)
 
-    def deletions(self, between: Between = at_once) -> Deletions:  # noqa: ARG002 - it waits for no commit
-        """Return what deletes, on connections of its own beside the ledger's."""
-        reads = Access(engine_of(self._place), postgres_error)
-        return Deletions(reads, Access(engine_of(self._place, writes=True), postgres_error), at_once)
+    def deletions(self, turns: Turns = IMMEDIATE) -> Deletions:
+        """Return what deletes, beside the ledger's connection."""
+        return Deletions(self._reading, self._writing, turns)
 
-    def erasure(self) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE) -> Erasure:
         """Return what erases; the server's own VACUUM overwrites, in its time."""
-        reads = Access(engine_of(self._place), postgres_error)
-        return Erasure(reads, Access(engine_of(self._place, writes=True), postgres_error), lambda: None)
+        return Erasure(self._reading, self._writing, lambda: None, turns)
 
-    def senders(self, between: Turn | None = None) -> Senders:  # noqa: ARG002 - it waits for no commit
+    def senders(self, turns: Turns = IMMEDIATE) -> Senders:
         """Return changes in transactions of their own."""
-        reads = Access(engine_of(self._place), postgres_error)
-        return Senders(reads, Access(engine_of(self._place, writes=True), postgres_error))
+        return Senders(self._reading, self._writing, turns)
 
     def audit(self, seconds: float | None = None) -> PostgresAudit:
         """Return questions in such a transaction."""
-        return PostgresAudit(self._place, seconds)
+        return PostgresAudit(self._reading.engine, seconds)
 
     def migrations(self) -> Migrations:
         """Return the database's schema; whoever changes it takes a lock."""
@@ -204,7 +223,12 @@ class PostgresDatabase:
     def space(self) -> Space:
         """Ask for the size of the database; a server does not tell how much room is left."""
         try:
-            with PostgresAudit(self._place, _SPACE_SECONDS) as audit:
+            with self.audit(_SPACE_SECONDS) as audit:
                 return Space(database=audit.size())
         except StorageError:
             return Space()
+
+    def close(self) -> None:
+        """Close both pools."""
+        self._reading.close()
+        self._writing.close()

@@ -13,16 +13,18 @@ from urllib.parse import unquote_to_bytes
 from sqlalchemy import ColumnElement, Connection, delete, or_
 from sqlmodel import col, select
 
-from service.storage.deletions import Entry, Erasable, Gone, Reason, delete_rows, deleting, note
-from service.storage.pool import Access
+from service.storage.deletions.book import Gone, Occasion, Reason, note
+from service.storage.deletions.deleting import Erasable, delete_rows, deleting
+from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
 from service.storage.reads.quarantine import Chosen, Quarantine
+from service.storage.schema.registry import REPLAY, TABLES
 from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, Replay, StatusChange
+from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 TELLING = 8  # letters of a click id: a shorter one may be anybody's value, so what claims another id is not searched
 Item = TypeVar("Item")
 
-_TABLES = ("conversion", "status_change", "duplicate", "rejected_postback", "replay")
 _SOME = 500  # ids in one statement
 
 
@@ -42,13 +44,15 @@ class Held(NamedTuple):
 class Erasure:
     """Finds and erases. Every method may block and raises StorageError; on SQLite only beside this process's ledger.
 
-    `overwrite` is called after the rows have gone, and leaves nothing of them in the database's files.
+    `erase` is done at its turn among the commits. `overwrite` is called after the rows have gone, and leaves nothing of
+    them in the database's files.
     """
 
-    def __init__(self, reads: Access, writes: Access, overwrite: Callable[[], None]) -> None:
+    def __init__(self, reads: Pool, writes: Pool, overwrite: Callable[[], None], turns: Turns = IMMEDIATE) -> None:
         self._reads = reads
         self._writes = writes
         self._overwrite = overwrite
+        self._turns = turns
 
     def find(self, click_id: str) -> list[Held]:
         """Return all that is stored of a click id. Reads the raw input of every rejected postback."""
@@ -67,13 +71,16 @@ class Erasure:
 
     def erase(self, click_id: str, found: Sequence[Held], by: str, now: datetime) -> dict[str, int]:
         """Delete what was found, and what came under the click id since, in one transaction; return rows by table."""
+        naming = [held.id for held in found if held.id is not None]
+        return take_turn(self._turns, lambda: self._erase(click_id, naming, by, now))
+
+    def _erase(self, click_id: str, naming: Sequence[int], by: str, now: datetime) -> dict[str, int]:
         digest = sha256(click_id)
         run = f"{Reason.ERASE.value} {secrets.token_hex(8)}"
-        naming = [held.id for held in found if held.id is not None]
-        deleted: Counter[str] = Counter(dict.fromkeys(_TABLES, 0))
+        deleted: Counter[str] = Counter(dict.fromkeys((table.name for table in TABLES if table.erased), 0))
         with deleting(self._writes) as connection:
             for table, gone in _delete(connection, click_id, naming):
-                note(connection, Entry(run, table, Reason.ERASE, by, now, digest), gone)
+                note(connection, Occasion(run, table, Reason.ERASE, by, now, digest), gone)
                 deleted[table] += sum(some.rows for some in gone)
         self._overwrite()
         return dict(deleted)
@@ -149,7 +156,7 @@ def _delete(connection: Connection, click_id: str, naming: Sequence[int]) -> Ite
         gone = connection.execute(
             delete(Replay).where(_part(some)).returning(col(Replay.outcome), col(Replay.replayed_at))
         )
-        yield "replay", [Gone(outcome or "", "", 1, at, at) for outcome, at in gone]
+        yield REPLAY.name, [Gone(outcome or "", "", 1, at, at) for outcome, at in gone]
 
 
 def _part(request_ids: Sequence[str]) -> ColumnElement[bool]:

@@ -54,23 +54,6 @@ class AsyncLedger(Ledger, Protocol):
         """Commit as `commit` does, and let the loop serve others meanwhile."""
 
 
-class Table(NamedTuple):
-    """A table that postbacks go into, and the columns that are written, in the order of its rows."""
-
-    name: str
-    columns: tuple[str, ...]
-
-
-KEY = ("sender", "is_test", "click_id", "goal", "transaction_id")
-_CAME = ("params", "received_at", "request_id", "door")
-CONVERSION = Table("conversion", (*KEY, "value", "value_micros", "currency", *_CAME, "conversion_status"))
-CHANGE = Table("status_change", (*KEY, "number", "conversion_status", "value", "value_micros", "currency", *_CAME))
-DUPLICATE = Table("duplicate", (*KEY, "received_at", "request_id", "door"))
-REJECTED = Table(
-    "rejected_postback", ("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id")
-)
-
-
 class Leftovers(NamedTuple):
     """What the second transaction of a batch writes; `probed_at` is the last probe's moment, None without one."""
 

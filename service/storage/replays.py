@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import TextClause, bindparam, text
 
-from service.storage.pool import Access
+from service.storage.pool import Pool
 from service.storage.schema.tables import Replay, UtcDateTime
+from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 _BEGIN = text("""
     INSERT INTO replay (rejected_request_id, request_id, replayed_by, replayed_at)
@@ -23,20 +24,25 @@ class Replays:
     """The book of replays: no row of a replay's is stored before the book says who wants it.
 
     On SQLite it may be written only while this process holds the file's lock, and must be done before the ledger
-    closes. Every method is one transaction, can be repeated, and raises StorageError.
+    closes. Every method is one transaction at its turn, can be repeated, and raises StorageError.
     """
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, writes: Pool, turns: Turns = IMMEDIATE) -> None:
+        self._writes = writes
+        self._turns = turns
 
     def begin(self, replays: Sequence[Replay]) -> None:
         """Note who is about to replay what. One that was begun before stays as it was."""
-        with self._access.transaction() as connection:
-            connection.execute(_BEGIN, [replay.model_dump() for replay in replays])
+        rows = [replay.model_dump() for replay in replays]
+        take_turn(self._turns, lambda: self._execute((_BEGIN, rows)))
 
     def finish(self, outcomes: Mapping[str, str]) -> None:
         """Note what became of each rejected postback, by its request_id, in the book and in its own row."""
+        rows: list[dict[str, object]]
         rows = [{"request_id": request_id, "outcome": outcome} for request_id, outcome in outcomes.items()]
-        with self._access.transaction() as connection:
-            connection.execute(_FINISH, rows)
-            connection.execute(_MARK, rows)
+        take_turn(self._turns, lambda: self._execute((_FINISH, rows), (_MARK, rows)))
+
+    def _execute(self, *statements: tuple[TextClause, list[dict[str, object]]]) -> None:
+        with self._writes.transaction() as connection:
+            for statement, rows in statements:
+                connection.execute(statement, rows)

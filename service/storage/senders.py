@@ -11,10 +11,9 @@ from sqlmodel import Session, col, select
 from service.core.lifecycle import Status
 from service.core.roster import Check, Key, Registered, Roster, sender_like
 from service.core.sender import Field, NumberFormat, Repeats
-from service.storage.pool import Access
+from service.storage.pool import Pool
 from service.storage.schema.tables import ApiKey, RegisteredSender, SigningSecret, UtcDateTime
-
-Turn = Callable[[Callable[[], None]], None]  # how a change gets its turn among the commits
+from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 _USED = text("""
     UPDATE api_key SET last_used_at = :at WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :at)
@@ -50,13 +49,13 @@ class Senders:
     """Reads and changes. Every method blocks and raises StorageError.
 
     On SQLite a change is one short transaction on a connection that never checkpoints, beside whoever serves the file;
-    `between` gives the serving process's own changes their turns among the commits.
+    `turns` gives the serving process's own changes their turns among the commits.
     """
 
-    def __init__(self, reads: Access, writes: Access, between: Turn = lambda work: work()) -> None:
+    def __init__(self, reads: Pool, writes: Pool, turns: Turns = IMMEDIATE) -> None:
         self._reads = reads
         self._writes = writes
-        self._between = between
+        self._turns = turns
 
     def rows(self) -> Rows:
         """Return everything, as it was at one moment; nothing where the tables are not there yet."""
@@ -112,7 +111,7 @@ class Senders:
             with self._writes.transaction() as connection:
                 connection.execute(_USED, [{"id": key, "at": at} for key, at in used.items()])
 
-        self._between(note)
+        take_turn(self._turns, note)
 
     def _put(self, rows: Sequence[ApiKey] | Sequence[SigningSecret]) -> None:
         def put(session: Session) -> None:
@@ -127,7 +126,7 @@ class Senders:
                 change(session)
                 session.flush()
 
-        self._between(work)
+        take_turn(self._turns, work)
 
 
 def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -> Registered:

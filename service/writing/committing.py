@@ -8,19 +8,22 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
-from threading import Thread
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 from typing import Protocol, TypeVar
 
-from service.core.unavailable import StorageBroken
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry
 from service.storage.ledger import Committed
+from service.storage.turns import Turns
 
 Answer = Committed | Exception
 Finish = Callable[[Answer, float], None]
 Result = TypeVar("Result")
-_Aside = Callable[[], StorageBroken | None]  # says after what storage must not be used again
+_Turn = Callable[[Exception | None], StorageBroken | None]  # given why not, it refuses; says what broke storage
+_ENDED = "commits have ended: this was not done"
 
 
 class Store(Protocol):
@@ -37,8 +40,11 @@ class AsyncStore(Protocol):
         """Return one verdict for each entry, in order, and how many rows were written."""
 
 
-class Committing(Protocol):
-    """Makes commits one after the other. `ahead` is how many batches are worth handing over at the same time."""
+class Committing(Turns, Protocol):
+    """Makes commits one after the other, and gives others their turns.
+
+    `ahead` is how many batches are worth handing over at the same time.
+    """
 
     ahead: int
 
@@ -51,15 +57,43 @@ class Committing(Protocol):
     def hand_over(self, entries: list[Entry]) -> None:
         """Commit these after what was handed over before."""
 
-    def aside(self, work: Callable[[], Result]) -> "futures.Future[Result]":
-        """Do something that no commit is beside, if storage needs that; call it on any thread.
-
-        Postbacks may wait for it as for a commit, so it must be short; once commits have ended it may not be done. What
-        it raises is the future's; StorageBroken ends commits as well.
-        """
-
     async def stop(self, seconds: float) -> bool:
         """End after what was handed over; False if that takes longer than so many seconds."""
+
+
+class _Inbox:
+    """What waits for a thread, in its order; `None` ends it. After the end every turn is refused, and none is lost."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[list[Entry] | _Turn | None] = SimpleQueue()
+        self._lock = Lock()
+        self._ended = False
+
+    def submit(self, work: Callable[[], Result]) -> "futures.Future[Result]":
+        """Put a turn."""
+        future: futures.Future[Result] = futures.Future()
+        turn = partial(_do, work, future)
+        with self._lock:
+            if not self._ended:
+                self.queue.put(turn)
+                return future
+        turn(StorageError(_ENDED, ErrorKind.TIMEOUT))
+        return future
+
+    def close(self) -> None:
+        """End after what waits now."""
+        with self._lock:
+            self._ended = True
+            self.queue.put(None)
+
+    def refuse_rest(self) -> None:
+        """Refuse the turns that wait, when the thread has ended."""
+        with self._lock:
+            self._ended = True
+        with suppress(Empty):
+            while True:
+                if callable(turn := self.queue.get_nowait()):
+                    turn(StorageError(_ENDED, ErrorKind.TIMEOUT))
 
 
 class OnThread:
@@ -69,37 +103,39 @@ class OnThread:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._inbox: SimpleQueue[list[Entry] | _Aside | None] = SimpleQueue()
+        self._inbox = _Inbox()
 
     def start(self, finish: Finish) -> None:
         """Start the thread."""
         self._loop = asyncio.get_running_loop()
         self._finish = finish
-        self._thread = Thread(target=self._commit_forever, name="writer", daemon=True)
+        self._thread = Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
     def hand_over(self, entries: list[Entry]) -> None:
         """Commit these after what was handed over before."""
-        self._inbox.put(entries)
+        self._inbox.queue.put(entries)
 
-    def aside(self, work: Callable[[], Result]) -> "futures.Future[Result]":
+    def submit(self, work: Callable[[], Result]) -> "futures.Future[Result]":
         """Have the thread do it between two commits."""
-        future: futures.Future[Result] = futures.Future()
-        self._inbox.put(partial(_do, work, future))
-        return future
+        return self._inbox.submit(work)
 
     async def stop(self, seconds: float) -> bool:
         """End the thread; False if the disk hangs and the thread with it."""
-        self._inbox.put(None)
+        self._inbox.close()
         await asyncio.to_thread(self._thread.join, seconds)
         return not self._thread.is_alive()
 
+    def _work(self) -> None:
+        self._commit_forever()
+        self._inbox.refuse_rest()
+
     def _commit_forever(self) -> None:
-        while (batch := self._inbox.get()) is not None:
+        while (batch := self._inbox.queue.get()) is not None:
             answer: Answer | None
             started = time.perf_counter()
             if callable(batch):
-                answer = batch()
+                answer = batch(None)
             else:
                 try:
                     answer = self._store.commit(batch)
@@ -112,37 +148,43 @@ class OnThread:
 
 
 class OnLoop:
-    """Commits on the event loop. One batch at a time: while it is waited for, the next one gathers."""
+    """Commits on the event loop. One batch at a time: while it is waited for, the next one gathers.
+
+    Turns have a thread of their own beside it.
+    """
 
     ahead = 1
 
     def __init__(self, store: AsyncStore) -> None:
         self._store = store
         self._commit: asyncio.Task[None] | None = None
+        self._inbox = _Inbox()
 
     def start(self, finish: Finish) -> None:
         """Begin."""
         self._loop = asyncio.get_running_loop()
         self._finish = finish
+        self._thread = Thread(target=self._work, name="turns", daemon=True)
+        self._thread.start()
 
     def hand_over(self, entries: list[Entry]) -> None:
         """Commit these; nothing else is being committed."""
         self._commit = self._loop.create_task(self._commit_one(entries))
 
-    def aside(self, work: Callable[[], Result]) -> "futures.Future[Result]":
-        """Do it at once, on the calling thread: a server gives everybody their turn."""
-        future: futures.Future[Result] = futures.Future()
-        if broken := _do(work, future):
-            self._loop.call_soon_threadsafe(self._finish, broken, 0.0)
-        return future
+    def submit(self, work: Callable[[], Result]) -> "futures.Future[Result]":
+        """Have the other thread do it, while commits go on."""
+        return self._inbox.submit(work)
 
     async def stop(self, seconds: float) -> bool:
-        """Wait for the commit that is under way; one that takes longer is given up."""
-        if self._commit is None:
-            return True
-        done, _ = await asyncio.wait([self._commit], timeout=seconds)
-        self._commit.cancel()
-        return bool(done)
+        """Wait for the commit and the turn that are under way; what takes longer is given up."""
+        self._inbox.close()
+        end = time.monotonic() + seconds
+        done = True
+        if self._commit:
+            done = bool((await asyncio.wait([self._commit], timeout=seconds))[0])
+            self._commit.cancel()
+        await asyncio.to_thread(self._thread.join, max(0.0, end - time.monotonic()))
+        return done and not self._thread.is_alive()
 
     async def _commit_one(self, entries: list[Entry]) -> None:
         started = time.perf_counter()
@@ -153,9 +195,20 @@ class OnLoop:
             answer = error
         self._finish(answer, time.perf_counter() - started)
 
+    def _work(self) -> None:
+        while callable(turn := self._inbox.queue.get()):
+            if broken := turn(None):
+                self._loop.call_soon_threadsafe(self._finish, broken, 0.0)
+                break
+        self._inbox.refuse_rest()
 
-def _do(work: Callable[[], Result], future: "futures.Future[Result]") -> StorageBroken | None:
+
+def _do(
+    work: Callable[[], Result], future: "futures.Future[Result]", refusal: Exception | None
+) -> StorageBroken | None:
     try:
+        if refusal:
+            raise refusal  # noqa: TRY301 - it is the future's, like what the work raises
         future.set_result(work())
     except Exception as error:  # noqa: BLE001 - whoever asked for it must hear of it
         future.set_exception(error)

@@ -15,7 +15,10 @@ from threading import Event, Thread
 from typing import NamedTuple
 
 from service.core.unavailable import StorageError
-from service.storage.deletions import PIECE_ROWS, Aged, Deletions, Found, Rank, Reason, Removed
+from service.storage.deletions.book import Reason
+from service.storage.deletions.deleting import Deletions, Removed
+from service.storage.deletions.finding import PIECE_ROWS, Aged, Found, Rank
+from service.storage.schema.registry import CONVERSION, StoredTable, table_of
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -27,10 +30,11 @@ _PAUSE_SECONDS = 0.5  # between two pieces: what waits for one is less than a hu
 _REST = 9.0  # times as long as a piece took: nine tenths of the writer's time are the postbacks'
 _FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a piece rests as long as it took
 _STOP_SECONDS = 1.0
+_AGED: tuple[Aged, ...] = (RejectedPostback, Duplicate)  # row by row; conversions are walked through
 
 
 class Limits(NamedTuple):
-    """Days that rows are kept, by table (0: for ever), and the bytes that rejected postbacks may take."""
+    """Days that rows are kept (0: for ever), named as the schema's registry says, and bytes for rejected postbacks."""
 
     rejected_days: int
     duplicate_days: int
@@ -118,16 +122,16 @@ class Retention:
         with deletions.alone() as still_alone:
             if still_alone is None:
                 return
-            limits = ((RejectedPostback, self._limits.rejected_days), (Duplicate, self._limits.duplicate_days))
-            for table, days in limits:
+            for table in _AGED:
+                days = self._days(table_of(table))
                 while days and (found := deletions.old(table, self._since(days))).ids and self._may_go_on(still_alone):
                     self._remove(deletions, table, found, Reason.AGE)
-            if self._limits.conversion_days:
+            if self._days(CONVERSION):
                 self._delete_old_conversions(deletions, still_alone)
 
     def _delete_old_conversions(self, deletions: Deletions, still_alone: Callable[[], None]) -> None:
         """Walk through all of them by key: an index on their age would cost every conversion."""
-        before, last = self._since(self._limits.conversion_days), None
+        before, last = self._since(self._days(CONVERSION)), None
         while (page := deletions.conversions(last)) and self._may_go_on(still_alone):
             last = page[-1][0]
             old = [key for key, received_at in page if received_at < before]
@@ -135,7 +139,7 @@ class Retention:
                 piece = old[first : first + PIECE_ROWS]
                 started = time.perf_counter()
                 removed = deletions.remove_conversions(piece[0], piece[-1], before, self._now())
-                self._count("conversion", Reason.AGE, removed)
+                self._count(CONVERSION.name, Reason.AGE, removed)
                 self._rest(time.perf_counter() - started)
             self._rest(0.0)
 
@@ -150,7 +154,7 @@ class Retention:
             found: dict[Rank, Found] = {}
             while (surplus := self._surplus(deletions)) > 0 and self._may_go_on(still_alone):
                 rank = next(rank for rank in Rank if self._taken[rank] > 0)
-                found[rank] = deletions.surplus(rank, found[rank].place if rank in found else None, surplus)
+                found[rank] = deletions.surplus(rank, found[rank].position if rank in found else None, surplus)
                 reason = Reason.SIZE_KNOWN if rank is Rank.KNOWN else Reason.SIZE
                 if found[rank].ids:
                     removed = self._remove(deletions, RejectedPostback, found[rank], reason)
@@ -185,6 +189,10 @@ class Retention:
             self._measured_up_to = kept.upto
             self._taken.update(dict(zip(Rank, kept.taken, strict=True)))
         self._metrics.rejected_bytes = self._taken.total()
+
+    def _days(self, table: StoredTable) -> int:
+        days: int = getattr(self._limits, table.days)
+        return days
 
     def _since(self, days: int) -> datetime:
         return self._now() - timedelta(days=days)

@@ -133,9 +133,9 @@ class Writer:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
         return future
 
-    def aside(self, work: Callable[[], Result]) -> "futures.Future[Result]":
-        """Do something between two commits, as Committing says."""
-        return self._committing.aside(work)
+    def submit(self, work: Callable[[], Result]) -> "futures.Future[Result]":
+        """Do something at its turn among the commits, as Turns says."""
+        return self._committing.submit(work)
 
     @property
     def room_left(self) -> int:

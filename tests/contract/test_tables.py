@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sqlmodel import SQLModel
 
+from service.settings import Settings
+from service.storage.schema.registry import KEY as DECLARED_KEY
+from service.storage.schema.registry import OF_POSTBACKS, TABLES, markdown_table
 from service.storage.sqlite.ledger import migrations_of
+from service.writing.retention import Limits
 
+ROOT = Path(__file__).parents[2]
 KEY = ["sender", "is_test", "click_id", "goal", "transaction_id"]
 CONVERSION = {*KEY, "value", "value_micros", "currency", "params", "received_at", "request_id"}
 REJECTED = {
@@ -96,3 +102,35 @@ def test_a_deletion_says_how_much_of_what_went_why_when_and_by_whom(path: Path) 
     assert list(found) == [*key, *noted]
     assert [column.name for column in found.values() if column.place] == key
     assert [column.name for column in found.values() if not column.not_null] == ["click_id_sha256"]
+
+
+def test_every_table_has_its_entry_in_the_registry() -> None:
+    assert sorted(table.name for table in TABLES) == sorted(SQLModel.metadata.tables)
+
+
+def test_a_migrated_file_has_the_declared_tables_and_alembics(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert found - {"sqlite_sequence"} == {table.name for table in TABLES} | {"alembic_version"}
+
+
+def test_the_list_of_tables_in_the_documents_is_the_registrys() -> None:
+    assert markdown_table() in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_what_ends_names_a_setting_that_there_is() -> None:
+    assert {table.days for table in TABLES if table.days} <= set(Settings.model_fields)
+    assert {table.days for table in TABLES if table.days} == {name for name in Limits._fields if name.endswith("_days")}
+
+
+def test_rows_of_postbacks_are_written_in_the_order_that_their_makers_know() -> None:
+    """The makers of rows (storage/ledger.py) know the columns by their order only."""
+    came = ("received_at", "request_id", "door")
+    amount = ("value", "value_micros", "currency")
+    assert tuple(KEY) == DECLARED_KEY
+    assert {table.name: table.columns for table in OF_POSTBACKS} == {
+        "conversion": (*KEY, *amount, "params", *came, "conversion_status"),
+        "status_change": (*KEY, "number", "conversion_status", *amount, "params", *came),
+        "duplicate": (*KEY, *came),
+        "rejected_postback": ("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id"),
+    }

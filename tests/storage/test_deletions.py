@@ -10,9 +10,11 @@ import pytest
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.verdict import Entry
-from service.storage import deletions
 from service.storage.audit import Counts, Window
-from service.storage.deletions import PIECE_BYTES, PIECE_ROWS, ROW_BYTES, Deletions, Found, Place, Rank, Reason
+from service.storage.deletions import finding
+from service.storage.deletions.book import Reason
+from service.storage.deletions.deleting import Deletions
+from service.storage.deletions.finding import PIECE_BYTES, PIECE_ROWS, ROW_BYTES, Found, Position, Rank
 from service.storage.ledger import Ledger
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from tests.support import builders
@@ -72,8 +74,8 @@ def test_a_piece_is_bounded_in_rows_and_in_bytes(
     ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (PIECE_ROWS, PIECE_BYTES) == (250, 2**18)
-    monkeypatch.setattr(deletions, "PIECE_ROWS", 3)
-    monkeypatch.setattr(deletions, "PIECE_BYTES", 100_000)
+    monkeypatch.setattr(finding, "PIECE_ROWS", 3)
+    monkeypatch.setattr(finding, "PIECE_BYTES", 100_000)
     ledger.commit([rejected("large", size=60_000), rejected("larger", size=60_000), rejected("largest", size=60_000)])
     ledger.commit([rejected(f"small-{number}", 1) for number in range(5)])
     sizes = []
@@ -85,7 +87,7 @@ def test_a_piece_is_bounded_in_rows_and_in_bytes(
 def test_all_that_is_kept_is_measured_page_by_page_and_then_what_came_since(
     ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletions, "MEASURED_ROWS", 2)
+    monkeypatch.setattr(finding, "MEASURED_ROWS", 2)
     first = [rejected("a", size=1000), rejected("b", sender=None), rejected("c")]
     ledger.commit(first)
     assert measured(book) == (3, taken(first[1:2]), taken([first[0], first[2]]))
@@ -118,9 +120,9 @@ def test_the_replayed_make_room_first_then_strangers_then_known_senders_each_the
     engine.change("UPDATE rejected_postback SET replayed_at = received_at WHERE click_id = 'replayed-9'")
     went = []
     for rank in Rank:
-        place: Place | None = None
+        place: Position | None = None
         while (found := book.surplus(rank, place, 1)).ids:
-            place = found.place
+            place = found.position
             before = left(engine)
             assert book.remove(RejectedPostback, found.ids, Reason.SIZE, NOW).taken > ROW_BYTES
             went += sorted(set(map(str, before)) - set(map(str, left(engine))))

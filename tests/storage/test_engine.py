@@ -8,7 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
-from service.storage.location import location_of
+from service.storage.database import SqliteDatabase
+from service.storage.location import SqliteFile, location_of
 from service.storage.sqlite.file import connect_writer, reader_engine, storage_error
 
 
@@ -32,7 +33,7 @@ def test_a_reader_cannot_write(path: Path) -> None:
 
 def test_a_reader_of_no_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="there is no database at"):
-        reader_engine(tmp_path / "none.db")
+        SqliteDatabase(SqliteFile(tmp_path / "none.db")).history()
 
 
 @pytest.mark.parametrize(

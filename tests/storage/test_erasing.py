@@ -12,9 +12,9 @@ from service.core.postback import Rejection
 from service.core.verdict import Entry
 from service.operations.replay import Author, Rehearsal, carry_out
 from service.storage.erasure import Erasure, names, sha256
-from service.storage.ledger import CONVERSION, REJECTED, Ledger
+from service.storage.ledger import Ledger
 from service.storage.reads.quarantine import Chosen
-from service.storage.sqlite.ledger import SqliteLedger
+from service.storage.schema.registry import CONVERSION, REJECTED
 from tests.support import builders
 from tests.support.engines import Engine
 
@@ -152,7 +152,8 @@ PEOPLE = [f"person-{number * 7919 % 4001:05}" for number in range(4000)]  # in n
 
 def test_a_file_holds_no_trace_of_it_when_the_command_has_ended(path: Path) -> None:
     """Splits leave copies in unused parts of pages, where SQLite does not overwrite what it deletes by itself."""
-    ledger = SqliteLedger(path)
+    database = Engine(f"sqlite:///{path}").database
+    ledger = database.ledger()
     ledger.open()
     ledger.commit([builders.postback("c=pattern&value=1"), builders.rejection(click_id="pattern")])
     ledger.close()
@@ -166,7 +167,7 @@ def test_a_file_holds_no_trace_of_it_when_the_command_has_ended(path: Path) -> N
                 connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) {pattern}", [person])
     assert all(person.encode() in path.read_bytes() for person in PEOPLE)
     ledger.open()
-    erasure = Engine(f"sqlite:///{path}").database.erasure()
+    erasure = database.erasure()
     erased = PEOPLE[::500]
     for person in erased:
         erasure.erase(person, erasure.find(person), "me", NOW)

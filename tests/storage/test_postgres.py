@@ -27,6 +27,7 @@ from service.storage.postgres import ledger as postgres
 from service.storage.postgres.connection import AsyncServerConnection
 from service.storage.postgres.ledger import PostgresLedger
 from service.storage.postgres.server import ServerConnection, conninfo, engine_of
+from service.storage.postgres.statements import statements
 from service.storage.postgres.wait_mode import run_sync
 from tests.support import builders
 from tests.support.engines import Engine
@@ -506,7 +507,7 @@ def test_the_lookup_of_winners_uses_the_primary_key(postgres_url: str) -> None:
         )
         connection.execute("ANALYZE conversion")
         keys = [["ezmob"] * 100, [False] * 100, [str(n) for n in range(100)], [""] * 100, [""] * 100]
-        plan = "\n".join(str(row[0]) for row in connection.execute(b"EXPLAIN " + postgres._WINNERS, keys))  # noqa: SLF001 - the plan is of this statement
+        plan = "\n".join(str(row[0]) for row in connection.execute(b"EXPLAIN " + statements().winners, keys))
     assert "conversion_pkey" in plan
     assert "Seq Scan" not in plan
 

@@ -7,7 +7,7 @@ import pytest
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.storage.ledger import Ledger
-from service.storage.reads import quarantine
+from service.storage.reads.paging import walk
 from service.storage.reads.quarantine import Chosen, Quarantine
 from tests.support import builders
 from tests.support.engines import Engine
@@ -63,11 +63,11 @@ def test_no_more_is_listed_than_was_asked_for(read: Quarantine) -> None:
 
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_many_rows_of_one_moment_are_each_seen_once_in_bounded_pages(
-    ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, *, oldest_first: bool
+    ledger: Ledger, engine: Engine, *, oldest_first: bool
 ) -> None:
-    monkeypatch.setattr(quarantine, "PAGE_ROWS", 3)
     ledger.commit([builders.rejection(click_id=str(number)) for number in range(10)])
-    pages = list(engine.database.quarantine().pages(Chosen(), oldest_first=oldest_first))
+    read = engine.database.quarantine()
+    pages = list(walk(lambda after: read.page(Chosen(), after, 3, oldest_first=oldest_first)))
     assert [len(page) for page in pages] == [3, 3, 3, 1]
     assert len({row.request_id for page in pages for row in page}) == 10
 

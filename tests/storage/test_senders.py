@@ -1,7 +1,7 @@
 """What is registered, on both engines: read as it was put, changed beside an open ledger, the last use only grows."""
 
 import sqlite3
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from service.storage.ledger import Ledger
 from service.storage.senders import Refused, Rows, Senders
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders, registration
-from tests.support.engines import Engine
+from tests.support.engines import Engine, NotingTurns
 
 
 @pytest.fixture
@@ -106,17 +106,20 @@ def test_on_a_schema_of_before_nothing_is_registered(engine: Engine, ledger: Led
 
 def test_changes_have_their_turn_where_one_is_given(engine: Engine, ledger: Ledger) -> None:
     assert ledger
-    turns: list[int] = []
-
-    def turn(work: Callable[[], None]) -> None:
-        turns.append(len(turns))
-        work()
-
-    senders = engine.database.senders(turn)
-    senders.put_keys(registration.key())
-    senders.note_used({"0" * 12: builders.RECEIVED_AT})
-    assert len(turns) == (2 if engine.kind == "sqlite" else 0)
+    with ThreadPoolExecutor(1, thread_name_prefix="turns") as thread:
+        turns = NotingTurns(thread)
+        senders = engine.database.senders(turns)
+        senders.put_keys(registration.key())
+        senders.note_used({"0" * 12: builders.RECEIVED_AT})
+    assert turns.threads == ["turns_0", "turns_0"]
     assert senders.rows().keys[0].last_used_at == builders.RECEIVED_AT
+
+
+@pytest.mark.anyio
+async def test_whoever_would_hold_up_an_event_loop_is_told(engine: Engine, ledger: Ledger) -> None:
+    assert ledger
+    with pytest.raises(RuntimeError, match="call it on a thread"):
+        engine.database.senders().put_keys(registration.key())
 
 
 def test_beside_the_writer_of_a_file_a_change_never_checkpoints(path: Path, sqlite_ledger: SqliteLedger) -> None:

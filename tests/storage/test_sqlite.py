@@ -9,7 +9,8 @@ import pytest
 from service.core.outcome import Outcome
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry
-from service.storage.sqlite.ledger import SqliteLedger, winners_statement
+from service.storage.sqlite.ledger import SqliteLedger
+from service.storage.sqlite.statements import statements
 from tests.support import builders
 
 
@@ -24,7 +25,7 @@ def outcomes(ledger: SqliteLedger, *entries: Entry) -> list[Outcome]:
 
 @pytest.mark.usefixtures("sqlite_ledger")
 def test_the_lookup_of_winners_uses_the_primary_key(path: Path) -> None:
-    plan = rows(path, f"EXPLAIN QUERY PLAN {winners_statement(2)}".replace("?", "''"))
+    plan = rows(path, f"EXPLAIN QUERY PLAN {statements().winners.for_rows(2)}".replace("?", "''"))
     assert any("SEARCH conversion USING PRIMARY KEY" in str(step[3]) for step in plan)
     assert not any("SCAN conversion" in str(step[3]) for step in plan)
 

@@ -2,9 +2,12 @@
 
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
+from threading import current_thread
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import text
@@ -14,11 +17,14 @@ from service.storage.ledger import Ledger
 from service.storage.location import PostgresServer as Place
 from service.storage.location import location_of
 from service.storage.postgres.server import engine_of
+from service.storage.schema.registry import TABLES
 from service.storage.sqlite.ledger import SqliteLedger
+from service.storage.turns import Turns
 from tests.support.outside.postgres import PostgresServer, run_sql
 
 TEMPLATE = "migrated"
 Row = tuple[object, ...]
+Result = TypeVar("Result")
 
 
 @pytest.fixture
@@ -58,7 +64,8 @@ def postgres_url(server: PostgresServer, lent: dict[str, str]) -> Iterator[str]:
     database = lent["database"]
     yield server.url(database)
     if _fingerprint(server, database) == _fingerprint(server, TEMPLATE):
-        server.sql(f"TRUNCATE {', '.join(_FILLED)} RESTART IDENTITY", database=database)
+        filled = (table.name for table in TABLES if table.emptied)
+        server.sql(f"TRUNCATE {', '.join(filled)} RESTART IDENTITY", database=database)
     else:
         lent["database"] = server.new_database(TEMPLATE)
 
@@ -70,10 +77,6 @@ def _fingerprint(server: PostgresServer, database: str) -> list[list[Row]]:
     return [shape, *(server.sql(statement, database=database) for statement in versions if whole)]
 
 
-_FILLED = (
-    *("api_key", "conversion", "deletion", "duplicate", "rejected_postback", "replay", "sender", "signing_secret"),
-    *("status_change", "write_probe"),
-)
 _FINGERPRINT = """
     SELECT (SELECT string_agg(concat_ws(' ', table_name, column_name, data_type), ',' ORDER BY table_name, column_name)
             FROM information_schema.columns WHERE table_schema = 'public'),
@@ -110,16 +113,36 @@ class Engine:
             connection.execute(statement)
 
 
+class NotingTurns:
+    """Turns as another gives them, and the names of the threads on which they were taken."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.threads: list[str] = []
+        self._turns = turns
+
+    def submit(self, work: "Callable[[], Result]") -> "Future[Result]":
+        """Take note on the thread that does the work."""
+
+        def noted() -> Result:
+            self.threads.append(current_thread().name)
+            return work()
+
+        return self._turns.submit(noted)
+
+
 def _plain(row: Row) -> Row:
     return tuple(value.strftime("%Y-%m-%d %H:%M:%S.%f") if hasattr(value, "strftime") else value for value in row)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def engine(request: pytest.FixtureRequest) -> Engine:
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Give each engine in turn: what it must do, all must do."""
-    if request.param == "sqlite":
-        return Engine(f"sqlite:///{request.getfixturevalue('path')}")
-    return Engine(request.getfixturevalue("postgres_url"))
+    sqlite = request.param == "sqlite"
+    given = Engine(
+        f"sqlite:///{request.getfixturevalue('path')}" if sqlite else request.getfixturevalue("postgres_url")
+    )
+    yield given
+    given.database.close()
 
 
 @pytest.fixture

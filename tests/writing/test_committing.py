@@ -4,6 +4,7 @@ What a writer makes of the answers is the same wherever commits are made: test_w
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -166,25 +167,28 @@ async def test_whoever_waited_for_the_deadline_is_told_and_a_late_commit_is_coun
     assert samples(metrics, "postback_late_commits_total") == {(): 1.0}
 
 
-async def test_what_is_done_aside_is_done_at_once_on_the_thread_that_asks() -> None:
+async def test_a_turn_is_taken_on_another_thread_while_a_commit_is_under_way() -> None:
     server = Server()
     server.gate.clear()
     async with writing(server) as writer:
         future = (await write_apart(writer, 1))[0]
-        assert writer.aside(lambda: "done").result(timeout=0) == "done"
+        assert await in_time(asyncio.wrap_future(writer.submit(threading.get_ident))) != threading.get_ident()
         assert not future.done()
 
 
-async def test_storage_that_breaks_aside_is_used_no_more() -> None:
-    def fail() -> None:
-        raise BROKEN
-
+async def test_storage_that_breaks_at_a_turn_is_used_no_more() -> None:
     async with writing(Server()) as writer:
         with pytest.raises(StorageBroken):
-            (await asyncio.to_thread(writer.aside, fail)).result()
+            await in_time(asyncio.wrap_future(writer.submit(fail)))
         await in_time(writer.broken.wait())
         with pytest.raises(StorageBroken):
             writer.write(builders.postback())
+        with pytest.raises(StorageError, match="commits have ended"):
+            await in_time(asyncio.wrap_future(writer.submit(fail)))
+
+
+def fail() -> None:
+    raise BROKEN
 
 
 async def test_close_commits_what_it_took_and_refuses_the_rest() -> None:

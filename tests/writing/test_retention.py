@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
@@ -16,7 +16,9 @@ from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.database import SqliteDatabase
-from service.storage.deletions import ROW_BYTES, Aged, Deletions, Reason, Removed
+from service.storage.deletions.book import Reason
+from service.storage.deletions.deleting import Deletions, Removed
+from service.storage.deletions.finding import ROW_BYTES, Aged
 from service.storage.location import SqliteFile
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
@@ -25,6 +27,7 @@ from service.writing.committing import OnThread
 from service.writing.retention import Limits, Looked, Retention
 from service.writing.writer import Writer
 from tests.support import builders
+from tests.support.engines import NotingTurns
 from tests.support.fakes import PATIENCE, KeptLines, in_time, kept_log, samples
 
 pytestmark = pytest.mark.anyio
@@ -126,7 +129,7 @@ def test_by_default_for_ever_is_for_ever(path: Path) -> None:
 
 
 def test_conversions_are_walked_through_in_pages_and_pieces(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.storage.deletions.PAGE_ROWS", 7)
+    monkeypatch.setattr("service.storage.deletions.finding.PAGE_ROWS", 7)
     monkeypatch.setattr(module, "PIECE_ROWS", 3)
     with keeping(path, FOR_EVER._replace(conversion_days=1)) as kept:
         entries = [builders.postback(f"c={n:02}&value=1", received_at=days(n % 2 * 5)) for n in range(40)]
@@ -194,7 +197,7 @@ def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
             return remove(self, table, ids, reason, now)
 
         monkeypatch.setattr(Deletions, "remove", beside_a_flood)
-        monkeypatch.setattr("service.storage.deletions.PIECE_ROWS", 1)
+        monkeypatch.setattr("service.storage.deletions.finding.PIECE_ROWS", 1)
         kept.look()
         assert kept.left() == [f"known-{n}" for n in range(9)]
         assert deleted(kept.metrics) == {("rejected_postback", "size"): 9}
@@ -236,24 +239,16 @@ async def test_it_deletes_on_the_writers_thread_and_stops_when_told(
     with keeping(path, FOR_EVER) as kept:
         writer = Writer(OnThread(kept.ledger), kept.metrics)
         writer.start()
-        threads = set()
-
-        def between(work: Callable[[], Removed]) -> Removed:
-            def noted() -> Removed:
-                threads.add(threading.current_thread().name)
-                return work()
-
-            return writer.aside(noted).result()
-
+        turns = NotingTurns(writer)
         limits = FOR_EVER._replace(rejected_bytes=2 * EACH)
         log = kept_log(kept.lines, kept.metrics)
-        retention = Retention(lambda: kept.database.deletions(between), limits, kept.metrics, log)
+        retention = Retention(lambda: kept.database.deletions(turns), limits, kept.metrics, log)
         async with retention.running():
             await in_time(writer.write(*(rejected(f"{n}") for n in range(9))))
             async with asyncio.timeout(PATIENCE):
                 while not deleted(kept.metrics):  # noqa: ASYNC110 - what is looked at tells nobody
                     await asyncio.sleep(0.01)
-        assert threads == {"writer"}
+        assert set(turns.threads) == {"writer"}
         assert len(kept.left()) == 1
         await in_time(writer.close())
         assert "retention" not in {thread.name for thread in threading.enumerate()}

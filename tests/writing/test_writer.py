@@ -472,39 +472,39 @@ async def test_the_metrics_count_a_failed_commit_by_its_class_and_not_as_a_commi
     assert samples(metrics, "postback_commit_rows_count") == {}
 
 
-async def test_what_is_done_aside_has_its_turn_between_two_commits() -> None:
+async def test_what_is_submitted_has_its_turn_between_two_commits() -> None:
     store = FakeStore()
     store.gate.clear()
     async with writing(store) as writer:
         first = writer.write(*entries(1))
         await checkpoint()
         await asyncio.to_thread(store.begun.acquire)
-        aside = writer.aside(lambda: len(store.batches))
+        turn = writer.submit(lambda: len(store.batches))
         store.gate.set()
-        assert await in_time(asyncio.wrap_future(aside)) == 1
+        assert await in_time(asyncio.wrap_future(turn)) == 1
         await in_time(first)
         assert (await in_time(writer.write(*entries(1)))).verdict.detail == "2.0"
 
 
-async def test_what_fails_aside_fails_nobody_else() -> None:
+async def test_what_fails_at_its_turn_fails_nobody_else() -> None:
     def fail() -> None:
         raise FULL
 
     metrics = Metrics()
     async with writing(FakeStore(), metrics) as writer:
         with pytest.raises(StorageError):
-            await in_time(asyncio.wrap_future(writer.aside(fail)))
+            await in_time(asyncio.wrap_future(writer.submit(fail)))
         assert (await in_time(writer.write(*entries(1)))).verdict.outcome is Outcome.STORED
         assert not writer.broken.is_set()
 
 
-async def test_storage_that_breaks_aside_is_used_no_more() -> None:
+async def test_storage_that_breaks_at_a_turn_is_used_no_more() -> None:
     def fail() -> None:
         raise BROKEN
 
     async with writing(FakeStore()) as writer:
         with pytest.raises(StorageBroken):
-            await in_time(asyncio.wrap_future(writer.aside(fail)))
+            await in_time(asyncio.wrap_future(writer.submit(fail)))
         await in_time(writer.broken.wait())
         with pytest.raises(StorageBroken):
             writer.write(*entries(1))

@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, inspect, text
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.audit import Audit, Value
-from service.storage.location import PostgresServer
-from service.storage.postgres.server import ServerConnection, engine_of, postgres_error
+from service.storage.postgres.server import ServerConnection, postgres_error
+
+_ENDING_SECONDS = 1.0
 
 
 class Server(NamedTuple):
@@ -42,27 +44,39 @@ class Standby(NamedTuple):
 class PostgresAudit(Audit):
     """Questions to one database."""
 
-    def __init__(self, place: PostgresServer, seconds: float | None = None) -> None:
-        self._engine = engine_of(place)
+    def __init__(self, engine: Engine, seconds: float | None = None) -> None:
+        self._engine = engine
         self._seconds = seconds
 
     def __enter__(self) -> Self:
-        """Connect."""
+        """Take a connection."""
         with _told():
             self._connection: Connection = self._engine.connect()
-        driver = self._connection.connection.driver_connection
-        if isinstance(driver, ServerConnection) and self._seconds is not None:
-            driver.deadline = time.monotonic() + self._seconds
+        self._end_within(self._seconds)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the connection; what the server is still doing for it is cancelled."""
-        driver = self._connection.connection.driver_connection
-        if isinstance(driver, ServerConnection):
-            driver.deadline = float("inf")
+        """Give it back; one that still waits for the server is closed, and what the server does for it is cancelled."""
+        driver = self._driver()
+        if driver and driver.info.transaction_status in (TransactionStatus.IDLE, TransactionStatus.INTRANS):
+            self._end_within(_ENDING_SECONDS)
+            with suppress(DBAPIError):
+                self._connection.rollback()
+        elif driver:
+            self._end_within(None)
             driver.abandon()
-        self._connection.invalidate()
+            self._connection.invalidate()
         self._connection.close()
+
+    def _driver(self) -> ServerConnection | None:
+        if self._connection.invalidated:
+            return None
+        driver = self._connection.connection.driver_connection
+        return driver if isinstance(driver, ServerConnection) else None
+
+    def _end_within(self, seconds: float | None) -> None:
+        if driver := self._driver():
+            driver.deadline = float("inf") if seconds is None else time.monotonic() + seconds
 
     def pin(self) -> None:
         """Begin a transaction that sees one snapshot until the end."""

@@ -1,6 +1,6 @@
-"""Owns every statement that writes postbacks to PostgreSQL: one batch, one round trip, durable when it returns.
+"""Owns the writing of postbacks to PostgreSQL: one batch, one round trip, durable when it returns.
 
-A lost connection leaves open whether a commit took place. Every statement here can be repeated: a conversion is known
+A lost connection leaves open whether a commit took place. Every statement can be repeated: a conversion is known
 by its key and its request_id, anything else by its request_id, so the same batch is committed again and finds its own.
 """
 
@@ -17,16 +17,10 @@ from service.core.postback import Key, Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
 from service.storage.ledger import (
-    CHANGE,
-    CONVERSION,
-    DUPLICATE,
-    KEY,
-    REJECTED,
     Committed,
     Leftovers,
     Row,
     Scalar,
-    Table,
     conversion_row,
     leftovers,
 )
@@ -34,7 +28,9 @@ from service.storage.location import PostgresServer
 from service.storage.migrations import Migrations
 from service.storage.postgres.connection import AsyncServerConnection, Connector
 from service.storage.postgres.server import RETRIED, postgres_error
+from service.storage.postgres.statements import statements
 from service.storage.postgres.wait_mode import BLOCKING, ON_LOOP, WaitMode, run_sync
+from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED, StoredTable
 
 DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1.5
 _OPENING_SECONDS = 10.0
@@ -65,6 +61,7 @@ class PostgresLedger:
         seconds: float = DEADLINE_SECONDS,
         connect: Callable[[PostgresServer], AsyncServerConnection] = AsyncServerConnection.to,
     ) -> None:
+        statements()  # compiled now, and not within a batch's deadline
         self._migrations = migrations
         self._seconds = seconds
         self._connector = Connector(lambda: connect(place))
@@ -153,7 +150,7 @@ class PostgresLedger:
     ) -> None:
         """Insert changes of status: all, or none if another replica was faster with one of them."""
         if new:
-            await connection.execute(_CHANGE, _columns(CHANGE, new))
+            await connection.execute(statements().change, _columns(CHANGE, new))
             connection.assert_replicated()
         _raise(written, CHANGE, count)
 
@@ -164,29 +161,33 @@ class PostgresLedger:
         if not (left.duplicates or left.rejected or left.probed_at):
             written |= {DUPLICATE.name: 0, REJECTED.name: 0}
             return
-        cursor = await connection.execute(_KEEP, [*columns, self._probe, left.probed_at], prepare=True)
+        cursor = await connection.execute(statements().keep, [*columns, self._probe, left.probed_at], prepare=True)
         counted = await cursor.fetchone()
         kept = ((DUPLICATE, left.duplicates), (REJECTED, left.rejected))
         for (table, rows), number in zip(kept, counted or (0, 0), strict=True):
             _raise(written, table, await _present(connection, table, rows) if again else int(str(number)))
 
 
-def _raise(written: dict[str, int], table: Table, rows: int) -> None:
+def _raise(written: dict[str, int], table: StoredTable, rows: int) -> None:
     written[table.name] = max(written.get(table.name, 0), rows)
 
 
 async def _insert(connection: AsyncServerConnection, rows: Sequence[Row]) -> int:
-    return (await connection.execute(_INSERT, _columns(CONVERSION, rows), prepare=True)).rowcount if rows else 0
+    return (
+        (await connection.execute(statements().conversion, _columns(CONVERSION, rows), prepare=True)).rowcount
+        if rows
+        else 0
+    )
 
 
 async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
     """Return what is stored now under each postback's key: its own row, or the one that came first."""
     rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
-    rows = await _under(connection, _WINNERS, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
+    rows = await _under(connection, statements().winners, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
     winners = {row[:5]: Winner(*row[5:]) for row in rows}
     if keys := disputed(postbacks, winners):
         changes: list[tuple[str, bool, str, str, str, int, str, str, str, int, str | None]]
-        changes = await _under(connection, _CHANGES, keys)  # type: ignore[assignment]  # as the columns are declared
+        changes = await _under(connection, statements().changes, keys)  # type: ignore[assignment]  # as the columns are declared
         with_history(winners, ((row[:5], Change(*row[5:])) for row in changes))
     return winners
 
@@ -209,21 +210,21 @@ def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
 def _new(changes: Sequence[Row], known: dict[Key, Winner]) -> list[Row]:
     """Return the changes that no earlier try inserted, in an order that is the same for all replicas."""
     there = {change.request_id for winner in known.values() for change in winner.changes}
-    place = CHANGE.columns.index("request_id")
-    return sorted((change for change in changes if change[place] not in there), key=repr)
+    column = CHANGE.columns.index("request_id")
+    return sorted((change for change in changes if change[column] not in there), key=repr)
 
 
-async def _present(connection: AsyncServerConnection, table: Table, rows: Sequence[Row]) -> int:
+async def _present(connection: AsyncServerConnection, table: StoredTable, rows: Sequence[Row]) -> int:
     """Count the rows of a repeated batch that are there, whichever try wrote them."""
     if not rows:
         return 0
-    place = table.columns.index("request_id")
-    cursor = await connection.execute(_PRESENT[table.name], [[row[place] for row in rows]])
+    column = table.columns.index("request_id")
+    cursor = await connection.execute(statements().present[table.name], [[row[column] for row in rows]])
     counted = await cursor.fetchone()
     return int(str(counted[0])) if counted else 0
 
 
-def _columns(table: Table, rows: Sequence[Row]) -> list[list[Scalar]]:
+def _columns(table: StoredTable, rows: Sequence[Row]) -> list[list[Scalar]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in table.columns]
 
 
@@ -237,51 +238,3 @@ def _as_is(moment: datetime) -> datetime:
 
 def _pause(number: int) -> float:
     return _PAUSE_SECONDS * (1 << (number - 1)) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
-
-
-_TYPES = {
-    "is_test": "boolean",
-    "number": "integer",
-    "value_micros": "bigint",
-    "params": "json",
-    "received_at": "timestamptz",
-    "raw": "bytea",
-}
-
-
-def _arrays(columns: Sequence[str]) -> str:
-    """Return the parameters, one array a column. Binary (`%b`), which costs a quarter of the text form to make."""
-    return ", ".join(f"%b::{_TYPES.get(column, 'text')}[]" for column in columns)
-
-
-def _insertion(table: Table, clash: str = "ON CONFLICT DO NOTHING") -> str:
-    names, arrays = ", ".join(table.columns), _arrays(table.columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {clash}"  # noqa: S608 - our own names
-
-
-def _asking(table: Table, columns: Sequence[str]) -> str:
-    key = ", ".join(KEY)
-    return f"""
-        SELECT {key}, {", ".join(columns)}
-        FROM unnest({_arrays(KEY)}) AS wanted ({key}) JOIN {table.name} USING ({key})
-    """  # noqa: S608 - our own names
-
-
-_INSERT = _insertion(CONVERSION).encode()
-_CHANGE = _insertion(CHANGE, clash="").encode()
-_WINNERS = _asking(CONVERSION, Winner._fields[:-1]).encode()
-_CHANGES = f"{_asking(CHANGE, Change._fields)} ORDER BY number".encode()
-_KEEP = f"""
-    WITH repeated AS ({_insertion(DUPLICATE)} RETURNING 1),
-         refused AS ({_insertion(REJECTED)} RETURNING 1),
-         probed AS (
-             INSERT INTO write_probe (id, probed_at)
-             SELECT id, probed_at FROM (VALUES (%b::integer, %b::timestamptz)) AS probe (id, probed_at)
-             WHERE probed_at IS NOT NULL
-             ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at)
-    SELECT (SELECT count(*) FROM repeated), (SELECT count(*) FROM refused)
-""".encode()  # noqa: S608 - our own names
-_PRESENT = {
-    table.name: f"SELECT count(*) FROM {table.name} WHERE request_id = ANY (%b::text[])".encode()  # noqa: S608 - our own names
-    for table in (DUPLICATE, REJECTED)
-}

@@ -1,9 +1,9 @@
-"""Owns how a PostgreSQL server is reached: what a connection must promise, deadlines on every wait, what errors mean."""
+"""Owns how a PostgreSQL server is reached: what a connection must promise, deadlines on every wait, errors."""
 
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Self, TypeVar
@@ -11,12 +11,13 @@ from typing import Self, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.location import PostgresServer
+from service.storage.pool import POOLED
 
 RETRIED = frozenset(
     {
@@ -45,6 +46,7 @@ _KINDS = (
 )
 _WHEN_ASKED = sys.maxsize  # psycopg's threshold: never of itself
 _CANCEL_SECONDS = 0.2
+_ALIVE_SECONDS = 1.0  # for an idle connection's sign of life
 _CONNECT = {
     "application_name": "postback",
     "client_encoding": "utf8",
@@ -142,6 +144,12 @@ class ServerConnection(psycopg.Connection[tuple[object, ...]]):
                 f"the database's encoding is {encoding}; create it with ENCODING 'UTF8'", ErrorKind.PG_OTHER
             )
 
+    def ping(self) -> None:
+        """Raise psycopg.Error if the server does not answer; outside of a transaction, and none is begun."""
+        self.autocommit = True
+        self.execute("")
+        self.autocommit = False
+
     def abandon(self) -> None:
         """Close the connection at once, and ask the server to forget what it is still doing for it."""
         with suppress(psycopg.Error):
@@ -155,14 +163,39 @@ def conninfo(place: PostgresServer, **more: str) -> str:
 
 
 def engine_of(place: PostgresServer, *, writes: bool = False) -> Engine:
-    """Return an engine for reads (or, with `writes`, for migrations), each connection made anew."""
+    """Return an engine whose connections are made anew each time: for migrations, which change their settings."""
+    return create_engine("postgresql+psycopg://", creator=_connecting(place, writes=writes), poolclass=NullPool)
 
-    def connect() -> psycopg.Connection[tuple[object, ...]]:
+
+def pooled_engine(place: PostgresServer, *, writes: bool = False) -> Engine:
+    """Return an engine with a pool, for reads or for writes beside the ledger's connection.
+
+    A connection that lay idle is asked for a sign of life first: the server may have restarted or failed over. Where
+    one is dead, all that were made before are: none is tried again.
+    """
+    engine = create_engine("postgresql+psycopg://", creator=_connecting(place, writes=writes), **POOLED)
+
+    @event.listens_for(engine, "checkout")
+    def alive(connection: ServerConnection, record: ConnectionPoolEntry, _: object) -> None:
+        connection.deadline = time.monotonic() + _ALIVE_SECONDS
+        try:
+            if record.info.get("used"):
+                connection.ping()
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
+        record.info["used"] = True
+        connection.deadline = float("inf")
+
+    return engine
+
+
+def _connecting(place: PostgresServer, *, writes: bool) -> Callable[[], ServerConnection]:
+    def connect() -> ServerConnection:
         connection = ServerConnection.connected(conninfo(place))
         connection.read_only = None if writes else True
         return connection
 
-    return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    return connect
 
 
 def postgres_error(error: psycopg.Error | DBAPIError, rows: Mapping[str, int] = MappingProxyType({})) -> StorageError:

@@ -7,22 +7,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Row, RowMapping, Select, select, tuple_
-from sqlmodel import SQLModel
 
 from service.core.chunk import next_chunk
-from service.storage.ledger import CHANGE, CONVERSION
-from service.storage.pool import Access
+from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
+from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
+from service.storage.schema.registry import CHANGE, CONVERSION
 
 PAGE_ROWS = 5_000  # 2 MB or so, at most a chunk; each page is a short read of its own
 _FETCHED_ROWS = 100  # at once: with 64 KiB of params each, 6 MiB
 
-_TABLE = SQLModel.metadata.tables[CONVERSION.name].c
-_CHANGES = SQLModel.metadata.tables[CHANGE.name].c
+_ORDER = "conversions"
+_TABLE = CONVERSION.table.c
+_CHANGES = CHANGE.table.c
 _PLACE = (_TABLE.click_id, _TABLE.goal, _TABLE.transaction_id)
 
 
@@ -74,20 +76,45 @@ class Wanted:
     tests: bool = False  # also what was sent as a test
 
 
+class _Position(NamedTuple):
+    sender: str
+    is_test: bool
+    click_id: str
+    goal: str
+    transaction_id: str
+
+
+def _position(row: Stored) -> _Position:
+    return _Position(row.sender, row.is_test, row.click_id, row.goal, row.transaction_id)
+
+
 class Conversions:
     """Reads of a database, which may be served at the same time. StorageError: not there, or not ours.
 
-    `access` must not be able to write.
+    `reads` must not be able to write.
     """
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, reads: Pool) -> None:
+        self._reads = reads
 
     def pages(self, wanted: Wanted) -> Iterator[list[Stored]]:
         """Walk through the chosen conversions by sender, then click id, goal and transaction id."""
-        for sender in self._senders(wanted.sender):
-            for is_test in (False, True) if wanted.tests else (False,):
-                yield from self._walk(wanted, sender, is_test=is_test)
+        return walk(lambda after: self.page(wanted, after))
+
+    def page(self, wanted: Wanted, after: Cursor | None = None, limit: int = PAGE_ROWS) -> Page[Stored]:
+        """Return as many of them, or fewer; only the last page may be empty.
+
+        Raises ValueError for a cursor of another list.
+        """
+        last = None if after is None else position_of(_ORDER, _Position, after)
+        stretches = self._stretches(wanted, last)
+        for number, (sender, is_test) in enumerate(stretches, start=1):
+            begun = last[2:] if last and (last.sender, last.is_test) == (sender, is_test) else None
+            rows, complete = self._read(page_after(begun, wanted, sender, limit, is_test=is_test), limit)
+            if rows:
+                all_read = complete and number == len(stretches)
+                return Page(rows, None if all_read else cursor_to(_ORDER, _position(rows[-1])))
+        return Page([], None)
 
     def received(self, click_ids: Sequence[str]) -> dict[str, list[datetime]]:
         """Return when the conversions of each of these click ids were received, tests left out."""
@@ -96,7 +123,7 @@ class Conversions:
             query = select(_TABLE.click_id, _TABLE.received_at).where(
                 _TABLE.sender == sender, _TABLE.is_test.is_(False), _TABLE.click_id.in_(click_ids)
             )
-            with self._access.session() as session:
+            with self._reads.session() as session:
                 for click_id, received_at in session.connection().execute(query):
                     found[click_id].append(received_at)
         return found
@@ -104,24 +131,23 @@ class Conversions:
     def _senders(self, sender: str | None) -> Sequence[str]:
         if sender is not None:
             return [sender]
-        with self._access.session() as session:
+        with self._reads.session() as session:
             return session.connection().execute(SENDERS).scalars().all()
 
-    def _walk(self, wanted: Wanted, sender: str, *, is_test: bool) -> Iterator[list[Stored]]:
-        last: Stored | None = None
-        while True:
-            page = page_after(last, wanted, sender, is_test=is_test)
-            with self._access.session() as session:
-                with session.connection().execute(page) as found:
-                    rows, complete = next_chunk(map(_stored, found), PAGE_ROWS, _size)
-                if rows:
-                    with session.connection().execute(_changes_between(rows[0], rows[-1])) as changes:
-                        rows = _with_changes(rows, changes.mappings())
+    def _stretches(self, wanted: Wanted, last: "_Position | None") -> list[tuple[str, bool]]:
+        """Return the beginnings of the keys that are left, in their order; each stretch of rows is read by itself."""
+        kinds = (False, True) if wanted.tests else (False,)
+        stretches = product(self._senders(wanted.sender), kinds)
+        return [one for one in stretches if last is None or one >= (last.sender, last.is_test)]
+
+    def _read(self, page: Select[tuple[object, ...]], limit: int) -> tuple[list[Stored], bool]:
+        with self._reads.session() as session:
+            with session.connection().execute(page) as found:
+                rows, complete = next_chunk(map(_stored, found), limit, _size)
             if rows:
-                yield rows
-            if complete:
-                return
-            last = rows[-1]
+                with session.connection().execute(_changes_between(rows[0], rows[-1])) as changes:
+                    rows = _with_changes(rows, changes.mappings())
+        return rows, complete
 
 
 def _stored(row: Row[tuple[Any, ...]]) -> Stored:
@@ -158,13 +184,15 @@ def _place(row: Stored) -> tuple[str, str, str]:
     return (row.click_id, row.goal, row.transaction_id)
 
 
-def page_after(last: Stored | None, wanted: Wanted, sender: str, *, is_test: bool) -> Select[tuple[object, ...]]:
+def page_after(
+    last: tuple[str, str, str] | None, wanted: Wanted, sender: str, limit: int = PAGE_ROWS, *, is_test: bool
+) -> Select[tuple[object, ...]]:
     """Return the query for one page: the beginning of the primary key is given, so the rest of it is read in order."""
     chosen = select(*(_TABLE[name] for name in CONVERSION.columns)).order_by(*_PLACE)
-    chosen = chosen.where(_TABLE.sender == sender, _TABLE.is_test == is_test).limit(PAGE_ROWS)
+    chosen = chosen.where(_TABLE.sender == sender, _TABLE.is_test == is_test).limit(limit)
     chosen = chosen.execution_options(yield_per=_FETCHED_ROWS)
     if last is not None:
-        chosen = chosen.where(tuple_(*_PLACE) > tuple_(*_place(last)))
+        chosen = chosen.where(tuple_(*_PLACE) > tuple_(*last))
     if wanted.click_id is not None:
         chosen = chosen.where(_TABLE.click_id == wanted.click_id)
     if wanted.since is not None:

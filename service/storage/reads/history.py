@@ -4,18 +4,26 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import text
+from pydantic import AwareDatetime
+from sqlalchemy import text, tuple_
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from service.core.outcome import Outcome
 from service.core.postback import Key, Postback
 from service.core.verdict import Change, Verdict, Winner, amount, judge, told_now
-from service.storage.pool import Access
+from service.storage.pool import Pool
+from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback, StatusChange
 
 Keyed = TypeVar("Keyed", Conversion, StatusChange)
+Came = TypeVar("Came", Conversion, StatusChange, Duplicate, RejectedPostback)
+
+PAGE_ROWS = 1_000
+_ORDER = "arrivals"
 
 # The senders without reading every conversion: one jump in the primary key for each.
 SENDERS = text("""
@@ -54,20 +62,35 @@ class Current(NamedTuple):
     conversion_status: str | None
 
 
+class _Position(NamedTuple):
+    received_at: AwareDatetime
+    request_id: str
+
+
+def _position(row: Arrival) -> _Position:
+    return _Position(row.received_at, row.request_id)
+
+
 class History:
     """Reads of a database, which may be served at the same time. StorageError: not there, or not ours.
 
-    `access` must not be able to write.
+    `reads` must not be able to write.
     """
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, reads: Pool) -> None:
+        self._reads = reads
 
     def arrivals(self, click_id: str) -> list[Arrival]:
         """Return every postback that named a click id, oldest first, the rejected ones included."""
-        with self._access.session() as session:
-            found = [*_accepted(session, click_id), *_rejected(session, click_id)]
-        return sorted(found, key=lambda arrival: (arrival.received_at, arrival.request_id))
+        return list(chain.from_iterable(walk(lambda after: self.page(click_id, after))))
+
+    def page(self, click_id: str, after: Cursor | None = None, limit: int = PAGE_ROWS) -> Page[Arrival]:
+        """Return some of them. Raises ValueError for a cursor of another list."""
+        last = None if after is None else position_of(_ORDER, _Position, after)
+        with self._reads.session() as session:
+            found = [arrival for told in _TOLD for arrival in told(session, click_id, last, limit)]
+        rows = sorted(found, key=_position)[:limit]
+        return Page(rows, cursor_to(_ORDER, _position(rows[-1])) if len(found) >= limit else None)
 
     def foresee(self, postback: Postback) -> Verdict:
         """Return the verdict that a postback would get if it arrived now."""
@@ -75,7 +98,7 @@ class History:
 
     def winners(self, postbacks: Collection[Postback]) -> dict[Key, Winner]:
         """Return what is stored under each postback's key, where something is."""
-        with self._access.session() as session:
+        with self._reads.session() as session:
             found = {postback.key: session.get(Conversion, postback.key) for postback in postbacks}
             changes = _by_key(_changes(session, {postback.click_id for postback in postbacks}))
             return {
@@ -93,7 +116,7 @@ class History:
 
     def conversions(self, click_id: str) -> list[Current]:
         """Return what the conversions of a click id are now, each sender's in the order of goal and transaction id."""
-        with self._access.session() as session:
+        with self._reads.session() as session:
             changes = _by_key(_changes(session, [click_id]))
             found = sorted(_of(session, Conversion, [click_id]), key=_key)
             return [_current(stored, changes[_key(stored)]) for stored in found]
@@ -107,14 +130,17 @@ def _current(stored: Conversion, changes: Sequence[StatusChange]) -> Current:
 
 
 def _of(session: Session, table: type[Keyed], click_ids: Collection[str]) -> Iterable[Keyed]:
-    """Return the rows of some click ids: a jump in the primary key for each sender."""
+    return session.exec(_query(session, table, click_ids))
+
+
+def _query(session: Session, table: type[Keyed], click_ids: Collection[str]) -> SelectOfScalar[Keyed]:
+    """Return the query for the rows of some click ids: a jump in the primary key for each sender."""
     senders = session.connection().execute(SENDERS).scalars().all()
-    found = select(table).where(
+    return select(table).where(
         col(table.sender).in_(senders),
         col(table.is_test).in_([False, True]),
         col(table.click_id).in_(click_ids),
     )
-    return session.exec(found)
 
 
 def _changes(session: Session, click_ids: Collection[str]) -> list[StatusChange]:
@@ -136,20 +162,41 @@ def _change(row: StatusChange) -> Change:
     return Change(row.number, row.request_id, row.conversion_status, row.value, row.value_micros, row.currency)
 
 
-def _accepted(session: Session, click_id: str) -> Iterator[Arrival]:
-    for stored in _of(session, Conversion, [click_id]):
-        status = f"{stored.conversion_status}, " if stored.conversion_status else ""
-        yield _arrival(stored, Outcome.STORED, f"{status}value {amount(stored)}{_labels(stored)}")
-    for change in _changes(session, [click_id]):
-        with_value = f", value {amount(change)}" if change.value else ""
-        yield _arrival(change, Outcome.UPDATED, f"now {change.conversion_status}{with_value}{_labels(change)}")
-    for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
-        yield _arrival(repeat, Outcome.DUPLICATE, "same value as stored" + _labels(repeat))
+def _next(
+    found: "SelectOfScalar[Came]", table: type[Came], last: "_Position | None", limit: int
+) -> "SelectOfScalar[Came]":
+    """Return the query for the rows that follow a position."""
+    place = (col(table.received_at), col(table.request_id))
+    if last:
+        found = found.where(tuple_(*place) > tuple_(*last))
+    return found.order_by(*place).limit(limit)
 
 
-def _rejected(session: Session, click_id: str) -> Iterator[Arrival]:
-    for kept in session.exec(select(RejectedPostback).where(RejectedPostback.click_id == click_id)):
-        yield _arrival(kept, Outcome[kept.outcome.upper()], kept.detail)
+def _stored(session: Session, click_id: str, last: "_Position | None", limit: int) -> Iterator[Arrival]:
+    for row in session.exec(_next(_query(session, Conversion, [click_id]), Conversion, last, limit)):
+        status = f"{row.conversion_status}, " if row.conversion_status else ""
+        yield _arrival(row, Outcome.STORED, f"{status}value {amount(row)}{_labels(row)}")
+
+
+def _changed(session: Session, click_id: str, last: "_Position | None", limit: int) -> Iterator[Arrival]:
+    for row in session.exec(_next(_query(session, StatusChange, [click_id]), StatusChange, last, limit)):
+        with_value = f", value {amount(row)}" if row.value else ""
+        yield _arrival(row, Outcome.UPDATED, f"now {row.conversion_status}{with_value}{_labels(row)}")
+
+
+def _repeated(session: Session, click_id: str, last: "_Position | None", limit: int) -> Iterator[Arrival]:
+    found = select(Duplicate).where(Duplicate.click_id == click_id)
+    for row in session.exec(_next(found, Duplicate, last, limit)):
+        yield _arrival(row, Outcome.DUPLICATE, "same value as stored" + _labels(row))
+
+
+def _rejected(session: Session, click_id: str, last: "_Position | None", limit: int) -> Iterator[Arrival]:
+    found = select(RejectedPostback).where(RejectedPostback.click_id == click_id)
+    for row in session.exec(_next(found, RejectedPostback, last, limit)):
+        yield _arrival(row, Outcome[row.outcome.upper()], row.detail)
+
+
+_TOLD = (_stored, _changed, _repeated, _rejected)
 
 
 def _arrival(row: Conversion | StatusChange | Duplicate | RejectedPostback, outcome: Outcome, detail: str) -> Arrival:

@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
+from typing import NamedTuple
 
+from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col, or_, select
 
 from service.core.chunk import next_chunk
-from service.storage.pool import Access
+from service.storage.pool import Pool
+from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
 from service.storage.schema.tables import RejectedPostback, Replay
 
 PAGE_ROWS = 200  # no more than a batch of the ledger's; fewer if their raw input, 128 KiB each at most, is a chunk
@@ -42,65 +46,70 @@ class Chosen:
         return wanted
 
 
+class _Position(NamedTuple):
+    received_at: AwareDatetime
+    id: int
+
+
 class Quarantine:
     """Reads of a database, which may be served at the same time. StorageError: not there, or not ours.
 
-    `access` must not be able to write.
+    `reads` must not be able to write.
     """
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, reads: Pool) -> None:
+        self._reads = reads
 
     def count(self, chosen: Chosen) -> int:
         """Return how many rows are chosen."""
-        with self._access.session() as session:
+        with self._reads.session() as session:
             return session.exec(select(func.count()).select_from(RejectedPostback).where(*chosen.conditions())).one()
 
     def newest(self, chosen: Chosen, limit: int) -> list[RejectedPostback]:
         """Return the chosen rows that came last, newest first."""
-        found = select(RejectedPostback).where(*chosen.conditions()).order_by(*_order()).limit(limit)
-        with self._access.session() as session:
-            return list(session.exec(found))
+        return list(islice(chain.from_iterable(self.pages(chosen)), limit))
 
     def pages(self, chosen: Chosen, *, oldest_first: bool = False) -> Iterator[list[RejectedPostback]]:
         """Walk through the chosen rows in the order of their arrival; each page is a short read of its own."""
-        order = _order(oldest_first=oldest_first)
-        place = tuple_(col(RejectedPostback.received_at), col(RejectedPostback.id))
-        last: RejectedPostback | None = None
-        while True:
-            page = select(RejectedPostback).where(*chosen.conditions()).order_by(*order).limit(PAGE_ROWS)
-            if last is not None:
-                there = tuple_(last.received_at, last.id)  # the pair, because many rows may come at one moment
-                page = page.where(place > there if oldest_first else place < there)
-            page = page.execution_options(yield_per=_FETCHED_ROWS)
-            with self._access.session() as session, session.exec(page) as found:
-                rows, complete = next_chunk(found, PAGE_ROWS, lambda row: len(row.raw))
-            if rows:
-                yield rows
-            if complete:
-                return
-            last = rows[-1]
+        return walk(lambda after: self.page(chosen, after, oldest_first=oldest_first))
+
+    def page(
+        self, chosen: Chosen, after: Cursor | None = None, limit: int = PAGE_ROWS, *, oldest_first: bool = False
+    ) -> Page[RejectedPostback]:
+        """Return as many of the chosen rows, or fewer large ones. Raises ValueError for a cursor of another list."""
+        name = "rejected, oldest first" if oldest_first else "rejected, newest first"
+        page = select(RejectedPostback).where(*chosen.conditions()).order_by(*_order(oldest_first=oldest_first))
+        if after is not None:
+            last = tuple_(*position_of(name, _Position, after))  # a pair, because many rows may come at one moment
+            place = tuple_(col(RejectedPostback.received_at), col(RejectedPostback.id))
+            page = page.where(place > last if oldest_first else place < last)
+        page = page.limit(limit).execution_options(yield_per=_FETCHED_ROWS)
+        with self._reads.session() as session, session.exec(page) as found:
+            rows, complete = next_chunk(found, limit, lambda row: len(row.raw))
+        if complete:
+            return Page(rows, None)
+        return Page(rows, cursor_to(name, _Position(rows[-1].received_at, rows[-1].id or 0)))
 
     def one(self, id_or_request_id: str) -> RejectedPostback | None:
         """Return the row with this id or request_id."""
         name = RejectedPostback
         numbered = id_or_request_id.isdecimal() and len(id_or_request_id) < len(str(2**63))
         same = col(name.id) == int(id_or_request_id) if numbered else col(name.request_id) == id_or_request_id
-        with self._access.session() as session:
+        with self._reads.session() as session:
             return session.exec(select(name).where(same)).first()
 
     def reasons(self, click_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Return outcome and detail of the newest row that names each of these click ids, where there is one."""
         name = RejectedPostback
         found = select(name.click_id, name.outcome, name.detail).where(col(name.click_id).in_(click_ids))
-        with self._access.session() as session:
+        with self._reads.session() as session:
             rows = session.exec(found.order_by(*_order(oldest_first=True))).all()
         return {click_id: (outcome, detail) for click_id, outcome, detail in rows if click_id is not None}
 
     def replay_of(self, request_id: str) -> Replay | None:
         """Return the replay that a request_id is part of, as the rejected one or as the new one."""
         part = or_(col(Replay.rejected_request_id) == request_id, col(Replay.request_id) == request_id)
-        with self._access.session() as session:
+        with self._reads.session() as session:
             return session.exec(select(Replay).where(part)).first()
 
 

@@ -101,7 +101,11 @@ class Duplicate(ConversionKey, table=True):
     __tablename__ = "duplicate"
 
     id: int | None = Field(default=None, sa_column=Column(Number, Identity(), primary_key=True))
+    sender: str = Field(sa_type=Text)
+    is_test: bool
     click_id: str = Field(sa_type=Text, index=True)
+    goal: str = Field(sa_type=Text)
+    transaction_id: str = Field(sa_type=Text)
     received_at: datetime = Field(sa_type=UtcDateTime, index=True)
     request_id: str = Field(sa_type=Text, unique=True, index=True)
     door: str = Field(sa_type=Text)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.core.unavailable import ErrorKind, StorageError
+from service.storage.schema.registry import OF_POSTBACKS
 from service.storage.sqlite.file import (
     FileLock,
     create_private,
@@ -19,7 +20,6 @@ from service.storage.sqlite.file import (
 )
 from service.storage.sqlite.ledger import migrations_of
 
-TABLES = ("conversion", "status_change", "duplicate", "rejected_postback")
 _PAGES = 2_000  # copied at a time, 8 MB: between two of them there is time to tell how far it is
 _BESIDE = ("", "-wal", "-shm")  # SQLite's three names of one database
 
@@ -96,7 +96,7 @@ def check(path: Path) -> dict[str, int]:
             if said != "ok":
                 raise StorageError(f"{path} is damaged: {said}", ErrorKind.SQLITE_CORRUPT)
             count = "SELECT count(*) FROM "
-            return {table: connection.execute(count + table).fetchone()[0] for table in TABLES}
+            return {it.name: connection.execute(count + it.name).fetchone()[0] for it in OF_POSTBACKS}
     except sqlite3.Error as error:
         raise StorageError(f"{path} is no backup of ours: {error}", ErrorKind.SQLITE_NOTADB) from error
 

@@ -4,27 +4,23 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext, suppress
-from functools import cache
-from itertools import chain
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
-
-Item = TypeVar("Item")
+from service.storage.pool import POOLED
 
 _PRIVATE = 0o600  # of a new file: SQLite gives those that it puts beside it, -wal and -shm, the same mode
 _PRIVATE_DIRECTORY = 0o700
 _SYNCHRONOUS_FULL = 2
 _BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is storage_unavailable
+_READING_SECONDS = 2.0
 _CHECKPOINT_PAGES = 1000
-STATEMENT_ROWS = 256  # of 12 columns: far below the 32,766 parameters, and a prepared statement is small
 _STATEMENTS = 300  # prepared and kept: an INSERT for each number of rows
 
 # By primary result code (SQLite manual, "Result and Error Codes"); the extended one stays in the message.
@@ -128,66 +124,25 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def insert(
-    connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], clash: str
-) -> int:
-    """Insert rows, all or none, and return how many are new; `clash` says what is done about a known key."""
-    if len(rows) <= STATEMENT_ROWS:  # one statement needs no BEGIN and no COMMIT
-        return _insert(connection, table, tuple(columns), rows, clash)
-    with nullcontext() if connection.in_transaction else transaction(connection):
-        return sum(_insert(connection, table, tuple(columns), some, clash) for some in in_statements(rows))
-
-
-def in_statements(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Yield what one statement takes at a time."""
-    return (rows[first : first + STATEMENT_ROWS] for first in range(0, len(rows), STATEMENT_ROWS))
-
-
-def _insert(
-    connection: sqlite3.Connection,
-    table: str,
-    columns: tuple[str, ...],
-    rows: Sequence[Sequence[object]],
-    clash: str,
-) -> int:
-    if not rows:
-        return 0
-    return connection.execute(_insertion(table, columns, len(rows), clash), tuple(chain.from_iterable(rows))).rowcount
-
-
-@cache
-def _insertion(table: str, columns: tuple[str, ...], rows: int, clash: str) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT {clash}"  # noqa: S608 - our own names
-
-
 def reader_engine(path: Path) -> Engine:
-    """Return an engine whose connections cannot write or checkpoint (`mode=ro`). Raises StorageError for no file."""
-    if not path.exists():
-        raise StorageError(f"there is no database at {path}", ErrorKind.NO_DATABASE)
-    return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
+    """Return an engine whose connections cannot write or checkpoint (`mode=ro`)."""
+    engine = _pooled(f"sqlite:///file:{path}?mode=ro&uri=true", path, _READING_SECONDS)
 
-
-def migrating_engine(path: Path) -> Engine:
-    """Return an engine for the migrations, which may be of a file that is not there yet."""
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-
-    @event.listens_for(engine, "do_connect")
-    def private(*_: object) -> None:
-        with suppress(OSError):  # SQLite says it in its own way
-            create_private(path)
+    @event.listens_for(engine, "connect")
+    def harmless(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
 
     return engine
 
 
-def second_engine(path: Path, patience: float = _BUSY_SECONDS) -> Engine:
-    """Return an engine that writes beside the one writer, while that is open; `patience` is seconds for its lock.
+def second_engine(path: Path) -> Engine:
+    """Return an engine that writes beside the one writer, while that is open.
 
     Its connections never checkpoint: not by themselves, and not when they close, because they are not the last. One of
-    another process, for a single transaction, may be: if the writer closes in that moment. SQLite then checkpoints
-    alone, under an exclusive lock: nobody else has the file open, so there are never two (the WAL-reset bug needs two).
+    another process may be: if the writer closes in that moment. SQLite then checkpoints alone, under an exclusive
+    lock: nobody else has the file open, so there are never two (the WAL-reset bug needs two).
     """
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": patience})
+    engine = _pooled(f"sqlite:///{path}", path, _BUSY_SECONDS)
 
     @event.listens_for(engine, "connect")
     def durable(connection: sqlite3.Connection, _: object) -> None:
@@ -195,6 +150,39 @@ def second_engine(path: Path, patience: float = _BUSY_SECONDS) -> Engine:
         connection.execute("PRAGMA fullfsync=ON")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA secure_delete=FAST")  # ON, as some are built, writes every page that is freed
+
+    return engine
+
+
+def _pooled(url: str, path: Path, busy_seconds: float) -> Engine:
+    """Return an engine with a pool that any thread may use; a connection to a file that was replaced counts as dead."""
+    engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False}, **POOLED)
+
+    @event.listens_for(engine, "connect")
+    def know(_: object, record: ConnectionPoolEntry) -> None:
+        record.info["file"] = identities([path])
+
+    @event.listens_for(engine, "checkout")
+    def recognise(_: object, record: ConnectionPoolEntry, __: object) -> None:
+        if record.info["file"] != identities([path]):
+            raise DisconnectionError
+
+    return engine
+
+
+def patient(seconds: float) -> str:
+    """Return the statement that says how long the next ones wait for another process's lock."""
+    return f"PRAGMA busy_timeout={seconds * 1000:.0f}"
+
+
+def migrating_engine(path: Path) -> Engine:
+    """Return an engine for the migrations, which may be of a file that is not there yet; nothing stays open of it."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "do_connect")
+    def private(*_: object) -> None:
+        with suppress(OSError):  # SQLite says it in its own way
+            create_private(path)
 
     return engine
 

@@ -1,12 +1,12 @@
-"""Owns every statement that writes postbacks to a SQLite file: one batch, one fsync, durable when it returns.
+"""Owns the writing of postbacks to a SQLite file: one batch, one fsync, durable when it returns.
 
-On the driver's own connection and not through SQLAlchemy: this is the hot path, and it has four statements.
+The driver executes the statements on its own connection, and not SQLAlchemy, which compiled them: this is the hot path.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -16,40 +16,38 @@ from service.core.postback import Key, Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
 from service.storage.ledger import (
-    CHANGE,
-    CONVERSION,
-    DUPLICATE,
-    KEY,
-    REJECTED,
     Committed,
     Leftovers,
-    Row,
-    Table,
     conversion_row,
     leftovers,
 )
 from service.storage.migrations import Migrations
+from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED
 from service.storage.sqlite.file import (
     FileLock,
     connect_writer,
     create_private_directory,
     identities,
-    in_statements,
-    insert,
     migrating_engine,
     storage_error,
     sync_directory,
     transaction,
 )
+from service.storage.sqlite.statements import in_statements, insert, statements
 
-_PROBE = Table("write_probe", ("id", "probed_at"))
+_PROBE_ID = 1  # of the one row: a file has one writer
 
 
 class SqliteLedger:
-    """The writing side of a SQLite file; `commit` blocks until the disk has the batch."""
+    """The writing side of a SQLite file; `commit` blocks until the disk has the batch.
 
-    def __init__(self, path: Path) -> None:
+    `before_close` closes what else this process has open of the file.
+    """
+
+    def __init__(self, path: Path, before_close: Callable[[], None] = lambda: None) -> None:
         self._path = path
+        self._before_close = before_close
+        self._statements = statements()
         self._names = (str(path), f"{path}-wal")
 
     def open(self) -> None:
@@ -78,8 +76,9 @@ class SqliteLedger:
         written: dict[str, int] = {}
         try:
             postbacks = [entry for entry in entries if type(entry) is Postback]
-            inserted = self._insert(CONVERSION, [conversion_row(postback, utc_text) for postback in postbacks])
-            written["conversion"] = inserted
+            rows = [conversion_row(postback, utc_text) for postback in postbacks]
+            inserted = insert(self._connection, self._statements.conversion, rows)
+            written[CONVERSION.name] = inserted
             if inserted == len(entries):
                 verdicts = [STORED] * inserted
             else:
@@ -96,58 +95,39 @@ class SqliteLedger:
 
     def close(self) -> None:
         """Checkpoint by closing the last connection, and let another process write."""
+        self._before_close()
         self._connection.close()
         self._lock.close()
-
-    def _insert(self, table: Table, rows: Sequence[Row], clash: str = "DO NOTHING") -> int:
-        return insert(self._connection, table.name, table.columns, rows, clash)
 
     def _winners(self, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
         """Return what is stored now under each postback's key: its own row, or the one that came first."""
         winners: dict[Key, Winner] = {}
         for some in in_statements([postback.key for postback in postbacks]):
-            for row in self._connection.execute(winners_statement(len(some)), [*chain.from_iterable(some)]):
+            for row in self._connection.execute(
+                self._statements.winners.for_rows(len(some)), [*chain.from_iterable(some)]
+            ):
                 winners[row[0], bool(row[1]), row[2], row[3], row[4]] = Winner(*row[5:])
         for some in in_statements(disputed(postbacks, winners)):
-            rows = self._connection.execute(changes_statement(len(some)), [*chain.from_iterable(some)]).fetchall()
+            rows = self._connection.execute(self._statements.changes.for_rows(len(some)), [*chain.from_iterable(some)])
             with_history(winners, (((row[0], bool(row[1]), *row[2:5]), Change(*row[5:])) for row in rows))
         return winners
 
     def _keep(self, left: Leftovers) -> dict[str, int]:
+        statements = self._statements
         with transaction(self._connection):
             written = {
-                CHANGE.name: self._insert(CHANGE, left.changes),
-                DUPLICATE.name: self._insert(DUPLICATE, left.duplicates),
-                REJECTED.name: self._insert(REJECTED, left.rejected),
+                CHANGE.name: insert(self._connection, statements.change, left.changes),
+                DUPLICATE.name: insert(self._connection, statements.duplicate, left.duplicates),
+                REJECTED.name: insert(self._connection, statements.rejected, left.rejected),
             }
             if left.probed_at:
-                self._insert(_PROBE, [(1, left.probed_at)], "(id) DO UPDATE SET probed_at = excluded.probed_at")
+                self._connection.execute(statements.probe, (_PROBE_ID, left.probed_at))
         return written
 
 
 def migrations_of(path: Path) -> Migrations:
     """Return the schema of a file; whoever changes it must be the only one."""
     return Migrations(migrating_engine(path), str(path), storage_error)
-
-
-@cache
-def winners_statement(keys: int) -> str:
-    """Return the query for the rows under `keys` keys, each a jump in the primary key."""
-    return _statement(keys, CONVERSION, Winner._fields[:-1])
-
-
-@cache
-def changes_statement(keys: int) -> str:
-    """Return the query for the changes under `keys` keys, in their order."""
-    return f"{_statement(keys, CHANGE, Change._fields)} ORDER BY number"
-
-
-def _statement(keys: int, table: Table, columns: Sequence[str]) -> str:
-    key, row = ", ".join(KEY), f"({', '.join('?' * len(KEY))})"
-    return (  # a join, because SQLite scans the whole table for `(…) IN (VALUES …)`
-        f"WITH wanted ({key}) AS (VALUES {', '.join([row] * keys)}) "  # noqa: S608 - our own names
-        f"SELECT {key}, {', '.join(columns)} FROM wanted CROSS JOIN {table.name} USING ({key})"
-    )
 
 
 @lru_cache(maxsize=16)  # the rows of a batch came at one moment

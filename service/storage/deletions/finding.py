@@ -1,0 +1,121 @@
+"""Owns finding what retention is to delete: what is too old or too much, by reads only, as much as a piece takes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, case, cast, func, literal, select, tuple_
+from sqlmodel import col
+
+from service.core.postback import Key
+from service.storage.pool import Pool
+from service.storage.schema.registry import KEY
+from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback
+
+PIECE_ROWS = 250
+PIECE_BYTES = 2**18  # of kept input: SQLite walks through every page of what it frees
+PAGE_ROWS = 5_000  # conversions read at a time
+MEASURED_ROWS = 50_000  # added up at a time: a long read keeps SQLite's log from shrinking
+ROW_BYTES = 500  # what a rejection takes beside its raw input: its other columns and its entries in four indexes
+
+Position = tuple[datetime, int]  # of a row in the order of arrival: received_at and id
+Aged = type[Duplicate] | type[RejectedPostback]
+
+
+class Rank(IntEnum):
+    """In which order rejected postbacks make room: the replayed, those of nobody we know, those of a known sender."""
+
+    REPLAYED = 0
+    STRANGER = 1
+    KNOWN = 2
+
+
+class Kept(NamedTuple):
+    """The bytes that a range of rejected postbacks takes, by rank; `upto` is the last id in it."""
+
+    upto: int
+    taken: tuple[int, ...]
+
+
+class Found(NamedTuple):
+    """Rows to delete, by id; `position` is that of the last, and 0 rows mean that there are no more."""
+
+    ids: list[int]
+    position: Position | None
+
+
+class Finding:
+    """Reads what there is to delete. Every method may block, is a read of its own, and raises StorageError."""
+
+    def __init__(self, reads: Pool) -> None:
+        self._reads = reads
+
+    def measure(self, after: int) -> Kept | None:
+        """Measure the rejected postbacks that follow an id, a page of them; None when there are none."""
+        row = RejectedPostback
+        page = (
+            select(col(row.id), bytes_taken().label("taken"), _rank().label("rank"))
+            .where(col(row.id) > after)
+            .order_by(col(row.id))
+            .limit(MEASURED_ROWS)
+            .subquery()
+        )
+        sums = [cast(func.coalesce(func.sum(page.c.taken).filter(page.c.rank == rank), 0), BigInteger) for rank in Rank]
+        with self._reads.session() as session:
+            upto, *taken = session.connection().execute(select(func.max(page.c.id), *sums)).one()
+        return None if upto is None else Kept(upto, tuple(taken))
+
+    def old(self, table: Aged, before: datetime) -> Found:
+        """Find the oldest rows that came before a moment, as many as one piece takes."""
+        size = bytes_taken() if table is RejectedPostback else literal(0)
+        return self._found(table, size, [col(table.received_at) < before], PIECE_BYTES)
+
+    def surplus(self, rank: Rank, after: Position | None, most: int) -> Found:
+        """Find the oldest rejected postbacks of a rank, after a position, up to so many bytes or what a piece takes."""
+        row = RejectedPostback
+        wanted = [_rank() == rank]
+        if after:  # those before it were looked at already
+            wanted.append(tuple_(col(row.received_at), col(row.id)) > tuple_(*after))
+        return self._found(row, bytes_taken(), wanted, min(most, PIECE_BYTES))
+
+    def _found(self, table: Aged, size: ColumnElement[int], wanted: list[ColumnElement[bool]], most: int) -> Found:
+        order = (col(table.received_at), col(table.id))
+        chosen = select(*order, size).where(*wanted).order_by(*order).limit(PIECE_ROWS)
+        with self._reads.session() as session:
+            rows: Sequence[tuple[datetime, int, int]] = session.connection().execute(chosen).all()  # type: ignore[assignment]  # an id is null before it is stored
+        ids: list[int] = []
+        for received_at, number, taken in rows:
+            if most <= 0:
+                break
+            ids.append(number)
+            position = (received_at, number)
+            most -= taken
+        return Found(ids, position if ids else None)
+
+    def conversions(self, after: Key | None) -> list[tuple[Key, datetime]]:
+        """Return the keys that follow a key, a page of them, and when each came."""
+        page = select(*key_columns(), col(Conversion.received_at)).order_by(*key_columns()).limit(PAGE_ROWS)
+        if after:
+            page = page.where(tuple_(*key_columns()) > tuple_(*after))
+        with self._reads.session() as session:
+            return [((row[0], row[1], row[2], row[3], row[4]), row[5]) for row in session.connection().execute(page)]
+
+
+def bytes_taken() -> ColumnElement[int]:
+    """Return the bytes of a rejected postback; neither engine reads the raw input to tell its length."""
+    return func.length(RejectedPostback.raw) + ROW_BYTES
+
+
+def _rank() -> ColumnElement[int]:
+    row = RejectedPostback
+    return case(
+        (col(row.replayed_at).is_not(None), Rank.REPLAYED.value),
+        (col(row.sender).is_(None), Rank.STRANGER.value),
+        else_=Rank.KNOWN.value,
+    )
+
+
+def key_columns() -> list[SQLColumnExpression[Any]]:
+    """Return the columns that make a conversion's key, in their order."""
+    return [col(getattr(Conversion, name)) for name in KEY]

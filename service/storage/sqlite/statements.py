@@ -1,0 +1,112 @@
+"""Owns the statements that write postbacks to a SQLite file: compiled from the tables once, for any number of rows."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from functools import cache
+from itertools import chain
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, column, select, values
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql import ClauseElement
+
+from service.core.verdict import Change, Winner
+from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, PROBE, REJECTED, StoredTable
+from service.storage.sqlite.file import transaction
+
+Item = TypeVar("Item")
+
+STATEMENT_ROWS = 256  # of 13 columns: far below the 32,766 parameters, and a prepared statement is small
+_DIALECT = sqlite.dialect()
+
+
+class Repeated:
+    """A statement with a row of parameters, which is repeated for as many rows as there are."""
+
+    def __init__(self, head: str, row: str, tail: str) -> None:
+        self._parts = (head, row, tail)
+        self._texts: dict[int, str] = {}
+
+    def for_rows(self, rows: int) -> str:
+        """Return the text for so many rows, the same object each time."""
+        text = self._texts.get(rows)
+        if text is None:
+            head, row, tail = self._parts
+            text = self._texts[rows] = f"{head}{', '.join([row] * rows)}{tail}"
+        return text
+
+
+class Statements(NamedTuple):
+    """What the ledger executes. `winners` and `changes` give a key, and then the fields of Winner and Change."""
+
+    conversion: Repeated
+    change: Repeated
+    duplicate: Repeated
+    rejected: Repeated
+    probe: str
+    winners: Repeated
+    changes: Repeated
+
+
+@cache
+def statements() -> Statements:
+    """Compile them."""
+    probe = sqlite.insert(PROBE.table).values({name: bindparam(name) for name in PROBE.columns})
+    return Statements(
+        _insertion(CONVERSION),
+        _insertion(CHANGE),
+        _insertion(DUPLICATE),
+        _insertion(REJECTED),
+        _compiled(probe.on_conflict_do_update(index_elements=PROBE.key, set_={"probed_at": probe.excluded.probed_at})),
+        _question(CONVERSION, Winner._fields[:-1]),
+        _question(CHANGE, Change._fields, CHANGE.table.c.number),
+    )
+
+
+def insert(connection: sqlite3.Connection, statement: Repeated, rows: Sequence[Sequence[object]]) -> int:
+    """Insert rows, all or none, and return how many are new."""
+    if len(rows) <= STATEMENT_ROWS:  # one statement needs no BEGIN and no COMMIT
+        return _insert(connection, statement, rows)
+    with nullcontext() if connection.in_transaction else transaction(connection):
+        return sum(_insert(connection, statement, some) for some in in_statements(rows))
+
+
+def in_statements(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield what one statement takes at a time."""
+    return (rows[first : first + STATEMENT_ROWS] for first in range(0, len(rows), STATEMENT_ROWS))
+
+
+def _insert(connection: sqlite3.Connection, statement: Repeated, rows: Sequence[Sequence[object]]) -> int:
+    if not rows:
+        return 0
+    return connection.execute(statement.for_rows(len(rows)), tuple(chain.from_iterable(rows))).rowcount
+
+
+def _insertion(table: StoredTable) -> Repeated:
+    row: dict[str, BindParameter[object]] = {name: bindparam(name) for name in table.columns}
+    return _repeated(_compiled(sqlite.insert(table.table).values(row).on_conflict_do_nothing()), len(row))
+
+
+def _question(table: StoredTable, fields: Sequence[str], *order: ColumnElement[int]) -> Repeated:
+    """Return the query for rows by their keys, each a jump in the primary key.
+
+    A CROSS JOIN, which SQLAlchemy has no word for: SQLite then looks for each key, and does not scan the whole table.
+    """
+    found = table.table.c
+    row: tuple[BindParameter[object], ...] = tuple(bindparam(name) for name in KEY)
+    keys = values(*(column(name, found[name].type) for name in KEY)).data([row])
+    wanted = keys.cte("wanted")
+    same = and_(*(found[name] == wanted.c[name] for name in KEY))
+    asked = select(*(found[name] for name in (*KEY, *fields))).select_from(wanted.join(table.table, same))
+    return _repeated(_compiled(asked.order_by(*order)).replace(" JOIN ", " CROSS JOIN "), len(KEY))
+
+
+def _compiled(statement: ClauseElement) -> str:
+    return str(statement.compile(dialect=_DIALECT)).replace("\n", "")
+
+
+def _repeated(text: str, columns: int) -> Repeated:
+    row = f"({', '.join('?' * columns)})"
+    head, tail = text.split(row)
+    return Repeated(head, row, tail)
