@@ -1,0 +1,135 @@
+"""Commits in doubt: a lost answer is found out about, and every row is stored, counted and told once."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.core.outcome import Outcome
+from service.core.postback import Key, Postback
+from service.core.unavailable import StorageError
+from service.core.verdict import Entry, Winner
+from service.storage.postgres import ledger as postgres
+from service.storage.postgres.connection import AsyncServerConnection
+from service.storage.postgres.ledger import PostgresLedger
+from tests.support import builders
+from tests.support.engines import Engine
+from tests.support.outside.postgres import run_sql
+from tests.support.postgres_ledger import (
+    opened,
+    outcomes,
+)
+
+
+class Losing(AsyncServerConnection):
+    """A connection that is lost after the statement named by `after` was carried out, and before it was answered."""
+
+    after: bytes | None = None
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.AsyncCursor[tuple[object, ...]]:
+        """Carry it out, and lose the answer."""
+        cursor: psycopg.AsyncCursor[tuple[object, ...]] = await super().execute(query, params, **options)
+        if isinstance(query, bytes) and Losing.after and Losing.after in query:
+            Losing.after = None
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the connection is lost")
+        return cursor
+
+
+@pytest.fixture
+def losing(postgres_url: str) -> Iterator[PostgresLedger]:
+    with opened(postgres_url, connect=Losing.to) as ledger:
+        yield ledger
+    Losing.after = None
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_a_commit_in_doubt_is_repeated_and_finds_its_own_row(losing: PostgresLedger, postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    sent = [builders.postback(f"c={click_id}&value=1") for click_id in "ba"]
+    Losing.after = b"INSERT INTO conversion"
+    committed = losing.commit(sent)
+    assert [verdict.outcome for verdict in committed.verdicts] == [Outcome.STORED] * 2
+    assert committed.rows["conversion"] == 2  # what the lost try wrote is counted: the books must balance
+    assert engine.rows("SELECT count(*) FROM conversion") == [(2,)]
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_a_row_that_was_only_read_is_acknowledged_after_a_commit_of_its_own(
+    losing: PostgresLedger, postgres_url: str
+) -> None:
+    """Reading waits for no standby; a later commit does, and standbys receive commits in order."""
+    engine = Engine(postgres_url)
+    losing.commit([builders.postback("c=before&value=1")])
+    assert engine.rows("SELECT count(*) FROM write_probe") == [(0,)]
+    Losing.after = b"INSERT INTO conversion"
+    losing.commit([builders.postback()])
+    assert engine.rows("SELECT count(*) FROM write_probe") == [(1,)]
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_duplicates_and_rejections_in_doubt_are_kept_once(losing: PostgresLedger, postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    losing.commit([builders.postback("c=a&value=1")])
+    batch: list[Entry] = [
+        builders.postback("c=a&value=1"),
+        builders.postback("c=a&value=2"),
+        builders.postback("c=new&value=1"),
+        builders.rejection(),
+    ]
+    Losing.after = b"WITH repeated"
+    committed = losing.commit(batch)
+    assert [verdict.outcome.value for verdict in committed.verdicts] == [
+        "duplicate",
+        "conflict",
+        "stored",
+        "invalid_value",
+    ]
+    assert committed.rows == {"conversion": 1, "status_change": 0, "duplicate": 1, "rejected_postback": 2}
+    counted = [engine.rows(f"SELECT count(*) FROM {table}") for table in committed.rows]  # noqa: S608 - our own names
+    assert counted == [[(2,)], [(0,)], [(1,)], [(2,)]]
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_a_change_of_status_in_doubt_is_kept_once_and_counted_once(losing: PostgresLedger, postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    losing.commit([builders.postback("c=a&value=1&conversion_status=pending")])
+    batch = [builders.postback(f"c=a&value=1&conversion_status={status}") for status in ("approved", "refunded")]
+    Losing.after = b"INSERT INTO status_change"
+    committed = losing.commit(batch)
+    assert [verdict.outcome for verdict in committed.verdicts] == [Outcome.UPDATED] * 2
+    assert committed.rows["status_change"] == 2
+    assert engine.rows("SELECT number, conversion_status FROM status_change ORDER BY 1") == [
+        (1, "approved"),
+        (2, "refunded"),
+    ]
+    assert engine.rows("SELECT count(*) FROM write_probe") == [(1,)]  # a commit of its own after what was only read
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_a_winner_that_vanished_is_an_error_and_no_receipt(postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    engine.change("CREATE RULE lose AS ON INSERT TO conversion DO INSTEAD NOTHING")
+    with opened(postgres_url) as ledger, pytest.raises(StorageError, match="none holds its key"):
+        ledger.commit([builders.postback()])
+    engine.change("DROP RULE lose ON conversion")
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_a_conversion_that_is_deleted_between_two_statements_is_stored_anew(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention and `erase` delete beside the service."""
+    winners = postgres._winners  # noqa: SLF001 - the moment that matters is there
+
+    async def too_late(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+        run_sql(postgres_url, "DELETE FROM conversion WHERE request_id LIKE '0%'")
+        monkeypatch.setattr(postgres, "_winners", winners)
+        return await winners(connection, postbacks)
+
+    with opened(postgres_url) as ledger:
+        ledger.commit([builders.postback()])
+        monkeypatch.setattr(postgres, "_winners", too_late)
+        assert outcomes(ledger, builders.postback()) == [Outcome.STORED]
+    assert run_sql(postgres_url, "SELECT count(*) FROM conversion") == [(1,)]
