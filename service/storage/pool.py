@@ -12,8 +12,8 @@ from sqlmodel import Session
 
 from service.core.unavailable import ErrorKind, StorageError
 
-_MOST = 4  # connections of a pool at the same time; one more waits for its turn
-_KEPT = 1  # of them stay open when nobody uses them
+_MOST = 4  # connections of a pool at the same time; who needs one more waits
+_KEPT = 2  # of them stay open when nobody uses them: retention and the roster read at the same time now and then
 _PATIENCE_SECONDS = 5.0
 POOLED = {
     "poolclass": QueuePool,
@@ -25,7 +25,7 @@ POOLED = {
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """At most four connections to a database, opened when they are needed; one of them is kept, and is idle.
+    """At most four connections to a database, opened when they are needed; two of them are kept, idle.
 
     A connection rolls back before it comes back, so that an idle one holds no transaction, snapshot or lock. One on
     which the driver failed is never used again. `engine` must notice at the checkout of one that it is dead.

@@ -17,7 +17,7 @@ from service.core.unavailable import ErrorKind, StorageError
 from service.storage.location import PostgresServer as Place
 from service.storage.postgres import ledger as postgres
 from service.storage.postgres.connection import AsyncServerConnection
-from service.storage.postgres.server import ServerConnection, engine_of
+from service.storage.postgres.server import ServerConnection, engine_of, pooled_engine
 from tests.support import builders
 from tests.support.outside.harness import wait_for
 from tests.support.outside.postgres import run_sql
@@ -102,18 +102,23 @@ def no_collection() -> Iterator[None]:
     gc.enable()
 
 
-def session_in_vain(place: Place) -> None:
+def written_in_vain(place: Place) -> None:
     with pytest.raises(psycopg.OperationalError):
         ServerConnection.to(place)
 
 
 def read_in_vain(place: Place) -> None:
     with pytest.raises(OperationalError):
+        pooled_engine(place).connect()
+
+
+def migrated_in_vain(place: Place) -> None:
+    with pytest.raises(OperationalError):
         engine_of(place).connect()
 
 
 @pytest.mark.usefixtures("no_collection")
-@pytest.mark.parametrize("in_vain", [session_in_vain, read_in_vain])
+@pytest.mark.parametrize("in_vain", [written_in_vain, read_in_vain, migrated_in_vain])
 def test_a_vain_attempt_leaves_no_socket_that_takes_a_place_on_the_server(in_vain: Callable[[Place], None]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         before = sum(1 for _ in Path("/proc/self/fd").iterdir())

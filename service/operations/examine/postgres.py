@@ -58,7 +58,7 @@ def _writable(server: Server) -> Finding:
 
 def _connections(server: Server) -> Finding:
     share = server.connections / server.max_connections
-    sentence = f"{server.connections} of {server.max_connections} are taken; each process of the service takes one"
+    sentence = f"{server.connections} of {server.max_connections} are taken; a process of the service keeps one to five"
     advice = "Raise max_connections, or find who keeps connections open."
     return graded("connections", sentence, advice, bad=share >= _FULL, doubtful=share >= _FILLING)
 
