@@ -91,7 +91,7 @@ class Site:
             await in_time(self._deliver(intake, delivery))
         assert samples(self.metrics, "postback_conservation_drift") == {}
         await in_time(writer.close())
-        self._replay()
+        await asyncio.to_thread(self._replay)
         self._ledger.close()
         with closing(sqlite3.connect(self.path)) as connection:
             found = connection.execute("""

@@ -31,8 +31,8 @@ def basic(text: str) -> Headers:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    """Serve one sender, with a key for each purpose."""
+def registered(tmp_path: Path) -> Path:
+    """Register one sender, with a key for each purpose."""
     path = tmp_path / "postback.db"
     database = database_at(f"sqlite:///{path}")
     ledger = database.ledger()
@@ -45,7 +45,13 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         registration.key(PIXEL_KEY[4:16], secret_sha256=digest(PIXEL_KEY[17:]).hex(), doors=["pixel"]),
     )
     ledger.close()
-    async with serving(path) as service:
+    return path
+
+
+@pytest.fixture
+async def served(registered: Path) -> AsyncIterator[Served]:
+    """Serve it."""
+    async with serving(registered) as service:
         yield service
 
 
