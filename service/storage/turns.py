@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 class Turns(Protocol):
-    """Does work that writes beside this process's commits: a piece at a time, in the order in which it was submitted.
+    """Does work that writes beside this process's commits: one after the other, in the order in which it was submitted.
 
     On both engines it runs on a thread that is neither the event loop's nor the caller's; what it raises is the
     future's, and StorageBroken ends the commits as well; once commits have ended, the future fails with StorageError.

@@ -1,4 +1,4 @@
-"""Owns how long things are kept and how much of them: what is too old or too much goes, a piece at a time.
+"""Owns how long things are kept and how much of them: what is too old or too much goes, a chunk at a time.
 
 On a thread of its own, because it reads and waits; nobody else counts what it counts, and what it says goes through the
 event loop. The size of what is kept is a running sum: everything is measured at the start, and then only what
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from service.core.unavailable import StorageError
 from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions, Removed
-from service.storage.deletions.finding import PIECE_ROWS, Aged, Found, Rank
+from service.storage.deletions.finding import CHUNK_ROWS, Aged, Found, Rank
 from service.storage.schema.registry import CONVERSION, StoredTable, table_of
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from service.telemetry.log import Log
@@ -26,9 +26,9 @@ from service.telemetry.metrics import Metrics
 _LOOK_SECONDS = 5.0
 _AGE_SECONDS = 6 * 3600.0  # between two looks for what is too old
 _MADE_ROOM = 0.9  # of what may be kept is left, so that not every look deletes and measures everything
-_PAUSE_SECONDS = 0.5  # between two pieces: what waits for one is less than a hundredth of the postbacks
-_REST = 9.0  # times as long as a piece took: nine tenths of the writer's time are the postbacks'
-_FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a piece rests as long as it took
+_PAUSE_SECONDS = 0.5  # between two chunks: what waits for one is less than a hundredth of the postbacks
+_REST = 9.0  # times as long as a chunk took: nine tenths of the writer's time are the postbacks'
+_FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a chunk rests as long as it took
 _STOP_SECONDS = 1.0
 _AGED: tuple[Aged, ...] = (RejectedPostback, Duplicate)  # row by row; conversions are walked through
 
@@ -75,7 +75,7 @@ class Retention:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Look every few seconds while the context is open; at the end a piece that is under way may finish."""
+        """Look every few seconds while the context is open; at the end a chunk that is under way may finish."""
         thread = Thread(target=self._watch, args=[asyncio.get_running_loop()], name="retention", daemon=True)
         thread.start()
         try:
@@ -135,10 +135,10 @@ class Retention:
         while (page := deletions.conversions(last)) and self._may_go_on(still_alone):
             last = page[-1][0]
             old = [key for key, received_at in page if received_at < before]
-            for first in range(0, len(old), PIECE_ROWS):
-                piece = old[first : first + PIECE_ROWS]
+            for first in range(0, len(old), CHUNK_ROWS):
+                chunk = old[first : first + CHUNK_ROWS]
                 started = time.perf_counter()
-                removed = deletions.remove_conversions(piece[0], piece[-1], before, self._now())
+                removed = deletions.remove_conversions(chunk[0], chunk[-1], before, self._now())
                 self._count(CONVERSION.name, Reason.AGE, removed)
                 self._rest(time.perf_counter() - started)
             self._rest(0.0)

@@ -1,4 +1,4 @@
-"""Deletions, on every engine: what is too old or too much goes, in order and in pieces, and the book has all of it."""
+"""Deletions, on every engine: what is too old or too much goes, in order and in chunks, and the book has all of it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from service.storage.audit import Counts, Window
 from service.storage.deletions import finding
 from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions
-from service.storage.deletions.finding import PIECE_BYTES, PIECE_ROWS, ROW_BYTES, Found, Position, Rank
+from service.storage.deletions.finding import CHUNK_BYTES, CHUNK_ROWS, ROW_BYTES, Found, Position, Rank
 from service.storage.ledger import Ledger
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from tests.support import builders
@@ -70,12 +70,12 @@ def test_what_came_before_a_moment_is_found_and_goes_and_the_rest_stays(
     }
 
 
-def test_a_piece_is_bounded_in_rows_and_in_bytes(
+def test_a_chunk_is_bounded_in_rows_and_in_bytes(
     ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (PIECE_ROWS, PIECE_BYTES) == (250, 2**18)
-    monkeypatch.setattr(finding, "PIECE_ROWS", 3)
-    monkeypatch.setattr(finding, "PIECE_BYTES", 100_000)
+    assert (CHUNK_ROWS, CHUNK_BYTES) == (250, 2**18)
+    monkeypatch.setattr(finding, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(finding, "CHUNK_BYTES", 100_000)
     ledger.commit([rejected("large", size=60_000), rejected("larger", size=60_000), rejected("largest", size=60_000)])
     ledger.commit([rejected(f"small-{number}", 1) for number in range(5)])
     sizes = []

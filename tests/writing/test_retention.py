@@ -128,9 +128,9 @@ def test_by_default_for_ever_is_for_ever(path: Path) -> None:
         assert deleted(kept.metrics) == {}
 
 
-def test_conversions_are_walked_through_in_pages_and_pieces(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conversions_are_walked_through_in_pages_and_chunks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.storage.deletions.finding.PAGE_ROWS", 7)
-    monkeypatch.setattr(module, "PIECE_ROWS", 3)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
     with keeping(path, FOR_EVER._replace(conversion_days=1)) as kept:
         entries = [builders.postback(f"c={n:02}&value=1", received_at=days(n % 2 * 5)) for n in range(40)]
         kept.ledger.commit(entries)
@@ -197,20 +197,20 @@ def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
             return remove(self, table, ids, reason, now)
 
         monkeypatch.setattr(Deletions, "remove", beside_a_flood)
-        monkeypatch.setattr("service.storage.deletions.finding.PIECE_ROWS", 1)
+        monkeypatch.setattr("service.storage.deletions.finding.CHUNK_ROWS", 1)
         kept.look()
         assert kept.left() == [f"known-{n}" for n in range(9)]
         assert deleted(kept.metrics) == {("rejected_postback", "size"): 9}
 
 
 @pytest.mark.parametrize(("bound", "rested"), [(11, 9.0), (5, 1.0)])
-def test_a_piece_leaves_the_writer_to_the_postbacks_unless_the_disk_is_in_danger(
+def test_a_chunk_leaves_the_writer_to_the_postbacks_unless_the_disk_is_in_danger(
     path: Path, monkeypatch: pytest.MonkeyPatch, bound: int, rested: float
 ) -> None:
     rests: list[float] = []
     monkeypatch.undo()  # the pauses
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
-    ticks = count(0.0, 1.0).__next__  # a piece takes a second
+    ticks = count(0.0, 1.0).__next__  # a chunk takes a second
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=ticks, monotonic=lambda: 0.0))
     monkeypatch.setattr(module, "Event", lambda: SimpleNamespace(wait=rests.append, is_set=lambda: False))
     with keeping(path, FOR_EVER._replace(rejected_bytes=bound * EACH)) as kept:

@@ -1,1 +1,1 @@
-"""What retention and `erase` delete: what is to go is found, deleted a piece at a time, and noted in a book."""
+"""What retention and `erase` delete: what is to go is found, deleted a chunk at a time, and noted in a book."""

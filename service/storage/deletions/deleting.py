@@ -1,4 +1,4 @@
-"""Owns deleting: rows and their entry in the book go in one transaction, a small piece at a time.
+"""Owns deleting: rows and their entry in the book go in one transaction, a small chunk at a time.
 
 So at any moment what is left and what the book says add up to what was written. What is to go is only named here, which
 holds the write lock for milliseconds.
@@ -50,7 +50,7 @@ Erasable = Aged | type[Conversion] | type[StatusChange]
 
 
 class Removed(NamedTuple):
-    """How many rows a piece deleted, and the bytes that they took."""
+    """How many rows a chunk deleted, and the bytes that they took."""
 
     rows: int
     taken: int

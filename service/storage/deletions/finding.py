@@ -1,4 +1,4 @@
-"""Owns finding what retention is to delete: what is too old or too much, by reads only, as much as a piece takes."""
+"""Owns finding what retention is to delete: what is too old or too much, by reads only, as much as a chunk takes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,8 +13,8 @@ from service.storage.pool import Pool
 from service.storage.schema.registry import KEY
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback
 
-PIECE_ROWS = 250
-PIECE_BYTES = 2**18  # of kept input: SQLite walks through every page of what it frees
+CHUNK_ROWS = 250
+CHUNK_BYTES = 2**18  # of kept input: SQLite walks through every page of what it frees
 PAGE_ROWS = 5_000  # conversions read at a time
 MEASURED_ROWS = 50_000  # added up at a time: a long read keeps SQLite's log from shrinking
 ROW_BYTES = 500  # what a rejection takes beside its raw input: its other columns and its entries in four indexes
@@ -67,21 +67,21 @@ class Finding:
         return None if upto is None else Kept(upto, tuple(taken))
 
     def old(self, table: Aged, before: datetime) -> Found:
-        """Find the oldest rows that came before a moment, as many as one piece takes."""
+        """Find the oldest rows that came before a moment, as many as one chunk takes."""
         size = bytes_taken() if table is RejectedPostback else literal(0)
-        return self._found(table, size, [col(table.received_at) < before], PIECE_BYTES)
+        return self._found(table, size, [col(table.received_at) < before], CHUNK_BYTES)
 
     def surplus(self, rank: Rank, after: Position | None, most: int) -> Found:
-        """Find the oldest rejected postbacks of a rank, after a position, up to so many bytes or what a piece takes."""
+        """Find the oldest rejected postbacks of a rank, after a position, up to so many bytes or what a chunk takes."""
         row = RejectedPostback
         wanted = [_rank() == rank]
         if after:  # those before it were looked at already
             wanted.append(tuple_(col(row.received_at), col(row.id)) > tuple_(*after))
-        return self._found(row, bytes_taken(), wanted, min(most, PIECE_BYTES))
+        return self._found(row, bytes_taken(), wanted, min(most, CHUNK_BYTES))
 
     def _found(self, table: Aged, size: ColumnElement[int], wanted: list[ColumnElement[bool]], most: int) -> Found:
         order = (col(table.received_at), col(table.id))
-        chosen = select(*order, size).where(*wanted).order_by(*order).limit(PIECE_ROWS)
+        chosen = select(*order, size).where(*wanted).order_by(*order).limit(CHUNK_ROWS)
         with self._reads.session() as session:
             rows: Sequence[tuple[datetime, int, int]] = session.connection().execute(chosen).all()  # type: ignore[assignment]  # an id is null before it is stored
         ids: list[int] = []

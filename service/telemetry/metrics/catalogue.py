@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from service.core.outcome import Outcome
 from service.core.postback import BATCH_PATH, DOORS, PIXEL_PATH, POSTBACK_PATHS
+from service.core.unavailable import ErrorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +190,11 @@ UNMATCHED, UNPARSED = "unmatched", "unparsed"
 SINGLE_ROUTES = (*POSTBACK_PATHS, PIXEL_PATH)  # of one postback each: the objective of latency is theirs
 ROUTES = (*DOORS, "/healthz", "/readyz", "/metrics", UNMATCHED)
 TIMED_ROUTES = (*DOORS, "/metrics")  # of the others nobody needs to know how long they take
-STORAGE_KINDS = (
-    *("TIMEOUT", "MOVED", "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT"),
-    *("PG_CONNECTION", "PG_SHUTDOWN", "PG_SERIALIZATION", "PG_DEADLOCK", "PG_TIMEOUT", "PG_FULL", "PG_READ_ONLY"),
-    *("PG_NOT_DURABLE", "PG_OTHER"),
-)
+_COMMIT_KINDS = {
+    *(ErrorKind.TIMEOUT, ErrorKind.MOVED, ErrorKind.SQLITE_BUSY, ErrorKind.SQLITE_FULL, ErrorKind.SQLITE_IOERR),
+    *(ErrorKind.SQLITE_READONLY, ErrorKind.SQLITE_CORRUPT),
+}
+STORAGE_KINDS = tuple(kind.value for kind in ErrorKind if kind in _COMMIT_KINDS or kind.startswith("PG_"))
 SPOOL_KINDS = ("TIMEOUT", "MOVED", "SPOOL_FULL", "SQLITE_FULL", "SQLITE_IOERR")
 
 
