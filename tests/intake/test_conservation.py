@@ -17,6 +17,8 @@ from service.intake import Intake
 from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.books import Arrival
+from service.telemetry.record import LiveRecord
 from service.writing.committing import OnThread, Store
 from service.writing.writer import Writer
 from tests.support import builders
@@ -61,7 +63,7 @@ async def keeping_books(store: Store, authenticate: Authenticate = from_ezmob) -
     writer = Writer(OnThread(store), metrics, deadline=DEADLINE)
     writer.start()
     try:
-        yield Books(Intake(authenticate, writer, metrics, kept_log(KeptLines(), metrics)), metrics)
+        yield Books(Intake(authenticate, writer, LiveRecord(metrics, kept_log(KeptLines(), metrics))), metrics)
     finally:
         if isinstance(store, FakeStore):
             store.gate.set()
@@ -174,16 +176,16 @@ async def test_a_receipt_without_a_row_shows() -> None:
         assert books.drift == {**BALANCED, ("receipts",): 1.0}
 
 
-async def test_a_postback_without_an_outcome_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_postback_without_an_outcome_shows() -> None:
     async with keeping_books(FakeStore()) as books:
-        monkeypatch.setattr(books.metrics, "count_received", lambda *_: None)
         await books.outcomes("c=a&value=1")
+        books.metrics.books.received.clear()
         assert books.drift == {**BALANCED, ("arrivals",): 1.0, ("receipts",): -1.0}
 
 
 async def test_a_postback_counted_twice_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    tell = Arrival.tell
+    monkeypatch.setattr(Arrival, "tell", lambda *what, **how: (tell(*what, **how), tell(*what, **how)))
     async with keeping_books(FakeStore()) as books:
-        count = books.metrics.count_received
-        monkeypatch.setattr(books.metrics, "count_received", lambda *what: (count(*what), count(*what)))
         await books.outcomes("c=a&value=1")
         assert books.drift == {**BALANCED, ("arrivals",): -1.0, ("receipts",): 1.0}

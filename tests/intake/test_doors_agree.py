@@ -26,6 +26,7 @@ from service.storage.database import SqliteDatabase, database_at
 from service.storage.reads.quarantine import Chosen
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
+from service.telemetry.record import LiveRecord
 from service.writing.committing import OnThread
 from service.writing.writer import Writer
 from tests.support import builders
@@ -86,7 +87,7 @@ class Site:
         """Let everything come, replay what is to be replayed, and return the conversions with their changes."""
         writer = Writer(OnThread(self._ledger), self.metrics, deadline=60.0)
         writer.start()
-        intake = Intake(from_ezmob, writer, self.metrics, kept_log(KeptLines(), self.metrics))
+        intake = Intake(from_ezmob, writer, LiveRecord(self.metrics, kept_log(KeptLines(), self.metrics)))
         for delivery in dealt:
             await in_time(self._deliver(intake, delivery))
         assert samples(self.metrics, "postback_conservation_drift") == {}

@@ -13,10 +13,10 @@ from service.auth.signature import WEBHOOK_HEADERS, Sent, without_signature
 from service.core import batch
 from service.core.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
 from service.core.redaction import redact
+from service.core.unavailable import Overloaded
 from service.core.verdict import Verdict
 from service.intake import Intake
 from service.web.public.render import send_pixel, send_rows, send_verdict
-from service.writing.writer import Overloaded
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
