@@ -13,8 +13,7 @@ from service.core.batch import Batch, as_refused, take_apart
 from service.core.mistakes import rejection_of, suspect
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import Postback, RawPostback, Rejection, as_test, parse
-from service.core.settled import Settled, Understood
-from service.core.verdict import Verdict
+from service.core.verdict import Understood, Verdict
 from service.telemetry.metrics.books import Arrival
 from service.writing.writer import Writes
 
@@ -31,8 +30,22 @@ class Record(Protocol):
     def fail(self, raw: RawPostback, error: BaseException, /) -> Verdict:
         """Return what becomes of postbacks that we failed on. Where nobody is answered, raise the error."""
 
-    def tell(self, arrival: Arrival, settled: Settled, /) -> None:
-        """Record what became of each."""
+    def tell(  # noqa: PLR0913 - all that a line tells
+        self,
+        arrival: Arrival,
+        raws: Sequence[RawPostback],
+        understood: Sequence[Understood],
+        verdicts: Sequence[Verdict],
+        *,
+        seconds: float,
+        commit_seconds: float | None,
+        would_reject: Sequence[WouldReject],
+    ) -> None:
+        """Record what became of each: the same place in the three sequences is the same postback.
+
+        `seconds` is how long it took, `commit_seconds` the commit's part (None: there was none); `would_reject` are
+        the checks that only report and that failed.
+        """
 
 
 class Rows(NamedTuple):
@@ -212,8 +225,15 @@ class Intake:
             if len(entries) < len(understood):
                 stored = iter(verdicts)
                 verdicts = [one if isinstance(one, Verdict) else next(stored) for one in understood]
-            seconds = self._clock() - started
-            self._record.tell(arrival, Settled(raws, understood, verdicts, seconds, commit_seconds, would_reject))
+            self._record.tell(
+                arrival,
+                raws,
+                understood,
+                verdicts,
+                seconds=self._clock() - started,
+                commit_seconds=commit_seconds,
+                would_reject=would_reject,
+            )
             if ending:
                 raise ending
         return verdicts

@@ -1,7 +1,8 @@
 """Owns the command `replay`: rejected postbacks sent through today's rules again, after telling what that would do."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -74,44 +75,43 @@ def replay(  # noqa: PLR0913 - the filters
     author = Author(by or user(), vouch, chosen_sender(None, settings, rows), known)
     with configured_database() as database:
         if dry_run:
-            foreseen = _foreseen(database, wanted, author)
+            foreseen = asyncio.run(_foreseen(database, wanted, author))
             _print(foreseen, done=False, as_json=as_json)
             return
         database.quarantine()  # where there is no file, none is made
         with writer_or_refuse(database, "replay") as ledger:
-            foreseen = _foreseen(database, wanted, author)
+            foreseen = asyncio.run(_foreseen(database, wanted, author))
             changes = sum(number for step, number in foreseen.items() if step.changes)
             if changes and not yes:
                 _print(foreseen, done=False, as_json=False, err=as_json)
                 ask(f"Replay these {changes:,}?")
-            done = _done(database, wanted, author, ledger) if changes else foreseen
+            done = asyncio.run(_done(database, wanted, author, ledger)) if changes else foreseen
     _print(done, done=True, as_json=as_json)
 
 
-def _foreseen(database: "Database", wanted: "Chosen", author: "Author") -> _Table:
-    return _tally(attempt for page in _rehearsed(database, wanted, author) for attempt in page)
-
-
-def _rehearsed(database: "Database", wanted: "Chosen", author: "Author") -> "Iterator[list[Attempt]]":
+async def _foreseen(database: "Database", wanted: "Chosen", author: "Author") -> _Table:
     from service.operations.replay import Rehearsal
 
-    return Rehearsal(database.quarantine(), database.history(), author).attempts(wanted)
+    table: _Table = Counter()
+    async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(wanted):
+        table += _tally(page)
+    return table
 
 
-def _done(database: "Database", wanted: "Chosen", author: "Author", ledger: "Ledger") -> _Table:
+async def _done(database: "Database", wanted: "Chosen", author: "Author", ledger: "Ledger") -> _Table:
     """Do it, a page at a time; the rest of each page is what was left as it is."""
-    from service.operations.replay import carry_out
+    from service.operations.replay import Rehearsal, carry_out
 
     book = database.replays()
     table: _Table = Counter()
-    for page in _rehearsed(database, wanted, author):
-        table += _tally(carry_out(page, ledger, book, author))
-        table += _tally(attempt for attempt in page if attempt.postback is None)
+    async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(wanted):
+        table += _tally(await carry_out(page, ledger, book, author))
+        table += _tally(attempt for attempt in page if attempt.again is None)
     return table
 
 
 def _tally(attempts: "Iterable[Attempt]") -> _Table:
-    return Counter(_Step(one.rejected.outcome, one.outcome, one.postback is not None) for one in attempts)
+    return Counter(_Step(one.rejected.outcome, one.outcome, one.again is not None) for one in attempts)
 
 
 def _print(table: _Table, *, done: bool, as_json: bool, err: bool = False) -> None:

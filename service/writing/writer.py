@@ -130,7 +130,7 @@ class Writer:
         `again` says that a row may be there already, from a commit whose answer was lost (it comes from the spool).
         Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
         """
-        if len(entries) > MAX_ATOMIC_ROWS:
+        if not 0 < len(entries) <= MAX_ATOMIC_ROWS:
             raise ValueError(f"{len(entries)} entries, and a commit takes {MAX_ATOMIC_ROWS}")
         if self._waiting >= self._room:
             refusal = self._refusal or self._stall or Overloaded(f"{self._waiting} postbacks are waiting already")
@@ -273,5 +273,5 @@ def _places(entries: Sequence[Entry]) -> int:
 
 
 def _postbacks(queued: _Queued) -> int:
-    """Count the entries that have rows."""
-    return sum(type(entry) is not Probe for entry in queued.entries)
+    """Count the entries that have rows: all of them, but a probe, which comes alone, has none."""
+    return 0 if type(queued.entries[0]) is Probe else len(queued.entries)

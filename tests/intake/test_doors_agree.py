@@ -19,7 +19,7 @@ from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.intake import Intake
 from service.operations.importing import ImportFile
-from service.operations.importing import carry_out as carry_out_import
+from service.operations.own_line import storing
 from service.operations.replay import Author, Rehearsal, carry_out
 from service.operations.row_file import RowFile
 from service.storage.database import SqliteDatabase, database_at
@@ -92,7 +92,7 @@ class Site:
             await in_time(self._deliver(intake, delivery))
         assert samples(self.metrics, "postback_conservation_drift") == {}
         await in_time(writer.close())
-        self._replay()
+        await self._replay()
         self._ledger.close()
         with closing(sqlite3.connect(self.path)) as connection:
             found = connection.execute("""
@@ -118,8 +118,9 @@ class Site:
                 self._files += 1
                 file = self.path.with_name(f"{self._files}.csv")
                 file.write_text(table(given), encoding="utf-8")
-                for _ in carry_out_import(ImportFile(RowFile(file, "csv")).groups(), self._ledger):
-                    pass
+                rows = ImportFile(RowFile(file, "csv"))
+                async with storing(self._ledger, rows.caller, ignored) as line:
+                    await line.receive_rows(rows.groups(), amend=rows.amend)
             case "replay":  # each was refused by a rule that is no longer today's
                 refused = [builders.raw(urlencode(one)) for one in given]
                 self._ledger.commit(
@@ -130,12 +131,16 @@ class Site:
         given = {"door": "batch", "path": "/postbacks"}
         assert isinstance(await intake.receive_batch(builders.posted(body.encode(), content_type, **given)), list)
 
-    def _replay(self) -> None:
+    async def _replay(self) -> None:
         database = database_at(f"sqlite:///{self.path}")
         assert isinstance(database, SqliteDatabase)
         rehearsal = Rehearsal(database.quarantine(), database.history(), AUTHOR)
-        for page in rehearsal.attempts(Chosen(not_replayed=True)):
-            carry_out(page, self._ledger, database.replays(), AUTHOR)
+        async for page in rehearsal.attempts(Chosen(not_replayed=True)):
+            await carry_out(page, self._ledger, database.replays(), AUTHOR)
+
+
+def ignored(*_: object) -> None:
+    """Hear what became of imported rows, and do nothing about it."""
 
 
 def refused(query: str) -> Rejection:
