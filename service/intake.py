@@ -58,7 +58,8 @@ class Rows(NamedTuple):
 class Intake:
     """The one way in. Every door hands its input to it and shows the verdict; nothing else decides.
 
-    `clock` gives seconds, to measure how long something took.
+    `clock` gives seconds, to measure how long something took. `suspects`: what is accepted is looked at for mistakes,
+    of which somebody is told.
     """
 
     def __init__(
@@ -67,11 +68,14 @@ class Intake:
         writer: Writes,
         record: Record,
         clock: Callable[[], float] = time.perf_counter,
+        *,
+        suspects: bool = True,
     ) -> None:
         self._authenticate = authenticate
         self._writer = writer
         self._record = record
         self._clock = clock
+        self._suspects = suspects
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
 
     async def receive(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Verdict:
@@ -178,7 +182,7 @@ class Intake:
             postback = parse(_admitted(raw, caller) if caller.refusal else raw, sender)
             if caller.is_test and not postback.is_test:  # the body says otherwise
                 postback = postback._replace(is_test=True)
-            odd = suspect(postback, sender)
+            odd = suspect(postback, sender) if self._suspects else None
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
             return rejection_of(raw, sender, rejected)
