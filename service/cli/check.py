@@ -53,16 +53,12 @@ def check(
     """
     if sender and (preset or numbers):
         refuse(["--sender says how it writes: leave --preset and --numbers out"])
-    from service.operations.check import NoPostbackUrl
     from service.operations.check import check as foresee
 
     settings = settings_or_refuse(preset=preset, numbers=numbers)
-    try:
-        with configured_database() as database:
-            whose = settings.sender if preset or numbers else _whose(sender, settings)
-            foreseen = asyncio.run(foresee(url, whose, database))
-    except NoPostbackUrl as wrong:
-        refuse([str(wrong)])
+    with configured_database() as database:
+        whose = settings.sender if preset or numbers else _whose(sender, settings)
+        foreseen = asyncio.run(foresee(url, whose, database))
     hint = foreseen.hint
     if foreseen.outcome is Outcome.UNAUTHENTICATED:
         hint = f"{hint} {_VOUCH}"

@@ -29,30 +29,37 @@ _PACKED = (".gz", ".zst")
 _GO_ON = "the same command goes on where it stopped"
 
 
+_File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="CSV with a header, or NDJSON; packed, if it ends in .gz or .zst.")
+]
+_Form = Annotated[
+    Literal["csv", "ndjson"] | None,
+    typer.Option("--format", help="What is in the file.", show_default="by its name: .csv, .ndjson, .jsonl"),
+]
+_ReceivedAt = Annotated[
+    str | None,
+    typer.Option(
+        "--received-at",
+        metavar="COLUMN",
+        help="The column (ISO 8601, UTC if it names no zone) to keep as the time.",
+    ),
+]
+_Sender = Annotated[
+    str | None,
+    typer.Option(help="Whose rows they are: registered, or a preset's name.", show_default="POSTBACK_PRESET"),
+]
+_Report = Annotated[
+    Path | None, typer.Option(help="What became of each row.", show_default="FILE.report.csv, or .ndjson")
+]
+
+
 def import_(  # noqa: PLR0913 - the options
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV with a header, or NDJSON; packed, if it ends in .gz or .zst.")
-    ],
+    file: _File,
     *,
-    form: Annotated[
-        Literal["csv", "ndjson"] | None,
-        typer.Option("--format", help="What is in the file.", show_default="by its name: .csv, .ndjson, .jsonl"),
-    ] = None,
-    received_at: Annotated[
-        str | None,
-        typer.Option(
-            "--received-at",
-            metavar="COLUMN",
-            help="The column (ISO 8601, UTC if it names no zone) to keep as the time.",
-        ),
-    ] = None,
-    sender: Annotated[
-        str | None,
-        typer.Option(help="Whose rows they are: registered, or a preset's name.", show_default="POSTBACK_PRESET"),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="What became of each row.", show_default="FILE.report.csv, or .ndjson")
-    ] = None,
+    form: _Form = None,
+    received_at: _ReceivedAt = None,
+    sender: _Sender = None,
+    report: _Report = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only parse, and tell what would be rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:

@@ -23,14 +23,11 @@ from service.core.roster import Registered, Roster
 from service.core.sender import Sender
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Understood, Verdict, Winner
+from service.operations.errors import Refused
 from service.operations.own_line import rehearsing, vouched
 from service.storage.database import Database
 
 _LOCALHOST = b"localhost"  # whom a URL without a host is for: the service on this machine
-
-
-class NoPostbackUrl(ValueError):  # noqa: N818 - what it is
-    """The text is no URL that a postback could come to; the message says why."""
 
 
 class Listening(NamedTuple):
@@ -67,7 +64,8 @@ class Foreseen:
 async def check(url: str, whose: Listening | Sender, database: Database) -> Foreseen:
     """Return what would become of a URL: of the sender that its key makes it, or of one that somebody vouches for.
 
-    Raises NoPostbackUrl, and StorageError when the database cannot be asked; without a database nothing is stored.
+    Raises Refused for what is no URL of a postback, and StorageError when the database cannot be asked; without a
+    database nothing is stored.
     """
     raw, query = _request(url)
     bare, credentials = shown_in(query, (), b"")
@@ -123,13 +121,13 @@ def _request(url: str) -> tuple[RawPostback, bytes]:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise NoPostbackUrl(f"not a URL: {error}") from None
+        raise Refused(f"not a URL: {error}") from None
     if parts.path not in DOORS:
         where = f"{parts.path or 'no path'}: postbacks go to {' or '.join(DOORS)}"
-        raise NoPostbackUrl(f"{where}; this would be answered 404")
+        raise Refused(f"{where}; this would be answered 404")
     if parts.path == BATCH_PATH:
         how = f"check a row of it as {POSTBACK_PATHS[0]}?…"
-        raise NoPostbackUrl(f"{BATCH_PATH} takes a body and no parameters; {how}")
+        raise Refused(f"{BATCH_PATH} takes a body and no parameters; {how}")
     return _raw(parts), parts.query.encode("utf-8", "surrogateescape")
 
 

@@ -5,7 +5,8 @@ proof of its sender needs a person who vouches for it. What would end as it did 
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, cast
@@ -17,6 +18,7 @@ from service.core.sender import EZMOB, PRESETS, Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
 from service.operations.own_line import rehearsing, storing, vouched
+from service.storage.database import Database
 from service.storage.ledger import Ledger
 from service.storage.reads.history import History
 from service.storage.reads.quarantine import Chosen, Quarantine
@@ -37,6 +39,14 @@ class Attempt(NamedTuple):
     again: "Again | None" = None
 
 
+class Step(NamedTuple):
+    """Rejected postbacks that go from one outcome to another; `changes` says whether that stores anything."""
+
+    before: str
+    after: str
+    changes: bool
+
+
 class Again(NamedTuple):
     """The input of a rejected postback as it arrived then, with the request_id of its replay, and whose it is."""
 
@@ -55,6 +65,28 @@ class Author:
     vouches: bool = False
     sender: Sender = EZMOB
     registered: Mapping[str, Sender] = field(default_factory=dict)
+
+
+async def rehearse(database: Database, chosen: Chosen, author: Author) -> Counter[Step]:
+    """Count what a replay of the chosen rows would do. Raises StorageError."""
+    steps: Counter[Step] = Counter()
+    async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
+        steps += _counted(page)
+    return steps
+
+
+async def replay(database: Database, chosen: Chosen, author: Author, ledger: Ledger) -> Counter[Step]:
+    """Do it, a page at a time, through an open ledger; count what was done, and what was left as it is."""
+    book = database.replays()
+    steps: Counter[Step] = Counter()
+    async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
+        steps += _counted(await carry_out(page, ledger, book, author))
+        steps += _counted(attempt for attempt in page if attempt.again is None)
+    return steps
+
+
+def _counted(attempts: Iterable[Attempt]) -> Counter[Step]:
+    return Counter(Step(one.rejected.outcome, one.outcome, one.again is not None) for one in attempts)
 
 
 class Rehearsal:
