@@ -218,8 +218,9 @@ class Intake:
     ) -> Sequence[Verdict]:
         """Store postbacks of one door in one commit, and record what became of each."""
         entries = [one for one in understood if not isinstance(one, Verdict)]
-        with self._record.arrive(raws, entries) as arrival:
-            verdicts, commit_seconds, ending = _NONE_STORED
+        arrival = self._record.arrive(raws, entries)
+        verdicts, commit_seconds, ending = _NONE_STORED
+        try:
             try:
                 if entries:
                     verdicts, commit_seconds = await self._writer.write(arrival, *entries)
@@ -238,8 +239,10 @@ class Intake:
                 commit_seconds=commit_seconds,
                 would_reject=would_reject,
             )
-            if ending:
-                raise ending
+        finally:
+            arrival.end()
+        if ending:
+            raise ending
         return verdicts
 
 

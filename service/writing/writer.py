@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent import futures
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
 from service.core.batch import MAX_ATOMIC_ROWS
@@ -212,10 +212,11 @@ class Writer:
         self._metrics.count_commit(seconds, len(answer.verdicts))
         self._metrics.count_rows(answer.rows)
         self._count_recognised(batch, answer.rows)
-        verdicts = iter(answer.verdicts)
+        first = 0
         for queued in batch:
             counted = _postbacks(queued)
-            told = list(islice(verdicts, len(queued.entries)))
+            told = answer.verdicts[first : first + len(queued.entries)]
+            first += len(queued.entries)
             if queued.future.done():  # it was given up
                 self._metrics.count_late(counted)
             else:

@@ -199,10 +199,11 @@ async def test_a_sender_that_is_cut_off_between_its_commit_and_its_answer_is_tol
 
 def test_whatever_is_left_open_at_the_end_is_settled() -> None:
     books = Sums()
-    with Arrival(books, "postback", 3) as arrival:
-        arrival.durable(2)
-        assert (books.in_progress, books.untold) == (3, 2)
-        arrival.tell(Outcome.STORED, "ezmob")
+    arrival = Arrival(books, "postback", 3)
+    arrival.durable(2)
+    assert (books.in_progress, books.untold) == (3, 2)
+    arrival.tell(Outcome.STORED, "ezmob")
+    arrival.end()
     arrival.durable(1)  # by a writer that was given up
     assert (books.in_progress, books.untold, books.late) == (0, 0, 2)
     assert books.received == {
