@@ -82,14 +82,21 @@ class Authenticator:
     """
 
     def __init__(  # noqa: PLR0913 - what decides
-        self, mode: Mode, host: str, sender: Sender, log: Log, *, verify: Verify | None = None, strangers: int = 0
+        self,
+        mode: Mode,
+        host: str,
+        sender: Sender,
+        log: Log | None = None,
+        *,
+        verify: Verify | None = None,
+        strangers: int = 0,
     ) -> None:
         self.used: Callable[[str, datetime], None] = lambda _key, _at: None
         self._mode: Mode = mode
         self._host = host
         self._sender = sender
         self._anybody = Caller(sender)
-        self._log = log.logger
+        self._log = log.logger if log else None
         self._verify = verify
         self._checks = Checks()
         self._strangers = limit_of(strangers) if strangers else None
@@ -118,7 +125,8 @@ class Authenticator:
         """Say in the log who is let in, now and whenever that changes."""
         self._introduced = True
         level, event, detail = _SAID[self._stance]
-        self._log.log(level, event, detail=detail)
+        if self._log:
+            self._log.log(level, event, detail=detail)
 
     async def __call__(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Caller:
         """Return who sent a postback. API keys are looked up in memory, and nothing is waited for."""

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from service.auth.signature import Sent
+from service.auth.signature import WEBHOOK_HEADERS, Sent, without_signature
 from service.core.redaction import PREFIX
 
 _PARAMETER = b"key="
+PROOFS = frozenset((b"authorization", b"x-api-key", *WEBHOOK_HEADERS))  # headers
 
 
 class Credentials(NamedTuple):
@@ -36,6 +37,22 @@ class Credentials(NamedTuple):
 
 
 NOTHING = Credentials()
+
+
+def shown_in(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[bytes, Credentials]:
+    """Return the query without what proves the sender, and all that does."""
+    bare, queried = take_key(query)
+    if len(queried) == 1 and b"sig=" not in bare and PROOFS.isdisjoint(dict(headers)):  # as most are
+        return bare, Credentials((queried[0],))
+    webhook = [pair for pair in headers if pair[0] in WEBHOOK_HEADERS]
+    signed: Sent | None = None
+    if webhook or b"&sig=" in bare or bare.startswith(b"sig="):
+        signed = Sent(query, dict(headers).get(b"content-type", b"").decode("latin-1"), webhook, body)
+        bare = without_signature(bare)
+    authorizations = [value for name, value in headers if name == b"authorization"]
+    api_keys = [value for name, value in headers if name == b"x-api-key"]
+    shown = authorizations or api_keys or queried or signed
+    return bare, credentials_of(authorizations, api_keys, queried, signed) if shown else NOTHING
 
 
 def take_key(query: bytes) -> tuple[bytes, list[str]]:

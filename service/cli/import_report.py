@@ -23,7 +23,8 @@ from service.core.verdict import STORED
 from service.operations.row_output import csv_records, harmless
 
 if TYPE_CHECKING:
-    from service.operations.importing import Durable
+    from service.core.postback import RawPostback
+    from service.core.verdict import Understood, Verdict
 
 COLUMNS = ("row", "outcome", "detail", "hint", "click_id", "request_id")
 _HEAD = {"csv": csv_records([COLUMNS]), "ndjson": b""}
@@ -65,7 +66,9 @@ class Report:
         """Close it."""
         self._file.close()
 
-    def add(self, group: "Durable") -> None:
+    def add(
+        self, raws: "Sequence[RawPostback]", understood: "Sequence[Understood]", verdicts: "Sequence[Verdict]"
+    ) -> None:
         """Write what became of the rows that follow."""
         safe = harmless if self._form == "csv" else _exact
         rows = [
@@ -74,10 +77,10 @@ class Report:
                 verdict.outcome,
                 verdict.detail and safe(verdict.detail),
                 "" if verdict is STORED else verdict.hint,
-                safe(entry.click_id),
-                entry.raw.request_id,
+                safe(getattr(one, "click_id", None)),
+                raw.request_id,
             )
-            for number, entry, verdict in zip(count(self.rows + 1), group.entries, group.verdicts, strict=False)
+            for number, raw, one, verdict in zip(count(self.rows + 1), raws, understood, verdicts, strict=False)
         ]
         self._file.write(csv_records(rows) if self._form == "csv" else _ndjson(rows))
         self._file.flush()

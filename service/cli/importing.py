@@ -1,7 +1,7 @@
 """Owns the command `import`: a file of postbacks stored once, however often it is given, with a report of each row."""
 
+import asyncio
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,43 +21,45 @@ from service.cli.setting_up import (
 from service.core.outcome import Family, Outcome
 
 if TYPE_CHECKING:
-    from service.cli.import_report import Report
-    from service.core.postback import Postback, Rejection
     from service.operations.importing import ImportFile
-    from service.storage.database import Database
-    from service.storage.ledger import Ledger
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
-_ACCEPTED = "accepted"  # all that parsing can say of a row that would be stored, a duplicate or a conflict
 _FORMS: dict[str, Literal["csv", "ndjson"]] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _PACKED = (".gz", ".zst")
 _GO_ON = "the same command goes on where it stopped"
 
 
+_File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="CSV with a header, or NDJSON; packed, if it ends in .gz or .zst.")
+]
+_Form = Annotated[
+    Literal["csv", "ndjson"] | None,
+    typer.Option("--format", help="What is in the file.", show_default="by its name: .csv, .ndjson, .jsonl"),
+]
+_ReceivedAt = Annotated[
+    str | None,
+    typer.Option(
+        "--received-at",
+        metavar="COLUMN",
+        help="The column (ISO 8601, UTC if it names no zone) to keep as the time.",
+    ),
+]
+_Sender = Annotated[
+    str | None,
+    typer.Option(help="Whose rows they are: registered, or a preset's name.", show_default="POSTBACK_PRESET"),
+]
+_Report = Annotated[
+    Path | None, typer.Option(help="What became of each row.", show_default="FILE.report.csv, or .ndjson")
+]
+
+
 def import_(  # noqa: PLR0913 - the options
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV with a header, or NDJSON; packed, if it ends in .gz or .zst.")
-    ],
+    file: _File,
     *,
-    form: Annotated[
-        Literal["csv", "ndjson"] | None,
-        typer.Option("--format", help="What is in the file.", show_default="by its name: .csv, .ndjson, .jsonl"),
-    ] = None,
-    received_at: Annotated[
-        str | None,
-        typer.Option(
-            "--received-at",
-            metavar="COLUMN",
-            help="The column (ISO 8601, UTC if it names no zone) to keep as the time.",
-        ),
-    ] = None,
-    sender: Annotated[
-        str | None,
-        typer.Option(help="Whose rows they are: registered, or a preset's name.", show_default="POSTBACK_PRESET"),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="What became of each row.", show_default="FILE.report.csv, or .ndjson")
-    ] = None,
+    form: _Form = None,
+    received_at: _ReceivedAt = None,
+    sender: _Sender = None,
+    report: _Report = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only parse, and tell what would be rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
@@ -108,18 +110,16 @@ def _rows_of(
 
 def _parsed(rows: "ImportFile") -> Counter[str]:
     """Count what parsing makes of each row."""
-    from service.core.postback import Rejection
+    from service.operations.importing import rehearse_import
 
-    counted: Counter[str] = Counter()
     with readable_or_refuse(), progress("parsing", rows.size, in_bytes=True) as advance:
-        for group in rows.groups(advance=advance):
-            counted.update(it.outcome.value if isinstance(it, Rejection) else _ACCEPTED for it in group)
-    return counted
+        return asyncio.run(rehearse_import(rows, advance))
 
 
 def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
     """Import all that is not in the report yet; return its tally, and after how many rows it went on."""
     from service.cli.import_report import NoReport, Report
+    from service.operations.importing import import_rows
 
     form = _FORMS.get(path.suffix.lower(), rows.form)
     try:
@@ -129,8 +129,9 @@ def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
             Report(path, form, rows.request_id) as report,
             storage_or_refuse(_GO_ON),
             readable_or_refuse(),
+            progress("importing", rows.size, in_bytes=True) as advance,
         ):
-            resumed_after = import_rows(rows, database, ledger, report)
+            resumed_after = asyncio.run(import_rows(rows, database, ledger, report, advance))
             return Counter({word.value: count for word, count in report.tally.items()}), resumed_after
     except NoReport as refused:
         refuse([str(refused)])
@@ -139,33 +140,6 @@ def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {_GO_ON}", err=True)
         raise typer.Exit(_INTERRUPTED) from None
-
-
-def import_rows(rows: "ImportFile", database: "Database", ledger: "Ledger", report: "Report") -> int:
-    """Import what is not in the report yet, and return after how many rows that went on.
-
-    Rows are committed in order, so where the report's last one is, all are. Where it is not, the report is of another
-    database, or of this one before a backup was restored: everything is imported.
-    """
-    from service.operations.importing import carry_out
-
-    if report.rows and not _holds(database, rows.one(report.rows)):
-        report.start_over()
-    gone_on_after = report.rows
-    with (
-        progress("importing", rows.size, in_bytes=True) as advance,
-        closing(carry_out(rows.groups(report.rows, advance), ledger)) as groups,
-    ):
-        for group in groups:
-            report.add(group)
-    return gone_on_after
-
-
-def _holds(database: "Database", entry: "Postback | Rejection") -> bool:
-    """Say whether a row is in the database, as whatever. It is only asked: a row out of turn could take a key."""
-    request_id = entry.raw.request_id
-    arrivals = [] if entry.click_id is None else database.history().arrivals(entry.click_id)
-    return any(it.request_id == request_id for it in arrivals) or database.quarantine().one(request_id) is not None
 
 
 def _rejected(outcomes: Counter[str]) -> int:

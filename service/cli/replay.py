@@ -1,10 +1,10 @@
 """Owns the command `replay`: rejected postbacks sent through today's rules again, after telling what that would do."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -15,21 +15,9 @@ from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, settings_or_refuse
 
 if TYPE_CHECKING:
-    from service.operations.replay import Attempt, Author
-    from service.storage.database import Database
-    from service.storage.ledger import Ledger
-    from service.storage.reads.quarantine import Chosen
-
-
-class _Step(NamedTuple):
-    """How many rejected postbacks go from one outcome to another; `changes` says whether that stores anything."""
-
-    before: str
-    after: str
-    changes: bool
-
-
-_Table = Counter[_Step]
+    from service.operations.replay import Author, Step
+    from service.operations.selection import Chosen
+    from service.operations.sole_writer import Database
 
 
 def replay(  # noqa: PLR0913 - the filters
@@ -67,54 +55,35 @@ def replay(  # noqa: PLR0913 - the filters
     """
     wanted = chosen(outcome, sender, since, until, click_id)
     wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
-    from service.operations.replay import Author
+    from service.operations import replay as operations
 
     settings, rows = settings_or_refuse(), registered()
     known = {name: one.sender for name, one in rows.roster().senders.items()}
-    author = Author(by or user(), vouch, chosen_sender(None, settings, rows), known)
+    author = operations.Author(by or user(), vouch, chosen_sender(None, settings, rows), known)
     with configured_database() as database:
         if dry_run:
-            foreseen = _foreseen(database, wanted, author)
+            foreseen = asyncio.run(operations.rehearse(database, wanted, author))
             _print(foreseen, done=False, as_json=as_json)
             return
         database.quarantine()  # where there is no file, none is made
-        with writer_or_refuse(database, "replay") as ledger:
-            foreseen = _foreseen(database, wanted, author)
-            changes = sum(number for step, number in foreseen.items() if step.changes)
-            if changes and not yes:
-                _print(foreseen, done=False, as_json=False, err=as_json)
-                ask(f"Replay these {changes:,}?")
-            done = _done(database, wanted, author, ledger) if changes else foreseen
+        done = _done(database, wanted, author, yes=yes, as_json=as_json)
     _print(done, done=True, as_json=as_json)
 
 
-def _foreseen(database: "Database", wanted: "Chosen", author: "Author") -> _Table:
-    return _tally(attempt for page in _rehearsed(database, wanted, author) for attempt in page)
+def _done(database: "Database", wanted: "Chosen", author: "Author", *, yes: bool, as_json: bool) -> "Counter[Step]":
+    """Tell what would be done, ask, and do it."""
+    from service.operations import replay as operations
+
+    with writer_or_refuse(database, "replay") as ledger:
+        foreseen = asyncio.run(operations.rehearse(database, wanted, author))
+        changes = sum(number for step, number in foreseen.items() if step.changes)
+        if changes and not yes:
+            _print(foreseen, done=False, as_json=False, err=as_json)
+            ask(f"Replay these {changes:,}?")
+        return asyncio.run(operations.replay(database, wanted, author, ledger)) if changes else foreseen
 
 
-def _rehearsed(database: "Database", wanted: "Chosen", author: "Author") -> "Iterator[list[Attempt]]":
-    from service.operations.replay import Rehearsal
-
-    return Rehearsal(database.quarantine(), database.history(), author).attempts(wanted)
-
-
-def _done(database: "Database", wanted: "Chosen", author: "Author", ledger: "Ledger") -> _Table:
-    """Do it, a page at a time; the rest of each page is what was left as it is."""
-    from service.operations.replay import carry_out
-
-    book = database.replays()
-    table: _Table = Counter()
-    for page in _rehearsed(database, wanted, author):
-        table += _tally(carry_out(page, ledger, book, author))
-        table += _tally(attempt for attempt in page if attempt.postback is None)
-    return table
-
-
-def _tally(attempts: "Iterable[Attempt]") -> _Table:
-    return Counter(_Step(one.rejected.outcome, one.outcome, one.postback is not None) for one in attempts)
-
-
-def _print(table: _Table, *, done: bool, as_json: bool, err: bool = False) -> None:
+def _print(table: "Counter[Step]", *, done: bool, as_json: bool, err: bool = False) -> None:
     steps = sorted(table.items(), key=lambda counted: (not counted[0].changes, -counted[1], counted[0]))
     if as_json:
         rows = [{**step._asdict(), "count": number} for step, number in steps]

@@ -4,8 +4,8 @@ Pure, and only asked about what was rejected, or looks odd although it was accep
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 
 from service.core.decoding import Pairs
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
@@ -45,7 +45,7 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
 def suspect(postback: Postback, sender: Sender) -> Diagnosis | None:
     """Say what looks odd in an accepted postback. Cheap where nothing does, because it is asked of each."""
     click_id = postback.click_id
-    if not _ODD.search(click_id) and not (postback.params and _odd_names(postback.params, sender)):
+    if not _ODD.search(click_id) and not (postback.params and _odd_names(tuple(postback.params), tuple(sender.fields))):
         return None
     fields: dict[Field, str | None] = {
         "click_id": click_id,
@@ -60,10 +60,11 @@ def suspect(postback: Postback, sender: Sender) -> Diagnosis | None:
     return _first(_ODDITIES, sent)
 
 
-def _odd_names(names: Iterable[str], sender: Sender) -> bool:
-    """Tell whether one of the unknown names may be ours, written wrongly."""
-    own = _lowered(tuple(sender.fields))
-    return any(name.startswith("amp;") or name.strip(_BLANKS).lower() in own for name in names)
+@lru_cache(maxsize=256)  # a sender's other names are the same again and again
+def _odd_names(names: tuple[str, ...], own: tuple[str, ...]) -> bool:
+    """Tell whether one of the unknown names may be our own, written wrongly."""
+    lowered = _lowered(own)
+    return any(name.startswith("amp;") or name.strip(_BLANKS).lower() in lowered for name in names)
 
 
 @cache

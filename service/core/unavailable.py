@@ -9,6 +9,10 @@ class Unavailable(Exception):  # noqa: N818 - the state, as the outcome has it
     """Something that a postback needs is away: the same request may be sent again later."""
 
 
+class Overloaded(Unavailable):  # the word of the outcome
+    """The queue is full, or closing: nothing was stored, try again later."""
+
+
 class ErrorKind(StrEnum):
     """What kind of storage error it is. The value is the label `error` of `postback_storage_errors_total`."""
 

@@ -158,6 +158,7 @@ class Probe:
 
 
 Entry = Postback | Rejection | Probe
+Understood = Postback | Rejection | Verdict  # of what arrived; a verdict: we failed to understand it
 
 
 def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:

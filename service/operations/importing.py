@@ -1,4 +1,4 @@
-"""Owns import: a file of postbacks, of any size, read row by row, judged by today's rules and sent on to the ledger.
+"""Owns import: a file of postbacks, of any size, read row by row and sent down the straight line.
 
 What a row is called follows from what the file holds and from the row's number, so the ledger recognises its own rows
 when the same file is given again, and an import that was interrupted stores everything once.
@@ -6,45 +6,56 @@ when the same file is given again, and an import that was interrupted stores eve
 
 import gc
 import sys
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import NamedTuple
+from itertools import islice, repeat
+from typing import Protocol
 from urllib.parse import quote
 
+from service.auth.authenticator import Caller
 from service.core.batch import CSV, JSON, MAX_HEADER_BYTES, row_postbacks
 from service.core.chunk import next_chunk
 from service.core.decoding import decode_csv, decode_json, decode_moment
 from service.core.mistakes import rejection_of
-from service.core.outcome import Outcome, Rejected
-from service.core.postback import Postback, RawPostback, Rejection, parse
+from service.core.outcome import Family, Outcome, Rejected
+from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import EZMOB, Sender
-from service.core.verdict import Verdict
+from service.core.verdict import Understood, Verdict
+from service.intake import Rows
+from service.operations.own_line import rehearsing, storing, vouched
 from service.operations.row_file import Advance, RowFile, UnreadableFile
-from service.storage.ledger import MAX_BATCH, Committed, Ledger
+from service.storage.database import Database
+from service.storage.ledger import MAX_BATCH, Ledger
 
-_AT_ONCE = 2  # groups: one is being committed while the next is parsed
+ACCEPTED = "accepted"  # all that parsing can say of a row that would be stored, a duplicate or a conflict
 _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit
 _AHEAD = timedelta(minutes=5)  # what another machine's clock may be ahead of ours; more is a mistake in the file
 _GARBAGE_OBJECTS = 100_000  # made, before the collector looks: the usual 700 are a fraction of a group
 
 
-class Durable(NamedTuple):
-    """A group that is durable, with a verdict for each row."""
+class ImportReport(Protocol):
+    """Where it is told what became of each row; `rows` says how many it knows of already."""
 
-    entries: list[Postback | Rejection]
-    verdicts: list[Verdict]
+    rows: int
+
+    def add(
+        self, raws: Sequence[RawPostback], understood: Sequence[Understood], verdicts: Sequence[Verdict], /
+    ) -> None:
+        """Tell of the rows that follow, which are durable."""
+
+    def start_over(self) -> None:
+        """Forget all."""
 
 
 class ImportFile:
     """A file to import. To make one is to read it once, for its digest. Raises UnreadableFile.
 
     `request_id` is what its rows are called, before their `-1`, `-2` and so on; `size` its bytes, unpacked.
-    `moment_column` names the column that says when each postback was received; without one it is now.
+    `moment_column` names the column that says when each postback was received; without one it is now. `group_rows` is
+    how many rows are stored together.
     """
 
     def __init__(
@@ -53,11 +64,14 @@ class ImportFile:
         moment_column: str | None = None,
         advance: Advance = lambda _: None,
         sender: Sender = EZMOB,
+        *,
+        group_rows: int = MAX_BATCH,
     ) -> None:
         self.form = file.form
+        self.caller = Caller(sender)
+        self.amend = _Dating(moment_column, sender) if moment_column is not None else None
         self._file = file
-        self._column = moment_column
-        self._sender = sender
+        self._group_rows = group_rows
         self._state = file.state()
         self._header = file.header()
         if moment_column is not None and moment_column in sender.fields:
@@ -67,38 +81,67 @@ class ImportFile:
         how = f"import {file.form} {sender.name} {sender.numbers} {moment_column or ''}\n"
         self.request_id, self.size = file.digest(how, advance)
 
-    def groups(self, first: int = 0, advance: Advance = lambda _: None) -> Generator[list[Postback | Rejection]]:
-        """Yield the rows after the first so many, parsed, as many at once as a ledger takes. Raises UnreadableFile."""
+    def groups(self, first: int = 0, advance: Advance = lambda _: None) -> Generator[Rows]:
+        """Yield the rows after the first so many, as many at once as are stored together. Raises UnreadableFile."""
         raw = _raw(self._file, self.request_id)
         with self._file.rows(advance) as rows:
             rest = islice(rows, first + (self._file.form == "csv"), None)
-            while some := next_chunk(rest, MAX_BATCH, len)[0]:
-                raws = row_postbacks(raw, self._header, some, first)
-                yield [_understood(it, self._column, self._sender) for it in raws]
+            while some := next_chunk(rest, self._group_rows, len)[0]:
+                yield Rows(row_postbacks(raw, self._header, some, first), repeat(self.caller))
                 first += len(some)
         if self._file.state() != self._state:
             raise UnreadableFile(f"{self._file.path} was changed while it was being read: give it again")
 
-    def one(self, number: int) -> Postback | Rejection:
+    def one(self, number: int) -> RawPostback:
         """Return the row with this number. Raises UnreadableFile."""
         with closing(self.groups(number - 1)) as groups:
-            return next(groups)[0]
+            return next(groups).raws[0]
 
 
-def carry_out(groups: Iterable[list[Postback | Rejection]], ledger: Ledger) -> Generator[Durable]:
-    """Yield each group when it is durable, in order, while the next is being parsed. Raises StorageError."""
-    under_way: deque[tuple[list[Postback | Rejection], Future[Committed]]] = deque()
-    with _undisturbed(), ThreadPoolExecutor(1) as thread:
-        for group in groups:
-            under_way.append((group, thread.submit(ledger.commit, group)))
-            if len(under_way) == _AT_ONCE:
-                yield _durable(*under_way.popleft())
-        while under_way:
-            yield _durable(*under_way.popleft())
+async def import_rows(
+    rows: ImportFile, database: Database, ledger: Ledger, report: ImportReport, advance: Advance = lambda _: None
+) -> int:
+    """Store what is not in the report yet, and return after how many rows that went on.
+
+    Rows are committed in order, so where the report's last one is, all are. Where it is not, the report is of another
+    database, or of this one before a backup was restored: everything is imported. Raises StorageError, UnreadableFile.
+    """
+    if report.rows and not await _holds(database, rows, report.rows):
+        report.start_over()
+    gone_on_after = report.rows
+    with _undisturbed(), closing(rows.groups(report.rows, advance)) as groups:
+        async with storing(ledger, rows.caller, report.add) as intake:
+            await intake.receive_rows(groups, amend=rows.amend)
+    return gone_on_after
 
 
-def _durable(group: list[Postback | Rejection], committing: Future[Committed]) -> Durable:
-    return Durable(group, committing.result().verdicts)
+async def rehearse_import(rows: ImportFile, advance: Advance = lambda _: None) -> Counter[str]:
+    """Count what parsing makes of each row: ACCEPTED, or the outcome of its rejection. Raises UnreadableFile."""
+    counted: Counter[str] = Counter()
+
+    def told(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:
+        words = ((one.outcome.family, one.outcome.value) for one in verdicts)
+        counted.update(ACCEPTED if family is Family.ACCEPTED else word for family, word in words)
+
+    intake = rehearsing(None, vouched(rows.caller), told)
+    with closing(rows.groups(advance=advance)) as groups:
+        await intake.receive_rows(groups, amend=rows.amend)
+    return counted
+
+
+async def _holds(database: Database, rows: ImportFile, number: int) -> bool:
+    """Say whether a row is in the database, as whatever. It is only asked: a row out of turn could take a key."""
+    raw = rows.one(number)
+    click_ids: list[str | None] = []
+
+    def told(_raws: object, understood: Sequence[Understood], _verdicts: object) -> None:
+        click_ids.extend(one.click_id for one in understood if not isinstance(one, Verdict))
+
+    await rehearsing(None, vouched(rows.caller), told).receive(raw)
+    arrivals = [it for name in click_ids if name is not None for it in database.history().arrivals(name)]
+    if any(it.request_id == raw.request_id for it in arrivals):
+        return True
+    return database.quarantine().one(raw.request_id) is not None
 
 
 @contextmanager
@@ -151,15 +194,37 @@ def _assert_header(header: bytes, moment_column: str | None, sender: Sender) -> 
         raise UnreadableFile(f"{'; '.join(lines)}; the header is {', '.join(names)[:400]!a}")
 
 
-def _understood(raw: RawPostback, column: str | None, sender: Sender) -> Postback | Rejection:
-    try:
-        postback = parse(raw, sender)
-        if column is None:
-            return postback
-        return postback._replace(raw=raw._replace(received_at=_moment(postback.params.get(column), column, raw)))
-    except Rejected as refused:
-        rejection = rejection_of(raw, sender, refused)
-        return rejection if column is None else _dated(rejection, column)
+class _Dating:
+    """Gives each row the moment that its own column names."""
+
+    def __init__(self, column: str, sender: Sender) -> None:
+        self._column = column
+        self._sender = sender
+
+    def __call__(self, one: Understood) -> Understood:
+        """Return the row with its moment; one that names none that can be is rejected."""
+        match one:
+            case Postback():
+                try:
+                    return one._replace(raw=self._dated(one.raw, one.params.get(self._column)))
+                except Rejected as refused:
+                    return self._rejected(rejection_of(one.raw, self._sender, refused))
+            case Rejection():
+                return self._rejected(one)
+            case _:
+                return one
+
+    def _rejected(self, rejection: Rejection) -> Rejection:
+        """Return a rejected row with its own moment, where that can be read: a replay keeps it."""
+        raw = rejection.raw
+        try:
+            pairs = decode_csv(raw.body) if raw.content_type == CSV else decode_json(raw.body)
+            return replace(rejection, raw=self._dated(raw, dict(pairs).get(self._column)))
+        except Rejected:
+            return rejection
+
+    def _dated(self, raw: RawPostback, text: str | list[str] | None) -> RawPostback:
+        return raw._replace(received_at=_moment(text, self._column, raw))
 
 
 def _moment(text: str | list[str] | None, column: str, raw: RawPostback) -> datetime:
@@ -173,13 +238,3 @@ def _moment(text: str | list[str] | None, column: str, raw: RawPostback) -> date
     if moment > raw.received_at + _AHEAD:
         raise Rejected(Outcome.MALFORMED_BODY, f"{column} is more than 5 minutes in the future: {text[:40]!a}")
     return moment
-
-
-def _dated(rejection: Rejection, column: str) -> Rejection:
-    """Return a rejected row with its own moment, where that can be read: a replay keeps it."""
-    raw = rejection.raw
-    try:
-        pairs = decode_csv(raw.body) if raw.content_type == CSV else decode_json(raw.body)
-        return replace(rejection, raw=raw._replace(received_at=_moment(dict(pairs).get(column), column, raw)))
-    except Rejected:
-        return rejection

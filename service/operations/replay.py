@@ -1,19 +1,25 @@
-"""Owns replay: rejected postbacks judged by today's rules, and sent on to the ledger where that makes a difference.
+"""Owns replay: rejected postbacks sent down the straight line again, where today's rules make a difference.
 
 The raw input is parsed again, with the moment it first arrived. Who sent it is not asked again: what came with no
 proof of its sender needs a person who vouches for it. What would end as it did before is left alone.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
-from service.core.outcome import Outcome, Rejected
-from service.core.postback import INCOMPLETE, Door, Key, Postback, RawPostback, parse
+from service.auth.authenticator import Caller
+from service.core.outcome import Outcome
+from service.core.postback import INCOMPLETE, Door, Postback, RawPostback
 from service.core.sender import EZMOB, PRESETS, Sender
-from service.core.verdict import Winner, judge
+from service.core.verdict import Understood, Verdict
+from service.intake import Rows
+from service.operations.own_line import rehearsing, storing, vouched
+from service.storage.database import Database
 from service.storage.ledger import Ledger
 from service.storage.reads.history import History
 from service.storage.reads.quarantine import Chosen, Quarantine
@@ -24,14 +30,29 @@ UNPROVEN = frozenset({Outcome.UNAUTHENTICATED.value, Outcome.FORBIDDEN.value})
 
 
 class Attempt(NamedTuple):
-    """A rejected postback and what becomes of it today; `postback` is None where replaying changes nothing.
+    """A rejected postback and what becomes of it today; `again` is None where replaying changes nothing.
 
     `outcome` is the word: of a row of a newer version's it may be one that this code does not know.
     """
 
     rejected: RejectedPostback
     outcome: str
-    postback: Postback | None = None
+    again: "Again | None" = None
+
+
+class Step(NamedTuple):
+    """Rejected postbacks that go from one outcome to another; `changes` says whether that stores anything."""
+
+    before: str
+    after: str
+    changes: bool
+
+
+class Again(NamedTuple):
+    """The input of a rejected postback as it arrived then, with the request_id of its replay, and whose it is."""
+
+    raw: RawPostback
+    caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,63 +68,98 @@ class Author:
     registered: Mapping[str, Sender] = field(default_factory=dict)
 
 
+async def rehearse(database: Database, chosen: Chosen, author: Author) -> Counter[Step]:
+    """Count what a replay of the chosen rows would do. Raises StorageError."""
+    steps: Counter[Step] = Counter()
+    async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
+        steps += _counted(page)
+    return steps
+
+
+async def replay(database: Database, chosen: Chosen, author: Author, ledger: Ledger) -> Counter[Step]:
+    """Do it, a page at a time, through an open ledger; count what was done, and what was left as it is."""
+    book = database.replays()
+    steps: Counter[Step] = Counter()
+    async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
+        steps += _counted(await carry_out(page, ledger, book, author))
+        steps += _counted(attempt for attempt in page if attempt.again is None)
+    return steps
+
+
+def _counted(attempts: Iterable[Attempt]) -> Counter[Step]:
+    return Counter(Step(one.rejected.outcome, one.outcome, one.again is not None) for one in attempts)
+
+
 class Rehearsal:
     """Foresees what a replay would do, without doing it. It remembers the keys it would store or change only."""
 
     def __init__(self, quarantine: Quarantine, history: History, author: Author) -> None:
         self._quarantine = quarantine
-        self._history = history
         self._author = author
-        self._taken: dict[Key, Winner] = {}
+        self._line = rehearsing(history.winners, vouched(Caller(author.sender)), self._hear)
+        self._foreseen: dict[str, tuple[Understood, Verdict]] = {}
 
-    def attempts(self, chosen: Chosen) -> Iterator[list[Attempt]]:
+    async def attempts(self, chosen: Chosen) -> AsyncIterator[list[Attempt]]:
         """Yield pages of what would become of the chosen rows, oldest first: the first value of a key stands."""
         for page in self._quarantine.pages(chosen, oldest_first=True):
-            understood = [_understand(rejected, self._author) for rejected in page]
-            stored = self._history.winners([one for one in understood if isinstance(one, Postback)])
-            known = {**stored, **self._taken}
-            yield [self._attempt(*pair, known) for pair in zip(page, understood, strict=True)]
+            agains = [_again(rejected, self._author) for rejected in page]
+            self._foreseen.clear()
+            if rows := [again for again in agains if again]:
+                await self._line.receive_rows([_rows(rows)], amend=_from_replay)
+            yield [self._attempt(*pair) for pair in zip(page, agains, strict=True)]
 
-    def _attempt(self, rejected: RejectedPostback, found: Postback | str, known: dict[Key, Winner]) -> Attempt:
-        if not isinstance(found, Postback):
-            return Attempt(rejected, found)
-        outcome = judge(found, known if found.key in known else None).outcome.value
-        if outcome == Outcome.STORED.value:
-            amount = (found.value, found.value_micros, found.currency)
-            known[found.key] = Winner(found.raw.request_id, *amount, found.conversion_status)
-        if outcome in (Outcome.STORED.value, Outcome.UPDATED.value):
-            self._taken[found.key] = known[found.key]
-        return Attempt(rejected, outcome, found if outcome != rejected.outcome else None)
+    def _hear(self, raws: Sequence[RawPostback], understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
+        told = zip(understood, verdicts, strict=True)
+        self._foreseen.update(zip((raw.request_id for raw in raws), told, strict=True))
+
+    def _attempt(self, rejected: RejectedPostback, again: Again | None) -> Attempt:
+        if again is None:
+            return Attempt(rejected, rejected.outcome)
+        one, verdict = self._foreseen[again.raw.request_id]
+        outcome = str(verdict.outcome.value)
+        changes = isinstance(one, Postback) and outcome != rejected.outcome
+        return Attempt(rejected, outcome, again if changes else None)
 
 
-def carry_out(attempts: Sequence[Attempt], ledger: Ledger, book: Replays, author: Author) -> list[Attempt]:
+async def carry_out(attempts: Sequence[Attempt], ledger: Ledger, book: Replays, author: Author) -> list[Attempt]:
     """Store what makes a difference, at most a batch, and return what became of it. Raises StorageError.
 
     Interrupted anywhere, it can be repeated: the new request_id follows from the old one, so the ledger recognises its
     own rows, and the book says what was begun.
     """
-    chosen = [(rejected, postback) for rejected, _, postback in attempts if postback]
+    chosen = [(attempt.rejected, attempt.again) for attempt in attempts if attempt.again]
     if not chosen:
         return []
     now = datetime.now(UTC)
-    book.begin(
-        [
-            Replay(
-                rejected_request_id=rejected.request_id,
-                request_id=postback.raw.request_id,
-                replayed_by=author.name,
-                replayed_at=now,
-            )
-            for rejected, postback in chosen
-        ]
-    )
-    verdicts = ledger.commit([postback for _, postback in chosen]).verdicts
-    done = [
-        Attempt(rejected, verdict.outcome.value, postback)
-        for (rejected, postback), verdict in zip(chosen, verdicts, strict=True)
+    begun = [
+        Replay(
+            rejected_request_id=rejected.request_id,
+            request_id=again.raw.request_id,
+            replayed_by=author.name,
+            replayed_at=now,
+        )
+        for rejected, again in chosen
     ]
-    book.finish({attempt.rejected.request_id: attempt.outcome for attempt in done})
+    await asyncio.to_thread(book.begin, begun)
+    done: list[Attempt] = []
+
+    def told(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:
+        for (rejected, again), verdict in zip(chosen, verdicts, strict=True):
+            done.append(Attempt(rejected, verdict.outcome.value, again))
+
+    async with storing(ledger, Caller(author.sender), told) as intake:
+        await intake.receive_rows([_rows([again for _, again in chosen])], amend=_from_replay)
+    await asyncio.to_thread(book.finish, {attempt.rejected.request_id: attempt.outcome for attempt in done})
     return done
+
+
+def _rows(rows: Sequence[Again]) -> Rows:
+    return Rows([again.raw for again in rows], [again.caller for again in rows])
+
+
+def _from_replay(one: Understood) -> Understood:
+    """Return what was understood as its door understood it then, to be stored as a replay."""
+    return one._replace(raw=one.raw._replace(door="replay")) if isinstance(one, Postback) else one
 
 
 def new_request_id(rejected_request_id: str) -> str:
@@ -137,18 +193,15 @@ def raw_again(rejected: RejectedPostback) -> RawPostback:
     )
 
 
-def _understand(rejected: RejectedPostback, author: Author) -> Postback | str:
-    """Return the postback, or the word for what it still deserves."""
+def _again(rejected: RejectedPostback, author: Author) -> Again | None:
+    """Return the input and whose it is; None for what is left alone without looking at it."""
     whole_batch = rejected.door == "batch" and "-" not in rejected.request_id  # many postbacks: a row has -N
     unproven = rejected.sender is None or rejected.outcome in UNPROVEN
     own = rejected.sender in (None, author.sender.name)
     sender = author.sender if own else {**PRESETS, **author.registered}.get(str(rejected.sender))
     if whole_batch or sender is None or (unproven and not author.vouches):
-        return rejected.outcome
+        return None
     try:
-        postback = parse(raw_again(rejected), sender)  # as its door understood it then
-    except Rejected as refused:
-        return str(refused.outcome.value)
+        return Again(raw_again(rejected), Caller(sender))
     except ValueError:  # not written by us: nobody can say what it was
-        return rejected.outcome
-    return postback._replace(raw=postback.raw._replace(door="replay"))
+        return None

@@ -27,6 +27,7 @@ from service.storage.database import Database, database_at
 from service.telemetry.certificate import certificate_expiry
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
+from service.telemetry.record import LiveRecord
 from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
 from service.web.public.routes import public_routes
 from service.web.routing import listener
@@ -93,7 +94,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
         copy=RosterCopy(settings.spool_dir / FILE_NAME) if spooling else None,
     )
     authenticator.used = keeper.note_used
-    intake = Intake(authenticator, writer, metrics, log)
+    intake = Intake(authenticator, writer, LiveRecord(metrics, log))
 
     def assert_may_start() -> None:
         keeper.begin()

@@ -9,13 +9,14 @@ database knows its own rows, so nothing is stored twice.
 import asyncio
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from service.core.outcome import Outcome
 from service.core.postback import Key, Postback
-from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
 from service.core.verdict import Probe, Verdict
 from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.following import MOST_REMEMBERED
@@ -24,16 +25,32 @@ from service.spool.outage import Outage
 from service.storage.daemon_thread import run_in_daemon_thread
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
-from service.writing.writer import Overloaded, Writer, Written
+from service.telemetry.metrics.books import NOBODY, Move
+from service.writing.writer import Writer, Written
 
 _MOST = 256  # entries in a step: they are decoded in one turn of the event loop
 _IDLE_SECONDS = 5.0  # between two looks at a spool that nobody put anything into
-_FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0  # seconds between two attempts to reach a database that is away
-_SUSPICIOUS = (
-    8  # failures in a row after which the oldest entry itself may be the reason; it was alone in the last ones
-)
-_PASSED_OVER_SECONDS = 30.0
 _STOP_SECONDS = 2.0  # a step ends by the writer's deadline; a disk that hangs is not waited for
+
+
+class Pace(NamedTuple):
+    """How patiently the drain tries again. All in seconds but `suspicious`.
+
+    After so many failures in a row the oldest entry itself may be the reason; it was alone in the last ones.
+    """
+
+    first_delay: float = 0.1  # between two attempts to reach a database that is away
+    longest_delay: float = 2.0
+    suspicious: int = 8
+    passed_over: float = 30.0  # until an entry that could not be moved alone is tried again
+
+    def delay(self, failures: int) -> float:
+        """Return the seconds to wait after so many failures in a row: twice as long each time, a random half of it."""
+        longest: float = min(self.longest_delay, self.first_delay * 2 ** min(failures, 10))
+        return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret
+
+
+PACE = Pace()
 
 
 class _Step(NamedTuple):
@@ -49,13 +66,28 @@ class _Step(NamedTuple):
 class Drain:
     """The task that moves entries from a journal to the database, and finds out when an outage is over."""
 
-    def __init__(self, journal: Journal, database: Writer, outage: Outage, metrics: Metrics, log: Log) -> None:
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        journal: Journal,
+        database: Writer,
+        outage: Outage,
+        metrics: Metrics,
+        log: Log,
+        *,
+        pace: Pace = PACE,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._journal = journal
         self._database = database
         self._outage = outage
         self._following = outage.following
         self._metrics = metrics
+        self._books = metrics.books
         self._log = log.logger
+        self._pace = pace
+        self._monotonic = monotonic
+        self._clock = clock
         self._tried_up_to = 0  # the seq up to which commits were tried: their rows may be there already
         self._set_aside: dict[int, float] = {}  # entries that could not be moved alone, and when to try them again
         self._in_hand: list[_Step] | None = None  # the whole backlog, when one look saw all of it
@@ -99,7 +131,7 @@ class Drain:
             self._log.critical("spool_broken", reason=str(self._journal.broken), waiting=self._metrics.spool.entries)
 
     async def _wait(self) -> None:
-        await asyncio.sleep(_delay(self._failures))
+        await asyncio.sleep(self._pace.delay(self._failures))
         self._failures += 1
 
     async def _rest(self) -> None:
@@ -127,12 +159,12 @@ class Drain:
         steps = [step for step in map(self._read, waiting) if step]
         self._in_hand = steps if len(waiting) < _MOST else None
         self._tell_what_waits()
-        if steps and self._failures >= _SUSPICIOUS:
+        if steps and self._failures >= self._pace.suspicious:
             await self._suspect(steps[0], [step for step in steps if step.key != steps[0].key][:1])
         elif steps:
             await self._move(_in_one_batch(steps)[: self._most])
         elif self._outage.on and not waiting and not self._following.anybody_entering:
-            await self._database.write(Probe(datetime.now(UTC)))
+            await self._database.write(NOBODY, Probe(datetime.now(UTC)))
             self._outage.end()
         return bool(waiting)
 
@@ -145,7 +177,7 @@ class Drain:
     async def _oldest(self) -> list[Waiting]:
         if self._told_broken:
             return []
-        now = time.monotonic()
+        now = self._monotonic()
         passing_over = [seq for seq, again_at in self._set_aside.items() if again_at > now]
         return await run_in_daemon_thread(lambda: self._journal.oldest(_MOST, passing_over))
 
@@ -159,7 +191,7 @@ class Drain:
     def _putaside(self, waiting: Waiting, error: Exception) -> None:
         """Let the others pass: for a while if the database failed, until the next start if it is the entry itself."""
         passes = isinstance(error, StorageError) and error.kind != ErrorKind.PG_OTHER
-        self._set_aside[waiting.seq] = time.monotonic() + (_PASSED_OVER_SECONDS if passes else float("inf"))
+        self._set_aside[waiting.seq] = self._monotonic() + (self._pace.passed_over if passes else float("inf"))
         tell = self._log.warning if passes else self._log.critical
         event = "spool_entry_passed_over" if passes else "spool_entry_set_aside"
         tell(event, seq=waiting.seq, request_id=waiting.request_id, reason=str(error))
@@ -167,14 +199,15 @@ class Drain:
     async def _move(self, steps: Sequence[_Step]) -> None:
         """Commit as many of the steps as there is room for, and remove them."""
         steps = steps[: (self._database.room_left + 1) // 2]
-        futures = [self._database.write(step.entry, again=self._may_be_there(step)) for step in steps]
-        if not futures:
-            raise Overloaded("live postbacks take every place")
-        self._tried_up_to = max(self._tried_up_to, steps[-1].waiting.seq)
-        results = list(zip(steps, await asyncio.gather(*futures, return_exceptions=True), strict=True))
-        if committed := [(step, result.verdict) for step, result in results if isinstance(result, Written)]:
-            self._outage.end()
-            await self._remove(committed)
+        with self._books.move() as move:
+            futures = [self._database.write(move, step.entry, again=self._may_be_there(step)) for step in steps]
+            if not futures:
+                raise Overloaded("live postbacks take every place")
+            self._tried_up_to = max(self._tried_up_to, steps[-1].waiting.seq)
+            results = list(zip(steps, await asyncio.gather(*futures, return_exceptions=True), strict=True))
+            if committed := [(step, result.verdict) for step, result in results if isinstance(result, Written)]:
+                self._outage.end()
+                await self._remove(move, committed)
         self._most = _MOST
         for error in (result for _, result in results if isinstance(result, Exception)):
             self._most = max(1, len(steps) // 4)
@@ -203,11 +236,11 @@ class Drain:
     def _may_be_there(self, step: _Step) -> bool:
         return step.waiting.seq <= self._tried_up_to or step.waiting.request_id in self._outage.may_hold
 
-    async def _remove(self, committed: Sequence[tuple[_Step, Verdict]]) -> None:
+    async def _remove(self, move: Move, committed: Sequence[tuple[_Step, Verdict]]) -> None:
         """Take what is in the database out of the journal, and count both in one turn of the loop.
 
-        Until then they count as unacknowledged. If the journal cannot be written, this is tried for ever, for there is
-        no other way to go on: committing them again would keep duplicates and rejections twice.
+        Until then nobody was told of them. If the journal cannot be written, this is tried for ever, for there is no
+        other way to go on: committing them again would keep duplicates and rejections twice.
         """
         seqs = [step.waiting.seq for step, _ in committed]
         failures = 0
@@ -215,36 +248,37 @@ class Drain:
             try:
                 removed = await run_in_daemon_thread(lambda: self._journal.remove(seqs))
                 break
-            except StorageBroken:
-                self._metrics.unacknowledged -= len(committed)
-                self._metrics.late_commits += len(committed)
-                raise
             except StorageError as error:
+                if isinstance(error, StorageBroken):
+                    raise
                 self._metrics.count_storage_error("spool", error.kind)
-                await asyncio.sleep(_delay(failures))
+                await asyncio.sleep(self._pace.delay(failures))
                 failures += 1
-        self._count(committed, removed)
-
-    def _count(self, committed: Sequence[tuple[_Step, Verdict]], removed: int) -> None:
-        counts = self._metrics.spool
-        counts.removed += removed
-        self._tell_what_waits({step.waiting.seq for step, _ in committed})
-        self._metrics.unacknowledged -= len(committed)
+        inherited = sum(seq <= self._journal.found_up_to for seq in seqs)
+        move.left(Counter(_became(step, verdict) for step, verdict in committed), removed, inherited)
+        self._tell_what_waits(set(seqs))
         for step, verdict in committed:
-            outcome = verdict.outcome if isinstance(step.entry, Postback) else None
-            counts.drained[outcome.value if outcome else "rejected"] += 1
-            counts.inherited += step.waiting.seq <= self._journal.found_up_to
-            self._outage.may_hold.discard(step.waiting.request_id)
-            if outcome is Outcome.STORED and not step.entry.is_test:
-                self._metrics.last_stored_at = time.time()
-            elif outcome and outcome.kept:
-                self._tell_kept(step, verdict)
+            self._tell_moved(step, verdict)
+
+    def _tell_moved(self, step: _Step, verdict: Verdict) -> None:
+        self._outage.may_hold.discard(step.waiting.request_id)
+        if not isinstance(step.entry, Postback):
+            return
+        if verdict.outcome is Outcome.STORED and not step.entry.is_test:
+            self._metrics.last_stored_at = self._clock()
+        elif verdict.outcome.kept:
+            self._tell_kept(step, verdict)
 
     def _tell_kept(self, step: _Step, verdict: Verdict) -> None:
         """Log what the canonical line could not know: it said `spooled`."""
         kept, word = step.waiting.request_id, verdict.outcome.value
         click_id = step.entry.click_id
         self._log.warning("drained", outcome=word, request_id=kept, click_id=click_id, detail=verdict.detail)
+
+
+def _became(step: _Step, verdict: Verdict) -> str:
+    """Return the word for what became of an entry: a rejection is what it was."""
+    return str(verdict.outcome.value) if isinstance(step.entry, Postback) else "rejected"
 
 
 def _in_one_batch(steps: Sequence[_Step]) -> list[_Step]:
@@ -259,9 +293,3 @@ def _in_one_batch(steps: Sequence[_Step]) -> list[_Step]:
             if said.setdefault(step.entry.key, now) != now:
                 return list(steps[:place])
     return list(steps)
-
-
-def _delay(failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row: twice as long each time, a random half of it."""
-    longest: float = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures, 10))
-    return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from service.core.unavailable import StorageBroken, StorageError
+from service.core.unavailable import Overloaded, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe
 from service.spool.outage import Outage
-from service.writing.writer import Overloaded, Writer, Written
+from service.telemetry.metrics.books import Teller
+from service.writing.writer import Writer, Written
 
 DATABASE_SECONDS = 0.9  # what the database has of a request's 1.5 s
 COMMIT_SECONDS = 0.8  # what a commit with its retries has of that: its connection is free again when it is given up
@@ -24,7 +25,7 @@ class SpoolingWriter:
         self._spool = spool
         self._outage = outage
 
-    async def write(self, *entries: Entry) -> Written:
+    async def write(self, teller: Teller, /, *entries: Entry) -> Written:
         """Return the verdicts once the entries are durable, all in the database or all in the spool.
 
         Raises Overloaded or StorageError when neither takes them: they may be in the database, and are in no spool.
@@ -32,7 +33,7 @@ class SpoolingWriter:
         tried = False
         if not self._outage.on and not self._outage.following.must(entries):
             try:
-                future = self._database.write(*entries)
+                future = self._database.write(teller, *entries)
                 tried = True
                 return await future
             except StorageBroken:
@@ -41,14 +42,14 @@ class SpoolingWriter:
                 self._outage.begin(error)
             except Overloaded:
                 pass  # it is there, and slower than what arrives: the spool takes the rest
-        return await self._spool_them(entries, tried=tried)
+        return await self._spool_them(teller, entries, tried=tried)
 
-    async def _spool_them(self, entries: Sequence[Entry], *, tried: bool) -> Written:
+    async def _spool_them(self, teller: Teller, entries: Sequence[Entry], *, tried: bool) -> Written:
         held = {entry.raw.request_id for entry in entries if not isinstance(entry, Probe)} if tried else set()
         self._outage.may_hold |= held  # before they are in the spool, where the drain may find them at once
         self._outage.following.enter(entries)
         try:
-            written = await self._spool.write(*entries)
+            written = await self._spool.write(teller, *entries)
         except Overloaded:  # after any other failure they may be in the journal all the same
             self._outage.may_hold -= held
             raise

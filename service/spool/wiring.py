@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry
-from service.spool.drain import Drain
+from service.spool.drain import PACE, Drain, Pace
 from service.spool.fallback import SPOOL_SECONDS, SpoolingWriter
 from service.spool.journal import Journal
 from service.spool.outage import Outage
@@ -80,13 +80,20 @@ class _OpenedLaterAsync(NamedTuple):
 class Spool:
     """A journal beside a database's writer. `writer` is what takes the postbacks; it needs `running()`."""
 
-    def __init__(
-        self, journal: Journal, database: Writer, metrics: Metrics, log: Log, *, deadline: float = SPOOL_SECONDS
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        journal: Journal,
+        database: Writer,
+        metrics: Metrics,
+        log: Log,
+        *,
+        deadline: float = SPOOL_SECONDS,
+        pace: Pace = PACE,
     ) -> None:
         self._journal = journal
         self._spool = Writer(OnThread(journal), JournalCounts(metrics), deadline=deadline)
         self._outage = Outage(metrics, log)
-        self._drain = Drain(journal, database, self._outage, metrics, log)
+        self._drain = Drain(journal, database, self._outage, metrics, log, pace=pace)
         self._metrics = metrics
         self._log = log.logger
         self.writer = SpoolingWriter(database, self._spool, self._outage)

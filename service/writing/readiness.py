@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from service.core.outcome import Outcome
-from service.core.unavailable import StorageError
+from service.core.unavailable import Overloaded, StorageError
 from service.core.verdict import Probe
 from service.telemetry.metrics import Metrics
-from service.writing.writer import Overloaded, Writes
+from service.telemetry.metrics.books import NOBODY
+from service.writing.writer import WritesOften
 
 _PROBE_SECONDS = 1.0  # one write a second at most, however often readiness is asked
 
@@ -16,13 +18,23 @@ _PROBE_SECONDS = 1.0  # one write a second at most, however often readiness is a
 class Readiness:
     """Answers with the reason why not, or None; the answer is also the gauge `postback_ready`.
 
-    `spooling` says that it is the spool that would take it: an honest receipt, and the database is away.
+    It probes once in `probe_seconds` at most, by `clock`. `spooling` says that it is the spool that would take it: an
+    honest receipt, and the database is away.
     """
 
-    def __init__(self, writer: Writes, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        writer: WritesOften,
+        metrics: Metrics,
+        *,
+        probe_seconds: float = _PROBE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.spooling = False
         self._writer = writer
         self._metrics = metrics
+        self._probe_seconds = probe_seconds
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._asked_at = float("-inf")
         self._reason: str | None = None
@@ -30,9 +42,9 @@ class Readiness:
     async def reason(self) -> str | None:
         """Return why a postback would not be stored now, None if it would."""
         async with self._lock:
-            if time.monotonic() - self._asked_at >= _PROBE_SECONDS:
+            if self._clock() - self._asked_at >= self._probe_seconds:
                 self._reason = await self._probe()
-                self._asked_at = time.monotonic()
+                self._asked_at = self._clock()
                 self._metrics.ready = self._reason is None
         return self._reason
 
@@ -47,7 +59,7 @@ class Readiness:
 
     async def _probe(self) -> str | None:
         try:
-            written = await self._writer.write(Probe(datetime.now(UTC)))
+            written = await self._writer.write(NOBODY, Probe(datetime.now(UTC)))
         except (Overloaded, StorageError) as error:
             return str(error)
         self.spooling = written.verdict.outcome is Outcome.SPOOLED

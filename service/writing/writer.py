@@ -15,13 +15,14 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent import futures
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
 from service.core.batch import MAX_ATOMIC_ROWS
-from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe, Verdict
 from service.storage.ledger import MAX_BATCH
+from service.telemetry.metrics.books import Teller
 from service.telemetry.metrics.commits import CommitCounts
 from service.telemetry.metrics.counts import Queue
 from service.writing.committing import Answer, Committing
@@ -35,15 +36,18 @@ _SMOOTHING = 0.25  # of the last commit's duration in the running average
 _WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
 
 
-class Overloaded(Exception):  # noqa: N818 - the word of the outcome
-    """The queue is full, or closing: nothing was stored, try again later."""
-
-
 class Writes(Protocol):
     """What makes an entry durable: a writer, or one with a spool behind it."""
 
-    def write(self, *entries: Entry) -> "Awaitable[Written]":
-        """Return a verdict for each entry once all of them are durable. Raises Overloaded or StorageError for all."""
+    def write(self, teller: Teller, /, *entries: Entry) -> "Awaitable[Written]":
+        """Return a verdict for each entry once all of them are durable. Raises Overloaded or StorageError for all.
+
+        `teller` is told of them in the moment in which the verdicts go out, and must tell.
+        """
+
+
+class WritesOften(Writes, Protocol):
+    """The same, and it knows how it fares."""
 
     def committed_within(self, seconds: float, /) -> bool:
         """Say whether a commit worked that recently."""
@@ -63,6 +67,7 @@ class Written(NamedTuple):
 
 
 class _Queued(NamedTuple):
+    teller: Teller
     entries: tuple[Entry, ...]
     future: "asyncio.Future[Written]"
     at: float
@@ -78,7 +83,10 @@ Result = TypeVar("Result")
 
 
 class Writer:
-    """Commits entries in groups. `broken` is set when storage must not be used again: the process should stop."""
+    """Commits entries in groups. `broken` is set when storage must not be used again: the process should stop.
+
+    `deadline` is in seconds; `clock` gives Unix seconds.
+    """
 
     def __init__(
         self,
@@ -87,12 +95,14 @@ class Writer:
         *,
         capacity: int = CAPACITY,
         deadline: float = DEADLINE_SECONDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.broken = asyncio.Event()
         self._committing = committing
         self._metrics = metrics
         self._capacity = capacity
         self._deadline = deadline
+        self._clock = clock
         self._pending: list[_Queued] = []
         self._waiting = 0  # places that their entries take
         self._in_flight: deque[_Batch] = deque()
@@ -111,15 +121,16 @@ class Writer:
         self._refusal = None
         self._make_room()
 
-    def write(self, *entries: Entry, again: bool = False) -> "asyncio.Future[Written]":
+    def write(self, teller: Teller, /, *entries: Entry, again: bool = False) -> "asyncio.Future[Written]":
         """Queue entries for one commit; the future gives their verdicts after it, or StorageError for all.
 
-        Up to MAX_ATOMIC_ROWS of them; more than MAX_BATCH only one after the other.
+        `teller` takes them over in the moment in which the future has its result. Up to MAX_ATOMIC_ROWS of them; more
+        than MAX_BATCH only one after the other.
 
         `again` says that a row may be there already, from a commit whose answer was lost (it comes from the spool).
         Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
         """
-        if len(entries) > MAX_ATOMIC_ROWS:
+        if not 0 < len(entries) <= MAX_ATOMIC_ROWS:
             raise ValueError(f"{len(entries)} entries, and a commit takes {MAX_ATOMIC_ROWS}")
         if self._waiting >= self._room:
             refusal = self._refusal or self._stall or Overloaded(f"{self._waiting} postbacks are waiting already")
@@ -127,7 +138,7 @@ class Writer:
         future: asyncio.Future[Written] = self._loop.create_future()
         if not self._pending and self._may_hand_over():
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
-        self._pending.append(_Queued(entries, future, self._loop.time(), again))
+        self._pending.append(_Queued(teller, entries, future, self._loop.time(), again))
         self._waiting += _places(entries)
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
@@ -201,14 +212,15 @@ class Writer:
         self._metrics.count_commit(seconds, len(answer.verdicts))
         self._metrics.count_rows(answer.rows)
         self._count_recognised(batch, answer.rows)
-        verdicts = iter(answer.verdicts)
+        first = 0
         for queued in batch:
             counted = _postbacks(queued)
-            told = list(islice(verdicts, len(queued.entries)))
+            told = answer.verdicts[first : first + len(queued.entries)]
+            first += len(queued.entries)
             if queued.future.done():  # it was given up
-                self._metrics.late_commits += counted
+                self._metrics.count_late(counted)
             else:
-                self._metrics.unacknowledged += counted
+                queued.teller.durable(counted)
                 queued.future.set_result(Written(told, seconds))
 
     def _count_recognised(self, batch: Sequence[_Queued], rows: Mapping[str, int]) -> None:
@@ -230,7 +242,7 @@ class Writer:
         if isinstance(error, StorageError):
             self._metrics.count_storage_error("commit", error.kind)
             self._metrics.count_rows(error.rows)  # the part of a batch that was durable before the rest failed
-            self._metrics.late_commits += sum(error.rows.values())
+            self._metrics.count_late(sum(error.rows.values()))
         for queued in batch:
             if not queued.future.done():
                 queued.future.set_exception(error)
@@ -253,7 +265,7 @@ class Writer:
 
     def _oldest(self) -> float:
         oldest = next(iter(self._outstanding()), None)
-        return time.time() - (self._loop.time() - oldest.at) if oldest else 0.0
+        return self._clock() - (self._loop.time() - oldest.at) if oldest else 0.0
 
 
 def _places(entries: Sequence[Entry]) -> int:
@@ -262,5 +274,5 @@ def _places(entries: Sequence[Entry]) -> int:
 
 
 def _postbacks(queued: _Queued) -> int:
-    """Count the entries that have rows."""
-    return sum(type(entry) is not Probe for entry in queued.entries)
+    """Count the entries that have rows: all of them, but a probe, which comes alone, has none."""
+    return 0 if type(queued.entries[0]) is Probe else len(queued.entries)

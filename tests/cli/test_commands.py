@@ -160,7 +160,7 @@ def test_a_start_that_cannot_be_is_refused_with_2_and_one_line(
     ("url", "code", "outcome"),
     [
         ("/postback?c=new&value=1", 0, "stored"),
-        ("https://host.example/conversion?c=new&value=1", 0, "stored"),
+        ("http://localhost:8000/conversion?c=new&value=1", 0, "stored"),
         ("/postback?c=came&value=1.5&currency=EUR", 0, "duplicate"),
         ("/postback?c=came&value=2", 0, "conflict"),
         ("/postback?c={click_id}&value=1", 1, "unexpanded_macro"),
@@ -172,11 +172,11 @@ def test_check_foresees_the_outcome(service: Command, url: str, code: int, outco
     answer = ended.answer()
     assert (ended.code, answer["outcome"], answer["status"]) == (code, outcome, Outcome[outcome.upper()].status)
     assert answer["hint"] == Outcome[outcome.upper()].hint or answer["mistake"]
-    assert set(answer) == {"outcome", "status", "detail", "hint", "mistake", "fields"}
+    assert set(answer) == {"outcome", "status", "detail", "hint", "mistake", "sender", "fields"}
 
 
 def test_check_tells_what_would_become_of_a_pixel_and_that_it_is_answered_200(service: Command) -> None:
-    ended = service("check", "https://host.example/pixel.gif?c=new&value=1,50")
+    ended = service("check", "http://127.0.0.1/pixel.gif?c=new&value=1,50")
     assert (ended.code, ended.out.splitlines()[0]) == (1, "invalid_value (HTTP 200): '1,50' is not an amount")
     ended = service("check", "/pixel.gif?c=new", "--json")
     answer = ended.answer()
@@ -234,6 +234,7 @@ def test_check_tells_a_person_what_is_wrong_and_what_to_do(service: Command) -> 
     assert ended.out.splitlines() == [
         "invalid_value (HTTP 400): '1,50' is not an amount",
         "hint: Write the amount with a decimal point, and without a comma or separators of thousands.",
+        "  sender          ezmob",
     ]
 
 

@@ -194,7 +194,8 @@ def test_check_and_import_take_a_registered_sender_before_the_preset(service: Co
     assert service("senders", "add", "ezmob", "--field", "subid=click_id").code == 0
     assert service("check", "/postback?c=a&value=1,50", "--sender", "acme").code == 0
     assert service("check", "/postback?c=a&value=1,50").code == 1
-    assert service("check", "/postback?subid=a&value=1").code == 0
+    assert service("check", "/postback?subid=a&value=1").code == 1  # in open mode the settings say who sends
+    assert service("check", "/postback?subid=a&value=1", "--sender", "ezmob").code == 0
     assert told(service, "check", "/postback?c=a&value=1&key=secret")["fields"] == {
         "sender": "ezmob",
         "click_id": "a",

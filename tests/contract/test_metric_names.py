@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
 from itertools import product
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from httpx2 import Response
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.core.outcome import Family, Mistake, Outcome
-from service.core.postback import DOORS, PIXEL_PATH, POSTBACK_PATHS, Door
+from service.core.postback import DOORS, PIXEL_PATH, POSTBACK_PATHS
 from service.telemetry.metrics.catalogue import CATALOGUE, DRAINED, LEVELS, TABLES
 from tests.support.fakes import samples
 from tests.support.promql import OF_THE_LIBRARY
@@ -70,6 +69,8 @@ CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other peopl
 SPOOL = [name for name, (_, labels) in CONTRACT.items() if name.startswith("postback_spool_") and not labels]
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
 
+LIVE_DOORS = ("postback", "pixel", "batch")  # import and replay are commands: no series of theirs could rise
+
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
@@ -125,9 +126,9 @@ def bounded_lines() -> set[tuple[str, str]]:
 
 async def test_every_closed_set_of_labels_starts_at_zero(served: Served) -> None:
     everything = samples(served.metrics, "postback_received_total", zeros=True)
-    assert everything == {(door, outcome.value): 0.0 for door, outcome in product(get_args(Door), Outcome)}
+    assert everything == {(door, outcome.value): 0.0 for door, outcome in product(LIVE_DOORS, Outcome)}
     closed: list[tuple[str, AbstractSet[tuple[str, ...]]]] = [
-        ("postback_arrived_total", {(door,) for door in get_args(Door)}),
+        ("postback_arrived_total", {(door,) for door in LIVE_DOORS}),
         ("postback_log_lines_total", {(level,) for level in LEVELS}),
         ("postback_rows_written_total", {(table,) for table in TABLES}),
         (

@@ -17,6 +17,9 @@ from service.intake import Intake
 from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.books import Arrival
+from service.telemetry.metrics.books import Books as Sums
+from service.telemetry.record import LiveRecord
 from service.writing.committing import OnThread, Store
 from service.writing.writer import Writer
 from tests.support import builders
@@ -55,13 +58,15 @@ class Books:
 
 
 @asynccontextmanager
-async def keeping_books(store: Store, authenticate: Authenticate = from_ezmob) -> AsyncIterator[Books]:
+async def keeping_books(
+    store: Store, authenticate: Authenticate = from_ezmob, record: type[LiveRecord] = LiveRecord
+) -> AsyncIterator[Books]:
     """Run an intake on a store."""
     metrics = Metrics()
     writer = Writer(OnThread(store), metrics, deadline=DEADLINE)
     writer.start()
     try:
-        yield Books(Intake(authenticate, writer, metrics, kept_log(KeptLines(), metrics)), metrics)
+        yield Books(Intake(authenticate, writer, record(metrics, kept_log(KeptLines(), metrics))), metrics)
     finally:
         if isinstance(store, FakeStore):
             store.gate.set()
@@ -159,6 +164,60 @@ async def test_an_unexpected_error_is_an_outcome_like_the_others() -> None:
         assert books.drift == BALANCED
 
 
+class Forgetful(LiveRecord):
+    """A record that is written by nobody."""
+
+    def tell(self, *_: object, **__: object) -> None:
+        """Forget it."""
+
+
+async def test_a_record_that_tells_nothing_leaves_nothing_open() -> None:
+    """What was durable and untold stayed so for ever, and the postback in no count, until an Arrival settled both."""
+    async with keeping_books(FakeStore(), record=Forgetful) as books:
+        await books.outcomes("c=a&value=1")
+        assert samples(books.metrics, "postback_received_total") == {("postback", "internal_error"): 1.0}
+        assert (books.counted("late_commits_total"), books.metrics.books.untold) == (1.0, 0)
+        assert books.drift == BALANCED
+
+
+async def test_a_sender_that_is_cut_off_between_its_commit_and_its_answer_is_told_nothing_and_its_row_is_late() -> None:
+    store = FakeStore()
+    store.gate.clear()
+    async with keeping_books(store) as books:
+        (task,) = books.start("c=a&value=1")
+        await asyncio.to_thread(store.begun.acquire)
+        store.gate.set()
+        while not books.metrics.books.untold:
+            assert books.drift == BALANCED
+            await asyncio.sleep(0)
+        task.cancel()  # it has its verdict, and did not wake yet
+        with pytest.raises(asyncio.CancelledError):
+            await in_time(task)
+        assert (books.counted("late_commits_total"), books.metrics.books.untold) == (1.0, 0)
+        assert books.drift == BALANCED
+
+
+def test_whatever_is_left_open_at_the_end_is_settled() -> None:
+    books = Sums()
+    arrival = Arrival(books, "postback", 3)
+    arrival.durable(2)
+    assert (books.in_progress, books.untold) == (3, 2)
+    arrival.tell(Outcome.STORED, "ezmob")
+    arrival.end()
+    arrival.durable(1)  # by a writer that was given up
+    assert (books.in_progress, books.untold, books.late) == (0, 0, 2)
+    assert books.received == {
+        ("postback", Outcome.STORED, "ezmob"): 1,
+        ("postback", Outcome.INTERNAL_ERROR, "unknown"): 2,
+    }
+    with books.move() as move:
+        move.durable(2)
+        move.left({"stored": 1}, removed=1, inherited=0)
+    assert (books.untold, books.late) == (0, 3)
+    books.rows.update(conversion=5)
+    assert set(books.drift.values()) == {0}
+
+
 class LyingStore(FakeStore):
     """Says `stored` for every entry, and writes all but the last."""
 
@@ -174,16 +233,16 @@ async def test_a_receipt_without_a_row_shows() -> None:
         assert books.drift == {**BALANCED, ("receipts",): 1.0}
 
 
-async def test_a_postback_without_an_outcome_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_postback_without_an_outcome_shows() -> None:
     async with keeping_books(FakeStore()) as books:
-        monkeypatch.setattr(books.metrics, "count_received", lambda *_: None)
         await books.outcomes("c=a&value=1")
+        books.metrics.books.received.clear()
         assert books.drift == {**BALANCED, ("arrivals",): 1.0, ("receipts",): -1.0}
 
 
 async def test_a_postback_counted_twice_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    tell = Arrival.tell
+    monkeypatch.setattr(Arrival, "tell", lambda *what, **how: (tell(*what, **how), tell(*what, **how)))
     async with keeping_books(FakeStore()) as books:
-        count = books.metrics.count_received
-        monkeypatch.setattr(books.metrics, "count_received", lambda *what: (count(*what), count(*what)))
         await books.outcomes("c=a&value=1")
         assert books.drift == {**BALANCED, ("arrivals",): -1.0, ("receipts",): 1.0}

@@ -19,13 +19,14 @@ from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.intake import Intake
 from service.operations.importing import ImportFile
-from service.operations.importing import carry_out as carry_out_import
+from service.operations.own_line import storing
 from service.operations.replay import Author, Rehearsal, carry_out
 from service.operations.row_file import RowFile
 from service.storage.database import SqliteDatabase, database_at
 from service.storage.reads.quarantine import Chosen
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
+from service.telemetry.record import LiveRecord
 from service.writing.committing import OnThread
 from service.writing.writer import Writer
 from tests.support import builders
@@ -86,12 +87,12 @@ class Site:
         """Let everything come, replay what is to be replayed, and return the conversions with their changes."""
         writer = Writer(OnThread(self._ledger), self.metrics, deadline=60.0)
         writer.start()
-        intake = Intake(from_ezmob, writer, self.metrics, kept_log(KeptLines(), self.metrics))
+        intake = Intake(from_ezmob, writer, LiveRecord(self.metrics, kept_log(KeptLines(), self.metrics)))
         for delivery in dealt:
             await in_time(self._deliver(intake, delivery))
         assert samples(self.metrics, "postback_conservation_drift") == {}
         await in_time(writer.close())
-        await asyncio.to_thread(self._replay)
+        await self._replay()
         self._ledger.close()
         with closing(sqlite3.connect(self.path)) as connection:
             found = connection.execute("""
@@ -117,8 +118,9 @@ class Site:
                 self._files += 1
                 file = self.path.with_name(f"{self._files}.csv")
                 file.write_text(table(given), encoding="utf-8")
-                for _ in carry_out_import(ImportFile(RowFile(file, "csv")).groups(), self._ledger):
-                    pass
+                rows = ImportFile(RowFile(file, "csv"))
+                async with storing(self._ledger, rows.caller, ignored) as line:
+                    await line.receive_rows(rows.groups(), amend=rows.amend)
             case "replay":  # each was refused by a rule that is no longer today's
                 refused = [builders.raw(urlencode(one)) for one in given]
                 self._ledger.commit(
@@ -129,12 +131,16 @@ class Site:
         given = {"door": "batch", "path": "/postbacks"}
         assert isinstance(await intake.receive_batch(builders.posted(body.encode(), content_type, **given)), list)
 
-    def _replay(self) -> None:
+    async def _replay(self) -> None:
         database = database_at(f"sqlite:///{self.path}")
         assert isinstance(database, SqliteDatabase)
         rehearsal = Rehearsal(database.quarantine(), database.history(), AUTHOR)
-        for page in rehearsal.attempts(Chosen(not_replayed=True)):
-            carry_out(page, self._ledger, database.replays(), AUTHOR)
+        async for page in rehearsal.attempts(Chosen(not_replayed=True)):
+            await carry_out(page, self._ledger, database.replays(), AUTHOR)
+
+
+def ignored(*_: object) -> None:
+    """Hear what became of imported rows, and do nothing about it."""
 
 
 def refused(query: str) -> Rejection:

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from service.core.version import VERSION
 from service.intake import GROUP_ROWS, Intake
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
+from service.telemetry.record import LiveRecord
 from service.writing.committing import OnThread, Store
 from service.writing.writer import Writer
 from tests.support import builders
@@ -80,14 +82,20 @@ class Watched:
 
 @asynccontextmanager
 async def watching(
-    store: Store, authenticate: Authenticate = from_ezmob, capacity: int = 100
+    store: Store,
+    authenticate: Authenticate = from_ezmob,
+    capacity: int = 100,
+    *,
+    stopwatch: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Watched]:
     """Run an intake on a store."""
     metrics, lines = Metrics(), KeptLines()
     writer = Writer(OnThread(store), metrics, capacity=capacity, deadline=60.0)
     writer.start()
     try:
-        yield Watched(Intake(authenticate, writer, metrics, kept_log(lines, metrics)), metrics, lines)
+        record = LiveRecord(metrics, kept_log(lines, metrics), clock)
+        yield Watched(Intake(authenticate, writer, record, stopwatch), metrics, lines)
     finally:
         await in_time(writer.close())
 
@@ -238,10 +246,9 @@ async def test_an_error_tells_nothing_of_the_text_that_it_was_about() -> None:
 
 
 async def test_the_canonical_line_says_exactly_what_the_contract_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.intake.time", SimpleNamespace(perf_counter=ticking(1.0, 1.5), time=lambda: 0.0))
     monkeypatch.setattr("service.writing.committing.time", SimpleNamespace(perf_counter=ticking(1.0, 1.25)))
     raw = builders.raw("c=click-1&value=1.50", trace_id="f" * 32, client_ip="192.0.2.7")
-    async with watching(FakeStore()) as watched:
+    async with watching(FakeStore(), stopwatch=ticking(1.0, 1.5)) as watched:
         await watched.receive(raw)
     line = watched.only_line()
     assert line.pop("timestamp")
@@ -488,15 +495,14 @@ async def test_a_stranger_counts_whatever_he_says(watched: Watched) -> None:
 
 
 async def test_the_time_of_the_last_stored_conversion_moves_with_stored_ones_only(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
+    ledger: SqliteLedger,
 ) -> None:
-    now = ticking(100.0, 200.0)
-    monkeypatch.setattr("service.intake.time", SimpleNamespace(perf_counter=lambda: 0.0, time=now))
-    for query in ("c=a&value=1", "c=a&value=1", "c=a"):
-        await watched.receive(builders.raw(query))
-    assert samples(watched.metrics, "postback_last_stored_timestamp_seconds") == {(): 100.0}
-    await watched.receive(builders.raw("c=b&value=1"))
-    assert samples(watched.metrics, "postback_last_stored_timestamp_seconds") == {(): 200.0}
+    async with watching(ledger, clock=ticking(100.0, 200.0)) as watched:
+        for query in ("c=a&value=1", "c=a&value=1", "c=a"):
+            await watched.receive(builders.raw(query))
+        assert samples(watched.metrics, "postback_last_stored_timestamp_seconds") == {(): 100.0}
+        await watched.receive(builders.raw("c=b&value=1"))
+        assert samples(watched.metrics, "postback_last_stored_timestamp_seconds") == {(): 200.0}
 
 
 def caller(**changes: Any) -> Authenticate:

@@ -14,12 +14,12 @@ from service.telemetry.metrics import Metrics
 
 
 class NoMetrics(Metrics):
-    """Counts nothing that happens for each postback, request or commit."""
+    """Counts nothing that happens for each request or commit, and for a postback only what its books settle."""
 
-    def count_received(self, *_: object) -> None:
+    def count_response(self, *_: object) -> None:
         """Forget it."""
 
-    count_response = count_commit = count_rows = count_log_line = count_received  # type: ignore[assignment]
+    count_commit = count_rows = count_log_line = count_response  # type: ignore[assignment]
 
 
 class NoLog(Log):

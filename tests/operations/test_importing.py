@@ -1,5 +1,6 @@
 """Import, on every engine: a file is stored once, whatever interrupts it, however it is cut into files."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.cli.import_report import NoReport, Report
-from service.cli.importing import import_rows
 from service.core.mistakes import rejection_of
 from service.core.outcome import Rejected, told
 from service.core.postback import parse
 from service.core.sender import EZMOB
 from service.core.verdict import Entry
-from service.operations import importing
-from service.operations.importing import ImportFile
+from service.operations.importing import ImportFile, import_rows
 from service.operations.replay import raw_again
 from service.operations.row_file import Form, RowFile, UnreadableFile
 from service.storage.database import Database, database_at
-from service.storage.ledger import Committed, Ledger
+from service.storage.ledger import MAX_BATCH, Committed, Ledger
 from tests.support.engines import Engine
 
 CSV = b"""c,value,when,note
@@ -60,9 +59,14 @@ def numbers(engine: Engine) -> list[object]:
     return [engine.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - our own names
 
 
-def written(tmp_path: Path, content: bytes = CSV, name: str = "rows.csv") -> ImportFile:
+def written(tmp_path: Path, content: bytes = CSV, name: str = "rows.csv", group_rows: int = MAX_BATCH) -> ImportFile:
     (tmp_path / name).write_bytes(content)
-    return ImportFile(RowFile(tmp_path / name, "ndjson" if name.endswith("ndjson") else "csv"))
+    return ImportFile(RowFile(tmp_path / name, "ndjson" if name.endswith("ndjson") else "csv"), group_rows=group_rows)
+
+
+def in_threes(tmp_path: Path) -> ImportFile:
+    """Commit three rows at a time, so that ten are several groups."""
+    return written(tmp_path, group_rows=GROUP)
 
 
 def imported(
@@ -70,7 +74,7 @@ def imported(
 ) -> tuple[int, dict[str, int]]:
     """Import as the command does; return after which row it went on, and the tally."""
     with Report(report, form, rows.request_id) as told:
-        after = import_rows(rows, database, ledger, told)
+        after = asyncio.run(import_rows(rows, database, ledger, told))
         return after, {outcome.value: number for outcome, number in told.tally.items()}
 
 
@@ -78,12 +82,6 @@ def outcomes(report: Path) -> list[str]:
     if report.suffix == ".ndjson":
         return [json.loads(line)["outcome"] for line in report.read_text().splitlines()]
     return [line.split(",")[1] for line in report.read_text().splitlines()[1:]]
-
-
-@pytest.fixture
-def groups_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commit three rows at a time, so that ten are several groups."""
-    monkeypatch.setattr(importing, "MAX_BATCH", GROUP)
 
 
 def test_every_row_has_the_outcome_that_a_batch_would_give_it(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
@@ -98,22 +96,25 @@ def test_every_row_has_the_outcome_that_a_batch_would_give_it(engine: Engine, le
     ]
 
 
-@pytest.mark.usefixtures("groups_of_three")
 @pytest.mark.parametrize("keeps_its_report", [True, False])
 def test_the_same_file_again_stores_nothing_and_says_the_same(
     engine: Engine, ledger: Ledger, tmp_path: Path, *, keeps_its_report: bool
 ) -> None:
     report = tmp_path / "report.csv"
-    first = imported(written(tmp_path), engine.database, ledger, report)
+    first = imported(in_threes(tmp_path), engine.database, ledger, report)
     told = report.read_bytes()
     if not keeps_its_report:
         report.unlink()
-    again = imported(written(tmp_path), engine.database, ledger, report)
+    again = imported(in_threes(tmp_path), engine.database, ledger, report)
     assert again == (len(OUTCOMES) if keeps_its_report else 0, first[1])
     assert report.read_bytes() == told
     assert numbers(engine) == STORED
     with engine.database.audit() as audit:
         assert (audit.orphans(), audit.repeated_request_ids()) == ({"updated": 0, "duplicate": 0, "conflict": 0}, 0)
+
+
+class Interrupted(Exception):  # noqa: N818 - what happened
+    """The import ends in the middle."""
 
 
 @dataclass
@@ -134,32 +135,30 @@ class Dying:
         """Commit, or not."""
         self.commits -= 1
         if self.commits < 0 and not self.after:
-            raise KeyboardInterrupt
+            raise Interrupted
         done = self.ledger.commit(entries)
         if self.commits < 0:
-            raise KeyboardInterrupt
+            raise Interrupted
         return done
 
 
-@pytest.mark.usefixtures("groups_of_three")
 @pytest.mark.parametrize("after", [False, True], ids=["before a commit", "after a commit"])
 @pytest.mark.parametrize("commits", range(4))
 def test_an_import_that_was_interrupted_goes_on_and_stores_everything_once(
     engine: Engine, ledger: Ledger, tmp_path: Path, commits: int, *, after: bool
 ) -> None:
     report = tmp_path / "report.csv"
-    with pytest.raises(KeyboardInterrupt):
-        imported(written(tmp_path), engine.database, Dying(ledger, commits, after), report)
+    with pytest.raises(Interrupted):
+        imported(in_threes(tmp_path), engine.database, Dying(ledger, commits, after), report)
     assert len(outcomes(report)) <= 3 * commits
-    imported(written(tmp_path), engine.database, ledger, report)
+    imported(in_threes(tmp_path), engine.database, ledger, report)
     assert outcomes(report) == OUTCOMES
     assert numbers(engine) == STORED
 
 
-@pytest.mark.usefixtures("groups_of_three")
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_a_report_that_is_torn_anywhere_is_mended(engine: Engine, ledger: Ledger, tmp_path: Path, form: Form) -> None:
-    report, rows = tmp_path / f"report.{form}", written(tmp_path)
+    report, rows = tmp_path / f"report.{form}", in_threes(tmp_path)
     whole = (imported(rows, engine.database, ledger, report, form), report.read_bytes())
     ends = [place for place, letter in enumerate(whole[1]) if letter == ord("\n")]
     for end in sorted({place + near for place in ends for near in (-9, -1, 0, 1, 2, 20)} & set(range(len(whole[1])))):
@@ -172,15 +171,14 @@ def test_a_report_that_is_torn_anywhere_is_mended(engine: Engine, ledger: Ledger
     assert numbers(engine) == STORED
 
 
-@pytest.mark.usefixtures("groups_of_three")
 def test_a_report_of_another_database_is_not_believed(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
     report = tmp_path / "report.csv"
     another = database_at(f"sqlite:///{tmp_path / 'another' / 'postback.db'}")
     theirs = another.ledger()
     theirs.open()
-    imported(written(tmp_path), another, theirs, report)
+    imported(in_threes(tmp_path), another, theirs, report)
     theirs.close()
-    assert imported(written(tmp_path), engine.database, ledger, report)[0] == 0
+    assert imported(in_threes(tmp_path), engine.database, ledger, report)[0] == 0
     assert numbers(engine) == STORED
     assert outcomes(report) == OUTCOMES
 
@@ -316,7 +314,7 @@ def test_however_a_file_is_cut_into_files_the_conversions_are_the_same(
 
 
 def test_what_is_kept_of_a_row_says_in_which_file_it_stood(tmp_path: Path) -> None:
-    raw = written(tmp_path, b"c,value\na,1\n", "with blank?.csv").one(1).raw
+    raw = written(tmp_path, b"c,value\na,1\n", "with blank?.csv").one(1)
     sent = raw.as_sent()
     assert sent == b"IMPORT /with%20blank%3F.csv\r\ncontent-type: text/csv\r\n\r\nc,value\na,1"
     assert raw.door == "import"
@@ -328,5 +326,5 @@ def test_a_group_ends_where_its_rows_are_large_enough(tmp_path: Path, monkeypatc
         "".join(f'{{"c":"{n}","value":1,"x":"{"y" * (n % 2) * 1_500}"}}\n' for n in range(20))
     )
     groups = list(ImportFile(RowFile(tmp_path / "rows.ndjson", "ndjson")).groups())
-    assert [entry.click_id for group in groups for entry in group] == [str(n) for n in range(20)]
-    assert [len(group) for group in groups] == [4] * 5
+    assert [json.loads(raw.body)["c"] for group in groups for raw in group.raws] == [str(n) for n in range(20)]
+    assert [len(group.raws) for group in groups] == [4] * 5

@@ -1,5 +1,6 @@
 """Replay, on every engine: what today's rules accept is stored once, with its own moment; the rest is left alone."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -33,17 +34,24 @@ def refused(
 
 
 def foreseen(engine: Engine, author: Author = ME) -> list[Attempt]:
-    rehearsal = Rehearsal(engine.database.quarantine(), engine.database.history(), author)
-    return [attempt for page in rehearsal.attempts(WAITING) for attempt in page]
+    async def attempts() -> list[Attempt]:
+        rehearsal = Rehearsal(engine.database.quarantine(), engine.database.history(), author)
+        return [attempt async for page in rehearsal.attempts(WAITING) for attempt in page]
+
+    return asyncio.run(attempts())
 
 
-def replayed(engine: Engine, ledger: Ledger, author: Author = ME) -> list[str]:
-    done = carry_out(foreseen(engine, author), ledger, engine.database.replays(), author)
+def carried_out(attempts: Sequence[Attempt], engine: Engine, ledger: Ledger, author: Author = ME) -> list[str]:
+    done = asyncio.run(carry_out(attempts, ledger, engine.database.replays(), author))
     return [attempt.outcome for attempt in done]
 
 
+def replayed(engine: Engine, ledger: Ledger, author: Author = ME) -> list[str]:
+    return carried_out(foreseen(engine, author), engine, ledger, author)
+
+
 def outcomes(attempts: Sequence[Attempt]) -> list[tuple[str, bool]]:
-    return [(attempt.outcome, attempt.postback is not None) for attempt in attempts]
+    return [(attempt.outcome, attempt.again is not None) for attempt in attempts]
 
 
 def numbers(engine: Engine) -> list[object]:
@@ -148,11 +156,13 @@ def test_an_interrupted_replay_is_finished_by_the_next_and_stores_nothing_twice(
 
     dying = Dying()
     with pytest.raises(Interrupted):
-        carry_out(
-            foreseen(engine),
-            ledger if survived == "the rows" else dying,  # type: ignore[arg-type]  # only commit is used
-            dying,  # type: ignore[arg-type]  # only these two are used
-            Author("the first"),
+        asyncio.run(
+            carry_out(
+                foreseen(engine),
+                ledger if survived == "the rows" else dying,  # type: ignore[arg-type]  # only commit is used
+                dying,  # type: ignore[arg-type]  # only these two are used
+                Author("the first"),
+            )
         )
     assert engine.rows("SELECT DISTINCT outcome, replayed_by FROM replay") == [(None, "the first")]
     replayed(engine, ledger)
@@ -168,8 +178,7 @@ def test_an_interrupted_replay_is_finished_by_the_next_and_stores_nothing_twice(
 def test_two_who_replay_the_same_at_once_store_it_once(engine: Engine, ledger: Ledger) -> None:
     mine, theirs = foreseen(engine), foreseen(engine)
     told = [
-        [attempt.outcome for attempt in carry_out(attempts, ledger, engine.database.replays(), author)]
-        for attempts, author in ((mine, ME), (theirs, Author("another")))
+        carried_out(attempts, engine, ledger, author) for attempts, author in ((mine, ME), (theirs, Author("another")))
     ]
     assert told[0] == told[1]
     assert numbers(engine) == [2, 2, 10, 5]
@@ -182,8 +191,7 @@ def test_what_the_sender_sent_again_meanwhile_is_a_duplicate(
     assert kept
     attempts = foreseen(engine)
     ledger.commit([builders.postback("c=new&value=5")])
-    done = carry_out(attempts, ledger, engine.database.replays(), ME)
-    assert [attempt.outcome for attempt in done][:2] == ["duplicate", "duplicate"]
+    assert carried_out(attempts, engine, ledger)[:2] == ["duplicate", "duplicate"]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN])

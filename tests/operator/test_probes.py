@@ -3,9 +3,9 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
-from types import SimpleNamespace
 
 import pytest
 from httpx2 import AsyncClient
@@ -35,19 +35,23 @@ READY = (200, {"status": "ready"})
 class Clock:
     """What readiness takes for the time."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 0.0
-        monkeypatch.setattr("service.writing.readiness.time", SimpleNamespace(monotonic=lambda: self.now))
+    now = 0.0
+
+    def __call__(self) -> float:
+        """Return it."""
+        return self.now
 
 
 @asynccontextmanager
-async def operator_listener(store: FakeStore, capacity: int = 10) -> AsyncIterator[AsyncClient]:
+async def operator_listener(
+    store: FakeStore, capacity: int = 10, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[AsyncClient]:
     """Serve the operator's routes over a store."""
     metrics = Metrics()
     writer = Writer(OnThread(store), metrics, capacity=capacity)
     writer.start()
     application = listener(
-        operator_routes(ReadinessPage(Readiness(writer, metrics)), MetricsPage(metrics)),
+        operator_routes(ReadinessPage(Readiness(writer, metrics, clock=clock)), MetricsPage(metrics)),
         metrics,
         kept_log(KeptLines(), metrics),
     )
@@ -100,19 +104,17 @@ async def test_a_full_queue_is_the_reason() -> None:
         assert await readyz(asking) == unready("0 postbacks are waiting already")
 
 
-async def test_readiness_comes_back_with_the_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    async with operator_listener(FakeStore(FULL)) as asking:
+async def test_readiness_comes_back_with_the_storage() -> None:
+    clock = Clock()
+    async with operator_listener(FakeStore(FULL), clock=clock) as asking:
         assert await readyz(asking) == unready(str(FULL))
         clock.now += 1
         assert await readyz(asking) == READY
 
 
-async def test_storage_is_probed_once_a_second_at_most_however_often_it_is_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock, store = Clock(monkeypatch), FakeStore(FULL)
-    async with operator_listener(store) as asking:
+async def test_storage_is_probed_once_a_second_at_most_however_often_it_is_asked() -> None:
+    clock, store = Clock(), FakeStore(FULL)
+    async with operator_listener(store, clock=clock) as asking:
         for _ in range(5):
             assert await readyz(asking) == unready(str(FULL))
         clock.now += 0.999

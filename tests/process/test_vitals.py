@@ -21,6 +21,7 @@ from service.storage.sqlite.ledger import SqliteLedger
 from service.storage.sqlite.space import measure_space
 from service.telemetry.certificate import certificate_expiry
 from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.books import NOBODY
 from service.telemetry.metrics.counts import Space
 from service.telemetry.rate_limit import BURST
 from service.writing.committing import OnThread
@@ -79,7 +80,7 @@ async def test_a_commit_of_a_postback_is_proof_enough() -> None:
     async with watched(store, 0.5) as (metrics, writer):
         async with asyncio.timeout(PATIENCE):
             while not metrics.ready:
-                await writer.write(builders.postback())
+                await writer.write(NOBODY, builders.postback())
     assert {type(entry) for batch in store.batches for entry in batch} == {Postback}
 
 

@@ -12,15 +12,15 @@ import pytest
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Probe
-from service.spool.drain import _delay, _in_one_batch, _Step
+from service.spool.drain import Pace, _in_one_batch, _Step
 from service.spool.journal import Journal, Waiting, journal_paths
 from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.fakes import PATIENCE, in_time
-from tests.support.outages import AWAY, BALANCED, ShakyLedger, Site, site
+from tests.support.outages import AWAY, BALANCED, IMPATIENT, ShakyLedger, Site, site
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+pytestmark = pytest.mark.anyio
 
 FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
 
@@ -45,11 +45,9 @@ def left_by_an_earlier_process(folder: Path, *postbacks: Postback) -> None:
     journal.close()
 
 
-async def test_the_backlog_goes_to_the_database_in_the_order_in_which_it_came(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.spool.drain._SUSPICIOUS", 10**6)  # else another key may pass the oldest entry once
-    async with site(tmp_path) as there:
+async def test_the_backlog_goes_to_the_database_in_the_order_in_which_it_came(tmp_path: Path) -> None:
+    in_order = IMPATIENT._replace(suspicious=10**6)  # else another key may pass the oldest entry once
+    async with site(tmp_path, pace=in_order) as there:
         await spooled(there, *(f"c=click-{number}&value=1" for number in range(60)))
         there.database.batches.clear()
         there.database.recover()
@@ -176,11 +174,8 @@ class Picky(ShakyLedger):
         return super().commit(entries)
 
 
-async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tests.support.outages.ShakyLedger", Picky)
-    async with site(tmp_path) as there:
+async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_on(tmp_path: Path) -> None:
+    async with site(tmp_path, ledger_kind=Picky) as there:
         await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
         assert isinstance(there.database, Picky)
         there.database.bug = lambda entry: isinstance(entry, Postback) and entry.click_id == "b"
@@ -195,11 +190,9 @@ async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_
 
 
 async def test_an_entry_that_the_database_does_not_take_for_a_while_is_passed_over_and_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("tests.support.outages.ShakyLedger", Picky)
-    monkeypatch.setattr("service.spool.drain._PASSED_OVER_SECONDS", 0.2)
-    async with site(tmp_path) as there:
+    async with site(tmp_path, pace=IMPATIENT._replace(passed_over=0.2), ledger_kind=Picky) as there:
         await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
         assert isinstance(there.database, Picky)
         there.database.error = StorageError("the row is locked", ErrorKind.PG_TIMEOUT)
@@ -213,9 +206,8 @@ async def test_an_entry_that_the_database_does_not_take_for_a_while_is_passed_ov
         assert there.lines.events("spool_entry_passed_over")[0]["level"] == "warning"
 
 
-async def test_a_bug_that_meets_everything_sets_nothing_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.support.outages.ShakyLedger", Picky)
-    async with site(tmp_path) as there:
+async def test_a_bug_that_meets_everything_sets_nothing_aside(tmp_path: Path) -> None:
+    async with site(tmp_path, ledger_kind=Picky) as there:
         await spooled(there, "c=a&value=1", "c=b&value=1")
         assert isinstance(there.database, Picky)
         there.database.bug = lambda _: True
@@ -291,7 +283,7 @@ async def test_stopping_while_a_step_is_under_way_finishes_it(tmp_path: Path) ->
     async with site(tmp_path, "slow", deadline=2.0) as there:
         there.database.slowness = 0.3
         await there.until(lambda: bool(there.database.batches))
-    assert there.metrics.spool.drained.total() == 20
+    assert there.metrics.books.drained.total() == 20
     assert there.drift == BALANCED
 
 
@@ -310,8 +302,8 @@ async def test_a_partly_durable_step_is_settled_by_the_next(tmp_path: Path) -> N
         there.database.commit = halfway  # type: ignore[method-assign]
         there.database.recover()
         await there.drained()
-        assert there.metrics.late_commits >= 1
-        assert there.spool("recognised_total") == {(): float(there.metrics.late_commits)}
+        assert there.metrics.books.late >= 1
+        assert there.spool("recognised_total") == {(): float(there.metrics.books.late)}
         assert there.stored() == {"a": "1", "b": "2"}
 
 
@@ -328,13 +320,12 @@ def test_two_values_of_one_key_are_never_committed_in_one_step() -> None:
     assert _in_one_batch(currencies) == currencies[:1]
 
 
-def test_pauses_grow_to_a_bound_and_no_two_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.spool.drain._FIRST_DELAY", 0.1)
-    monkeypatch.setattr("service.spool.drain._LONGEST_DELAY", 2.0)
-    assert 0.05 <= _delay(0) <= 0.1
-    assert 0.1 <= _delay(1) <= 0.2
-    assert all(1.0 <= _delay(failures) <= 2.0 for failures in (5, 20, 10**6))
-    assert len({_delay(3) for _ in range(10)}) > 5
+def test_pauses_grow_to_a_bound_and_no_two_are_alike() -> None:
+    pace = Pace(first_delay=0.1, longest_delay=2.0)
+    assert 0.05 <= pace.delay(0) <= 0.1
+    assert 0.1 <= pace.delay(1) <= 0.2
+    assert all(1.0 <= pace.delay(failures) <= 2.0 for failures in (5, 20, 10**6))
+    assert len({pace.delay(3) for _ in range(10)}) > 5
 
 
 async def test_an_outage_that_nobody_notices_ends_by_a_probe(tmp_path: Path) -> None:

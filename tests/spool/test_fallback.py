@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from service.core.unavailable import ErrorKind, StorageBroken
+from service.spool.drain import Pace
 from service.spool.fallback import DATABASE_SECONDS, SPOOL_SECONDS
 from service.writing.writer import DEADLINE_SECONDS
 from tests.support.fakes import in_time, samples
 from tests.support.outages import AWAY, BALANCED, DEADLINE, site
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+pytestmark = pytest.mark.anyio
 
 
 def some(count: int, start: int = 0) -> list[str]:
@@ -64,10 +65,8 @@ async def test_during_an_outage_newcomers_do_not_wait_for_the_database(tmp_path:
         assert {len(batch) for batch in there.database.batches} == {1}
 
 
-async def test_no_newcomer_is_tried_in_a_database_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.spool.drain._FIRST_DELAY", 60.0)
-    monkeypatch.setattr("service.spool.drain._LONGEST_DELAY", 60.0)
-    async with site(tmp_path) as there:
+async def test_no_newcomer_is_tried_in_a_database_that_refuses(tmp_path: Path) -> None:
+    async with site(tmp_path, pace=Pace(first_delay=60.0, longest_delay=60.0)) as there:
         there.database.behaviour = "away"
         assert await there.receive("c=first&value=1") == ["spooled"]
         for query in some(20):
@@ -158,10 +157,7 @@ async def test_a_broken_database_is_told_and_not_hidden_by_the_spool(tmp_path: P
         assert there.spool("entries") == {}
 
 
-async def test_with_a_working_spool_the_service_is_ready_and_says_that_it_spools(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.writing.readiness._PROBE_SECONDS", 0.0)
+async def test_with_a_working_spool_the_service_is_ready_and_says_that_it_spools(tmp_path: Path) -> None:
     async with site(tmp_path) as there:
         assert (await there.readiness.reason(), there.readiness.spooling) == (None, False)
         there.database.behaviour = "away"
@@ -203,5 +199,5 @@ async def test_a_sender_cut_off_by_the_stopping_server_while_its_postback_is_spo
             await task
         assert there.drift == BALANCED
         there.database.recover()
-        await there.until(lambda: not there.metrics.in_progress)
+        await there.until(lambda: not there.metrics.books.in_progress)
     assert there.drift == BALANCED

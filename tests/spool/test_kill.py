@@ -13,7 +13,7 @@ import pytest
 from tests.support.documents import REPOSITORY
 from tests.support.outages import BALANCED, site
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+pytestmark = pytest.mark.anyio
 
 
 def killed(folder: Path, seconds: float) -> list[tuple[str, ...]]:
@@ -50,7 +50,7 @@ async def test_no_receipt_is_lost_and_nothing_is_kept_twice_however_often_the_pr
             "UNION ALL SELECT request_id FROM rejected_postback"
         )
         ids = [str(request_id) for (request_id,) in rows]
-        recognised = there.metrics.spool.recognised
+        recognised = there.metrics.books.recognised
         assert there.drift == BALANCED
         assert len(ids) == len(set(ids))
         assert {request_id for request_id, _, _ in receipts} - set(ids) == set()

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -110,7 +109,6 @@ ACTIONS: dict[str, Callable[[Site, Senders, object], Awaitable[None]]] = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
 @settings(
     max_examples=25,
     deadline=None,

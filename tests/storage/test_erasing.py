@@ -1,5 +1,6 @@
 """Erasure, on every engine: all that is stored of one click id goes, nothing else does, and only its hash is left."""
 
+import asyncio
 import hashlib
 import sqlite3
 from contextlib import closing
@@ -50,9 +51,13 @@ def stored(engine: Engine, ledger: Ledger) -> None:
         Rejection(builders.raw(f"c=third-click&sub1={URL}"), "ezmob", Outcome.MISSING_VALUE, "", "third-click"),
     ]
     ledger.commit(odd)
+    asyncio.run(replay(engine, ledger))
+
+
+async def replay(engine: Engine, ledger: Ledger) -> None:
     rehearsal = Rehearsal(engine.database.quarantine(), engine.database.history(), Author("me"))
-    for page in rehearsal.attempts(Chosen(outcomes=("invalid_value",))):
-        carry_out(page, ledger, engine.database.replays(), Author("me"))
+    async for page in rehearsal.attempts(Chosen(outcomes=("invalid_value",))):
+        await carry_out(page, ledger, engine.database.replays(), Author("me"))
 
 
 def numbers(engine: Engine) -> list[object]:

@@ -7,11 +7,12 @@ import sys
 from itertools import count
 from pathlib import Path
 
-import service.spool.drain
+from service.spool.drain import Pace
 from tests.support import builders
 from tests.support.outages import Behaviour, Site, site
 
 SENDERS = 16
+OFTEN = Pace(first_delay=0.005, longest_delay=0.02)  # the drain should be under way as often as not
 BEHAVIOURS: tuple[Behaviour, ...] = ("well", "away", "loses its answer", "hangs and commits", "well")
 
 
@@ -28,9 +29,8 @@ async def _send(there: Site, prefix: str, numbers: "count[int]") -> None:
 
 async def main(folder: Path) -> None:
     """Serve until somebody kills us."""
-    service.spool.drain._FIRST_DELAY = 0.005  # noqa: SLF001 - the drain should be under way as often as not
-    service.spool.drain._LONGEST_DELAY = 0.02  # noqa: SLF001 - same
-    async with site(folder, random.choice(["well", "away"]), deadline=0.1) as there:  # noqa: S311 - no secret
+    begins_with: Behaviour = random.choice(["well", "away"])  # noqa: S311 - no secret
+    async with site(folder, begins_with, deadline=0.1, pace=OFTEN) as there:
         prefix, numbers = os.urandom(8).hex(), count(5)
         sending = [asyncio.create_task(_send(there, prefix, numbers)) for _ in range(SENDERS)]
         while not any(task.done() for task in sending):

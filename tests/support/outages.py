@@ -12,11 +12,13 @@ from typing import Literal
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Verdict
 from service.intake import Intake
+from service.spool.drain import Pace
 from service.spool.journal import MAX_BYTES, Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
+from service.telemetry.record import LiveRecord
 from service.writing.readiness import Readiness
 from service.writing.writer import Writer
 from tests.support import builders
@@ -26,6 +28,7 @@ AWAY = StorageError("connection refused", ErrorKind.PG_CONNECTION)
 LOST = StorageError("connection lost at COMMIT", ErrorKind.PG_CONNECTION)
 BALANCED = {("arrivals",): 0.0, ("receipts",): 0.0, ("spool",): 0.0}
 Behaviour = Literal["well", "away", "hangs", "hangs and commits", "loses its answer", "slow"]
+IMPATIENT = Pace(first_delay=0.01, longest_delay=0.02)
 DEADLINE = 0.6  # of the database in a test: what hangs need not hang for long
 
 Row = tuple[object, ...]
@@ -126,22 +129,25 @@ class Site:
 
 
 @asynccontextmanager
-async def site(
+async def site(  # noqa: PLR0913 - what a test may choose
     folder: Path,
     behaviour: Behaviour = "well",
     *,
     max_bytes: int = MAX_BYTES,
     deadline: float = DEADLINE,
     capacity: int = 4096,
+    pace: Pace = IMPATIENT,
+    ledger_kind: type[ShakyLedger] = ShakyLedger,
 ) -> AsyncIterator[Site]:
     """Run a service as `app` wires it; again on the same folder, it is the next process."""
     metrics, lines = Metrics(), KeptLines()
     log = kept_log(lines, metrics)
-    database = ShakyLedger(folder / "postback.db", behaviour)
+    database = ledger_kind(folder / "postback.db", behaviour)
     ledger = OpenedLater(database)
     writer = Writer(ledger.committing(), metrics, deadline=deadline, capacity=capacity)
     journal = Journal(journal_paths(folder / "spool", 0)[0], max_bytes=max_bytes)
-    spool = Spool(journal, writer, metrics, log, deadline=PATIENCE)  # a slow disk of the tests' is not what they test
+    # a slow disk of the tests' is not what they test
+    spool = Spool(journal, writer, metrics, log, deadline=PATIENCE, pace=pace)
     with suppress(StorageError):
         ledger.open()
     if behaviour == "away":
@@ -149,8 +155,8 @@ async def site(
     writer.start()
     try:
         async with spool.running():
-            intake = Intake(from_ezmob, spool.writer, metrics, log)
-            yield Site(database, intake, metrics, Readiness(spool.writer, metrics), journal, lines)
+            intake = Intake(from_ezmob, spool.writer, LiveRecord(metrics, log))
+            yield Site(database, intake, metrics, Readiness(spool.writer, metrics, probe_seconds=0.0), journal, lines)
             database.released.set()
     finally:
         database.released.set()

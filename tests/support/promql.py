@@ -21,7 +21,7 @@ OF_THE_LIBRARY = {
     "process_virtual_memory_bytes",
     "python_gc_collections_total",
 }
-DOORS = ("postback", "batch", "pixel", "import", "replay")
+DOORS = ("postback", "batch", "pixel")
 CLOSED = {
     "job": 1,  # one job is shown unless somebody asks for more
     "le": 1,

@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 import pytest
 from anyio.lowlevel import checkpoint
 
-from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
 from service.core.verdict import STORED, Entry
 from service.storage.ledger import MAX_BATCH, Committed
 from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.books import NOBODY
 from service.writing.committing import OnLoop
-from service.writing.writer import Overloaded, Writer, Written
+from service.writing.writer import Writer, Written
 from tests.support import builders
 from tests.support.fakes import LoopClock, in_time, samples
 
@@ -75,7 +76,7 @@ async def write_apart(writer: Writer, count: int) -> list[Future]:
     """Write each in a turn of the loop of its own, and let the first commit begin."""
     futures: list[Future] = []
     for entry in entries(count):
-        futures.append(writer.write(entry))
+        futures.append(writer.write(NOBODY, entry))
         for _ in range(3):
             await checkpoint()
     return futures
@@ -104,7 +105,7 @@ async def test_however_many_come_one_batch_at_a_time_is_committed() -> None:
 
         async def press() -> None:
             for _ in range(rounds):
-                await writer.write(builders.postback())
+                await writer.write(NOBODY, builders.postback())
 
         await in_time(asyncio.gather(*[press() for _ in range(10)]))
     assert sum(server.sizes) == 10 * rounds
@@ -116,7 +117,7 @@ async def test_a_full_queue_goes_in_batches_that_storage_takes() -> None:
     server.gate.clear()
     async with writing(server) as writer:
         first = await write_apart(writer, 1)
-        rest = [writer.write(entry) for entry in entries(2 * MAX_BATCH + 1)]
+        rest = [writer.write(NOBODY, entry) for entry in entries(2 * MAX_BATCH + 1)]
         server.gate.set()
         assert await kinds([*first, *rest]) == ["stored"] * (2 * MAX_BATCH + 2)
     assert server.sizes == [1, MAX_BATCH, MAX_BATCH, 1]
@@ -144,7 +145,7 @@ async def test_broken_storage_is_never_called_again() -> None:
         assert await kinds(futures) == [BROKEN.kind] * 3
         assert writer.broken.is_set()
         with pytest.raises(StorageBroken):
-            writer.write(builders.postback())
+            writer.write(NOBODY, builders.postback())
     assert server.sizes == [1]
 
 
@@ -158,11 +159,11 @@ async def test_whoever_waited_for_the_deadline_is_told_and_a_late_commit_is_coun
         clock.move(DEADLINE + 1)
         assert await kinds(futures) == ["TIMEOUT"] * 3
         with pytest.raises(StorageError):
-            writer.write(builders.postback())  # it hangs, so nobody need wait to find out
+            writer.write(NOBODY, builders.postback())  # it hangs, so nobody need wait to find out
         server.gate.set()
         for _ in range(5):
             await checkpoint()
-        assert await kinds([writer.write(builders.postback())]) == ["stored"]
+        assert await kinds([writer.write(NOBODY, builders.postback())]) == ["stored"]
     assert server.sizes == [1, 1]
     assert samples(metrics, "postback_late_commits_total") == {(): 1.0}
 
@@ -182,7 +183,7 @@ async def test_storage_that_breaks_at_a_turn_is_used_no_more() -> None:
             await in_time(asyncio.wrap_future(writer.submit(fail)))
         await in_time(writer.broken.wait())
         with pytest.raises(StorageBroken):
-            writer.write(builders.postback())
+            writer.write(NOBODY, builders.postback())
         with pytest.raises(StorageError, match="commits have ended"):
             await in_time(asyncio.wrap_future(writer.submit(fail)))
 
@@ -199,7 +200,7 @@ async def test_close_commits_what_it_took_and_refuses_the_rest() -> None:
         closing = asyncio.create_task(writer.close())
         await checkpoint()
         with pytest.raises(Overloaded, match="shutting down"):
-            writer.write(builders.postback())
+            writer.write(NOBODY, builders.postback())
         server.gate.set()
         assert await in_time(closing)
         assert await kinds(futures) == ["stored"] * 4

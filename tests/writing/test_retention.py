@@ -22,6 +22,7 @@ from service.storage.deletions.finding import ROW_BYTES, Aged
 from service.storage.location import SqliteFile
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.books import NOBODY
 from service.writing import retention as module
 from service.writing.committing import OnThread
 from service.writing.retention import Limits, Looked, Retention
@@ -244,7 +245,7 @@ async def test_it_deletes_on_the_writers_thread_and_stops_when_told(
         log = kept_log(kept.lines, kept.metrics)
         retention = Retention(lambda: kept.database.deletions(turns), limits, kept.metrics, log)
         async with retention.running():
-            await in_time(writer.write(*(rejected(f"{n}") for n in range(9))))
+            await in_time(writer.write(NOBODY, *(rejected(f"{n}") for n in range(9))))
             async with asyncio.timeout(PATIENCE):
                 while not deleted(kept.metrics):  # noqa: ASYNC110 - what is looked at tells nobody
                     await asyncio.sleep(0.01)

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from types import SimpleNamespace
@@ -13,12 +14,13 @@ from anyio.lowlevel import checkpoint
 from service.core.batch import MAX_ATOMIC_ROWS
 from service.core.outcome import Outcome
 from service.core.postback import Postback
-from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
 from service.core.verdict import Verdict
 from service.storage.ledger import MAX_BATCH
 from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.books import NOBODY
 from service.writing.committing import OnThread
-from service.writing.writer import Overloaded, Writer, Written
+from service.writing.writer import Writer, Written
 from tests.support import builders
 from tests.support.fakes import PATIENCE, FakeStore, LoopClock, in_time, samples, ticking
 
@@ -32,10 +34,15 @@ BROKEN = StorageBroken("SQLITE_IOERR_FSYNC: disk I/O error", ErrorKind.SQLITE_IO
 
 @asynccontextmanager
 async def writing(
-    store: FakeStore, metrics: Metrics | None = None, *, capacity: int = 4096, deadline: float = DEADLINE
+    store: FakeStore,
+    metrics: Metrics | None = None,
+    *,
+    capacity: int = 4096,
+    deadline: float = DEADLINE,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Writer]:
     """Run a writer on a store; at the end let the store go and close the writer, also when the test failed."""
-    writer = Writer(OnThread(store), metrics or Metrics(), capacity=capacity, deadline=deadline)
+    writer = Writer(OnThread(store), metrics or Metrics(), capacity=capacity, deadline=deadline, clock=clock)
     writer.start()
     try:
         yield writer
@@ -52,7 +59,7 @@ async def write_apart(writer: Writer, postbacks: Sequence[Postback]) -> list[Fut
     """Write each in a turn of the loop of its own, as requests on different connections come."""
     futures = []
     for postback in postbacks:
-        futures.append(writer.write(postback))
+        futures.append(writer.write(NOBODY, postback))
         await checkpoint()
     return futures
 
@@ -62,7 +69,7 @@ async def commit_often(writer: Writer, monkeypatch: pytest.MonkeyPatch, *, secon
     clock = count(0.0, seconds).__next__
     monkeypatch.setattr("service.writing.committing.time", SimpleNamespace(time=lambda: 0.0, perf_counter=clock))
     for entry in entries(50):
-        await in_time(writer.write(entry))
+        await in_time(writer.write(NOBODY, entry))
 
 
 async def admitted(writer: Writer, postback: Postback) -> Future:
@@ -70,7 +77,7 @@ async def admitted(writer: Writer, postback: Postback) -> Future:
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
-                return writer.write(postback)
+                return writer.write(NOBODY, postback)
             except StorageError:
                 await checkpoint()
 
@@ -98,7 +105,7 @@ async def test_an_entry_is_answered_only_after_its_commit() -> None:
     store = FakeStore()
     store.gate.clear()
     async with writing(store) as writer:
-        future = writer.write(builders.postback())
+        future = writer.write(NOBODY, builders.postback())
         await asyncio.to_thread(store.begun.acquire)
         assert not future.done()
         store.gate.set()
@@ -108,7 +115,7 @@ async def test_an_entry_is_answered_only_after_its_commit() -> None:
 async def test_entries_of_one_turn_go_together_and_each_gets_the_verdict_of_its_place() -> None:
     store, sent = FakeStore(), entries(3)
     async with writing(store) as writer:
-        written = await in_time(asyncio.gather(*[writer.write(postback) for postback in sent]))
+        written = await in_time(asyncio.gather(*[writer.write(NOBODY, postback) for postback in sent]))
     assert store.batches == [sent]
     assert [one.verdict.detail for one in written] == ["1.0", "1.1", "1.2"]
 
@@ -127,7 +134,7 @@ async def test_a_batch_is_never_larger_than_storage_takes_and_order_is_kept() ->
     store, sent = FakeStore(), entries(3 * MAX_BATCH + 1)
     store.gate.clear()
     async with writing(store) as writer:
-        first, rest = await write_apart(writer, sent[:2]), [writer.write(postback) for postback in sent[2:]]
+        first, rest = await write_apart(writer, sent[:2]), [writer.write(NOBODY, postback) for postback in sent[2:]]
         store.gate.set()
         assert await fates([*first, *rest]) == ["stored"] * len(sent)
     assert store.sizes == [1, 1, MAX_BATCH, MAX_BATCH, MAX_BATCH - 1]
@@ -140,16 +147,16 @@ async def test_a_full_queue_refuses_at_once_and_loses_nothing_of_what_it_took() 
     async with writing(store, capacity=3) as writer:
         futures = await write_apart(writer, sent)
         with pytest.raises(Overloaded, match="3 postbacks are waiting already"):
-            writer.write(builders.postback())
+            writer.write(NOBODY, builders.postback())
         store.gate.set()
         assert await fates(futures) == ["stored"] * 5
-        assert await fates([writer.write(builders.postback("c=later&value=1"))]) == ["stored"]
+        assert await fates([writer.write(NOBODY, builders.postback("c=later&value=1"))]) == ["stored"]
     assert store.sizes == [1, 1, 3, 1]
 
 
 async def test_a_writer_that_was_not_started_refuses() -> None:
     with pytest.raises(Overloaded, match="not started"):
-        Writer(OnThread(FakeStore()), Metrics()).write(builders.postback())
+        Writer(OnThread(FakeStore()), Metrics()).write(NOBODY, builders.postback())
 
 
 @pytest.mark.parametrize("failure", [FULL, RuntimeError("a bug in storage")])
@@ -157,9 +164,9 @@ async def test_a_failed_commit_fails_exactly_its_own_batch(failure: Exception) -
     store = FakeStore(failure)
     store.gate.clear()
     async with writing(store) as writer:
-        in_batch_1 = [writer.write(postback) for postback in entries(2)]
+        in_batch_1 = [writer.write(NOBODY, postback) for postback in entries(2)]
         await checkpoint()
-        in_batch_2 = [writer.write(postback) for postback in entries(2)]
+        in_batch_2 = [writer.write(NOBODY, postback) for postback in entries(2)]
         await checkpoint()
         store.gate.set()
         assert await settled(in_batch_1) == [failure, failure]
@@ -181,11 +188,11 @@ async def test_broken_storage_fails_all_that_is_outstanding_and_is_never_called_
 async def test_broken_storage_is_told_to_the_process_and_to_every_later_writer() -> None:
     store = FakeStore(BROKEN)
     async with writing(store) as writer:
-        assert await fates([writer.write(builders.postback())]) == [BROKEN.kind]
+        assert await fates([writer.write(NOBODY, builders.postback())]) == [BROKEN.kind]
         assert writer.broken.is_set()
         for _ in range(2):
             with pytest.raises(StorageBroken) as refused:
-                writer.write(builders.postback())
+                writer.write(NOBODY, builders.postback())
             assert refused.value is BROKEN
         assert await in_time(writer.close())
     assert store.sizes == [1]
@@ -216,12 +223,12 @@ async def test_nobody_is_given_up_before_the_deadline(monkeypatch: pytest.Monkey
 async def test_the_deadline_holds_again_after_a_quiet_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, store = LoopClock(monkeypatch), FakeStore()
     async with writing(store) as writer:
-        assert await fates([writer.write(builders.postback())]) == ["stored"]
+        assert await fates([writer.write(NOBODY, builders.postback())]) == ["stored"]
         clock.move(DEADLINE + 1)
         for _ in range(3):
             await checkpoint()  # the timer looks round, and finds nobody waiting
         store.gate.clear()
-        future = writer.write(builders.postback())
+        future = writer.write(NOBODY, builders.postback())
         clock.move(DEADLINE + 1)
         assert await fates([future]) == ["TIMEOUT"]
 
@@ -230,7 +237,7 @@ async def test_the_deadline_needs_no_help_from_a_clock() -> None:
     store = FakeStore()
     store.gate.clear()
     async with writing(store, deadline=0.05) as writer:
-        assert await fates([writer.write(builders.postback())]) == ["TIMEOUT"]
+        assert await fates([writer.write(NOBODY, builders.postback())]) == ["TIMEOUT"]
 
 
 async def test_a_waiting_entry_that_was_given_up_is_never_stored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +277,7 @@ async def test_while_the_disk_hangs_newcomers_are_refused_at_once_until_it_answe
         clock.move(DEADLINE + 1)
         assert await fates(hung) == ["TIMEOUT"]
         with pytest.raises(StorageError) as refused:
-            writer.write(builders.postback())
+            writer.write(NOBODY, builders.postback())
         assert refused.value.kind == ErrorKind.TIMEOUT
         store.gate.set()
         assert await fates([await admitted(writer, builders.postback())]) == ["stored"]
@@ -284,9 +291,9 @@ async def test_on_a_slow_disk_only_as_many_may_wait_as_will_be_answered_in_time(
     async with writing(store) as writer:
         await commit_often(writer, monkeypatch, seconds=DEADLINE / 3)
         store.gate.clear()
-        futures = await write_apart(writer, entries(1)) + [writer.write(entry) for entry in entries(MAX_BATCH)]
+        futures = await write_apart(writer, entries(1)) + [writer.write(NOBODY, entry) for entry in entries(MAX_BATCH)]
         with pytest.raises(Overloaded, match=f"{MAX_BATCH} postbacks are waiting already"):
-            writer.write(builders.postback())
+            writer.write(NOBODY, builders.postback())
         store.gate.set()
         assert await fates(futures) == ["stored"] * (1 + MAX_BATCH)
 
@@ -297,7 +304,9 @@ async def test_on_a_disk_that_is_quick_again_the_whole_queue_may_wait(monkeypatc
         await commit_often(writer, monkeypatch, seconds=DEADLINE / 3)
         await commit_often(writer, monkeypatch, seconds=0.001)
         store.gate.clear()
-        futures = await write_apart(writer, entries(1)) + [writer.write(entry) for entry in entries(4 * MAX_BATCH)]
+        futures = await write_apart(writer, entries(1)) + [
+            writer.write(NOBODY, entry) for entry in entries(4 * MAX_BATCH)
+        ]
         store.gate.set()
         assert await fates(futures) == ["stored"] * (1 + 4 * MAX_BATCH)
 
@@ -322,7 +331,7 @@ async def test_entries_that_belong_together_are_committed_together_and_hear_of_i
     async with writing(store, metrics) as writer:
         await write_apart(writer, entries(2))
         sent = [entries(3), entries(MAX_BATCH - 1), entries(2), entries(1)]
-        futures = [writer.write(*group) for group in sent]
+        futures = [writer.write(NOBODY, *group) for group in sent]
         assert samples(metrics, "postback_queue_depth") == {(): float(MAX_BATCH + 5)}
         store.gate.set()
         written = await in_time(asyncio.gather(*futures))
@@ -336,10 +345,12 @@ async def test_all_or_none_has_a_commit_of_its_own_and_leaves_room_beside_it() -
     store.gate.clear()
     async with writing(store, metrics, capacity=MAX_BATCH + 5) as writer:
         await write_apart(writer, entries(2))
-        futures = [writer.write(*group) for group in (entries(3), entries(MAX_ATOMIC_ROWS), entries(1), entries(1))]
+        futures = [
+            writer.write(NOBODY, *group) for group in (entries(3), entries(MAX_ATOMIC_ROWS), entries(1), entries(1))
+        ]
         assert samples(metrics, "postback_queue_depth") == {(): float(MAX_BATCH + 5)}
         with pytest.raises(Overloaded):
-            writer.write(builders.postback())
+            writer.write(NOBODY, builders.postback())
         store.gate.set()
         written = await in_time(asyncio.gather(*futures))
     assert store.sizes == [1, 1, 3, MAX_ATOMIC_ROWS, 2]
@@ -353,7 +364,7 @@ async def test_all_or_none_keeps_its_places_when_others_are_given_up(monkeypatch
     async with writing(store, metrics) as writer:
         futures = await write_apart(writer, entries(3))  # one is being committed, one is handed over, one waits
         clock.move(DEADLINE / 2)
-        whole = writer.write(*entries(MAX_ATOMIC_ROWS))
+        whole = writer.write(NOBODY, *entries(MAX_ATOMIC_ROWS))
         clock.move(DEADLINE / 2 + 1)
         assert await fates(futures) == ["TIMEOUT"] * 3
         assert samples(metrics, "postback_queue_depth") == {(): float(MAX_BATCH)}
@@ -364,17 +375,17 @@ async def test_all_or_none_keeps_its_places_when_others_are_given_up(monkeypatch
 async def test_more_entries_than_a_commit_takes_are_the_callers_mistake() -> None:
     async with writing(FakeStore()) as writer:
         with pytest.raises(ValueError, match="a commit takes"):
-            writer.write(*entries(MAX_ATOMIC_ROWS + 1))
+            writer.write(NOBODY, *entries(MAX_ATOMIC_ROWS + 1))
 
 
 async def test_a_group_is_given_up_as_one_and_each_of_its_rows_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, store, metrics = LoopClock(monkeypatch), FakeStore(), Metrics()
     store.gate.clear()
     async with writing(store, metrics) as writer:
-        futures = [writer.write(*entries(5))]
+        futures = [writer.write(NOBODY, *entries(5))]
         await asyncio.to_thread(store.begun.acquire)
         futures += await write_apart(writer, entries(1))  # handed over as well
-        futures.append(writer.write(*entries(3)))
+        futures.append(writer.write(NOBODY, *entries(3)))
         assert samples(metrics, "postback_queue_depth") == {(): 3.0}
         clock.move(DEADLINE + 1)
         assert await fates(futures) == ["TIMEOUT"] * 3
@@ -392,7 +403,7 @@ async def test_close_refuses_new_work_and_commits_what_it_took() -> None:
         closing = asyncio.create_task(writer.close())
         await checkpoint()
         with pytest.raises(Overloaded, match="shutting down"):
-            writer.write(builders.postback())
+            writer.write(NOBODY, builders.postback())
         store.gate.set()
         assert await in_time(closing)
         assert all(future.done() for future in futures)
@@ -426,17 +437,16 @@ async def test_an_entry_nobody_waits_for_any_more_does_no_harm(monkeypatch: pyte
         store.gate.set()
         assert await fates([futures[1], futures[2], futures[4]]) == ["stored"] * 3
         store.gate.clear()
-        cancelled = [writer.write(builders.postback()), writer.write(builders.postback())]
+        cancelled = [writer.write(NOBODY, builders.postback()), writer.write(NOBODY, builders.postback())]
         cancelled[0].cancel()
         clock.move(DEADLINE + 1)
         assert await fates(cancelled[1:]) == ["TIMEOUT"]
 
 
 async def test_the_metrics_show_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.writing.writer.time", SimpleNamespace(time=lambda: 5000.0, perf_counter=lambda: 0.0))
     loop, store, metrics = asyncio.get_running_loop(), FakeStore(), Metrics()
     store.gate.clear()
-    async with writing(store, metrics, capacity=7) as writer:
+    async with writing(store, metrics, capacity=7, clock=lambda: 5000.0) as writer:
         monkeypatch.setattr(loop, "time", lambda: 100.0)
         futures = await write_apart(writer, entries(1))
         monkeypatch.setattr(loop, "time", lambda: 101.0)
@@ -455,9 +465,9 @@ async def test_the_metrics_count_each_commit_with_its_rows_and_seconds(monkeypat
     monkeypatch.setattr("service.writing.committing.time", SimpleNamespace(time=lambda: 0.0, perf_counter=moments))
     metrics = Metrics()
     async with writing(FakeStore(), metrics) as writer:
-        written = await in_time(asyncio.gather(*[writer.write(postback) for postback in entries(3)]))
+        written = await in_time(asyncio.gather(*[writer.write(NOBODY, postback) for postback in entries(3)]))
         assert [one.commit_seconds for one in written] == [0.25] * 3
-        assert (await in_time(writer.write(builders.postback()))).commit_seconds == 0.5
+        assert (await in_time(writer.write(NOBODY, builders.postback()))).commit_seconds == 0.5
     assert samples(metrics, "postback_commit_rows_sum") == {(): 4.0}
     assert samples(metrics, "postback_commit_rows_count") == {(): 2.0}
     assert samples(metrics, "postback_commit_duration_seconds_sum") == {(): 0.75}
@@ -467,7 +477,7 @@ async def test_the_metrics_count_each_commit_with_its_rows_and_seconds(monkeypat
 async def test_the_metrics_count_a_failed_commit_by_its_class_and_not_as_a_commit() -> None:
     metrics = Metrics()
     async with writing(FakeStore(FULL), metrics) as writer:
-        assert await fates([writer.write(builders.postback())]) == ["SQLITE_FULL"]
+        assert await fates([writer.write(NOBODY, builders.postback())]) == ["SQLITE_FULL"]
     assert samples(metrics, "postback_storage_errors_total") == {("commit", "SQLITE_FULL"): 1.0}
     assert samples(metrics, "postback_commit_rows_count") == {}
 
@@ -476,14 +486,14 @@ async def test_what_is_submitted_has_its_turn_between_two_commits() -> None:
     store = FakeStore()
     store.gate.clear()
     async with writing(store) as writer:
-        first = writer.write(*entries(1))
+        first = writer.write(NOBODY, *entries(1))
         await checkpoint()
         await asyncio.to_thread(store.begun.acquire)
         turn = writer.submit(lambda: len(store.batches))
         store.gate.set()
         assert await in_time(asyncio.wrap_future(turn)) == 1
         await in_time(first)
-        assert (await in_time(writer.write(*entries(1)))).verdict.detail == "2.0"
+        assert (await in_time(writer.write(NOBODY, *entries(1)))).verdict.detail == "2.0"
 
 
 async def test_what_fails_at_its_turn_fails_nobody_else() -> None:
@@ -494,7 +504,7 @@ async def test_what_fails_at_its_turn_fails_nobody_else() -> None:
     async with writing(FakeStore(), metrics) as writer:
         with pytest.raises(StorageError):
             await in_time(asyncio.wrap_future(writer.submit(fail)))
-        assert (await in_time(writer.write(*entries(1)))).verdict.outcome is Outcome.STORED
+        assert (await in_time(writer.write(NOBODY, *entries(1)))).verdict.outcome is Outcome.STORED
         assert not writer.broken.is_set()
 
 
@@ -507,4 +517,4 @@ async def test_storage_that_breaks_at_a_turn_is_used_no_more() -> None:
             await in_time(asyncio.wrap_future(writer.submit(fail)))
         await in_time(writer.broken.wait())
         with pytest.raises(StorageBroken):
-            writer.write(*entries(1))
+            writer.write(NOBODY, *entries(1))

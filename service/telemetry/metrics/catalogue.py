@@ -183,6 +183,7 @@ DELETED = (
     *(("rejected_postback", reason) for reason in ("age", "size", "size_known")),
 )
 DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "rejected")
+LIVE_DOORS = tuple(dict.fromkeys(DOORS.values()))  # import and replay are commands: no series of theirs could rise
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody needs to know which
 SENDING_METHODS = ("GET", "POST", "other")  # of a path that there is not

@@ -9,9 +9,6 @@ from service.telemetry.metrics.counts import Metrics, Queue
 class CommitCounts(Protocol):
     """Where a writer counts: Metrics, or the spool's part of them."""
 
-    unacknowledged: int
-    late_commits: int
-
     def watch_queue(self, queue: Queue, /) -> None:
         """Export the queue."""
 
@@ -20,6 +17,9 @@ class CommitCounts(Protocol):
 
     def count_rows(self, written: Mapping[str, int], /) -> None:
         """Count the rows inserted, by table."""
+
+    def count_late(self, rows: int, /) -> None:
+        """Count rows that became durable after their writer was given up."""
 
     def count_recognised(self, entries: int, /) -> None:
         """Count entries whose row was there already."""
@@ -34,24 +34,6 @@ class JournalCounts:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    @property
-    def unacknowledged(self) -> int:
-        """Count entries that are durable and not yet told, in the spool or in the database alike."""
-        return self._metrics.unacknowledged
-
-    @unacknowledged.setter
-    def unacknowledged(self, count: int) -> None:
-        self._metrics.unacknowledged = count
-
-    @property
-    def late_commits(self) -> int:
-        """Count rows that became durable after their writer was given up."""
-        return self._metrics.late_commits
-
-    @late_commits.setter
-    def late_commits(self, count: int) -> None:
-        self._metrics.late_commits = count
-
     def watch_queue(self, queue: Queue) -> None:
         """Leave the database's queue exported."""
 
@@ -61,7 +43,11 @@ class JournalCounts:
     def count_rows(self, written: Mapping[str, int]) -> None:
         """Count what was appended."""
         self._metrics.count_rows(written)
-        self._metrics.spool.appended += sum(written.values())
+        self._metrics.books.appended += sum(written.values())
+
+    def count_late(self, rows: int) -> None:
+        """Count what was appended after all."""
+        self._metrics.count_late(rows)
 
     def count_recognised(self, entries: int) -> None:
         """Count nothing: no entry is appended twice."""

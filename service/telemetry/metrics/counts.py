@@ -10,7 +10,7 @@ import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import Metric
@@ -21,6 +21,7 @@ from service.core.postback import Door
 from service.core.roster import CHECKS, Check
 from service.core.version import VERSION, revision
 from service.telemetry.metrics import catalogue as declared
+from service.telemetry.metrics.books import Books
 from service.telemetry.metrics.distribution import Distribution
 from service.telemetry.metrics.spool import SpoolCounts
 
@@ -56,14 +57,10 @@ class Metrics:
         self.library = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.library)
-        self.arrived: Tally[Door] = Tally()
+        self.books = Books()
         self.mistakes: Tally[Mistake] = Tally()
-        self.tests_arrived = 0
-        self.tests: Tally[Outcome] = Tally()
-        self.in_progress = 0
-        self.unacknowledged = 0  # postbacks whose verdict is known and whose outcome is not yet counted
-        self.late_commits = 0
-        self.spool = SpoolCounts()
+        self.exemplars: dict[tuple[Door, Outcome], Exemplar] = {}  # the last of each that is noteworthy
+        self.spool = SpoolCounts(self.books)
         self.requests_in_flight = 0
         self.last_stored_at = 0.0
         self.ready = False
@@ -77,9 +74,6 @@ class Metrics:
         self.would_reject: Tally[Check] = Tally()
         self.worker_restarts = 0
         self.event_loop_lag = Distribution(declared.SECONDS)
-        self._received: Tally[tuple[Door, Outcome, str]] = Tally()
-        self._exemplars: dict[tuple[Door, Outcome], Exemplar] = {}
-        self._rows: Tally[str] = Tally()
         self._responses: Tally[tuple[str, str, int]] = Tally(dict.fromkeys(declared.expected_responses(), 0))
         self._request_seconds = {route: Distribution(declared.SECONDS) for route in declared.TIMED_ROUTES}
         self._commit_seconds = Distribution(declared.SECONDS)
@@ -95,14 +89,6 @@ class Metrics:
     def watch_queue(self, queue: Queue) -> None:
         """Export the writer's queue."""
         self._queue = queue
-
-    def count_received(
-        self, door: Door, outcome: Outcome, sender: str, count: int = 1, exemplar: Exemplar | None = None
-    ) -> None:
-        """Count an outcome of so many postbacks, each once."""
-        self._received[door, outcome, sender] += count
-        if exemplar:
-            self._exemplars[door, outcome] = exemplar
 
     def count_response(self, route: str, method: str, code: int, seconds: float, scope: Mapping[str, object]) -> None:
         """Count one finished HTTP response and how long it took; `scope` has the ids of a slow one."""
@@ -124,11 +110,15 @@ class Metrics:
 
     def count_rows(self, written: Mapping[str, int]) -> None:
         """Count what the database says it inserted, by table."""
-        self._rows.update(written)
+        self.books.rows.update(written)
+
+    def count_late(self, rows: int) -> None:
+        """Count rows that became durable after their writer was given up."""
+        self.books.late += rows
 
     def count_recognised(self, entries: int) -> None:
         """Count spooled entries whose row was in the database already."""
-        self.spool.recognised += entries
+        self.books.recognised += entries
 
     def count_storage_error(self, operation: str, error: str) -> None:
         """Count one failed storage operation; `error` is a class of errors (SQLITE_FULL), never its message."""
@@ -167,13 +157,13 @@ class Metrics:
         senders = declared.SENDER_RECEIVED.family()
         by_outcome: Tally[tuple[Door, Outcome]] = Tally()
         by_sender: Tally[tuple[str, Family]] = Tally()
-        for (door, outcome, sender), count in self._received.items():
+        for (door, outcome, sender), count in self.books.received.items():
             by_outcome[door, outcome] += count
             by_sender[sender, outcome.family] += count
-        for door in get_args(Door):
-            arrived.add_metric([door], self.arrived[door])
+        for door in declared.LIVE_DOORS:
+            arrived.add_metric([door], self.books.arrived[door])
             for outcome in Outcome:
-                exemplar = self._exemplars.get((door, outcome))
+                exemplar = self.exemplars.get((door, outcome))
                 received.add_metric([door, outcome.value], by_outcome[door, outcome], exemplar=exemplar)
         for sender in sorted({*declared.SENDERS, *self.senders, *(sender for sender, _ in by_sender)}):
             for family in Family:
@@ -188,7 +178,7 @@ class Metrics:
             mistakes.add_metric([mistake.value], self.mistakes[mistake])
         tests = declared.TEST_RECEIVED.family()
         for outcome in (outcome for outcome in Outcome if outcome is not Outcome.UNAUTHENTICATED):
-            tests.add_metric([outcome.value], self.tests[outcome])
+            tests.add_metric([outcome.value], self.books.tests[outcome])
         reported = declared.WOULD_REJECT.family()
         for check in (check for check in CHECKS if check == CHECKS[0] or check in self.report_only):
             reported.add_metric([check], self.would_reject[check])
@@ -196,21 +186,15 @@ class Metrics:
 
     def _collect_conservation(self) -> Iterator[Metric]:
         """Law 5, as sums that must be 0 at any moment between two turns of the event loop."""
-        promised = sum(count for (_, outcome, _), count in self._received.items() if not outcome.our_fault)
-        promised += sum(count for outcome, count in self.tests.items() if not outcome.our_fault)
-        durable = self.unacknowledged + self.late_commits + self.spool.drained.total() - self.spool.recognised
         drift = declared.CONSERVATION_DRIFT.family()
-        arrived = self.arrived.total() + self.tests_arrived
-        arrivals = arrived - self.in_progress - self._received.total() - self.tests.total()
-        drift.add_metric(["arrivals"], arrivals)
-        drift.add_metric(["receipts"], promised + durable - self._rows.total())
-        drift.add_metric(["spool"], self.spool.drift)
+        for check, sum_of_it in self.books.drift.items():
+            drift.add_metric([check], sum_of_it)
         rows = declared.ROWS_WRITTEN.family()
         for table in declared.TABLES:
-            rows.add_metric([table], self._rows[table])
+            rows.add_metric([table], self.books.rows[table])
         late = declared.LATE_COMMITS.family()
-        late.add_metric([], self.late_commits)
-        yield from (drift, rows, late, declared.IN_PROGRESS.of(self.in_progress))
+        late.add_metric([], self.books.late)
+        yield from (drift, rows, late, declared.IN_PROGRESS.of(self.books.in_progress))
         yield declared.LAST_STORED.of(self.last_stored_at)
         yield declared.READY.of(self.ready)
 

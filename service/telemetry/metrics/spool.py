@@ -1,12 +1,12 @@
-"""Owns what is counted of the spool, and its side of the books."""
+"""Owns how the spool is shown: its journal's size, and what the books say of its entries."""
 
-from collections import Counter as Tally
 from collections.abc import Iterator
 from typing import Protocol
 
 from prometheus_client.metrics_core import Metric
 
 from service.telemetry.metrics import catalogue as declared
+from service.telemetry.metrics.books import Books
 
 
 class Size(Protocol):
@@ -42,13 +42,9 @@ class SizedJournal(Protocol):
 class SpoolCounts:
     """The spool's counts: all 0 until a journal is watched."""
 
-    def __init__(self) -> None:
+    def __init__(self, books: Books) -> None:
         self.active = False
-        self.appended = 0
-        self.removed = 0
-        self.recognised = 0
-        self.inherited = 0
-        self.drained: Tally[str] = Tally()
+        self._books = books
         self._journal: SizedJournal | None = None
 
     def watch(self, journal: SizedJournal) -> None:
@@ -58,12 +54,8 @@ class SpoolCounts:
     @property
     def entries(self) -> int:
         """Return how many entries wait: what was found at the start, what came, what left."""
-        return (self._journal.found if self._journal else 0) + self.appended - self.removed
-
-    @property
-    def drift(self) -> int:
-        """Return what must be 0: an entry leaves exactly when something became of it."""
-        return self.drained.total() - self.removed
+        found = self._journal.found if self._journal else 0
+        return found + self._books.appended - self._books.removed
 
     def collect(self) -> Iterator[Metric]:
         """Turn the counts into metric families."""
@@ -76,9 +68,9 @@ class SpoolCounts:
         yield declared.SPOOL_OLDEST.of(journal.size.oldest_at if journal else 0.0)
         drained = declared.SPOOL_DRAINED.family()
         for outcome in declared.DRAINED:
-            drained.add_metric([outcome], self.drained[outcome])
+            drained.add_metric([outcome], self._books.drained[outcome])
         recognised = declared.SPOOL_RECOGNISED.family()
-        recognised.add_metric([], self.recognised)
+        recognised.add_metric([], self._books.recognised)
         inherited = declared.SPOOL_INHERITED.family()
-        inherited.add_metric([], self.inherited)
+        inherited.add_metric([], self._books.inherited)
         yield from (drained, recognised, inherited)

@@ -2,21 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
 
-from service.auth.credentials import NOTHING, Credentials, credentials_of, take_key
-from service.auth.signature import WEBHOOK_HEADERS, Sent, without_signature
+from service.auth.credentials import NOTHING, PROOFS, Credentials, shown_in
 from service.core import batch
 from service.core.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
 from service.core.redaction import redact
+from service.core.unavailable import Overloaded
 from service.core.verdict import Verdict
 from service.intake import Intake
 from service.web.public.render import send_pixel, send_rows, send_verdict
-from service.writing.writer import Overloaded
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
@@ -130,8 +129,7 @@ async def _read(receive: Receive, most: int, take: Callable[[int], object] = boo
     return bytes(body[: most + 1]), True
 
 
-_PROOFS = frozenset((b"authorization", b"x-api-key", *WEBHOOK_HEADERS))
-_READ = _PROOFS | {b"host", b"content-type", b"content-encoding", b"traceparent"}
+_READ = PROOFS | {b"host", b"content-type", b"content-encoding", b"traceparent"}
 
 
 def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostback, Credentials]:
@@ -153,8 +151,8 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
     if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
         scope["trace_id"] = trace[1].decode()
     credentials = NOTHING
-    if b"key=" in query or b"sig=" in query or not _PROOFS.isdisjoint(read):
-        query, credentials = _shown(query, [*earlier, *read.items()], body)
+    if b"key=" in query or b"sig=" in query or not PROOFS.isdisjoint(read):
+        query, credentials = shown_in(query, [*earlier, *read.items()], body)
     host = b"" if earlier and b"host" in dict(earlier) else read.get(b"host", b"")
     raw = RawPostback(
         DOORS[scope["path"]],
@@ -177,19 +175,3 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
 
 def _text(read: Mapping[bytes, bytes], name: bytes) -> str:
     return redact(read[name]).decode("latin-1") if name in read else ""
-
-
-def _shown(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[bytes, Credentials]:
-    """Return the query without what proves the sender, and all that does."""
-    bare, queried = take_key(query)
-    if len(queried) == 1 and b"sig=" not in bare and _PROOFS.isdisjoint(dict(headers)):  # as most are
-        return bare, Credentials((queried[0],))
-    webhook = [pair for pair in headers if pair[0] in WEBHOOK_HEADERS]
-    signed: Sent | None = None
-    if webhook or b"&sig=" in bare or bare.startswith(b"sig="):
-        signed = Sent(query, dict(headers).get(b"content-type", b"").decode("latin-1"), webhook, body)
-        bare = without_signature(bare)
-    authorizations = [value for name, value in headers if name == b"authorization"]
-    api_keys = [value for name, value in headers if name == b"x-api-key"]
-    shown = authorizations or api_keys or queried or signed
-    return bare, credentials_of(authorizations, api_keys, queried, signed) if shown else NOTHING

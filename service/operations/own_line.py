@@ -1,0 +1,83 @@
+"""Owns the straight line outside the running service: intake over a writer of its own, and a record of its own.
+
+No series and no log line: what became of each row is told to whoever runs the line.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from operator import itemgetter
+from typing import NoReturn
+
+from service.auth.authenticator import Authenticate, Caller
+from service.auth.credentials import NOTHING, Credentials
+from service.core.outcome import Outcome
+from service.core.postback import Postback, RawPostback, Rejection
+from service.core.verdict import Understood, Verdict
+from service.intake import Intake
+from service.storage.ledger import Ledger
+from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.books import UNKNOWN, Arrival, Books
+from service.writing.committing import OnThread
+from service.writing.foresight import Foresight, Winners
+from service.writing.writer import Writer
+
+_PATIENCE_SECONDS = 24 * 3600.0  # nobody waits for an answer here
+
+_OUTCOME: Callable[[Verdict], Outcome] = itemgetter(0)  # of millions of rows
+Told = Callable[[Sequence[RawPostback], Sequence[Understood], Sequence[Verdict]], object]
+
+
+class OwnRecord:
+    """Hands what became of postbacks to `told`, in their order. Nobody is answered, so a failure of ours is raised."""
+
+    def __init__(self, told: Told, books: Books | None = None) -> None:
+        self._told = told
+        self._books = books or Books()
+
+    def arrive(self, raws: Sequence[RawPostback], _entries: Sequence[Postback | Rejection]) -> Arrival:
+        """Count what came in together."""
+        return Arrival(self._books, raws[0].door, len(raws))
+
+    def fail(self, _raw: RawPostback, error: BaseException) -> NoReturn:
+        """Raise it: what was not told can be given again."""
+        raise error
+
+    def tell(
+        self,
+        arrival: Arrival,
+        raws: Sequence[RawPostback],
+        understood: Sequence[Understood],
+        verdicts: Sequence[Verdict],
+        **_seconds_and_checks: object,
+    ) -> None:
+        """Hand over what became of each."""
+        for outcome, count in Counter(map(_OUTCOME, verdicts)).items():
+            arrival.tell(outcome, UNKNOWN, count)
+        self._told(raws, understood, verdicts)
+
+
+def vouched(caller: Caller) -> Authenticate:
+    """Return an authentication that takes everything for this caller's, because a person says so."""
+
+    async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+        return caller
+
+    return authenticate
+
+
+@asynccontextmanager
+async def storing(ledger: Ledger, caller: Caller, told: Told) -> AsyncIterator[Intake]:
+    """Give a line that stores through an open ledger, which nobody else uses meanwhile."""
+    metrics = Metrics()
+    writer = Writer(OnThread(ledger), metrics, deadline=_PATIENCE_SECONDS)
+    writer.start()
+    try:
+        yield Intake(vouched(caller), writer, OwnRecord(told, metrics.books), suspects=False)
+    finally:
+        await writer.close()
+
+
+def rehearsing(winners: Winners | None, authenticate: Authenticate, told: Told) -> Intake:
+    """Return a line that stops before it stores, and says what storing would say (see Foresight)."""
+    return Intake(authenticate, Foresight(winners), OwnRecord(told))

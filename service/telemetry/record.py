@@ -1,0 +1,121 @@
+"""Owns what is recorded of the postbacks that the service received: for each one counter and one canonical log line."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from service.core.outcome import Outcome, told
+from service.core.postback import Postback, RawPostback, Rejection, sent_status
+from service.core.roster import Check
+from service.core.unavailable import Overloaded, Unavailable
+from service.core.verdict import Understood, Verdict
+from service.core.version import VERSION
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.books import UNKNOWN, Arrival
+from service.telemetry.metrics.counts import ids
+
+_Kind = tuple[Outcome, str, bool]  # outcome, sender, and whether it is a test
+_Line = dict[str, object]
+
+
+class LiveRecord:
+    """The record of the running service. `clock` gives Unix seconds."""
+
+    def __init__(self, metrics: Metrics, log: Log, clock: Callable[[], float] = time.time) -> None:
+        self._metrics = metrics
+        self._books = metrics.books
+        self._log = log
+        self._clock = clock
+
+    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection]) -> Arrival:
+        """Count what came in together; `entries` are those that could be understood."""
+        return Arrival(self._books, raws[0].door, len(raws), [one.is_test for one in entries].count(True))
+
+    def fail(self, raw: RawPostback, error: BaseException) -> Verdict:
+        """Return the outcome of a failure of ours; what is unexpected is logged."""
+        match error:
+            case Overloaded():
+                return Verdict(Outcome.OVERLOADED, str(error))
+            case Unavailable():
+                return Verdict(Outcome.STORAGE_UNAVAILABLE, str(error))
+            case Exception():
+                self._log.logger.error("unexpected_error", request_id=raw.request_id, exc_info=error)
+                return Verdict(Outcome.INTERNAL_ERROR, f"{type(error).__name__}: {error}")  # its repr may hold input
+            case _:
+                return Verdict(Outcome.INTERNAL_ERROR, "given up by the stopping server")
+
+    def tell(  # noqa: PLR0913 - all that a line tells; an object for it would cost a hundredth of a request
+        self,
+        arrival: Arrival,
+        raws: Sequence[RawPostback],
+        understood: Sequence[Understood],
+        verdicts: Sequence[Verdict],
+        *,
+        seconds: float,
+        commit_seconds: float | None,
+        would_reject: Sequence[tuple[Check, Outcome]],
+    ) -> None:
+        """Write each postback's one counter and its one canonical line (law 2: the same word in both)."""
+        common = self._common(raws[0], seconds, commit_seconds)
+        if would_reject:
+            common["would_reject"] = " ".join(outcome.value for _, outcome in would_reject)
+        counted: dict[_Kind, int] = {}
+        noteworthy: dict[Outcome, RawPostback] = {}
+        for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
+            line = common.copy()
+            kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
+            counted[kind] = counted.get(kind, 0) + 1
+            if outcome.level != "info" and not is_test:
+                noteworthy[outcome] = raw
+            self._log.write(outcome.level, line)
+        self._count(arrival, counted, noteworthy)
+        for check, _ in would_reject:
+            self._metrics.would_reject[check] += sum(count for (*_, is_test), count in counted.items() if not is_test)
+
+    def _common(self, first: RawPostback, seconds: float, commit_seconds: float | None) -> _Line:
+        """Return what the lines have in common, with all fields in their order."""
+        return {
+            **self._log.head("postback"),
+            "request_id": "",
+            "trace_id": first.trace_id,
+            "door": first.door,
+            "method": first.method,
+            "status": 0,
+            "outcome": "",
+            "sender": UNKNOWN,
+            "click_id": None,
+            "value": None,
+            "duration_ms": round(seconds * 1000, 3),
+            "commit_ms": commit_seconds and round(commit_seconds * 1000, 3),
+            "client_ip": first.client_ip,
+            "version": VERSION,
+        }
+
+    def _complete(self, line: _Line, raw: RawPostback, one: Understood, verdict: Verdict) -> _Kind:
+        """Write one postback's own fields into its line."""
+        outcome, detail, diagnosis, _ = verdict
+        line["request_id"] = raw.request_id
+        line["status"] = sent_status(raw.door, outcome)
+        line["outcome"] = outcome.value
+        sender, is_test = UNKNOWN, False
+        if not isinstance(one, Verdict):
+            line["sender"] = sender = one.sender or sender
+            line["click_id"] = one.click_id
+            line["value"] = one.value if type(one) is Postback else None
+            if is_test := one.is_test:
+                line["is_test"] = True
+            if one.diagnosis:
+                self._metrics.mistakes[one.diagnosis.mistake] += 1
+                diagnosis = diagnosis or (None if detail else one.diagnosis)
+        if detail or diagnosis:
+            line["detail"] = told(detail, diagnosis)
+        return outcome, sender, is_test
+
+    def _count(self, arrival: Arrival, counted: dict[_Kind, int], noteworthy: dict[Outcome, RawPostback]) -> None:
+        """Count what became of postbacks, by sender and whether they are tests; one of the noteworthy is remembered."""
+        for (outcome, sender, is_test), count in counted.items():
+            arrival.tell(outcome, sender, count, is_test=is_test)
+            if outcome is Outcome.STORED and not is_test:
+                self._metrics.last_stored_at = self._clock()
+        for outcome, raw in noteworthy.items():
+            self._metrics.exemplars[raw.door, outcome] = ids(raw.trace_id, raw.request_id)
