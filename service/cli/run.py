@@ -42,9 +42,9 @@ def run(
 
 def _serve(settings: Settings, worker: str | None) -> int:
     """Be what was asked for: a worker, the supervisor of several, or the only process."""
-    from service.process import start as server
+    from service.process import single_process as server
     from service.process import supervisor
-    from service.process.assignment import Assignment
+    from service.process.control_channel import Assignment
 
     if worker:
         return server.run_worker(settings, Assignment.read(worker))

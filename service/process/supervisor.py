@@ -19,11 +19,11 @@ from functools import partial
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from service.process.assignment import REPLACED, STOP
+from service.process.child_process import Launch, Worker
+from service.process.control_channel import REPLACED, STOP
 from service.process.restarts import HOPELESS, failures_in_a_row, pause_seconds
+from service.process.single_process import announce, logging_to_stdout, tell_unknown_settings
 from service.process.sockets import bound, bound_together
-from service.process.start import announce, logging_to_stdout, tell_unknown_settings
-from service.process.worker import Launch, Worker
 from service.settings import PREFIX, Settings
 from service.telemetry.log import SharedTurns
 from service.telemetry.metrics import Metrics

@@ -323,12 +323,12 @@ def test_a_file_that_is_no_database_of_ours_is_no_answer(
 @pytest.mark.usefixtures("bare")
 def test_a_crash_of_the_service_is_told_in_its_log() -> None:
     program = """
-import service.process.start
+import service.process.single_process
 from service.settings import load_settings
 
 def fail(*_): raise LookupError("the reason")
-service.process.start.build_app = fail
-service.process.start.run(load_settings(log_format="json"))
+service.process.single_process.build_app = fail
+service.process.single_process.run(load_settings(log_format="json"))
 """
     ended = subprocess.run(
         [sys.executable, "-c", program],

@@ -7,7 +7,7 @@ service needs for itself (ids, the queue's bounds, the probes) stays.
 import sys
 from unittest.mock import patch
 
-from service.process import start as server
+from service.process import single_process as server
 from service.settings import load_settings
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics

@@ -13,10 +13,10 @@ import uvloop
 from structlog.typing import FilteringBoundLogger
 
 from service.core.version import VERSION, revision
-from service.process import assignment as words
+from service.process import control_channel as words
 from service.process.app import build_app
-from service.process.assignment import Assignment
-from service.process.server import ORPHANED, REPLACED, SIGNAL, End, Listeners, Serving
+from service.process.control_channel import Assignment
+from service.process.serving import ORPHANED, REPLACED, SIGNAL, End, Listeners, Serving
 from service.process.sockets import bound, url_of
 from service.settings import Settings, unknown_settings
 from service.telemetry.log import Alone, LineSink, Log, LogFormat, SharedTurns, capture_everything

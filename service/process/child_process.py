@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from service.process.assignment import READY, Assignment
+from service.process.control_channel import READY, Assignment
 
 
 class Worker:
