@@ -1,33 +1,20 @@
-"""Owns what a serving process consists of: its log, its sockets, its app, and who may end it."""
+"""Owns the service as one process: its log, its app, its sockets, and what it obeys."""
 
 import asyncio
-import os
-import signal
-import socket
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 
 import uvloop
-from structlog.typing import FilteringBoundLogger
 
-from service.core.version import VERSION, revision
-from service.process import control_channel as words
 from service.process.app import build_app
-from service.process.control_channel import Assignment
-from service.process.serving import ORPHANED, REPLACED, SIGNAL, End, Listeners, Serving
-from service.process.sockets import bound, url_of
-from service.settings import Settings, unknown_settings
-from service.telemetry.log import Alone, LineSink, Log, LogFormat, SharedTurns, capture_everything
+from service.process.reloading import CertificateFiles, Reloading
+from service.process.serving import Listeners, Serving
+from service.process.sockets import bound
+from service.process.startup_log import announce, logging_to_stdout, tell_unknown_settings
+from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.telemetry.rate_limit import FloodBound
-
-_MEANINGS = {words.STOP: SIGNAL, words.REPLACED: REPLACED}
 
 
 def run(settings: Settings) -> int:
-    """Serve, as the only process, until SIGTERM or SIGINT; return the exit code: 0, or EXIT_STORAGE_BROKEN.
+    """Serve, as the only process, until it is told to end; return the exit code: 0, or EXIT_STORAGE_BROKEN.
 
     Raises CannotListen, StartRefused, and StorageError when the database cannot be opened.
     """
@@ -46,102 +33,10 @@ def run(settings: Settings) -> int:
                 announce(settings, log.logger, public, [operator])
                 app.introduce()
 
-            return runner.run(
-                Serving(app, settings, log.logger, Listeners(public, operator)).run(_nobody_else, announced)
-            )
+            serving = Serving(app, settings, log.logger, Listeners(public, operator))
+            reloading = Reloading(_files(settings), serving.tls, app.read_roster, metrics, log.logger)
+            return runner.run(serving.run(reloading.running, announced))
 
 
-def run_worker(settings: Settings, assignment: Assignment) -> int:
-    """Serve as one of several workers, until the supervisor says so or is gone. Raises as `run` does."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal sends it to all; the supervisor knows what it means
-    metrics = Metrics()
-    metrics.worker_restarts = assignment.restarts
-    turn = SharedTurns(assignment.turns)
-    with logging_to_stdout(settings, metrics, turn, worker=assignment.worker) as log, ExitStack() as held:
-        link, operator = (held.enter_context(socket.socket(fileno=fd)) for fd in (assignment.link, assignment.operator))
-        public, others = assignment.listeners()
-        for listening in (public, *others):
-            held.callback(listening.close)
-        app = build_app(settings, log, metrics, worker=assignment.worker)
-        app.assert_may_start()
-
-        def ready() -> None:
-            log.logger.info("worker_ready", operator=url_of("http", operator), pid=os.getpid(), version=VERSION)
-            app.introduce()
-            link.send(words.READY)
-
-        runner = held.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-        serving = Serving(app, settings, log.logger, Listeners(public, operator, others))
-        return runner.run(serving.run(partial(_obey, link), ready))
-
-
-@contextmanager
-def logging_to_stdout(
-    settings: Settings, metrics: Metrics, turn: Alone | SharedTurns | None = None, **everywhere: object
-) -> Iterator[Log]:
-    """Open the process's log, with all that libraries say in it, and write it out at the end."""
-    sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped, turn=turn)
-    try:
-        flood = FloodBound(metrics.count_log_rate_limited)
-        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line, flood, everywhere=everywhere)
-        capture_everything(log.logger, settings.log_level)
-        yield log
-    finally:
-        sink.close()
-
-
-def tell_unknown_settings(log: Log) -> None:
-    """Warn of variables that look like settings and are none."""
-    for sentence in unknown_settings(os.environ):
-        log.logger.warning("unknown_setting", detail=sentence)
-
-
-def _nobody_else(_end: End) -> None:
-    """Only signals end a process that is alone."""
-
-
-def _obey(link: socket.socket, end: End) -> None:
-    """End when the supervisor says so, or when it is gone and the other end of the link with it."""
-    loop = asyncio.get_running_loop()
-
-    def heard() -> None:
-        with suppress(BlockingIOError):
-            loop.remove_reader(link)
-            end(_MEANINGS.get(_word(link), ORPHANED))
-
-    loop.add_reader(link, heard)
-
-
-def _word(link: socket.socket) -> bytes:
-    try:
-        return link.recv(1)
-    except ConnectionError:
-        return b""
-
-
-def announce(
-    settings: Settings,
-    logger: FilteringBoundLogger,
-    public: socket.socket,
-    operators: Sequence[socket.socket],
-) -> None:
-    """Say where the service listens."""
-    address = url_of("https" if settings.tls_cert else "http", public)
-    urls = [url_of("http", operator) for operator in operators]
-    logger.info(
-        "listening",
-        public=address,
-        operator=urls[0],
-        **({"operators": urls} if len(urls) > 1 else {}),
-        database=settings.database_url if settings.database_url.startswith("sqlite") else "(set)",
-        try_it=f"curl '{address}/postback?c=my-first-click&value=1.50'",
-        version=VERSION,
-        revision=revision(),
-        pid=os.getpid(),
-    )
-
-
-def _log_format(settings: Settings) -> LogFormat:
-    if settings.log_format == "auto":
-        return "console" if sys.stdout.isatty() else "json"
-    return settings.log_format
+def _files(settings: Settings) -> CertificateFiles | None:
+    return CertificateFiles(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None

@@ -303,7 +303,7 @@ def test_lookup_tells_what_a_pixel_was_answered_and_what_became_of_it(service: C
 def test_lookup_without_a_database_is_no_answer(service: Command) -> None:
     ended = service("lookup", "came")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines() == [f"there is no database at {DATABASE}"]
+    assert ended.err.splitlines() == [f"there is no database at {Path(DATABASE).absolute()}"]
 
 
 @pytest.mark.parametrize("content", [b"", b"long enough to be read as a header" * 9], ids=["empty", "text"])

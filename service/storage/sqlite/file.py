@@ -164,7 +164,7 @@ def _insertion(table: str, columns: tuple[str, ...], rows: int, clash: str) -> s
 def reader_engine(path: Path) -> Engine:
     """Return an engine whose connections cannot write or checkpoint (`mode=ro`). Raises StorageError for no file."""
     if not path.exists():
-        raise StorageError(f"there is no database at {path}", ErrorKind.NO_DATABASE)
+        raise StorageError(f"there is no database at {path.absolute()}", ErrorKind.NO_DATABASE)
     return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 2.0})
 
 
