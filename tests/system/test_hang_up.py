@@ -1,13 +1,8 @@
 """Owns the proof of what SIGHUP means: files are read again while senders go on, or the terminal was closed."""
 
-import os
-import pty
 import signal
 import ssl
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,12 +11,11 @@ from cryptography import x509
 from tests.support.outside.certificates import RSA, Authority
 from tests.support.outside.harness import EXIT_SECONDS, LogLine, Service, wait_for
 from tests.support.outside.ledger import run_until
+from tests.support.outside.terminals import terminal
 from tests.support.outside.wire import Wire, request
 from tests.support.outside.workers import Clients
 
 pytestmark = pytest.mark.system
-
-ON_TERMINAL = Path(__file__).parents[1] / "support" / "outside" / "on_terminal.py"
 
 
 def events(service: Service, event: str) -> list[LogLine]:
@@ -34,17 +28,6 @@ def reload(service: Service) -> None:
     before = len(events(service, "reloaded"))
     service.send_signal(signal.SIGHUP)
     wait_for(lambda: len(events(service, "reloaded")) > before, EXIT_SECONDS)
-
-
-@contextmanager
-def terminal() -> Iterator[tuple[list[str], Callable[[], None]]]:
-    """Make a terminal; give the wrapper that puts a command on it, and what closes it."""
-    ours, theirs = pty.openpty()
-    close = partial(os.close, ours)
-    try:
-        yield [sys.executable, str(ON_TERMINAL), os.ttyname(theirs)], close
-    finally:
-        os.close(theirs)
 
 
 def shown(service: Service, trusting: ssl.SSLContext) -> x509.Certificate:
