@@ -46,6 +46,8 @@ def check(
 ) -> None:
     """Tell what would happen to a postback URL, and why. Nothing is sent and nothing is stored.
 
+    Example: python -m service check '/postback?c=my-click&value=1.50'
+
     Exit 0: it would be accepted. 1: it would not. 2: not a URL, or bad configuration.
     """
     try:

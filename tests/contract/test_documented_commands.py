@@ -1,5 +1,6 @@
 """The commands that documents show: each is one of ours, with options that it has."""
 
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -56,3 +57,25 @@ def test_a_command_or_an_option_that_does_not_exist_is_found() -> None:
     assert mistakes("lookup CLICK_ID --jsno") == ["--jsno"]
     assert mistakes("keys make ezmob") == ["make"]
     assert mistakes("rejected list --since 7d | head") == []
+
+
+def commands() -> dict[str, typer.core.TyperCommand]:
+    """Return every command by its whole name."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    found: dict[str, typer.core.TyperCommand] = {}
+    for name, command in group.commands.items():
+        for sub, each in getattr(command, "commands", {"": command}).items():
+            found[f"{name} {sub}".strip()] = each
+    return found
+
+
+@pytest.mark.parametrize("name", commands())
+def test_the_help_of_a_command_teaches_with_an_example_that_it_takes_and_its_exit_codes(name: str) -> None:
+    told = inspect.cleandoc(commands()[name].help or "")
+    assert re.search(r"^Exit( code:| 0:)", told, re.MULTILINE)
+    (example,) = re.findall(r"^Example: python -m service (.*)$", told, re.MULTILINE)
+    words = shlex.split(example)
+    length = len(name.split())
+    assert " ".join(words[:length]) == name
+    commands()[name].make_context(name, words[length:])
