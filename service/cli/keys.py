@@ -84,7 +84,7 @@ def list_(
     """
     from service.operations.register import keys
 
-    listed = keys.listed(registered(), sender, datetime.now(UTC))
+    listed = keys.listed(registered(must_exist=True), sender, datetime.now(UTC))
     if as_json:
         print_json({"keys": listed})
         return

@@ -57,7 +57,7 @@ def list_(
     """
     from service.operations.register import secrets
 
-    listed = secrets.listed(registered(), sender)
+    listed = secrets.listed(registered(must_exist=True), sender)
     if as_json:
         print_json({"secrets": listed})
         return

@@ -147,7 +147,7 @@ def list_(*, as_json: Json = False) -> None:
     """
     from service.operations.register import senders
 
-    listed = senders.listed(registered(), datetime.now(UTC))
+    listed = senders.listed(registered(must_exist=True), datetime.now(UTC))
     if as_json:
         print_json({"senders": listed})
         return
@@ -172,7 +172,7 @@ def show(name: Name, *, as_json: Json = False) -> None:
     """
     from service.operations.register import senders
 
-    shown = senders.show(registered(), name, datetime.now(UTC))
+    shown = senders.show(registered(must_exist=True), name, datetime.now(UTC))
     if as_json:
         print_json(shown)
         return

@@ -46,12 +46,12 @@ def _opened(database: Database) -> Iterator[None]:
         ledger.close()
 
 
-def registered(database: Database) -> Rows:
-    """Return what is registered; without a database file, that is nothing. Raises StorageError."""
+def registered(database: Database, *, must_exist: bool = False) -> Rows:
+    """Return what is registered. Without a database file that is nothing, unless it must exist. Raises StorageError."""
     try:
         return database.senders().rows()
     except StorageError as error:
-        if error.kind != ErrorKind.NO_DATABASE:
+        if must_exist or error.kind != ErrorKind.NO_DATABASE:
             raise
         return Rows()
 
