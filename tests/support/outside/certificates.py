@@ -17,13 +17,15 @@ class Authority:
         self.directory = directory
         self.certificate, self.key = directory / "ca.pem", directory / "ca.key"
         made = ("-keyout", str(self.key), "-out", str(self.certificate))
-        call("openssl", "req", "-x509", "-newkey", *EC, "-nodes", *made, "-subj", "/CN=test")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 asks for it
+        call("openssl", "req", "-x509", "-newkey", *EC, "-nodes", *made, "-subj", "/CN=test", *usage)
 
     def certify(self, *, kind: tuple[str, ...] = EC, days: int = 30) -> tuple[Path, Path]:
         """Sign a new key for localhost, in the same two files each time; return the certificate and its key."""
         wish, certificate, key = (self.directory / name for name in ("server.csr", "server.pem", "server.key"))
         names = self.directory / "names"
-        names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", encoding="ascii")
+        extensions = ("subjectAltName=DNS:localhost,IP:127.0.0.1", "authorityKeyIdentifier=keyid")
+        names.write_text("\n".join(extensions), encoding="ascii")
         new_key = ("-newkey", *kind, "-nodes", "-keyout", str(key))
         call("openssl", "req", *new_key, "-out", str(wish), "-subj", "/CN=localhost")
         signed_by = ("-CA", str(self.certificate), "-CAkey", str(self.key), "-CAcreateserial", "-days", str(days))
