@@ -16,11 +16,13 @@ ISSUER := tests/oauth/node_modules/.installed
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
 
-$(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python3 3.11 or newer is needed")'
+# .installed is written last. Without it, or with an older one than the lock, .venv is made anew: half an environment
+# never counts, and a package that the lock has no more is gone.
+$(VENV)/.installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make a virtual environment: apt install python3-venv (Debian, Ubuntu)' >&2; exit 1; }
+	@rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.installed: requirements.lock | $(BIN)/python
 	$(PIP) -r requirements.lock
 	@touch $@
 

@@ -1,15 +1,17 @@
 """Owns the settings: what can be set, what it means, what it is by default, and a clear line for each wrong value."""
 
 import difflib
+import logging
 import os
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,6 +23,7 @@ from service.storage.location import location_of
 
 PREFIX = "POSTBACK_"
 _DOTENV = ".env"
+logging.getLogger("dotenv.main").disabled = True  # of a line that it cannot read, `slips` tells
 _MOST_DAYS = 36_500
 Port = Annotated[int, Field(ge=0, le=65535)]
 Days = Annotated[int, Field(ge=0, le=_MOST_DAYS)]
@@ -210,21 +213,39 @@ def load_settings(**overrides: object) -> Settings:
     """Read the settings; `overrides` (command-line options) win over the environment. Raises WrongSettings."""
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        environment = {**dotenv_values(_DOTENV), **os.environ}
-        return Settings(**{**_from_files(environment), **given})  # type: ignore[arg-type]  # pydantic checks each value
+        return Settings(**{**_from_files(environment()), **given})  # type: ignore[arg-type]  # pydantic checks each value
     except ValidationError as error:
         raise WrongSettings([_mistake(item) for item in _items(error)]) from None
     except (OSError, UnicodeError) as error:
         raise WrongSettings([f"a settings file (.env, {PREFIX}DATABASE_URL_FILE) cannot be read: {error}"]) from None
 
 
-def unknown_settings(environment: Mapping[str, str]) -> list[str]:
+def environment() -> dict[str, str | None]:
+    """Return all variables: those of the process, and those of a .env file that the process has not got."""
+    return {**dotenv_values(_DOTENV), **os.environ}
+
+
+def slips() -> list[str]:
+    """Return a sentence for each slip of the pen in the environment or a .env file that no value shows."""
+    return [*unknown_settings(environment()), *_unreadable_lines()]
+
+
+def _unreadable_lines() -> list[str]:
+    try:
+        with Path(_DOTENV).open(encoding="utf-8") as file:
+            wrong = [binding.original for binding in parse_stream(file) if binding.error]
+    except FileNotFoundError:
+        return []
+    return [f"line {line.line} of {_DOTENV} has no effect; it should be NAME=value" for line in wrong]
+
+
+def unknown_settings(variables: Iterable[str]) -> list[str]:
     """Return a sentence for each POSTBACK_ variable that is no setting: probably a slip of the pen."""
     known = {name.upper() for name in Settings.model_fields} | {"DATABASE_URL_FILE"}
     sentences = []
-    for name in sorted(environment):
-        setting = name.removeprefix(PREFIX)
-        if name.startswith(PREFIX) and setting not in known | _NOT_SETTINGS:
+    for name in sorted(variables):
+        setting = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and setting not in known | _NOT_SETTINGS:
             close = difflib.get_close_matches(setting, known, 1)
             sentences.append(f"{name} is not a setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else ""))
     return sentences

@@ -19,6 +19,7 @@ from service.auth.networks import is_loopback
 from service.auth.oauth.issuer import KeysUnavailable
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
+from service.core.program import PROGRAM
 from service.core.roster import Check, Key, Registered, Roster
 from service.core.sender import EZMOB, Sender
 from service.core.unavailable import Unavailable
@@ -28,7 +29,7 @@ Mode = Literal["auto", "required", "open"]
 Stance = Literal["open", "required", "unknown"]
 Refusal = Rejected | None
 
-_KEY_COMMAND = "python -m service keys create ezmob"
+_KEY_COMMAND = f"{PROGRAM} keys create ezmob"
 
 
 class RosterUnknown(Unavailable):

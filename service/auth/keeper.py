@@ -75,6 +75,10 @@ class RosterKeeper:
             self._stopping.set()
             await asyncio.to_thread(thread.join, _STOP_SECONDS)  # on a disk that hangs nobody waits for it
 
+    async def look_now(self) -> None:
+        """Read the roster without waiting for the next look, and follow it."""
+        self._tell(*await asyncio.to_thread(self._look))
+
     def note_used(self, key: str, at: datetime) -> None:
         """Remember that a key let somebody in."""
         self._used[key] = at

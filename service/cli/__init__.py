@@ -1,4 +1,10 @@
-"""Owns the command line: `python -m service <command>`, one module for each command."""
+"""Owns the command line: `postback <command>` once installed, `python -m service <command>` in a checkout.
+
+There is one module for each command.
+"""
+
+import inspect
+from typing import Annotated
 
 import typer
 
@@ -21,18 +27,39 @@ from service.cli import (
 )
 from service.cli.exit_codes import Commands
 from service.cli.send import command as send
+from service.core.program import FROM_CHECKOUT, INSTALLED, PROGRAM
+from service.core.version import VERSION, revision
 
 app = typer.Typer(
     cls=Commands,
-    name="python -m service",
+    name=PROGRAM,
     help="The postback receiver that never lies. Exit codes: 0 done, 1 the answer is no, 2 bad usage or configuration.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=INSTALLED,  # shells complete the name of a program, and `python -m service` is none
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"postback {VERSION} (revision {revision()})")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(cls=run.WithSettings)(run.run)
 for command in (
-    run.run,
     send.send,
     check.check,
     lookup.lookup,
@@ -52,3 +79,15 @@ app.add_typer(migrate.app, name="migrate")
 app.add_typer(senders.app, name="senders")
 app.add_typer(keys.app, name="keys")
 app.add_typer(secrets.app, name="secrets")
+
+
+def _name_program(group: typer.Typer) -> None:
+    """Call the program in every help text as the person did who typed its name."""
+    for known in group.registered_commands:
+        known.help = (inspect.getdoc(known.callback) or "").replace(FROM_CHECKOUT, PROGRAM)
+    for sub in group.registered_groups:
+        if sub.typer_instance:
+            _name_program(sub.typer_instance)
+
+
+_name_program(app)

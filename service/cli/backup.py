@@ -25,6 +25,8 @@ def backup(
 
     JSON keys: path, rows {table: count}.
 
+    Example: python -m service backup /var/backups/postback.db
+
     Exit code: 0 the copy is complete, 2 there is none.
     """
     from rich.console import Console
@@ -56,6 +58,8 @@ def restore(
     backup was taken is only there.
 
     JSON keys: path, rows {table: count}, before (null: nothing was there).
+
+    Example: python -m service restore /var/backups/postback.db
 
     Exit code: 0 done, 2 nothing has changed.
     """

@@ -49,6 +49,8 @@ def check(
 
     JSON keys: outcome, status, detail, hint, mistake, sender, fields.
 
+    Example: python -m service check '/postback?c=my-click&value=1.50'
+
     Exit 0: it would be accepted. 1: it would not. 2: not a URL, or bad configuration.
     """
     if sender and (preset or numbers):

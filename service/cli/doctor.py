@@ -1,6 +1,5 @@
 """Owns the command `doctor`: is anything wrong with this installation, in plain words, and what to do about it."""
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +81,7 @@ def _case(  # noqa: PLR0913 - the options again
     from service.operations.examine.case import Case
     from service.operations.examine.http import checked_url
     from service.operations.examine.public_listener import local_url
-    from service.settings import unknown_settings
+    from service.settings import slips
     from service.storage.database import database_at
 
     settings = settings_or_refuse()
@@ -94,7 +93,7 @@ def _case(  # noqa: PLR0913 - the options again
     try:
         return Case(
             settings=settings,
-            unknown_settings=unknown_settings(os.environ),
+            unknown_settings=slips(),
             database=database_at(settings.database_url),
             operator_urls=[] if offline else [checked_url(url) for url in operators],
             public_url=checked_url(public_url) if public_url else local,

@@ -39,6 +39,8 @@ def erase(
     JSON keys: done, click_id_sha256, rows [{table request_id received_at
     outcome}], deleted {table: rows}.
 
+    Example: python -m service erase my-first-click --dry-run
+
     Exit code: 0 done, or nothing is stored, 1 you said no, 2 it cannot be
     done, or --yes is missing where nobody can be asked.
     """
@@ -71,6 +73,8 @@ def deletions(
     JSON keys: deletions [{run table reason outcome process rows
     first_received_at last_received_at deleted_by deleted_at
     click_id_sha256}].
+
+    Example: python -m service deletions --limit 20
 
     Exit code: 0 listed (there may be none), 2 bad usage, or the database
     cannot be read.

@@ -78,11 +78,13 @@ def list_(
     expires_at revoked_at last_used_at}]; a state is live, expired, revoked or
     sender_disabled.
 
+    Example: python -m service keys list acme
+
     Exit code: 0 listed (there may be none), 2 the database cannot be read.
     """
     from service.operations.register import keys
 
-    listed = keys.listed(registered(), sender, datetime.now(UTC))
+    listed = keys.listed(registered(must_exist=True), sender, datetime.now(UTC))
     if as_json:
         print_json({"keys": listed})
         return
@@ -98,6 +100,8 @@ def list_(
 @app.command()
 def revoke(key_id: _Id) -> None:
     """End a key for ever. It is refused everywhere within ten seconds.
+
+    Example: python -m service keys revoke 4f8c0d2m6r1x
 
     Exit code: 0 it is revoked (it may have been before), 1 there is no such
     key, 2 it cannot be stored.

@@ -22,6 +22,8 @@ def lookup(
 
     What waits in this host's spool (SPOOL_DIR) is told too, also while the database is away.
 
+    Example: python -m service lookup my-first-click
+
     Exit 0: it is stored, or waits in the spool. 1: neither (it never came, or was rejected: then why). 2: bad
     configuration, or the database is away and nothing waits here.
     """

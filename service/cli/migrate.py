@@ -26,6 +26,8 @@ def up(*, as_json: Json = False) -> None:
     a second. On SQLite the service must be stopped, and does this itself
     at its start.
 
+    Example: python -m service migrate up
+
     Exit code: 0 nothing is pending any more, 2 it cannot be done.
     """
     from service.operations import migrate
@@ -44,6 +46,8 @@ def down(
 ) -> None:
     """Go back to an older version. What only newer versions store is deleted.
 
+    Example: python -m service migrate down 0005
+
     Exit code: 0 done, 2 it cannot be done, or --yes is missing.
     """
     if not yes:
@@ -61,6 +65,8 @@ def status(*, as_json: Json = False) -> None:
 
     JSON keys: current, newest, oldest_code, usable, pending [{number
     sentence}].
+
+    Example: python -m service migrate status
 
     Exit code: 0 this version can work with it, 1 it cannot, 2 it cannot
     be read.

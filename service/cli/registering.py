@@ -25,12 +25,12 @@ def registry() -> "Iterator[Senders]":
         yield opened
 
 
-def registered() -> "Rows":
-    """Return what is registered in the database of the settings; without a file, that is nothing."""
+def registered(*, must_exist: bool = False) -> "Rows":
+    """Return what is registered in the database of the settings; without a file, that is nothing, or the end."""
     from service.operations.register import registry as operations
 
     with configured_database() as database:
-        return operations.registered(database)
+        return operations.registered(database, must_exist=must_exist)
 
 
 def chosen_sender(name: str | None, settings: "Settings", rows: "Rows") -> "Sender":

@@ -74,6 +74,8 @@ def show(
     request_id outcome replayed_by replayed_at} or null, later
     [{received_at outcome door request_id detail}].
 
+    Example: python -m service rejected show 42
+
     Exit code: 0 shown, 1 there is none, 2 the database cannot be read.
     """
     from service.operations import quarantine

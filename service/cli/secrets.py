@@ -26,6 +26,8 @@ def create(sender: _Sender, *, as_json: Json = False) -> None:
 
     JSON keys: id, sender, secret.
 
+    Example: python -m service secrets create acme
+
     Exit code: 0 made, 2 no such sender, or it cannot be stored.
     """
     from service.operations.register import secrets
@@ -49,11 +51,13 @@ def list_(
 
     JSON keys: secrets [{id sender created_at revoked_at}].
 
+    Example: python -m service secrets list
+
     Exit code: 0 listed (there may be none), 2 the database cannot be read.
     """
     from service.operations.register import secrets
 
-    listed = secrets.listed(registered(), sender)
+    listed = secrets.listed(registered(must_exist=True), sender)
     if as_json:
         print_json({"secrets": listed})
         return
@@ -66,6 +70,8 @@ def list_(
 @app.command()
 def revoke(secret_id: Annotated[str, typer.Argument(help="The id, as `secrets list` shows it.")]) -> None:
     """End a signing secret for ever. Its sender still has to sign: with another one, or not at all.
+
+    Example: python -m service secrets revoke 4f8c0d2m6r1x
 
     Exit code: 0 it is revoked (it may have been before), 1 there is no such
     secret, 2 it cannot be stored.

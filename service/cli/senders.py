@@ -141,11 +141,13 @@ def list_(*, as_json: Json = False) -> None:
 
     JSON keys: senders [{those of `show`}].
 
+    Example: python -m service senders list
+
     Exit code: 0 listed (there may be none), 2 the database cannot be read.
     """
     from service.operations.register import senders
 
-    listed = senders.listed(registered(), datetime.now(UTC))
+    listed = senders.listed(registered(must_exist=True), datetime.now(UTC))
     if as_json:
         print_json({"senders": listed})
         return
@@ -163,12 +165,14 @@ def show(name: Name, *, as_json: Json = False) -> None:
     networks, rate_per_second, report_only, duplicates, statuses (its own
     words), oauth_subject, created_at, disabled_at, live_keys, signing_secrets (how many).
 
+    Example: python -m service senders show acme
+
     Exit code: 0 shown, 1 there is no such sender, 2 the database cannot be
     read.
     """
     from service.operations.register import senders
 
-    shown = senders.show(registered(), name, datetime.now(UTC))
+    shown = senders.show(registered(must_exist=True), name, datetime.now(UTC))
     if as_json:
         print_json(shown)
         return
@@ -179,6 +183,8 @@ def show(name: Name, *, as_json: Json = False) -> None:
 @app.command()
 def disable(name: Name) -> None:
     """Refuse everything that a sender sends (`forbidden`), whatever its keys.
+
+    Example: python -m service senders disable acme
 
     Exit code: 0 it is disabled, 1 there is no such sender, 2 it cannot be
     stored.
@@ -193,6 +199,8 @@ def disable(name: Name) -> None:
 @app.command()
 def enable(name: Name) -> None:
     """Let a disabled sender send again.
+
+    Example: python -m service senders enable acme
 
     Exit code: 0 it is enabled, 1 there is no such sender, 2 it cannot be
     stored.

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from service.auth.authenticator import Authenticator
 from service.auth.keeper import RosterKeeper
 from service.auth.roster_copy import FILE_NAME, RosterCopy
+from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.intake import Intake
 from service.operator.browser_headers import Shielded
@@ -38,7 +39,7 @@ from service.writing.writer import DEADLINE_SECONDS, Writer
 if TYPE_CHECKING:
     from service.auth.oauth.bearer_tokens import BearerTokens
 
-_MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
+_MIGRATE = f"run `{PROGRAM} migrate up`, or start with `run --migrate`"
 _AGAIN_SECONDS = 2.0
 
 
@@ -48,8 +49,9 @@ class App:
 
     `assert_may_start` reads who is registered, which blocks, and raises StartRefused when AUTH and the address do not
     go together with that. `running()` does so too, opens storage and closes it after the last commit. `introduce` says
-    in the log who is let in. `storage_broken` is set when the process must stop, because storage can no longer be
-    trusted. `count_unparsed` is for the servers: what did not become a request was answered with this status.
+    in the log who is let in, and `read_roster` reads that anew. `storage_broken` is set when the process must stop,
+    because storage can no longer be trusted. `count_unparsed` is for the servers: what did not become a request was
+    answered with this status.
     """
 
     public: ASGIApp
@@ -59,6 +61,7 @@ class App:
     storage_broken: asyncio.Event
     count_unparsed: Callable[[int], None]
     introduce: Callable[[], None]
+    read_roster: Callable[[], Awaitable[None]]
 
 
 def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0) -> App:
@@ -135,6 +138,7 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
         storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,
         introduce=authenticator.introduce,
+        read_roster=keeper.look_now,
     )
 
 

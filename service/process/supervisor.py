@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,23 +18,23 @@ from functools import partial
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from service.process.assignment import REPLACED, STOP
+from service.process.child_process import Launcher, Worker
+from service.process.control_channel import REPLACED, STOP
+from service.process.hang_up import listen_for_hang_up
 from service.process.restarts import HOPELESS, failures_in_a_row, pause_seconds
 from service.process.sockets import bound, bound_together
-from service.process.start import announce, logging_to_stdout, tell_unknown_settings
-from service.process.worker import Launch, Worker
+from service.process.startup_log import announce, logging_to_stdout, tell_unknown_settings
 from service.settings import PREFIX, Settings
 from service.telemetry.log import SharedTurns
 from service.telemetry.metrics import Metrics
 
 EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a worker was killed, or had to be
-COMMAND = (sys.executable, "-m", "service", "run")
 _START_SECONDS = 60.0  # of a later start; the first one may have a migration to run, or to wait for
 _STOP_SECONDS = 8.5  # all of them together; whoever runs us waits for 10
 _REPLACED_SECONDS = 15.0  # connections that rest are waited for, then requests, then the last commit
 
 
-class GaveUp(Exception):  # noqa: N818 - what happened
+class NoWorkerServes(Exception):  # noqa: N818 - what happened
     """No worker serves, and another start would not help; `code` is the exit code."""
 
     def __init__(self, code: int) -> None:
@@ -43,10 +42,11 @@ class GaveUp(Exception):  # noqa: N818 - what happened
         self.code = code if code > 0 else EXIT_SOFTWARE
 
 
-def run(settings: Settings, command: Sequence[str] = COMMAND) -> int:
+def run(settings: Settings, command: Sequence[str]) -> int:
     """Serve with several workers until SIGTERM or SIGINT; SIGHUP replaces them. Return the exit code.
 
-    0, EXIT_SOFTWARE, or what the workers ended with that could not be started. Raises CannotListen.
+    `command` starts a worker; its assignment is added. The exit code is 0, EXIT_SOFTWARE, or that of the workers which
+    could not be started. Raises CannotListen.
     """
     with ExitStack() as held:
         turns = held.enter_context(tempfile.TemporaryFile())
@@ -55,7 +55,7 @@ def run(settings: Settings, command: Sequence[str] = COMMAND) -> int:
         public = held.enter_context(bound_together(settings.host, settings.port, settings.workers))
         ports = [settings.operator_port and settings.operator_port + index for index in range(settings.workers)]
         operators = [held.enter_context(bound(settings.operator_host, port)) for port in ports]
-        launch = Launch(command, _environment(settings, public[0]), public, turns.fileno())
+        launch = Launcher(command, _environment(settings, public[0]), public, turns.fileno())
         slots = [_Slot(number, operator, launch, log.logger) for number, operator in enumerate(operators, 1)]
         announced = partial(announce, settings, log.logger, public[0], operators)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -71,7 +71,7 @@ def _environment(settings: Settings, public: socket.socket) -> dict[str, str]:
 class _Slot:
     """The place of one worker: its number, its operator listener, and who is in it."""
 
-    def __init__(self, number: int, operator: socket.socket, launch: Launch, logger: FilteringBoundLogger) -> None:
+    def __init__(self, number: int, operator: socket.socket, launch: Launcher, logger: FilteringBoundLogger) -> None:
         self.number = number
         self.hopeless = False  # nobody serves here, and the last starts all failed
         self._operator = operator
@@ -82,10 +82,10 @@ class _Slot:
         self._changing = asyncio.Lock()
 
     async def begin(self) -> None:
-        """Start the first worker. Raises GaveUp if it does not come to serve: as a single process would."""
+        """Start the first worker. Raises NoWorkerServes if it does not come to serve: as a single process would."""
         worker = await self._start()
         if not await worker.ready():
-            raise GaveUp(await self._launch.gone(worker))
+            raise NoWorkerServes(await self._launch.gone(worker))
         self._worker = worker
 
     async def keep(self, give_up_if_hopeless: Callable[[int], None]) -> None:
@@ -133,7 +133,7 @@ class _Slot:
 class _Supervisor:
     """All slots, from the start to the end."""
 
-    def __init__(self, slots: Sequence[_Slot], launch: Launch, logger: FilteringBoundLogger) -> None:
+    def __init__(self, slots: Sequence[_Slot], launch: Launcher, logger: FilteringBoundLogger) -> None:
         self._slots = slots
         self._launch = launch
         self._logger = logger
@@ -145,17 +145,17 @@ class _Supervisor:
         stop = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._again.set)
+        listen_for_hang_up(self._again.set, stop.set)
         work, stopped = asyncio.create_task(self._work(started)), asyncio.create_task(stop.wait())
         await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
-        gave_up = work.result() if work.done() else None
-        self._logger.log(50 if gave_up else 20, "stopping", reason="no worker serves" if gave_up else "signal")
+        hopeless = work.result() if work.done() else None
+        self._logger.log(50 if hopeless else 20, "stopping", reason="no worker serves" if hopeless else "signal")
         for task in (work, stopped):
             task.cancel()
         await asyncio.gather(work, stopped, return_exceptions=True)
         code = await self._end()
         self._logger.info("stopped")
-        return gave_up or code
+        return hopeless or code
 
     async def _work(self, started: Callable[[], None]) -> int:
         """Start and keep all workers; return the exit code when that is hopeless."""
@@ -171,13 +171,13 @@ class _Supervisor:
                 for slot in self._slots:
                     group.create_task(slot.keep(self._give_up_if_hopeless))
                 group.create_task(self._replace_all_when_told())
-        except* GaveUp as several:
-            code = max(gave_up.code for gave_up in several.exceptions if isinstance(gave_up, GaveUp))
+        except* NoWorkerServes as several:
+            code = max(hopeless.code for hopeless in several.exceptions if isinstance(hopeless, NoWorkerServes))
         return code
 
     def _give_up_if_hopeless(self, code: int) -> None:
         if all(slot.hopeless for slot in self._slots):
-            raise GaveUp(code)
+            raise NoWorkerServes(code)
 
     async def _replace_all_when_told(self) -> None:
         while await self._again.wait():
@@ -197,4 +197,4 @@ class _Supervisor:
         for worker in alive:
             worker.tell(STOP)
         codes = await asyncio.gather(*(self._launch.gone(worker, _STOP_SECONDS) for worker in alive))
-        return max((GaveUp(code).code for code in codes if code), default=0)
+        return max((NoWorkerServes(code).code for code in codes if code), default=0)

@@ -71,7 +71,7 @@ def copy(source: SqliteFile, target: PostgresServer, progress: Progress) -> list
 @contextmanager
 def _opened(source: SqliteFile) -> Iterator[sqlite3.Connection]:
     if not source.path.exists():
-        raise StorageError(f"there is no database at {source.path}", ErrorKind.NO_DATABASE)
+        raise StorageError(f"there is no database at {source.path.absolute()}", ErrorKind.NO_DATABASE)
     lock = FileLock(source.path)
     try:
         with closing(sqlite3.connect(f"{source.path.resolve().as_uri()}?mode=ro", uri=True)) as connection:

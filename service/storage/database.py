@@ -161,7 +161,7 @@ class SqliteDatabase:
 
     def _reads(self) -> Pool:
         if not self.path.exists():
-            raise StorageError(f"there is no database at {self.path}", ErrorKind.NO_DATABASE)
+            raise StorageError(f"there is no database at {self.path.absolute()}", ErrorKind.NO_DATABASE)
         return self._reading
 
     def _writes(self, turns: Turns) -> Pool:

@@ -82,6 +82,14 @@ async def test_it_follows_what_is_registered_at_the_start_and_what_changes_later
         assert await kept.next() == revoked.roster()
 
 
+async def test_it_looks_at_once_when_it_is_told_to() -> None:
+    kept = Kept(Rows())
+    kept.keeper.begin()
+    kept.senders.found = ROWS
+    await kept.keeper.look_now()
+    assert kept.followed == [NOBODY, ROWS.roster()]
+
+
 async def test_while_the_database_is_away_the_last_roster_stays_and_that_is_said_once() -> None:
     kept = Kept(ROWS)
     kept.keeper.begin()

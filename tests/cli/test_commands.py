@@ -11,10 +11,7 @@ import typer.main
 
 from service.cli import app
 from service.core.outcome import Outcome
-from service.core.verdict import Entry
 from service.settings import Settings
-from service.storage.sqlite.ledger import SqliteLedger
-from tests.support import builders
 from tests.support.commands import Command
 from tests.support.documents import REPOSITORY
 
@@ -44,23 +41,11 @@ ANSWERING += [f"rejected {sub}" for sub in ("list", "show", "export")]
 ANSWERING += [f"senders {sub}" for sub in ("add", "list", "show", "set", "disable", "enable")]
 ANSWERING += [f"keys {sub}" for sub in ("create", "list", "revoke", "rotate")]
 ANSWERING += [f"secrets {sub}" for sub in ("create", "list", "revoke")]
+READING = ["lookup came", "rejected list", "rejected show 1", "export --since 7d", "reconcile partner.csv", "deletions"]
+READING += ["senders list", "senders show acme", "keys list", "secrets list", "migrate status", "erase came --dry-run"]
+READING += ["replay --dry-run", "rejected export --since 7d"]
 TARGETS = ["install", "parquet", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
-
-
-@pytest.fixture
-def stored(bare: Path) -> None:
-    """Fill the database that the commands read: one conversion with a retry, and one rejection."""
-    entries: list[Entry] = [
-        builders.postback("c=came&value=1.50&currency=EUR"),
-        builders.postback("c=came&value=1.50&currency=EUR"),
-        builders.rejection(Outcome.INVALID_VALUE, "refused"),
-    ]
-    ledger = SqliteLedger(bare / DATABASE)
-    ledger.open()
-    for entry in entries:
-        ledger.commit([entry])
-    ledger.close()
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -238,73 +223,22 @@ def test_check_tells_a_person_what_is_wrong_and_what_to_do(service: Command) -> 
     ]
 
 
-@pytest.mark.usefixtures("stored")
-@pytest.mark.parametrize(
-    ("click_id", "code", "outcomes"),
-    [("came", 0, ["stored", "duplicate"]), ("refused", 1, ["invalid_value"]), ("never", 1, [])],
-)
-def test_lookup_tells_what_became_of_a_click_id(
-    service: Command, click_id: str, code: int, outcomes: list[str]
+@pytest.mark.parametrize("command", READING)
+def test_what_reads_makes_no_database_and_names_the_one_that_it_looked_for(
+    service: Command, bare: Path, command: str
 ) -> None:
-    ended = service("lookup", click_id, "--json")
-    answer = ended.answer()
-    assert (ended.code, answer["click_id"], answer["stored"]) == (code, click_id, code == 0)
-    assert isinstance(answer["arrivals"], list)
-    assert [arrival["outcome"] for arrival in answer["arrivals"]] == outcomes
-    for arrival in answer["arrivals"]:
-        assert set(arrival) == {"received_at", "outcome", "status", "sender", "door", "request_id", "detail", "is_test"}
-        assert arrival["received_at"] == "2026-01-02T03:04:05.678901Z"
-
-
-@pytest.mark.usefixtures("stored")
-@pytest.mark.parametrize(
-    ("click_id", "code", "told"),
-    [
-        ("came", 0, "came: stored; arrived 2 times"),
-        ("refused", 1, "refused: NOT stored; arrived once"),
-        ("never", 1, "never: never arrived (no postback named it, not even a rejected one)"),
-    ],
-)
-def test_lookup_tells_a_person_first_whether_it_is_stored(
-    service: Command, click_id: str, code: int, told: str
-) -> None:
-    ended = service("lookup", click_id)
-    assert (ended.code, ended.out.splitlines()[0], ended.err) == (code, told, "")
-
-
-def test_lookup_tells_a_test_from_the_real_thing(service: Command, bare: Path) -> None:
-    ledger = SqliteLedger(bare / DATABASE)
-    ledger.open()
-    ledger.commit([builders.postback("c=tried&value=1&test=1"), builders.postback("c=both&value=1&test=1")])
-    ledger.commit([builders.postback("c=both&value=7")])
-    ledger.close()
-    tried = service("lookup", "tried")
-    assert (tried.code, tried.out.splitlines()[0]) == (
-        0,
-        "tried: stored as a test only, and counts nowhere; arrived once",
-    )
-    assert ", a test  [" in tried.out
-    assert service("lookup", "both").out.startswith("both: stored; arrived 2 times")
-    arrivals = service("lookup", "both", "--json").answer()["arrivals"]
-    assert isinstance(arrivals, list)
-    assert sorted(arrival["is_test"] for arrival in arrivals) == [False, True]
-
-
-def test_lookup_tells_what_a_pixel_was_answered_and_what_became_of_it(service: Command, bare: Path) -> None:
-    ledger = SqliteLedger(bare / DATABASE)
-    ledger.open()
-    ledger.commit([builders.rejection(Outcome.INVALID_VALUE, "seen", door="pixel", path="/pixel.gif")])
-    ledger.close()
-    arrivals = service("lookup", "seen", "--json").answer()["arrivals"]
-    assert isinstance(arrivals, list)
-    assert [(it["door"], it["status"], it["outcome"]) for it in arrivals] == [("pixel", 200, "invalid_value")]
-    assert "  pixel  200 invalid_value: " in service("lookup", "seen").out
-
-
-def test_lookup_without_a_database_is_no_answer(service: Command) -> None:
-    ended = service("lookup", "came")
+    (bare / "partner.csv").write_text("c,value\n", encoding="ascii")
+    ended = service(*command.split())
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines() == [f"there is no database at {DATABASE}"]
+    assert ended.err.splitlines() == [f"there is no database at {bare / DATABASE}"]
+    assert [path.name for path in bare.iterdir()] == ["partner.csv"]
+
+
+def test_doctor_names_the_database_that_it_looked_for_and_makes_none(service: Command, bare: Path) -> None:
+    ended = service("doctor", "--offline", "--json")
+    assert ended.code == 1
+    assert f"there is no database at {bare / DATABASE}" in ended.out
+    assert list(bare.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"long enough to be read as a header" * 9], ids=["empty", "text"])
@@ -324,12 +258,12 @@ def test_a_file_that_is_no_database_of_ours_is_no_answer(
 @pytest.mark.usefixtures("bare")
 def test_a_crash_of_the_service_is_told_in_its_log() -> None:
     program = """
-import service.process.start
+import service.process.single_process
 from service.settings import load_settings
 
 def fail(*_): raise LookupError("the reason")
-service.process.start.build_app = fail
-service.process.start.run(load_settings(log_format="json"))
+service.process.single_process.build_app = fail
+service.process.single_process.run(load_settings(log_format="json"))
 """
     ended = subprocess.run(
         [sys.executable, "-c", program],

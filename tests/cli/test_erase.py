@@ -129,5 +129,5 @@ def test_without_a_database_there_is_no_answer_and_none_is_made(
 ) -> None:
     ended = service(*command)
     assert ended.code == 2
-    assert f"there is no database at {DATABASE}" in ended.err
+    assert f"there is no database at {Path(DATABASE).absolute()}" in ended.err
     assert list(bare.iterdir()) == []

@@ -260,5 +260,5 @@ def test_what_cannot_be_reconciled_ends_with_2_and_says_why(
 def test_without_a_database_there_is_no_answer_and_none_is_made(service: Command, bare: Path, command: str) -> None:
     (bare / "partner.csv").write_text("c,value\n")
     ended = service(*command.split())
-    assert (ended.code, ended.err) == (2, f"there is no database at {DATABASE}\n")
+    assert (ended.code, ended.err) == (2, f"there is no database at {Path(DATABASE).absolute()}\n")
     assert [path.name for path in bare.iterdir()] == ["partner.csv"]

@@ -115,7 +115,7 @@ def test_after_a_rotation_two_keys_are_live_until_the_old_one_ends(service: Comm
         (["senders", "add", "acme", "--network", "192.0.2.1/24"], "--network 192.0.2.1/24", 2),
         (["senders", "add", "acme", "--report-only", "x"], "--report-only x", 2),
         (["senders", "add", "acme", "--require", "x"], "--require x", 2),
-        (["senders", "show", "nobody"], "no such sender", 1),
+        (["senders", "show", "nobody"], "there is no database at", 2),
         (["senders", "set", "nobody"], "no such sender", 1),
         (["senders", "disable", "nobody"], "no such sender", 1),
         (["check", "/postback?c=a", "--sender", "nobody"], "no such sender", 2),
@@ -174,10 +174,11 @@ def test_a_disabled_sender_is_listed_as_that_and_can_be_enabled(service: Command
     assert (listed["name"], listed["disabled_at"], listed["live_keys"]) == ("ezmob", None, 1)
 
 
-def test_without_a_database_nothing_is_registered_and_none_is_made(service: Command, bare: Path) -> None:
-    assert service("senders", "list").out == "0 in all\n"
-    assert service("keys", "list").out == "0 in all\n"
-    assert not (bare / DATABASE).exists()
+def test_a_sender_that_nobody_registered_is_not_shown(service: Command) -> None:
+    assert service("keys", "create", "ezmob").code == 0
+    ended = service("senders", "show", "nobody")
+    assert (ended.code, ended.out) == (1, "")
+    assert "no such sender" in ended.err
 
 
 def test_while_another_process_holds_the_file_keys_are_made_and_revoked_beside_it(service: Command, bare: Path) -> None:

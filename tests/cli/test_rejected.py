@@ -251,5 +251,5 @@ def test_a_file_that_is_served_is_not_replayed_and_says_what_to_do(service: Comm
 def test_without_a_database_there_is_no_answer_and_none_is_made(service: Command, bare: Path, command: str) -> None:
     ended = service(*command.split())
     assert ended.code == 2
-    assert f"there is no database at {DATABASE}" in ended.err
+    assert f"there is no database at {Path(DATABASE).absolute()}" in ended.err
     assert list(bare.iterdir()) == []

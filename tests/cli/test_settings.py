@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from service.auth.oauth.issuer import Issuer
-from service.settings import PREFIX, Settings, WrongSettings, load_settings, unknown_settings
+from service.settings import PREFIX, Settings, WrongSettings, load_settings, slips, unknown_settings
 
 pytestmark = pytest.mark.usefixtures("bare")
 
@@ -43,7 +42,6 @@ DEFAULTS = {
     "OAUTH_SCOPE": "postback",
     "OAUTH_SENDER_CLAIM": "",
 }
-OAUTH = {"ISSUER": "https://issuer.example/tenant", "AUDIENCE": "https://postback.example"}
 UNSHOWN = {"DATABASE_URL", "TLS_CERT", "TLS_KEY", "OAUTH_ISSUER", "OAUTH_JWKS_URL", "OAUTH_AUDIENCE"}
 SECRET_URL = "postgresql://receiver:hunter2@db.example/postback?sslmod=require"
 
@@ -191,44 +189,6 @@ def test_a_wrong_database_url_is_not_shown_for_it_may_hold_a_password(
     assert "hunter2" not in line
 
 
-def test_nor_is_the_url_of_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POSTBACK_OAUTH_ISSUER", "https://us:hunter2@issuer.example")
-    (line,) = mistakes()
-    assert line.startswith("POSTBACK_OAUTH_ISSUER: ")
-    assert "hunter2" not in line
-
-
-def test_without_an_issuer_no_token_is_taken() -> None:
-    assert load_settings().issuer is None
-
-
-def test_an_issuer_and_an_audience_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in OAUTH.items():
-        monkeypatch.setenv(f"POSTBACK_OAUTH_{name}", value)
-    assert load_settings().issuer == Issuer(OAUTH["ISSUER"], OAUTH["AUDIENCE"])
-
-
-def test_the_rest_of_an_issuer_can_be_set_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    more = {"JWKS_URL": "https://keys.example/?a=1", "SCOPE": "write", "SENDER_CLAIM": "partner"}
-    for name, value in {**OAUTH, **more}.items():
-        monkeypatch.setenv(f"POSTBACK_OAUTH_{name}", value)
-    expected = Issuer(OAUTH["ISSUER"], OAUTH["AUDIENCE"], "write", ("partner",), "https://keys.example/?a=1")
-    assert load_settings().issuer == expected
-
-
-def test_an_issuer_without_an_audience_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POSTBACK_OAUTH_ISSUER", OAUTH["ISSUER"])
-    assert mistakes() == [
-        "POSTBACK_OAUTH_AUDIENCE: with OAUTH_ISSUER it must be set, or tokens for other services would be taken"
-    ]
-
-
-def test_a_wrong_issuer_is_one_line_though_others_depend_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**OAUTH, "ISSUER": "nonsense", "SENDER_CLAIM": "partner"}.items():
-        monkeypatch.setenv(f"POSTBACK_OAUTH_{name}", value)
-    assert len(mistakes()) == 1
-
-
 def test_the_database_url_can_come_from_a_file(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (bare / "secret").write_text("sqlite:///from-a-file.db\n", encoding="utf-8")
     monkeypatch.setenv("POSTBACK_DATABASE_URL_FILE", str(bare / "secret"))
@@ -290,6 +250,7 @@ def test_certificates_that_cannot_be_used_are_refused_before_the_start(
         ("POSTBACK_PROT", "POSTBACK_PROT is not a setting; did you mean POSTBACK_PORT?"),
         ("POSTBACK_DATABASE_URI", "POSTBACK_DATABASE_URI is not a setting; did you mean POSTBACK_DATABASE_URL?"),
         ("POSTBACK_LOGLEVEL", "POSTBACK_LOGLEVEL is not a setting; did you mean POSTBACK_LOG_LEVEL?"),
+        ("postback_prot", "postback_prot is not a setting; did you mean POSTBACK_PORT?"),
         ("POSTBACK_XYZZY", "POSTBACK_XYZZY is not a setting"),
     ],
 )
@@ -300,3 +261,25 @@ def test_a_variable_that_is_no_setting_is_told_with_the_nearest_name(variable: s
 def test_known_and_unrelated_variables_are_not_complained_of() -> None:
     known = {PREFIX + name: "1" for name in (*DEFAULTS, "DATABASE_URL_FILE")}
     assert unknown_settings({**known, "PATH": "/bin", "XPOSTBACK_PORT": "1"}) == []
+
+
+def test_slips_in_a_dotenv_are_told_like_those_in_the_environment(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTBACK_HOTS", "::1")
+    (bare / ".env").write_text("POSTBACK_PORT=8080\nPOSTBACK_PROT=1\nPOSTBACK_HOST ::1\nPORT=2\n", encoding="ascii")
+    assert slips() == [
+        "POSTBACK_HOTS is not a setting; did you mean POSTBACK_HOST?",
+        "POSTBACK_PROT is not a setting; did you mean POSTBACK_PORT?",
+        "line 3 of .env has no effect; it should be NAME=value",
+    ]
+
+
+def test_a_dotenv_elsewhere_is_none_of_ours(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bare / ".env").write_text("POSTBACK_PROT=1\nnothing\n", encoding="ascii")
+    (bare / "below").mkdir()
+    monkeypatch.chdir(bare / "below")
+    assert slips() == []
+
+
+def test_a_wrong_value_in_a_dotenv_is_one_line_like_one_in_the_environment(bare: Path) -> None:
+    (bare / ".env").write_text("POSTBACK_PORT=none\nPOSTBACK_LOG_LEVEL=loud\n", encoding="ascii")
+    assert [line.partition(":")[0] for line in mistakes()] == ["POSTBACK_PORT=none", "POSTBACK_LOG_LEVEL=loud"]

@@ -7,7 +7,7 @@ service needs for itself (ids, the queue's bounds, the probes) stays.
 import sys
 from unittest.mock import patch
 
-from service.process import start as server
+from service.process import single_process, startup_log
 from service.settings import load_settings
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -30,5 +30,5 @@ class NoLog(Log):
 
 
 if __name__ == "__main__":
-    with patch.object(server, "Metrics", NoMetrics), patch.object(server, "Log", NoLog):
-        sys.exit(server.run(load_settings()))
+    with patch.object(single_process, "Metrics", NoMetrics), patch.object(startup_log, "Log", NoLog):
+        sys.exit(single_process.run(load_settings()))

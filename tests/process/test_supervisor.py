@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.outside.harness import clean_environment, wait_for
+from tests.support.outside.terminals import terminal
 
 PROGRAM = Path(__file__).parents[1] / "support" / "supervise.py"
 SECONDS = 30  # a busy machine
@@ -24,12 +25,16 @@ SECONDS = 30  # a busy machine
 class Supervised:
     """The program in a folder, and what can be seen of it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, wrapper: Sequence[str] = ()) -> None:
         self.directory = directory
         self.out = directory / "out"
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, PROGRAM], cwd=directory, env=clean_environment(), stdout=out, start_new_session=True
+                [*wrapper, sys.executable, str(PROGRAM)],
+                cwd=directory,
+                env=clean_environment(),
+                stdout=out,
+                start_new_session=True,
             )
 
     def lines(self, event: str) -> list[dict[str, object]]:
@@ -156,6 +161,16 @@ def test_a_new_worker_that_does_not_start_leaves_the_old_ones_serving(supervised
     assert stopped["worker"] == 2
     assert [supervised.pid(number) for number in (2, 3)] == before[1:]
     assert {supervised.ask()[0] for _ in range(60)} == {1, 2, 3}
+
+
+def test_a_closed_terminal_ends_all_workers_and_then_itself(tmp_path: Path) -> None:
+    with terminal() as (wrapper, close):
+        supervised = Supervised(tmp_path, wrapper)
+        supervised.listening()
+        close()
+        assert supervised.process.wait(SECONDS) == 0
+    assert supervised.count("stopped") == 3
+    assert supervised.lines("replacing_workers") == []
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

@@ -26,7 +26,7 @@ _PRELOADED = [
         "service.operations.examine.sqlite_file",
         "service.operations.examine.public_listener",
         "service.process.app",
-        "service.process.start",
+        "service.process.single_process",
         "service.operations.replay",
         "service.operations.reconcile",
         "service.storage.database",

@@ -1,4 +1,4 @@
-"""A worker in forty lines: it keeps its side of the link, tells who it is to whoever connects, and fails when told to.
+"""A worker in forty lines: it keeps its end of the channel, tells who it is to whoever connects, and fails when told.
 
 What it does is written to the file `events`, a line each. The file `fail-N` makes worker N end with the code in it,
 `deaf-N` makes it take no orders.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 assigned = json.loads(sys.argv[sys.argv.index("--worker") + 1])
 number = assigned["worker"]
-link = socket.socket(fileno=assigned["link"])
+channel = socket.socket(fileno=assigned["channel"])
 public = [socket.socket(fileno=fd) for fd in assigned["public"]][number - 1]
 public.settimeout(0)
 
@@ -29,11 +29,11 @@ if fail.exists():
     note("failed")
     sys.exit(int(fail.read_text(encoding="ascii")))
 note("ready")
-link.send(b"r")
+channel.send(b"r")
 while True:
-    readable, _, _ = select.select([public, link], [], [])
-    if link in readable and not Path(f"deaf-{number}").exists():
-        note({b"s": "stopped", b"p": "replaced", b"": "orphaned"}[link.recv(1)])
+    readable, _, _ = select.select([public, channel], [], [])
+    if channel in readable and not Path(f"deaf-{number}").exists():
+        note({b"s": "stopped", b"p": "replaced", b"": "orphaned"}[channel.recv(1)])
         sys.exit(0)
     if public in readable:
         connection, _ = public.accept()

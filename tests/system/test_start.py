@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.outside.certificates import Authority
 from tests.support.outside.harness import NotStarted, Service
-from tests.support.outside.tools import call, need
 from tests.support.outside.wire import Wire, request
 
 pytestmark = pytest.mark.system
@@ -114,32 +114,36 @@ def test_every_line_of_stdout_is_json_from_the_start_to_the_end(tmp_path: Path) 
 
 def test_an_unknown_setting_is_warned_of_with_the_likely_one(tmp_path: Path) -> None:
     with Service(tmp_path, {"DATABASE_ULR": "sqlite:///x"}) as service:
-        (warning,) = [line for line in service.log_lines() if line["event"] == "unknown_setting"]
-        assert "POSTBACK_DATABASE_URL" in str(warning["detail"])
+        assert slips(service) == ["POSTBACK_DATABASE_ULR is not a setting; did you mean POSTBACK_DATABASE_URL?"]
 
 
-def certify(directory: Path) -> tuple[Path, Path, Path]:
-    """Make an authority and a certificate for localhost; return the authority's, the certificate, and its key."""
-    need("openssl")
-    authority, authority_key = directory / "ca.pem", directory / "ca.key"
-    wish, certificate, key = directory / "server.csr", directory / "server.pem", directory / "server.key"
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    names = directory / "names"
-    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", encoding="ascii")
-    call(
-        "openssl", "req", "-x509", *new_key, "-keyout", str(authority_key), "-out", str(authority), "-subj", "/CN=test"
-    )
-    call("openssl", "req", *new_key, "-keyout", str(key), "-out", str(wish), "-subj", "/CN=localhost")
-    signed_by = ("-CA", str(authority), "-CAkey", str(authority_key), "-CAcreateserial")
-    call("openssl", "x509", "-req", "-in", str(wish), *signed_by, "-extfile", str(names), "-out", str(certificate))
-    return authority, certificate, key
+def test_slips_in_a_dotenv_are_warned_of_like_those_in_the_environment(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTBACK_LOG_LEVL=debug\nPOSTBACK_LOG_LEVEL warning\n", encoding="ascii")
+    with Service(tmp_path) as service:
+        assert slips(service) == [
+            "POSTBACK_LOG_LEVL is not a setting; did you mean POSTBACK_LOG_LEVEL?",
+            "line 2 of .env has no effect; it should be NAME=value",
+        ]
+        assert service.terminate() == 0
+        assert service.stderr() == ""
+
+
+def test_a_wrong_value_in_a_dotenv_stops_the_start_like_one_in_the_environment(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTBACK_MIGRATE_WAIT=soon\n", encoding="ascii")
+    (line,) = refusal(tmp_path, {})
+    assert line.startswith("POSTBACK_MIGRATE_WAIT=soon: ")
+
+
+def slips(service: Service) -> list[object]:
+    """Return what the start said of settings that are none."""
+    return [line["detail"] for line in service.log_lines() if line["event"] == "unknown_setting"]
 
 
 def test_tls_is_served_with_the_given_certificate_to_a_client_that_verifies_it(tmp_path: Path) -> None:
-    authority, certificate, key = certify(tmp_path)
+    authority = Authority(tmp_path)
+    certificate, key = authority.certify()
     with Service(tmp_path, {"TLS_CERT": str(certificate), "TLS_KEY": str(key)}) as service:
-        trusting = ssl.create_default_context(cafile=str(authority))
-        with Wire(service.public, tls=trusting) as wire:
+        with Wire(service.public, tls=authority.trusting()) as wire:
             assert wire.exchange(request("/postback?c=tls&value=1", host="localhost")).outcome == "stored"
         with pytest.raises(ssl.SSLCertVerificationError):
             Wire(service.public, tls=ssl.create_default_context())
@@ -147,6 +151,7 @@ def test_tls_is_served_with_the_given_certificate_to_a_client_that_verifies_it(t
 
 
 def test_a_key_that_does_not_fit_the_certificate_stops_the_start(tmp_path: Path) -> None:
-    _, certificate, _ = certify(tmp_path)
-    (line,) = refusal(tmp_path, {"TLS_CERT": str(certificate), "TLS_KEY": str(tmp_path / "ca.key")})
+    authority = Authority(tmp_path)
+    certificate, _ = authority.certify()
+    (line,) = refusal(tmp_path, {"TLS_CERT": str(certificate), "TLS_KEY": str(authority.key)})
     assert "TLS_KEY" in line

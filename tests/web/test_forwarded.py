@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.auth.networks import Networks
 from service.process.app import build_app
-from service.process.server import public_server
+from service.process.serving import public_server
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.support.fakes import KeptLines, kept_log

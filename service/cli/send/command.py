@@ -65,6 +65,8 @@ def send(  # noqa: PLR0913 - each parameter is one option of the command
     unless --count is 1). Always sent = sum of outcomes, retries = sum of
     retried, attempts = sent + retries.
 
+    Example: python -m service send 'http://127.0.0.1:8000/postback?c={click_id}&value={value}' --count 10
+
     Exit code: 0 every postback was finally answered 2xx, 1 some were not,
     2 bad usage, 130 interrupted.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from service.core.program import PROGRAM
 from service.operations.examine import postgres as doctor_postgres
 from service.operations.examine import sqlite_file as doctor_storage
 from service.operations.examine.case import Case, Finding, graded, guarded, ok, warning, wrong
@@ -25,7 +26,7 @@ def _version(case: Case) -> Finding:
     status = case.database.migrations().status()
     sentence = f"the database is at {status.current or 'none'}, this code at {status.newest}"
     if status.pending:
-        return wrong("schema_version", sentence, "Run `python -m service migrate up`; on SQLite, restart the service.")
+        return wrong("schema_version", sentence, f"Run `{PROGRAM} migrate up`; on SQLite, restart the service.")
     if status.refusal:
         return wrong("schema_version", status.refusal, "Run the newer version of the service.")
     if status.current != status.newest:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.core.program import PROGRAM
 from service.core.sender import PRESETS, Sender
 from service.core.unavailable import ErrorKind, StorageError
 from service.operations.errors import Refused
@@ -21,9 +22,7 @@ def registry(database: Database) -> Iterator[Senders]:
     """
     with _opened(database):
         if refusal := database.migrations().status().refusal:
-            raise Refused(
-                f"{database.name}: {refusal}; run `python -m service migrate up`, on SQLite restart the service"
-            )
+            raise Refused(f"{database.name}: {refusal}; run `{PROGRAM} migrate up`, on SQLite restart the service")
         yield database.senders()
 
 
@@ -46,12 +45,12 @@ def _opened(database: Database) -> Iterator[None]:
         ledger.close()
 
 
-def registered(database: Database) -> Rows:
-    """Return what is registered; without a database file, that is nothing. Raises StorageError."""
+def registered(database: Database, *, must_exist: bool = False) -> Rows:
+    """Return what is registered. Without a database file that is nothing, unless it must exist. Raises StorageError."""
     try:
         return database.senders().rows()
     except StorageError as error:
-        if error.kind != ErrorKind.NO_DATABASE:
+        if must_exist or error.kind != ErrorKind.NO_DATABASE:
             raise
         return Rows()
 

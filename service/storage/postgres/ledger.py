@@ -14,6 +14,7 @@ from typing import NamedTuple
 import psycopg
 
 from service.core.postback import Key, Postback
+from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
 from service.storage.ledger import (
@@ -76,7 +77,7 @@ class PostgresLedger:
             raise postgres_error(error) from error
         if refusal := self._migrations.status().refusal:
             self._connector.close()
-            raise StorageError(f"{refusal}: run `python -m service migrate up`", ErrorKind.MIGRATION)
+            raise StorageError(f"{refusal}: run `{PROGRAM} migrate up`", ErrorKind.MIGRATION)
 
     def commit(self, entries: Sequence[Entry]) -> Committed:
         """Commit as Ledger says, blocking."""

@@ -27,7 +27,7 @@ class SqliteAudit(Audit):
     def __enter__(self) -> Self:
         """Open the file."""
         if not self._path.exists():
-            raise StorageError(f"there is no database at {self._path}", ErrorKind.NO_DATABASE)
+            raise StorageError(f"there is no database at {self._path.absolute()}", ErrorKind.NO_DATABASE)
         with _told():
             self._connection = sqlite3.connect(
                 f"{self._path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS

@@ -49,7 +49,7 @@ def back_up(source: Path, target: Path, tell: Tell = lambda _: None) -> Copy:
     was acknowledged before the call is. Raises StorageError: then there is no target.
     """
     if not source.exists():
-        raise StorageError(f"there is no database at {source}", ErrorKind.NO_DATABASE)
+        raise StorageError(f"there is no database at {source.absolute()}", ErrorKind.NO_DATABASE)
     if target.exists():
         raise StorageError(f"{target} is there already; a backup never replaces a file", ErrorKind.EXISTS)
     part = target.with_name(f"{target.name}.part")

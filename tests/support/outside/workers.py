@@ -69,7 +69,7 @@ class Workers(Service):
 class Clients:
     """Senders that keep their connections as long as they may, and others that open one for each postback."""
 
-    def __init__(self, service: Workers, prefix: str) -> None:
+    def __init__(self, service: Service, prefix: str) -> None:
         self.ledger = Ledger(prefix, seed=5)
         self.failed: Counter[str] = Counter()
         self.slowest = 0.0

@@ -1,6 +1,6 @@
-"""Owns what a supervisor and its workers say to each other: one assignment, and then single bytes over a socket pair.
+"""Owns the control channel between a supervisor and a worker: one assignment, then single bytes over a socket pair.
 
-The pair also tells each side of the other's end, however it comes: then the other end of the pair is closed.
+The pair also tells each side when the other has ended, in whatever way: then its end of the pair is closed.
 """
 
 import json
@@ -25,7 +25,7 @@ class Assignment:
     restarts: int
     public: list[int]
     operator: int
-    link: int
+    channel: int
     turns: int
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Assignment:
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What the process must inherit."""
-        return (*self.public, self.operator, self.link, self.turns)
+        return (*self.public, self.operator, self.channel, self.turns)
 
     def listeners(self) -> tuple[socket.socket, list[socket.socket]]:
         """Take over the worker's own public listener, and those of the others."""

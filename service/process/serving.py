@@ -4,9 +4,10 @@ import asyncio
 import gc
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Literal, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
@@ -42,9 +43,11 @@ class Ending(NamedTuple):
 SIGNAL = Ending("signal", 1.0, shown=True)
 _BROKEN = Ending("storage is broken", 0.0, shown=True)
 REPLACED = Ending("replaced", 5.5, shown=False)  # uvicorn itself closes connections that rested for 5 s
+TERMINAL_CLOSED = Ending("the terminal was closed", 1.0, shown=True)
 ORPHANED = Ending("the supervisor is gone", 1.0, shown=False)  # its successor needs the ports
 
 End = Callable[[Ending], None]
+Obeying = Callable[[End], AbstractAsyncContextManager[None]]
 _Awaited = asyncio.Future[Ending] | asyncio.Future[Literal[True]] | asyncio.Future[None]
 
 
@@ -73,8 +76,13 @@ class Serving:
         self._operator = HttpServer(app.operator, app.count_unparsed, _OPERATOR_BOUNDS, drain=1)
         self._sockets = ((self._public, listeners.public), (self._operator, listeners.operator))
 
-    async def run(self, listen_to: Callable[[End], None], started: Callable[[], None]) -> int:
-        """Serve until a signal, broken storage or whatever `listen_to` makes call `End`; return the exit code."""
+    def tls(self) -> ssl.SSLContext | None:
+        """Return the TLS context of the public listener; None: it has none, or is not up yet."""
+        config = self._public.config
+        return config.ssl if config.loaded else None
+
+    async def run(self, obeying: Obeying, started: Callable[[], None]) -> int:
+        """Serve until a signal, broken storage, or until what `obeying` obeys calls `End`; return the exit code."""
         ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
         def end(how: Ending) -> None:
@@ -83,8 +91,7 @@ class Serving:
 
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, end, SIGNAL)
-        listen_to(end)
-        async with AsyncExitStack() as running:
+        async with obeying(end), AsyncExitStack() as running:
             if not await _unless_ended(running.enter_async_context(self._app.running()), ending):
                 self._logger.info("stopped", reason=ending.result().reason)
                 return 0

@@ -1,4 +1,4 @@
-"""Owns a worker process as its supervisor sees it: how it is started, told to end, and waited for."""
+"""Owns worker processes as their supervisor sees them: how one is started, told to end, and waited for."""
 
 import asyncio
 import socket
@@ -6,35 +6,35 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from service.process.assignment import READY, Assignment
+from service.process.control_channel import READY, Assignment
 
 
 class Worker:
     """One worker process."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, link: asyncio.StreamReader, to: asyncio.StreamWriter
+        self, process: asyncio.subprocess.Process, reports: asyncio.StreamReader, orders: asyncio.StreamWriter
     ) -> None:
         self.pid = process.pid
         self.started_at = time.monotonic()
         self._process = process
-        self._link, self._to = link, to
+        self._reports, self._orders = reports, orders
 
     async def ready(self, within: float | None = None) -> bool:
         """Wait until it serves; False if it ended before that, or did not come so far in time."""
         try:
             async with asyncio.timeout(within):
-                return await self._link.readexactly(1) == READY
+                return await self._reports.readexactly(1) == READY
         except (asyncio.IncompleteReadError, ConnectionError):
             return False
         except TimeoutError:
             self.kill()
             return False
 
-    def tell(self, word: bytes) -> None:
+    def tell(self, order: bytes) -> None:
         """Say how it is to end."""
         with suppress(ConnectionError):
-            self._to.write(word)
+            self._orders.write(order)
 
     async def ended(self, within: float | None = None) -> int:
         """Wait for its end, kill it when that takes too long, and return its exit code (negative: the signal's)."""
@@ -43,7 +43,7 @@ class Worker:
         except TimeoutError:
             self.kill()
             code = await self._process.wait()
-        self._to.close()
+        self._orders.close()
         return code
 
     def kill(self) -> None:
@@ -52,8 +52,8 @@ class Worker:
             self._process.kill()
 
 
-class Launch:
-    """How a worker is started; `alive` are those that were, and have not ended."""
+class Launcher:
+    """Starts workers; `alive` are those that were started and have not ended."""
 
     def __init__(
         self, command: Sequence[str], environment: dict[str, str], public: Sequence[socket.socket], turns: int
@@ -74,9 +74,9 @@ class Launch:
                 theirs.fileno(),
                 self._turns,
             )
-            words = (*self._command, "--worker", str(assignment))
+            command = (*self._command, "--worker", str(assignment))
             process = await asyncio.create_subprocess_exec(
-                *words, env=self._environment, stdin=asyncio.subprocess.DEVNULL, pass_fds=assignment.descriptors
+                *command, env=self._environment, stdin=asyncio.subprocess.DEVNULL, pass_fds=assignment.descriptors
             )
         worker = Worker(process, *await asyncio.open_connection(sock=ours))
         self.alive.add(worker)

@@ -1,0 +1,75 @@
+"""The command `lookup`: what became of a click id, for people and for programs."""
+
+from pathlib import Path
+
+import pytest
+
+from service.core.outcome import Outcome
+from service.storage.sqlite.ledger import SqliteLedger
+from tests.support import builders
+from tests.support.commands import Command
+
+DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("click_id", "code", "outcomes"),
+    [("came", 0, ["stored", "duplicate"]), ("refused", 1, ["invalid_value"]), ("never", 1, [])],
+)
+def test_lookup_tells_what_became_of_a_click_id(
+    service: Command, click_id: str, code: int, outcomes: list[str]
+) -> None:
+    ended = service("lookup", click_id, "--json")
+    answer = ended.answer()
+    assert (ended.code, answer["click_id"], answer["stored"]) == (code, click_id, code == 0)
+    assert isinstance(answer["arrivals"], list)
+    assert [arrival["outcome"] for arrival in answer["arrivals"]] == outcomes
+    for arrival in answer["arrivals"]:
+        assert set(arrival) == {"received_at", "outcome", "status", "sender", "door", "request_id", "detail", "is_test"}
+        assert arrival["received_at"] == "2026-01-02T03:04:05.678901Z"
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("click_id", "code", "told"),
+    [
+        ("came", 0, "came: stored; arrived 2 times"),
+        ("refused", 1, "refused: NOT stored; arrived once"),
+        ("never", 1, "never: never arrived (no postback named it, not even a rejected one)"),
+    ],
+)
+def test_lookup_tells_a_person_first_whether_it_is_stored(
+    service: Command, click_id: str, code: int, told: str
+) -> None:
+    ended = service("lookup", click_id)
+    assert (ended.code, ended.out.splitlines()[0], ended.err) == (code, told, "")
+
+
+def test_lookup_tells_a_test_from_the_real_thing(service: Command, bare: Path) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.postback("c=tried&value=1&test=1"), builders.postback("c=both&value=1&test=1")])
+    ledger.commit([builders.postback("c=both&value=7")])
+    ledger.close()
+    tried = service("lookup", "tried")
+    assert (tried.code, tried.out.splitlines()[0]) == (
+        0,
+        "tried: stored as a test only, and counts nowhere; arrived once",
+    )
+    assert ", a test  [" in tried.out
+    assert service("lookup", "both").out.startswith("both: stored; arrived 2 times")
+    arrivals = service("lookup", "both", "--json").answer()["arrivals"]
+    assert isinstance(arrivals, list)
+    assert sorted(arrival["is_test"] for arrival in arrivals) == [False, True]
+
+
+def test_lookup_tells_what_a_pixel_was_answered_and_what_became_of_it(service: Command, bare: Path) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.rejection(Outcome.INVALID_VALUE, "seen", door="pixel", path="/pixel.gif")])
+    ledger.close()
+    arrivals = service("lookup", "seen", "--json").answer()["arrivals"]
+    assert isinstance(arrivals, list)
+    assert [(it["door"], it["status"], it["outcome"]) for it in arrivals] == [("pixel", 200, "invalid_value")]
+    assert "  pixel  200 invalid_value: " in service("lookup", "seen").out

@@ -1,0 +1,37 @@
+"""A program on a terminal of its own: `python on_terminal.py PATH [shell] COMMAND …` makes PATH its terminal.
+
+With `shell` it stays in front of the command, as a shell does: told by SIGTERM to end, it hangs up on its job and ends.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import termios
+import time
+from pathlib import Path
+
+
+def act_as_shell(command: list[str]) -> None:
+    """Run a command in a process group of its own; end as `bash` with `huponexit` does."""
+    job = os.fork()
+    if job == 0:
+        os.setpgid(0, 0)
+        os.execvp(command[0], command)  # noqa: S606 - no shell is the point
+
+    def end(*_: object) -> None:
+        os.kill(job, signal.SIGHUP)
+        time.sleep(0.05)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    while True:
+        signal.pause()
+
+
+terminal = os.open(Path(sys.argv[1]), os.O_RDWR | os.O_NOCTTY)
+fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+if sys.argv[2] == "shell":
+    act_as_shell(sys.argv[3:])
+else:
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - same
