@@ -63,6 +63,7 @@ def stored(bare: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("target", TARGETS)
 def test_make_knows_its_targets(target: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
@@ -320,6 +321,7 @@ def test_a_file_that_is_no_database_of_ours_is_no_answer(
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("bare")
 def test_a_crash_of_the_service_is_told_in_its_log() -> None:
     program = """

@@ -59,12 +59,14 @@ def script(name: str) -> str:
     return text
 
 
+@pytest.mark.processes
 def test_the_compose_file_is_valid_by_the_published_schema() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (checked.returncode, checked.stdout.strip()) == (0, "ok -- validation done")
 
 
+@pytest.mark.processes
 def test_hadolint_has_nothing_to_say_of_the_dockerfile() -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
     linted = subprocess.run(
@@ -131,6 +133,7 @@ def test_a_health_check_asks_the_listener_itself(name: str) -> None:
     assert "127.0.0.1" in " ".join(check["test"]) or check["test"][1:] == ["/usr/bin/loki", "-health"]
 
 
+@pytest.mark.processes
 def test_the_python_and_bash_health_checks_are_programs() -> None:
     for name in ("service", "receiver"):
         compile(script(name), name, "exec")

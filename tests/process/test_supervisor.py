@@ -17,6 +17,8 @@ import pytest
 
 from tests.support.outside.harness import clean_environment, wait_for
 
+pytestmark = pytest.mark.processes
+
 PROGRAM = Path(__file__).parents[1] / "support" / "supervise.py"
 SECONDS = 30  # a busy machine
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support.documents import REPOSITORY
 from tests.support.outages import BALANCED, site
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+pytestmark = [pytest.mark.anyio, pytest.mark.processes, pytest.mark.usefixtures("impatient")]
 
 
 def killed(folder: Path, seconds: float) -> list[tuple[str, ...]]:

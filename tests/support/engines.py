@@ -16,6 +16,7 @@ from service.storage.location import location_of
 from service.storage.postgres.server import engine_of
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support.outside.postgres import PostgresServer, run_sql
+from tests.support.processes import starts_processes
 
 TEMPLATE = "migrated"
 Row = tuple[object, ...]
@@ -37,6 +38,7 @@ def sqlite_ledger(path: Path) -> Iterator[SqliteLedger]:
 
 
 @pytest.fixture(scope="session")
+@starts_processes
 def server() -> Iterator[PostgresServer]:
     """Start one server for all tests of this process, with a migrated database to copy from."""
     with PostgresServer() as started:
@@ -114,7 +116,7 @@ def _plain(row: Row) -> Row:
     return tuple(value.strftime("%Y-%m-%d %H:%M:%S.%f") if hasattr(value, "strftime") else value for value in row)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.processes)])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Give each engine in turn: what it must do, all must do."""
     if request.param == "sqlite":
