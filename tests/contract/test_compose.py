@@ -5,32 +5,21 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from stack.configuration import ALERTS, Ports, configuration
 from stack.programs import programs
+from tests.support.compose import COMPOSE, SERVICES, described
 from tests.support.documents import REPOSITORY
 from tests.support.outside.tools import need
 
-COMPOSE = REPOSITORY / "docker-compose.yml"
 DOCKERFILE = REPOSITORY / "Dockerfile"
 EXACT_TAG = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+\.\d+(-[a-z0-9.-]+)?")
 NOT_OURS = {"/var/run/docker.sock"}  # mounted from the machine
 NEEDS_NOBODY = {"service", "alertmanager", "loki"}  # and so waits for nobody
 
-Described = dict[str, Any]
-
-
-def described() -> Described:
-    """Return the compose file."""
-    read: Described = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
-    return read
-
-
-SERVICES: dict[str, Described] = described()["services"]
 every_service = pytest.mark.parametrize("name", SERVICES)
 
 

@@ -4,14 +4,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from deploy.rules import ALERTS, WRITTEN, built, main
 from service.settings import PREFIX, Settings
-from tests.contract.test_compose import SERVICES
+from tests.support.compose import SERVICES, Described
 from tests.support.documents import REPOSITORY
 from tests.support.outside.tools import need
 
@@ -21,7 +20,6 @@ MANIFESTS = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "kusto
 NEXT = {"SPOOL"}  # a setting of the spool, which comes with it
 PROMISED_SECONDS = 10  # from SIGTERM to the end
 
-Described = dict[str, Any]
 every_manifest = pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 
 

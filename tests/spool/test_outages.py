@@ -111,6 +111,7 @@ ACTIONS: dict[str, Callable[[Site, Senders, object], Awaitable[None]]] = {
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

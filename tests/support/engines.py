@@ -15,6 +15,7 @@ from service.storage.location import PostgresServer as Place
 from service.storage.location import location_of
 from service.storage.postgres.server import engine_of
 from service.storage.sqlite.ledger import SqliteLedger
+from tests.support.migrated import put_migrated
 from tests.support.outside.postgres import PostgresServer, run_sql
 from tests.support.processes import starts_processes
 
@@ -30,7 +31,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sqlite_ledger(path: Path) -> Iterator[SqliteLedger]:
-    """Open a ledger on an empty file, and close it after the test."""
+    """Open a ledger on an empty database, and close it after the test."""
+    put_migrated(path)
     opened = SqliteLedger(path)
     opened.open()
     yield opened
@@ -127,6 +129,8 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture
 def ledger(engine: Engine) -> Iterator[Ledger]:
     """Open the engine's ledger on an empty database, and close it after the test."""
+    if engine.kind == "sqlite":
+        put_migrated(Path(engine.url.removeprefix("sqlite:///")))
     opened = engine.database.ledger()
     opened.open()
     yield opened
