@@ -44,7 +44,20 @@ ANSWERING += [f"rejected {sub}" for sub in ("list", "show", "export")]
 ANSWERING += [f"senders {sub}" for sub in ("add", "list", "show", "set", "disable", "enable")]
 ANSWERING += [f"keys {sub}" for sub in ("create", "list", "revoke", "rotate")]
 ANSWERING += [f"secrets {sub}" for sub in ("create", "list", "revoke")]
-TARGETS = ["install", "parquet", "run", "stack", "quick", "test", "proofs", "soak", "lint", "fmt", "dashboards", "bench"]
+TARGETS = [
+    "install",
+    "parquet",
+    "run",
+    "stack",
+    "quick",
+    "test",
+    "proofs",
+    "soak",
+    "lint",
+    "fmt",
+    "dashboards",
+    "bench",
+]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 
 
