@@ -3,15 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 CLOCK ?= 30
 TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
-PROOFS := $(patsubst %,tests/system/test_%.py,live live_sparse spool killed_together failover storage_faults crash \
-  storage_conditions power_cut generated_inputs backup blocked_log spool_doctor keys signed import oauth reverse_proxy \
-  canaries floods schemathesis)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
 ISSUER := tests/oauth/node_modules/.installed
-.PHONY: help install dev parquet issuer run stack test proofs faults live soak lint fmt dashboards bench lock clean
+.PHONY: help install dev parquet issuer run stack quick test proofs faults live soak lint fmt dashboards bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
@@ -49,19 +46,22 @@ run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
 stack: install ## the same with Prometheus, Alertmanager and a stand-in for your pager, without Docker (needs both installed)
 	@exec $(BIN)/python -m stack
 
+quick: dev ## all tests that start no process: what to run all day (a minute)
+	$(BIN)/python -m pytest -q -m "not processes and not slow" $(TOGETHER)
+
 test: dev ## the suite (5 minutes)
 	$(BIN)/python -m pytest -m "not alone and not faults and not live and not proof" $(TOGETHER)
 	$(BIN)/python -m pytest -m "alone and not proof"
 
 proofs: dev ## what breaks and takes its time, in the form that CI runs: disks, processes, databases, alerts, access (10 minutes)
-	$(BIN)/python -m pytest $(TOGETHER) $(PROOFS)
-	$(BIN)/python -m pytest -m "alone and proof"
+	$(BIN)/python -m pytest -m "proof and not alone" $(TOGETHER)
+	$(BIN)/python -m pytest -m "proof and alone"
 
 faults: dev ## every fault of disk, process, network and database, under load (10 minutes; short forms)
 	$(BIN)/python -m pytest -m faults $(TOGETHER)
 
 live: dev ## real Prometheus and Alertmanager are told of every fault, on a clock CLOCK (30) times shorter (10 minutes)
-	POSTBACK_CLOCK=$(CLOCK) $(BIN)/python -m pytest -n 2 --dist loadfile tests/system/test_live.py tests/system/test_live_sparse.py
+	POSTBACK_CLOCK=$(CLOCK) $(BIN)/python -m pytest -n 2 --dist loadfile -m live
 
 soak: dev ## the long proofs: 100 kills, 20 power cuts, 30 s of overload, 100,000 generated inputs, every fault live
 	POSTBACK_SOAK=1 $(BIN)/python -m pytest tests/system -x

@@ -7,18 +7,24 @@ from typing import Literal
 
 import pytest
 
+from tests.support import processes, slowness
+
 _FIGURE = "figure"
 _LONGEST_FIRST = ("test_live.py", "test_live_sparse.py", "tests/system")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let programs that tests start be interrupted: a shell that runs the suite in the background has that ignored."""
+    config.pluginmanager.register(processes.ProcessGuard())
+    config.pluginmanager.register(slowness.SlownessGuard(frozenset((processes.MARK, slowness.MARK))))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest: several files run at once, and the last one should not be waited for alone."""
+    processes.mark_what_starts_processes(items)
     items.sort(key=lambda item: next((rank for rank, part in enumerate(_LONGEST_FIRST) if part in item.nodeid), 9))
 
 

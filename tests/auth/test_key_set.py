@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from anyio.lowlevel import checkpoint
 
-from service.auth.oauth import bearer_tokens as module
-from service.auth.oauth.bearer_tokens import BearerTokens
+from service.auth.oauth.bearer_tokens import MOST_KNOWN, BearerTokens
 from service.auth.oauth.discovery import CannotRead, KeySource
 from service.auth.oauth.issuer import Issuer, KeysUnavailable
 from service.auth.oauth.jwks import VerifyingKey
@@ -77,13 +76,16 @@ async def settle() -> None:
 
 @asynccontextmanager
 async def watched(
-    monkeypatch: pytest.MonkeyPatch, document: bytes | Exception = OTHER, issuer: Issuer = ISSUER
+    monkeypatch: pytest.MonkeyPatch,
+    document: bytes | Exception = OTHER,
+    issuer: Issuer = ISSUER,
+    most_known: int = MOST_KNOWN,
 ) -> AsyncIterator[Watched]:
     """Watch an issuer that publishes this document."""
     clock, told = LoopClock(monkeypatch), list[str | None]()
     documents = Documents(**{KEYS_URL: document})
     keys = KeySet(KeySource(issuer, documents, loop_time).read, loop_time, told.append)
-    tokens = BearerTokens(issuer, keys)
+    tokens = BearerTokens(issuer, keys, most_known)
     async with tokens.running():
         await settle()
         yield Watched(documents, keys, tokens, clock, told)
@@ -329,8 +331,7 @@ async def test_a_refused_token_is_not_known(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_no_more_tokens_are_known_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     verified = verifications(monkeypatch)
-    monkeypatch.setattr(module, "MOST_KNOWN", 3)
-    async with watched(monkeypatch, key_set(RSA, ED)) as it:
+    async with watched(monkeypatch, key_set(RSA, ED), most_known=3) as it:
         texts = [token(key=ED, algorithm="EdDSA", jti=str(number)) for number in range(4)]
         for text in texts:
             await it.sender(text)

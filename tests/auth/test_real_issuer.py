@@ -18,7 +18,7 @@ from tests.support.fakes import LoopClock, in_time
 from tests.support.issuers import loop_time
 from tests.support.real_issuer import real_issuer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 @asynccontextmanager

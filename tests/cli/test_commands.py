@@ -44,10 +44,24 @@ ANSWERING += [f"secrets {sub}" for sub in ("create", "list", "revoke")]
 READING = ["lookup came", "rejected list", "rejected show 1", "export --since 7d", "reconcile partner.csv", "deletions"]
 READING += ["senders list", "senders show acme", "keys list", "secrets list", "migrate status", "erase came --dry-run"]
 READING += ["replay --dry-run", "rejected export --since 7d"]
-TARGETS = ["install", "parquet", "run", "stack", "test", "lint", "fmt", "dashboards", "bench"]
+TARGETS = [
+    "install",
+    "parquet",
+    "run",
+    "stack",
+    "quick",
+    "test",
+    "proofs",
+    "soak",
+    "lint",
+    "fmt",
+    "dashboards",
+    "bench",
+]
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("target", TARGETS)
 def test_make_knows_its_targets(target: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
@@ -255,6 +269,7 @@ def test_a_file_that_is_no_database_of_ours_is_no_answer(
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("bare")
 def test_a_crash_of_the_service_is_told_in_its_log() -> None:
     program = """

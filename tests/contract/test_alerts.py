@@ -65,17 +65,20 @@ def names_in(expression: str) -> set[str]:
     return {re.sub(r"(_duration_seconds|_lag_seconds)_(bucket|count|sum)$", r"\1", name) for name in found}
 
 
+@pytest.mark.processes
 def test_promtool_finds_nothing_wrong_with_the_rules() -> None:
     code, said = tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", *[path.name for path in RULE_FILES])
     assert code == 0, said
 
 
+@pytest.mark.processes
 def test_promtool_finds_nothing_wrong_with_the_configuration() -> None:
     code, said = tool("promtool", "check", "config", "prometheus.yml")
     assert code == 0, said
     assert "WARNING" not in said.upper()
 
 
+@pytest.mark.processes
 @every_test_file
 def test_every_unit_test_of_the_rules_passes(path: Path) -> None:
     code, said = tool("promtool", "test", "rules", path.name)
@@ -188,6 +191,7 @@ def test_a_heading_has_the_four_parts_in_order_and_three_things_to_type(name: st
         assert len(part.strip()) > 5, part
 
 
+@pytest.mark.processes
 def test_every_query_of_the_runbook_can_be_asked(tmp_path: Path) -> None:
     queries = [line for text in headings().values() for line in blocks(text, "promql")]
     asked = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(queries)]
@@ -197,6 +201,7 @@ def test_every_query_of_the_runbook_can_be_asked(tmp_path: Path) -> None:
     assert code == 0, said
 
 
+@pytest.mark.processes
 def test_every_command_of_the_runbook_is_one_that_a_shell_and_the_service_know() -> None:
     lines = [line for text in headings().values() for line in blocks(text, "sh")]
     assert subprocess.run(["bash", "-n"], input="\n".join(lines), text=True, check=False).returncode == 0
@@ -208,6 +213,7 @@ def test_every_command_of_the_runbook_is_one_that_a_shell_and_the_service_know()
         assert {word for word in words[4:] if word.startswith("--")} <= known
 
 
+@pytest.mark.processes
 def test_every_look_at_the_database_finds_what_it_is_for(tmp_path: Path) -> None:
     need("sqlite3")
     looks = [line for text in headings().values() for line in blocks(text, "sh") if line.startswith("sqlite3 ")]
@@ -222,11 +228,13 @@ def test_every_look_at_the_database_finds_what_it_is_for(tmp_path: Path) -> None
     ledger.close()
 
 
+@pytest.mark.processes
 def test_amtool_finds_nothing_wrong_with_the_routes() -> None:
     code, said = tool("amtool", "check-config", "alertmanager.yml")
     assert code == 0, said
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("severity", "receiver"), [*PAGES.items(), ("", "ticket")])
 def test_a_severity_reaches_its_receiver_and_its_end_is_told(severity: str, receiver: str) -> None:
     labels = ["alertname=PostbackErrorSpike", "job=postback", *([f"severity={severity}"] if severity else [])]

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.documents import REPOSITORY
 
+pytestmark = pytest.mark.processes
+
 SOUND = {"name": "sound", "version": "1", "vulns": []}
 FLAWED = {"name": "flawed", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"]}]}
 UNKNOWN = {"name": "unknown", "skip_reason": "Dependency not found on PyPI and could not be audited"}

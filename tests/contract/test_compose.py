@@ -5,32 +5,21 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from stack.configuration import ALERTS, Ports, configuration
 from stack.programs import programs
+from tests.support.compose import COMPOSE, SERVICES, described
 from tests.support.documents import REPOSITORY
 from tests.support.outside.tools import need
 
-COMPOSE = REPOSITORY / "docker-compose.yml"
 DOCKERFILE = REPOSITORY / "Dockerfile"
 EXACT_TAG = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+\.\d+(-[a-z0-9.-]+)?")
 NOT_OURS = {"/var/run/docker.sock"}  # mounted from the machine
 NEEDS_NOBODY = {"service", "alertmanager", "loki"}  # and so waits for nobody
 
-Described = dict[str, Any]
-
-
-def described() -> Described:
-    """Return the compose file."""
-    read: Described = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
-    return read
-
-
-SERVICES: dict[str, Described] = described()["services"]
 every_service = pytest.mark.parametrize("name", SERVICES)
 
 
@@ -59,12 +48,14 @@ def script(name: str) -> str:
     return text
 
 
+@pytest.mark.processes
 def test_the_compose_file_is_valid_by_the_published_schema() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (checked.returncode, checked.stdout.strip()) == (0, "ok -- validation done")
 
 
+@pytest.mark.processes
 def test_hadolint_has_nothing_to_say_of_the_dockerfile() -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
     linted = subprocess.run(
@@ -131,6 +122,7 @@ def test_a_health_check_asks_the_listener_itself(name: str) -> None:
     assert "127.0.0.1" in " ".join(check["test"]) or check["test"][1:] == ["/usr/bin/loki", "-health"]
 
 
+@pytest.mark.processes
 def test_the_python_and_bash_health_checks_are_programs() -> None:
     for name in ("service", "receiver"):
         compile(script(name), name, "exec")

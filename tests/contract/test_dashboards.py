@@ -106,6 +106,7 @@ def test_the_round_trip_through_the_sdk_is_equal(uid: str) -> None:
     assert json.dumps(again, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n" == text
 
 
+@pytest.mark.processes
 def test_every_file_is_valid_by_the_schema() -> None:
     schema = ["--schemafile", str(PACKAGE / "classic.schema.json")]
     command = [sys.executable, "-m", "check_jsonschema", *schema, *map(str, sorted(GENERATED.glob("*.json")))]
@@ -258,6 +259,7 @@ def test_the_limits_drawn_are_the_objectives_of_the_rules() -> None:
     assert objectives.LATENCY_SECONDS in catalogue.SECONDS
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("seconds", [900, 86_400])
 def test_promtool_parses_every_query(seconds: int, tmp_path: Path) -> None:
     need("promtool")

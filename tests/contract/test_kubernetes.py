@@ -4,14 +4,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from deploy.rules import ALERTS, WRITTEN, built, main
 from service.settings import PREFIX, Settings
-from tests.contract.test_compose import SERVICES
+from tests.support.compose import SERVICES, Described
 from tests.support.documents import REPOSITORY
 from tests.support.outside.tools import need
 
@@ -21,7 +20,6 @@ MANIFESTS = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "kusto
 NEXT = {"SPOOL"}  # a setting of the spool, which comes with it
 PROMISED_SECONDS = 10  # from SIGTERM to the end
 
-Described = dict[str, Any]
 every_manifest = pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 
 
@@ -62,11 +60,13 @@ def check(path: Path) -> str:
     return "" if checked.returncode == 0 else checked.stdout + checked.stderr
 
 
+@pytest.mark.processes
 @every_manifest
 def test_a_manifest_is_valid_by_the_schema(path: Path) -> None:
     assert check(path) == ""
 
 
+@pytest.mark.processes
 def test_the_schema_refuses_a_misspelt_field_at_any_depth_and_a_wrong_type(tmp_path: Path) -> None:
     manifest = read("deployment.yaml")
     manifest["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
@@ -106,6 +106,7 @@ def test_drift_is_shown_and_mended(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["--chekc"], stale) == 2
 
 
+@pytest.mark.processes
 def test_promtool_finds_as_many_rules_in_the_manifest_as_in_the_files(tmp_path: Path) -> None:
     need("promtool")
     (tmp_path / "all.yml").write_text(yaml.safe_dump(read("rules.yaml")["spec"]), encoding="utf-8")

@@ -18,6 +18,8 @@ from service.core.outcome import Rejected
 from tests.support.documents import document
 from tests.support.outside.tools import need
 
+pytestmark = pytest.mark.processes
+
 LANGUAGES: dict[str, Callable[[Path], list[str]]] = {
     "python": lambda script: [sys.executable, str(script)],
     "php": lambda script: ["php", str(script)],

@@ -31,6 +31,7 @@ from service.writing.committing import OnThread
 from service.writing.writer import Writer
 from tests.support import builders
 from tests.support.fakes import KeptLines, from_ezmob, in_time, kept_log, samples
+from tests.support.migrated import put_migrated
 
 Way = Literal["single", "pixel", "batch", "csv", "import", "replay"]
 Fields = tuple[tuple[str, str], ...]
@@ -80,6 +81,7 @@ class Site:
         self.path = folder / "postback.db"
         self.metrics = Metrics()
         self._files = 0
+        put_migrated(self.path)
         self._ledger = SqliteLedger(self.path)
         self._ledger.open()
 

@@ -1,5 +1,5 @@
 """Owns the service that operator tests talk to."""
 
-from tests.web.conftest import served
+from tests.support.served import served
 
 __all__ = ["served"]

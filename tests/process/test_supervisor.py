@@ -18,6 +18,8 @@ import pytest
 from tests.support.outside.harness import clean_environment, wait_for
 from tests.support.outside.terminals import terminal
 
+pytestmark = pytest.mark.processes
+
 PROGRAM = Path(__file__).parents[1] / "support" / "supervise.py"
 SECONDS = 30  # a busy machine
 

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
-from service.process.vitals import Vitals
+from service.process.vitals import Intervals, Vitals
 from service.storage.sqlite.ledger import SqliteLedger
 from service.storage.sqlite.space import measure_space
 from service.telemetry.certificate import certificate_expiry
@@ -86,22 +86,21 @@ async def test_a_commit_of_a_postback_is_proof_enough() -> None:
 
 @asynccontextmanager
 async def vitals(
-    monkeypatch: pytest.MonkeyPatch, measure: Callable[[], Space] = lambda: HERE
+    measure: Callable[[], Space] = lambda: HERE,
 ) -> AsyncIterator[tuple[Metrics, KeptLines]]:
     """Measure often, but leave readiness alone."""
-    for name in ("_LAG_SECONDS", "_SPACE_SECONDS", "_LOG_SECONDS"):
-        monkeypatch.setattr(f"service.process.vitals.{name}", OFTEN)
     metrics, lines = Metrics(), KeptLines()
     writer = Writer(OnThread(FakeStore()), metrics)
     log = kept_log(lines, metrics)
+    intervals = Intervals(lag=OFTEN, space=OFTEN, log=OFTEN)
     for _ in range(int(BURST) + 300):
         log.write("warning", {**log.head("postback"), "outcome": "conflict"})
-    async with Vitals(metrics, log, Readiness(writer, metrics), measure).running():
+    async with Vitals(metrics, log, Readiness(writer, metrics), measure, intervals).running():
         yield metrics, lines
 
 
-async def test_an_event_loop_that_is_held_up_shows_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with vitals(monkeypatch) as (metrics, _):
+async def test_an_event_loop_that_is_held_up_shows_how_long() -> None:
+    async with vitals() as (metrics, _):
         await asyncio.sleep(2 * OFTEN)
         time.sleep(0.3)  # noqa: ASYNC251 - the mistake that the metric is for
         await asyncio.sleep(2 * OFTEN)
@@ -111,9 +110,9 @@ async def test_an_event_loop_that_is_held_up_shows_how_long(monkeypatch: pytest.
     assert buckets["+Inf",] - buckets["0.25",] >= 1
 
 
-async def test_space_is_known_from_the_start_and_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_space_is_known_from_the_start_and_measured_again() -> None:
     measured = [HERE]
-    async with vitals(monkeypatch, lambda: measured[-1]) as (metrics, _):
+    async with vitals(lambda: measured[-1]) as (metrics, _):
         files = samples(metrics, "postback_storage_file_bytes")
         assert files == {("database",): 4096.0, ("wal",): 8192.0}
         assert samples(metrics, "postback_storage_free_bytes") == {(): 1_000_000.0}
@@ -122,7 +121,7 @@ async def test_space_is_known_from_the_start_and_measured_again(monkeypatch: pyt
         await until(lambda: metrics.space.free == 5)
 
 
-async def test_a_measurement_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_measurement_that_hangs_holds_up_nobody() -> None:
     hanging, first = threading.Event(), iter([HERE])
 
     def measure() -> Space:
@@ -132,14 +131,14 @@ async def test_a_measurement_that_hangs_holds_up_nobody(monkeypatch: pytest.Monk
         return HERE
 
     async with asyncio.timeout(PATIENCE / 2):
-        async with vitals(monkeypatch, measure) as (metrics, _):
+        async with vitals(measure) as (metrics, _):
             await until(lambda: bool(samples(metrics, "postback_event_loop_lag_seconds_count").get((), 0)))
     hanging.set()
 
 
-async def test_what_the_log_left_out_is_told_while_it_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_the_log_left_out_is_told_while_it_happens() -> None:
     """How much it was depends on how long the flood took: the metric knows."""
-    async with vitals(monkeypatch) as (metrics, lines):
+    async with vitals() as (metrics, lines):
         await until(lambda: bool(lines.events("log_rate_limited")))
     told = lines.events("log_rate_limited")
     assert {(line["of_event"], line["outcome"]) for line in told} == {("postback", "conflict")}

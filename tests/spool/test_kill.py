@@ -13,7 +13,7 @@ import pytest
 from tests.support.documents import REPOSITORY
 from tests.support.outages import BALANCED, site
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 def killed(folder: Path, seconds: float) -> list[tuple[str, ...]]:

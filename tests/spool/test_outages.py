@@ -109,6 +109,7 @@ ACTIONS: dict[str, Callable[[Site, Senders, object], Awaitable[None]]] = {
 }
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

@@ -19,6 +19,7 @@ from service.core.verdict import Entry, Verdict
 from service.storage.ledger import Ledger
 from tests.support import builders
 from tests.support.engines import Engine, Row
+from tests.support.outside.postgres import PostgresServer
 
 EXAMPLES = 60
 _TABLES = {
@@ -57,8 +58,7 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Both]:
-    server = request.getfixturevalue("server")
+def both(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) -> Iterator[Both]:
     sqlite = Engine(f"sqlite:///{tmp_path_factory.mktemp('agreement') / 'p.db'}")
     postgres = Engine(server.url(server.new_database("migrated")))
     with ExitStack() as stack:

@@ -28,7 +28,7 @@ def connector(url: str) -> Connector:
     return engine_of(place) if isinstance(place, Place) else migrating_engine(place.path)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.processes)])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """Give an empty database of each engine."""
     if request.param == "sqlite":

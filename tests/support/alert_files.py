@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ PARTS = ["What it means.", "What the sender sees.", "First look.", "How it ends.
 Described = dict[str, Any]
 
 
+@cache
 def read(path: Path) -> Described:
-    """Return a YAML file."""
+    """Return a YAML file; nobody changes what is read once for all tests."""
     described: Described = yaml.safe_load(path.read_text(encoding="utf-8"))
     return described
 

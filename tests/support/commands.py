@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.documents import REPOSITORY
 from tests.support.forked import run_forked
+from tests.support.processes import starts_processes
 
 PATIENCE = 60.0  # for a command on a busy machine
 
@@ -46,6 +47,7 @@ Command = Callable[..., Ended]
 
 
 @pytest.fixture
+@starts_processes
 def service(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
     """Run a command in the bare folder, in a process of its own; keywords are settings, without their prefix."""
     told = tmp_path_factory.mktemp("told")
@@ -59,6 +61,7 @@ def service(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
 
 
 @pytest.fixture
+@starts_processes
 def at_terminal(bare: Path) -> Command:
     """Run `python -m service …` as a person does who types `typed`, and return what the screen shows as `out`."""
 

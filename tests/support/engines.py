@@ -20,7 +20,9 @@ from service.storage.postgres.server import engine_of
 from service.storage.schema.registry import TABLES
 from service.storage.sqlite.ledger import SqliteLedger
 from service.storage.turns import Turns
+from tests.support.migrated import put_migrated
 from tests.support.outside.postgres import PostgresServer, run_sql
+from tests.support.processes import starts_processes
 
 TEMPLATE = "migrated"
 Row = tuple[object, ...]
@@ -35,7 +37,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sqlite_ledger(path: Path) -> Iterator[SqliteLedger]:
-    """Open a ledger on an empty file, and close it after the test."""
+    """Open a ledger on an empty database, and close it after the test."""
+    put_migrated(path)
     opened = SqliteLedger(path)
     opened.open()
     yield opened
@@ -43,6 +46,7 @@ def sqlite_ledger(path: Path) -> Iterator[SqliteLedger]:
 
 
 @pytest.fixture(scope="session")
+@starts_processes
 def server() -> Iterator[PostgresServer]:
     """Start one server for all tests of this process, with a migrated database to copy from."""
     with PostgresServer() as started:
@@ -134,7 +138,7 @@ def _plain(row: Row) -> Row:
     return tuple(value.strftime("%Y-%m-%d %H:%M:%S.%f") if hasattr(value, "strftime") else value for value in row)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.processes)])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Give each engine in turn: what it must do, all must do."""
     sqlite = request.param == "sqlite"
@@ -148,6 +152,8 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 @pytest.fixture
 def ledger(engine: Engine) -> Iterator[Ledger]:
     """Open the engine's ledger on an empty database, and close it after the test."""
+    if engine.kind == "sqlite":
+        put_migrated(Path(engine.url.removeprefix("sqlite:///")))
     opened = engine.database.ledger()
     opened.open()
     yield opened

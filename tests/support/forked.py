@@ -12,6 +12,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 from tests.support.documents import REPOSITORY
+from tests.support.processes import FORKED
 
 _PRELOADED = [
     "tests.support.forked",
@@ -38,6 +39,7 @@ def run_forked(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], files: tuple[Path, Path], seconds: float
 ) -> int:
     """Run a command with its output in two files; return its exit code. Raises TimeoutError."""
+    sys.audit(FORKED, arguments)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     with chdir(REPOSITORY):  # where it finds them

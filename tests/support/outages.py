@@ -23,6 +23,7 @@ from service.writing.readiness import Readiness
 from service.writing.writer import Writer
 from tests.support import builders
 from tests.support.fakes import PATIENCE, KeptLines, from_ezmob, in_time, kept_log, samples
+from tests.support.migrated import put_migrated
 
 AWAY = StorageError("connection refused", ErrorKind.PG_CONNECTION)
 LOST = StorageError("connection lost at COMMIT", ErrorKind.PG_CONNECTION)
@@ -148,6 +149,7 @@ async def site(  # noqa: PLR0913 - what a test may choose
     journal = Journal(journal_paths(folder / "spool", 0)[0], max_bytes=max_bytes)
     # a slow disk of the tests' is not what they test
     spool = Spool(journal, writer, metrics, log, deadline=PATIENCE, pace=pace)
+    put_migrated(database.path)
     with suppress(StorageError):
         ledger.open()
     if behaviour == "away":

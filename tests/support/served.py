@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import pytest
 from httpx2 import ASGITransport, AsyncClient
 from starlette.types import ASGIApp, Message, Scope
 
@@ -15,6 +16,7 @@ from service.process.app import build_app
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.support.fakes import KeptLines, Line, kept_log, samples
+from tests.support.migrated import put_migrated
 
 
 @dataclass
@@ -51,9 +53,17 @@ class Served:
         assert self.lines.events() == []
 
 
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """Serve on an empty database, and close it after the test."""
+    async with serving(tmp_path / "postback.db") as service:
+        yield service
+
+
 @asynccontextmanager
 async def serving(path: Path) -> AsyncIterator[Served]:
     """Serve on a database at `path`."""
+    put_migrated(path)
     metrics, lines = Metrics(), KeptLines()
     settings = Settings.model_construct(
         database_url=f"sqlite:///{path}"

@@ -1,13 +1,15 @@
-"""Owns the server that the system tests share, and the empty databases that they ask of it."""
+"""Owns what the system tests share: a server, the empty databases that they ask of it, and what `doctor` examines."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.outside.examined_service import command, running
 from tests.support.outside.harness import migrate
 from tests.support.outside.postgres import PostgresServer
 
+__all__ = ["command", "running"]
 _MIGRATED = "migrated"
 
 

@@ -20,7 +20,7 @@ from tests.support.outside.harness import REPOSITORY, Service, clean_environment
 from tests.support.outside.ledger import Ledger, run, run_until
 from tests.support.outside.postgres import PostgresServer
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 CONNECTIONS = 16
 SECONDS = 0.7

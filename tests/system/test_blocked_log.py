@@ -15,7 +15,7 @@ from tests.support.outside.harness import LogLine, Service, wait_for
 from tests.support.outside.ledger import run
 from tests.support.outside.load import Load
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 LINES_THAT_WAIT = 20_000  # the bound of the log's queue
 PIPE_BYTES = 4096  # the smallest: a pipe that blocks soon

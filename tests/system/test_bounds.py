@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.harness import Service, resident_kib, wait_for
 from tests.support.outside.ledger import run
 from tests.support.outside.load import Load
 from tests.support.outside.tools import need
 from tests.support.outside.wire import HungUp, Wire, request
-from tests.system.test_overload import resident_kib
 
 pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.proof]
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.outside.harness import Service
 from tests.support.outside.ledger import Ledger, run, run_until
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 CONNECTIONS = 24
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.outside.cluster import Cluster, Failover
 from tests.support.outside.trial import SPOOLS, Replica, Trial
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 UNNOTICED_SECONDS = {"short": 3.0, "long": 15.0}  # Patroni takes up to 30 by default
 HELD_SECONDS = {"short": 2.0, "long": 30.0}

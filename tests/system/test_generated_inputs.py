@@ -16,7 +16,7 @@ from tests.support.outside.harness import Service
 from tests.support.outside.inputs import ANY_BYTES, INPUTS, Input, Pairs
 from tests.support.outside.wire import Answer, Wire, request
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 FIELDS = {"c": "click_id", "value": "value", "currency": "currency", "goal": "goal"} | dict.fromkeys(
     ("transaction_id", "txid"), "transaction_id"

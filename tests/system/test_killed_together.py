@@ -14,7 +14,7 @@ from tests.support.outside.ledger import Ledger, run
 from tests.support.outside.postgres import PostgresServer
 from tests.support.outside.trial import DRAIN_SECONDS, SPOOLS, Replica
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 CONNECTIONS = 12
 SPOOLING_SECONDS = 1.0  # long enough for postbacks to lie in the spool when the service is killed

@@ -34,7 +34,7 @@ from tests.support.outside.tracer import Tracer
 from tests.support.outside.traffic import NORMAL
 from tests.support.outside.watched import HOUR, Conditions, Watched, watched
 
-pytestmark = [pytest.mark.system, pytest.mark.live]
+pytestmark = [pytest.mark.system, pytest.mark.live, pytest.mark.proof]
 
 DISK_MEGABYTES = 256
 SLOW_DISK = "fdatasync:delay_exit=350000"  # microseconds, on top of each sync: slower than the objective allows

@@ -13,7 +13,7 @@ from tests.support.outside.clock import times_shorter
 from tests.support.outside.traffic import SPARSE
 from tests.support.outside.watched import HOUR, Conditions, watched
 
-pytestmark = [pytest.mark.system, pytest.mark.live]
+pytestmark = [pytest.mark.system, pytest.mark.live, pytest.mark.proof]
 
 NIGHTLY_RATE = 1 / 600  # postbacks a second: one in ten minutes
 

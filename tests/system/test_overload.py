@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.harness import Service, resident_kib, wait_for
 from tests.support.outside.ledger import run
 from tests.support.outside.load import Load
 from tests.support.outside.tools import need_strace
@@ -93,12 +93,6 @@ async def all_stored(service: Service) -> bool:
     await light.offer(50, 0.5)
     light.close()
     return set(light.answers.outcomes) == {"stored"} and not light.answers.errors
-
-
-def resident_kib(pid: int) -> int:
-    """Return how much memory a process holds now."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 def assert_conservation(service: Service, load: Load) -> None:

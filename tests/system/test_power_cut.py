@@ -12,7 +12,7 @@ from tests.support.outside.harness import REPOSITORY, Service
 from tests.support.outside.ledger import Ledger, run, run_until
 from tests.support.outside.tools import need_mounts
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 Cut = Callable[[Disk, Service, Ledger, float], None]
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documents import document
-from tests.support.outside.harness import Service, migrate, wait_for
+from tests.support.outside.harness import REPOSITORY, Service, migrate, wait_for
 from tests.support.outside.postgres import PostgresServer
 from tests.support.outside.registering import NDJSON, after, done, places, sent, told
 from tests.support.outside.signing import signed_query, webhook
@@ -35,7 +34,8 @@ def signing_secret(directory: Path, url: str, sender: str = "acme") -> dict[str,
 def by_recipe(secret: str) -> str:
     """Return what a sender who follows the page's recipe for a shell calls, without the host."""
     need("bash", "openssl", "od", "tr", "cut")
-    (recipe,) = re.findall(r"^```bash\n(.*?)^```$", document("signatures.md"), re.MULTILINE | re.DOTALL)
+    page = (REPOSITORY / "docs" / "signatures.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     command = ["bash", "-euc", recipe]
     ran = subprocess.run(command, env={**os.environ, "SECRET": secret}, capture_output=True, check=True, timeout=60)
     return ran.stdout.decode().strip().removeprefix("https://postbacks.example")

@@ -17,7 +17,7 @@ from tests.support.outside.load import Load
 from tests.support.outside.postgres import PostgresServer
 from tests.support.outside.tools import need_mounts
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 RATE = 300.0  # postbacks a second: small, because the machine is shared and the property is not about speed
 OUTAGE_SECONDS = 4.0

@@ -11,7 +11,7 @@ from tests.support.outside.examining import Examined, plainly
 from tests.support.outside.harness import Service, migrate, wait_for
 from tests.support.outside.postgres import PostgresServer
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.support.outside.harness import EXIT_SECONDS, NotStarted, Service, wai
 from tests.support.outside.tools import need_mounts
 from tests.support.outside.wire import Answer, HungUp
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 EXIT_STORAGE_BROKEN = 74
 ANSWER_SECONDS = 2.5  # promised are 2; the rest is for a busy machine

@@ -14,7 +14,7 @@ from tests.support.outside.tools import need_strace
 from tests.support.outside.tracer import Call, Tracer
 from tests.support.outside.wire import Answer, HungUp
 
-pytestmark = [pytest.mark.system, pytest.mark.faults]
+pytestmark = [pytest.mark.system, pytest.mark.faults, pytest.mark.proof]
 
 EXIT_STORAGE_BROKEN = 74
 DISK_CALLS = "pwrite64,pwritev,write,fdatasync,fsync,ftruncate,fallocate"

@@ -13,7 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
+import pytest
+
 from tests.support.outside.harness import REPOSITORY, clean_environment, wait_for
+
+pytestmark = pytest.mark.processes
 
 WRITER = """
 import sys

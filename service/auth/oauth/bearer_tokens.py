@@ -30,10 +30,11 @@ class BearerTokens:
     `running()` keeps the keys fresh; without it every token is KeysUnavailable.
     """
 
-    def __init__(self, issuer: Issuer, keys: KeySet) -> None:
+    def __init__(self, issuer: Issuer, keys: KeySet, most_known: int = MOST_KNOWN) -> None:
         self.running: Callable[[], AbstractAsyncContextManager[None]] = keys.running
         self._issuer = issuer
         self._keys = keys
+        self._most_known = most_known
         self._known: dict[bytes, _Known] = {}
 
     async def verify(self, token: str, now: datetime) -> str:
@@ -51,7 +52,7 @@ class BearerTokens:
 
     def _remember(self, digest: bytes, known: _Known) -> None:
         self._known.pop(digest, None)
-        while len(self._known) >= MOST_KNOWN:
+        while len(self._known) >= self._most_known:
             del self._known[next(iter(self._known))]
         self._known[digest] = known
 

@@ -248,3 +248,9 @@ def address(url: object) -> Address:
     if parts.hostname is None or parts.port is None:
         raise NotStarted(f"not an address: {url}")
     return parts.hostname, parts.port
+
+
+def resident_kib(pid: int) -> int:
+    """Return how much memory a process holds now."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))

