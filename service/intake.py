@@ -10,7 +10,8 @@ from service.auth.credentials import NOTHING, Credentials
 from service.core.batch import Batch, as_refused, take_apart
 from service.core.mistakes import rejection_of, suspect
 from service.core.outcome import Outcome, Rejected, told
-from service.core.postback import Door, Postback, RawPostback, Rejection, as_test, parse, sent_status
+from service.core.parsing import parse
+from service.core.postback import Door, Postback, RawPostback, Rejection, as_test, sent_status
 from service.core.unavailable import StorageError, Unavailable
 from service.core.verdict import Verdict
 from service.core.version import VERSION

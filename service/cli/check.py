@@ -13,17 +13,8 @@ from service.cli.registering import chosen_sender
 from service.cli.setting_up import refuse, settings_or_refuse
 from service.core.mistakes import diagnose, suspect
 from service.core.outcome import Diagnosis, Family, Outcome, Rejected
-from service.core.postback import (
-    BATCH_PATH,
-    DOORS,
-    POSTBACK_PATHS,
-    Door,
-    Postback,
-    RawPostback,
-    claimed,
-    parse,
-    sent_status,
-)
+from service.core.parsing import claimed, parse
+from service.core.postback import BATCH_PATH, DOORS, POSTBACK_PATHS, Door, Postback, RawPostback, sent_status
 from service.core.sender import PRESETS, Sender
 
 if TYPE_CHECKING:

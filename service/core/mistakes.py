@@ -9,23 +9,15 @@ from functools import cache
 
 from service.core.decoding import Pairs
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.core.postback import (
-    Postback,
-    RawPostback,
-    Rejection,
-    claimed,
-    claimed_click_id,
-    claims_test,
-    is_bare_token,
-    micros_of,
-)
+from service.core.parsing import claimed, claimed_click_id, claims_test, is_bare_token, micros_of
+from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import EZMOB, PRESETS, Field, Sender
 
 
 def diagnose(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:
     """Say what was done wrong in a rejected postback; None when it is nothing we know.
 
-    `pairs` is what could be read of it (`postback.claimed`).
+    `pairs` is what could be read of it (`parsing.claimed`).
     """
     looks = _LOOKS.get(outcome)
     return _first(looks, _Sent(pairs, sender)) if looks else None

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, assert_never
 
 from service.core.lifecycle import followers, may_become
 from service.core.outcome import Diagnosis, Outcome, told
-from service.core.postback import Key, Postback, Rejection
+from service.core.postback import ConversionKey, Postback, Rejection
 from service.core.unavailable import ErrorKind, StorageError
 
 
@@ -160,7 +160,7 @@ class Probe:
 Entry = Postback | Rejection | Probe
 
 
-def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:
+def judge(entry: Entry, winners: dict[ConversionKey, Winner] | None) -> Verdict:
     """Return the verdict on an entry; `winners` is who holds each key now, None when every postback was new.
 
     What a postback changes is noted there, for the judgement of those that follow.
@@ -176,13 +176,13 @@ def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:
             assert_never(entry)
 
 
-def with_history(winners: dict[Key, Winner], changes: Iterable[tuple[Key, Change]]) -> None:
+def with_history(winners: dict[ConversionKey, Winner], changes: Iterable[tuple[ConversionKey, Change]]) -> None:
     """Give each winner its changes, which come in their order."""
     for key, change in changes:
         winners[key] = winners[key]._replace(changes=(*winners[key].changes, change))
 
 
-def _judge_repeated(postback: Postback, winners: dict[Key, Winner]) -> Verdict:
+def _judge_repeated(postback: Postback, winners: dict[ConversionKey, Winner]) -> Verdict:
     winner = winners.get(postback.key)
     if winner is None:
         raise StorageError(
@@ -196,7 +196,7 @@ def _judge_repeated(postback: Postback, winners: dict[Key, Winner]) -> Verdict:
     return verdict
 
 
-def disputed(postbacks: Sequence[Postback], winners: Mapping[Key, Winner]) -> list[Key]:
+def disputed(postbacks: Sequence[Postback], winners: Mapping[ConversionKey, Winner]) -> list[ConversionKey]:
     """Return the keys of those that do not simply repeat the stored row: their history must be known."""
     found = []
     for postback in postbacks:

@@ -21,7 +21,8 @@ from service.core.chunk import portion
 from service.core.decoding import decode_csv, decode_json, decode_moment
 from service.core.mistakes import rejection_of
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import Postback, RawPostback, Rejection, parse
+from service.core.parsing import parse
+from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import EZMOB, Sender
 from service.core.verdict import Verdict
 from service.operations.row_file import Advance, RowFile, UnreadableFile

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import INCOMPLETE, Door, Key, Postback, RawPostback, parse
+from service.core.parsing import parse
+from service.core.postback import INCOMPLETE, ConversionKey, Door, Postback, RawPostback
 from service.core.sender import EZMOB, PRESETS, Sender
 from service.core.verdict import Winner, judge
 from service.storage.ledger import Ledger
@@ -54,7 +55,7 @@ class Rehearsal:
         self._quarantine = quarantine
         self._history = history
         self._author = author
-        self._taken: dict[Key, Winner] = {}
+        self._taken: dict[ConversionKey, Winner] = {}
 
     def attempts(self, chosen: Chosen) -> Iterator[list[Attempt]]:
         """Yield pages of what would become of the chosen rows, oldest first: the first value of a key stands."""
@@ -64,7 +65,9 @@ class Rehearsal:
             known = {**stored, **self._taken}
             yield [self._attempt(*pair, known) for pair in zip(page, understood, strict=True)]
 
-    def _attempt(self, rejected: RejectedPostback, found: Postback | str, known: dict[Key, Winner]) -> Attempt:
+    def _attempt(
+        self, rejected: RejectedPostback, found: Postback | str, known: dict[ConversionKey, Winner]
+    ) -> Attempt:
         if not isinstance(found, Postback):
             return Attempt(rejected, found)
         outcome = judge(found, known if found.key in known else None).outcome.value

@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from service.core.outcome import Outcome
-from service.core.postback import Key
+from service.core.postback import ConversionKey
 from service.storage.ledger import KEY
 from service.storage.pool import Access
 from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, StatusChange, UtcDateTime
@@ -206,7 +206,7 @@ class Deletions:
         listed = func.json_each(bindparam("ids", orjson.dumps(ids).decode(), String)).table_valued("value")
         return col(table.id).in_(select(listed.c.value))
 
-    def conversions(self, after: Key | None) -> list[tuple[Key, datetime]]:
+    def conversions(self, after: ConversionKey | None) -> list[tuple[ConversionKey, datetime]]:
         """Return the keys that follow a key, a page of them, and when each came."""
         page = select(*_key(), col(Conversion.received_at)).order_by(*_key()).limit(PAGE_ROWS)
         if after:
@@ -214,7 +214,7 @@ class Deletions:
         with self._reads.session() as session:
             return [((row[0], row[1], row[2], row[3], row[4]), row[5]) for row in session.connection().execute(page)]
 
-    def remove_conversions(self, first: Key, last: Key, before: datetime, now: datetime) -> Removed:
+    def remove_conversions(self, first: ConversionKey, last: ConversionKey, before: datetime, now: datetime) -> Removed:
         """Delete the conversions between two keys, both included, that came before a moment, and their changes.
 
         One that a kept duplicate or conflict repeats stays as long as that does: else it would look lost. One whose

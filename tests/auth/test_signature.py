@@ -21,7 +21,7 @@ from service.auth.signature import (
     without_signature,
 )
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import parse
+from service.core.parsing import parse
 from service.core.sender import EZMOB
 from tests.support import builders
 

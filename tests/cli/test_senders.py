@@ -6,7 +6,7 @@ import pytest
 
 from service.core.mistakes import diagnose, suspect
 from service.core.outcome import Diagnosis, Mistake, Rejected
-from service.core.postback import claimed, parse
+from service.core.parsing import claimed, parse
 from service.core.sender import PRESETS, Field, Sender
 from tests.support import builders
 from tests.support.documents import table, words

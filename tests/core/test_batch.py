@@ -18,7 +18,8 @@ from service.core.batch import (
     take_apart,
 )
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import RawPostback, parse
+from service.core.parsing import parse
+from service.core.postback import RawPostback
 from service.core.sender import EZMOB
 from tests.support import builders
 

@@ -7,7 +7,8 @@ import pytest
 
 from service.core.lifecycle import STATUSES, WORDS, followers, may_become
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import Postback, parse
+from service.core.parsing import parse
+from service.core.postback import Postback
 from service.core.sender import EZMOB, PRESETS, Repeats
 from service.core.verdict import Winner, judge_against
 from tests.support import builders

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from service.core.mistakes import diagnose, suspect
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.core.postback import RawPostback, claimed, parse
+from service.core.parsing import claimed, parse
+from service.core.postback import RawPostback
 from service.core.sender import EZMOB, PRESETS, Sender
 from tests.support import builders
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import MAX_KEPT_BYTES, RawPostback, claimed, claimed_click_id, parse
+from service.core.parsing import claimed, claimed_click_id, parse
+from service.core.postback import MAX_KEPT_BYTES, RawPostback
 from service.core.sender import EZMOB
 from tests.support import builders
 

@@ -15,7 +15,8 @@ import pytest
 from service.auth.authenticator import Authenticate, Caller, RosterUnknown, WouldReject
 from service.auth.credentials import NOTHING, Credentials
 from service.core.outcome import Family, Mistake, Outcome, Rejected
-from service.core.postback import Postback, RawPostback, parse
+from service.core.parsing import parse
+from service.core.postback import Postback, RawPostback
 from service.core.sender import EZMOB, Sender
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Verdict

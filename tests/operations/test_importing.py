@@ -15,7 +15,7 @@ from service.cli.import_report import NoReport, Report
 from service.cli.importing import import_rows
 from service.core.mistakes import rejection_of
 from service.core.outcome import Rejected, told
-from service.core.postback import parse
+from service.core.parsing import parse
 from service.core.sender import EZMOB
 from service.core.verdict import Entry
 from service.operations import importing

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.outcome import Outcome
-from service.core.postback import MAX_BODY_BYTES, RawPostback, Rejection
+from service.core.parsing import MAX_BODY_BYTES
+from service.core.postback import RawPostback, Rejection
 from service.core.roster import sender_like
 from service.core.unavailable import StorageError
 from service.operations.replay import Attempt, Author, Rehearsal, carry_out, new_request_id, raw_again

@@ -14,7 +14,7 @@ from service.core import batch
 from service.core.batch import CSV, stream_lines, take_apart
 from service.core.decoding import Pairs, decode_csv, decode_moment
 from service.core.outcome import Rejected
-from service.core.postback import MAX_BODY_BYTES
+from service.core.parsing import MAX_BODY_BYTES
 from service.operations.row_file import Form, RowFile, UnreadableFile
 from tests.support import builders
 

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from service.core.outcome import Outcome
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Probe, Winner
 from service.storage.database import PostgresDatabase
@@ -516,7 +516,7 @@ def test_a_conversion_that_is_deleted_between_two_statements_is_stored_anew(
     """Retention and `erase` delete beside the service."""
     winners = postgres._winners  # noqa: SLF001 - the moment that matters is there
 
-    async def too_late(session: AsyncSession, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+    async def too_late(session: AsyncSession, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
         run_sql(postgres_url, "DELETE FROM conversion WHERE request_id LIKE '0%'")
         monkeypatch.setattr(postgres, "_winners", winners)
         return await winners(session, postbacks)

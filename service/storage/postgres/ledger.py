@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
 from service.storage.ledger import (
@@ -175,7 +175,7 @@ async def _insert(session: AsyncSession, rows: Sequence[Row]) -> int:
     return (await session.execute(_INSERT, _columns(CONVERSION, rows), prepare=True)).rowcount if rows else 0
 
 
-async def _winners(session: AsyncSession, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+async def _winners(session: AsyncSession, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
     """Return what is stored now under each postback's key: its own row, or the one that came first."""
     rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
     rows = await _under(session, _WINNERS, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
@@ -187,12 +187,12 @@ async def _winners(session: AsyncSession, postbacks: Sequence[Postback]) -> dict
     return winners
 
 
-async def _under(session: AsyncSession, question: bytes, keys: Sequence[Key]) -> list[tuple[object, ...]]:
+async def _under(session: AsyncSession, question: bytes, keys: Sequence[ConversionKey]) -> list[tuple[object, ...]]:
     cursor = await session.execute(question, [list(column) for column in zip(*keys, strict=True)])
     return await cursor.fetchall()
 
 
-def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
+def _own(winners: dict[ConversionKey, Winner], postbacks: Sequence[Postback]) -> int:
     """Count the rows that this batch wrote, now or earlier.
 
     One of an earlier try was only read now, and reading waits for no standby: a commit of ours must follow before it
@@ -202,7 +202,7 @@ def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
     return sum(winner.request_id in ours for winner in winners.values())
 
 
-def _new(changes: Sequence[Row], known: dict[Key, Winner]) -> list[Row]:
+def _new(changes: Sequence[Row], known: dict[ConversionKey, Winner]) -> list[Row]:
     """Return the changes that no earlier try inserted, in an order that is the same for all replicas."""
     there = {change.request_id for winner in known.values() for change in winner.changes}
     place = CHANGE.columns.index("request_id")
@@ -223,7 +223,7 @@ def _columns(table: Table, rows: Sequence[Row]) -> list[list[Scalar]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in table.columns]
 
 
-def _key(postback: Postback) -> Key:
+def _key(postback: Postback) -> ConversionKey:
     return postback.key
 
 

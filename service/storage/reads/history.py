@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from service.core.outcome import Outcome
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.verdict import Change, Verdict, Winner, amount, judge, told_now
 from service.storage.pool import Access
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback, StatusChange
@@ -73,7 +73,7 @@ class History:
         """Return the verdict that a postback would get if it arrived now."""
         return judge(postback, self.winners([postback]) or None)
 
-    def winners(self, postbacks: Collection[Postback]) -> dict[Key, Winner]:
+    def winners(self, postbacks: Collection[Postback]) -> dict[ConversionKey, Winner]:
         """Return what is stored under each postback's key, where something is."""
         with self._access.session() as session:
             found = {postback.key: session.get(Conversion, postback.key) for postback in postbacks}
@@ -121,14 +121,14 @@ def _changes(session: Session, click_ids: Collection[str]) -> list[StatusChange]
     return sorted(_of(session, StatusChange, click_ids), key=lambda change: change.number)
 
 
-def _by_key(changes: Iterable[StatusChange]) -> dict[Key, list[StatusChange]]:
-    by_key: dict[Key, list[StatusChange]] = defaultdict(list)
+def _by_key(changes: Iterable[StatusChange]) -> dict[ConversionKey, list[StatusChange]]:
+    by_key: dict[ConversionKey, list[StatusChange]] = defaultdict(list)
     for change in changes:
         by_key[_key(change)].append(change)
     return by_key
 
 
-def _key(row: Conversion | StatusChange) -> Key:
+def _key(row: Conversion | StatusChange) -> ConversionKey:
     return (row.sender, row.is_test, row.click_id, row.goal, row.transaction_id)
 
 

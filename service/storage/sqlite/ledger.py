@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
 from service.storage.ledger import (
@@ -102,9 +102,9 @@ class SqliteLedger:
     def _insert(self, table: Table, rows: Sequence[Row], clash: str = "DO NOTHING") -> int:
         return insert(self._connection, table.name, table.columns, rows, clash)
 
-    def _winners(self, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+    def _winners(self, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
         """Return what is stored now under each postback's key: its own row, or the one that came first."""
-        winners: dict[Key, Winner] = {}
+        winners: dict[ConversionKey, Winner] = {}
         for some in in_statements([postback.key for postback in postbacks]):
             for row in self._connection.execute(winners_statement(len(some)), [*chain.from_iterable(some)]):
                 winners[row[0], bool(row[1]), row[2], row[3], row[4]] = Winner(*row[5:])

@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 from service.auth.credentials import NOTHING, Credentials, credentials_of, take_key
 from service.auth.signature import WEBHOOK_HEADERS, Sent, without_signature
 from service.core import batch
-from service.core.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
+from service.core.parsing import MAX_BODY_BYTES, media_type_of
+from service.core.postback import DOORS, RawPostback
 from service.core.redaction import redact
 from service.core.verdict import Verdict
 from service.intake import Intake
