@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NOTHING, Credentials
-from service.core.batch import Batch, as_refused, take_apart
-from service.core.mistakes import rejection_of, suspect
-from service.core.outcome import Outcome, Rejected, told
+from service.core.batch import Batch, as_kept, split_batch
+from service.core.mistakes import diagnose_accepted, rejection_of
+from service.core.outcome import Outcome, Rejected, explanation
 from service.core.parsing import parse
 from service.core.postback import Door, Postback, RawPostback, Rejection, as_test, sent_status
 from service.core.unavailable import StorageError, Unavailable
@@ -57,14 +57,14 @@ class Intake:
         A group of rows is stored while the next is being parsed.
         """
         started = time.perf_counter()
-        whole = as_refused(raw)
+        whole = as_kept(raw)
         caller = await self._who(raw, credentials, whole)
         if not isinstance(caller, Caller):
             (verdict,) = await self._settle([whole], [caller], started)
             return verdict
         whole = as_test(whole) if caller.is_test else whole
         try:
-            batch = await asyncio.to_thread(take_apart, _admitted(raw, caller))
+            batch = await asyncio.to_thread(split_batch, _admitted(raw, caller))
         except Rejected as rejected:
             refused = rejection_of(whole, caller.sender, rejected)
             (verdict,) = await self._settle([whole], [refused], started, caller.would_reject)
@@ -130,7 +130,7 @@ class Intake:
             postback = parse(_admitted(raw, caller) if caller.refusal else raw, sender)
             if caller.is_test and not postback.is_test:  # the body says otherwise
                 postback = postback._replace(is_test=True)
-            odd = suspect(postback, sender)
+            odd = diagnose_accepted(postback, sender)
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
             return rejection_of(raw, sender, rejected)
@@ -230,7 +230,7 @@ class Intake:
                     self._metrics.mistakes[one.diagnosis.mistake] += 1
                     diagnosis = diagnosis or (None if detail else one.diagnosis)
             if detail or diagnosis:
-                line["detail"] = told(detail, diagnosis)
+                line["detail"] = explanation(detail, diagnosis)
             if outcome.level != "info" and not is_test:
                 noteworthy[outcome] = raw
             kind = (outcome, sender, is_test)

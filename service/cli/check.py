@@ -11,7 +11,7 @@ import typer
 from service.auth.credentials import take_key
 from service.cli.registering import chosen_sender
 from service.cli.setting_up import refuse, settings_or_refuse
-from service.core.mistakes import diagnose, suspect
+from service.core.mistakes import diagnose_accepted, diagnose_rejected
 from service.core.outcome import Diagnosis, Family, Outcome, Rejected
 from service.core.parsing import claimed, parse
 from service.core.postback import BATCH_PATH, DOORS, POSTBACK_PATHS, Door, Postback, RawPostback, sent_status
@@ -90,9 +90,9 @@ def _foresee(raw: RawPostback, sender: Sender) -> _Foreseen:
     try:
         postback = parse(raw, sender)
     except Rejected as rejected:
-        wrong = diagnose(rejected.outcome, claimed(raw), sender)
+        wrong = diagnose_rejected(rejected.outcome, claimed(raw), sender)
         return _Foreseen(raw.door, rejected.outcome, rejected.detail, wrong)
-    odd = suspect(postback, sender)
+    odd = diagnose_accepted(postback, sender)
     from service.core.unavailable import ErrorKind, StorageError
     from service.storage.database import database_at
 

@@ -164,7 +164,7 @@ def _value(fields: dict[Field, str], sender: Sender) -> tuple[str, int]:
 
 
 def micros_of(text: str, numbers: NumberFormat = "point") -> int | None:
-    """Return an amount in millionths, None if the text is none in this form."""
+    """Return an amount in millionths, None if the text is not an amount in this format."""
     return _micros(text, numbers) if len(text) <= _AMOUNT_LENGTH else None
 
 
@@ -200,9 +200,9 @@ def _status(fields: dict[Field, str], sender: Sender) -> Status | None:
 def _transaction_id(
     fields: dict[Field, str], sender: Sender, request_id: str, params: dict[str, str | list[str]]
 ) -> str:
-    """Return what tells conversions of one click id and goal apart, where the policy for repeats is not `first`.
+    """Return the transaction id of the key, where the policy for duplicates is not `first`.
 
-    What the policy does not ask for is kept among the other parameters.
+    A transaction id that the policy ignores is kept among the other parameters.
     """
     label = _label(fields, "transaction_id")
     if sender.duplicates == "sum":

@@ -26,7 +26,7 @@ ConversionKey = tuple[str, bool, str, str, str]
 
 
 class RawPostback(NamedTuple):
-    """What arrived at a door, before anybody judged it. A tuple, because one is made for every request.
+    """What arrived at a door, not yet parsed. A tuple, because one is made for every request.
 
     `complete` is False when the sender hung up before the end of the body; `forwarded` says that a proxy was involved.
     """
@@ -49,7 +49,7 @@ class RawPostback(NamedTuple):
     def as_sent(self) -> bytes:
         """Return the input as an HTTP message's bytes: request line, what describes the body, the body.
 
-        A body that is not whole, here or already when it came, says so: replay.py must not take it for one that is.
+        An incomplete body (cut here, or cut when it came) is marked as such, so no replay takes it for a whole one.
         """
         line = f"{self.method} {self.path}".encode("utf-8", "surrogateescape")
         if self.query:
@@ -78,7 +78,7 @@ class Postback(NamedTuple):
     currency: str | None
     params: Params
     diagnosis: Diagnosis | None = None  # what looks odd in it, although it was accepted
-    conversion_status: Status | None = None  # None: none was told
+    conversion_status: Status | None = None  # None: none was sent
 
     @property
     def key(self) -> ConversionKey:
@@ -88,7 +88,7 @@ class Postback(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A postback that was not accepted, as it is kept: `click_id` is what it claimed, where that could be read."""
+    """A postback that was not accepted, as it is kept; `click_id` is the one it claimed, if that could be read."""
 
     raw: RawPostback
     sender: str | None
@@ -106,11 +106,11 @@ def sent_status(door: str, outcome: Outcome) -> int:
 
 
 def answered_status(door: str, outcome: Outcome) -> int | None:
-    """Return the HTTP status that somebody was answered; None for what came from a file or a replay: nobody was."""
+    """Return the HTTP status of the answer; None for an import or a replay, which have no HTTP answer."""
     return None if door in {"import", "replay"} else sent_status(door, outcome)
 
 
 def as_test(raw: RawPostback) -> RawPostback:
-    """Return the raw postback of somebody whose key is for tests: it says so itself, now and when it is replayed."""
+    """Return the raw postback marked as a test, for a sender whose key is for tests; a replay sees the mark too."""
     others = [part for part in raw.query.split(b"&") if part and not part.startswith(_MARK)]
     return raw._replace(query=b"&".join([*others, _MARK + TEST_VALUES[0].encode()]))

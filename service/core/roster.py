@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from service.core.lifecycle import Status
-from service.core.sender import EZMOB, PRESETS, Field, NumberFormat, Repeats, Sender
+from service.core.sender import EZMOB, PRESETS, DuplicatePolicy, Field, NumberFormat, Sender
 
 KeyDoor = Literal["postback", "batch", "pixel"]
 Check = Literal["credentials", "address", "signature", "rate"]
@@ -107,7 +107,7 @@ def sender_like(  # noqa: PLR0913 - what a row says
     fields: Mapping[str, Field] | None = None,
     required: frozenset[Field] | None = None,
     statuses: Mapping[str, Status] | None = None,
-    duplicates: Repeats = "first",
+    duplicates: DuplicatePolicy = "first",
 ) -> Sender:
     """Return a sender that writes as a preset does, with parameter names and words of its own beside the preset's.
 

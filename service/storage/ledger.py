@@ -133,7 +133,7 @@ def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment)
         raw.door,
         entry.sender,
         verdict.outcome.value,
-        verdict.told,
+        verdict.explanation,
         entry.click_id,
         raw.as_sent(),
         raw.request_id,

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from service.core.lifecycle import Status
 from service.core.roster import Check, Key, Registered, Roster, sender_like
-from service.core.sender import Field, NumberFormat, Repeats
+from service.core.sender import DuplicatePolicy, Field, NumberFormat
 from service.storage.pool import Access
 from service.storage.schema.tables import ApiKey, RegisteredSender, SigningSecret, UtcDateTime
 
@@ -139,7 +139,7 @@ def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -
         fields=cast("Mapping[str, Field]", row.fields),
         required=None if row.required is None else cast("frozenset[Field]", frozenset(row.required)),
         statuses=cast("Mapping[str, Status]", row.statuses),
-        duplicates=cast("Repeats", row.duplicates),
+        duplicates=cast("DuplicatePolicy", row.duplicates),
     )
     return Registered(
         sender,

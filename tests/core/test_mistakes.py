@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.mistakes import diagnose, suspect
+from service.core.mistakes import diagnose_accepted, diagnose_rejected
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
 from service.core.parsing import claimed, parse
 from service.core.postback import RawPostback
@@ -17,9 +17,9 @@ COMMA = Sender("comma", EZMOB.fields, numbers="comma")
 def diagnosed(raw: RawPostback, sender: Sender = EZMOB) -> Diagnosis | None:
     """Return what the detector says of a postback, rejected or not."""
     try:
-        return suspect(parse(raw, sender), sender)
+        return diagnose_accepted(parse(raw, sender), sender)
     except Rejected as rejected:
-        return diagnose(rejected.outcome, claimed(raw), sender)
+        return diagnose_rejected(rejected.outcome, claimed(raw), sender)
 
 
 def rejected_as(raw: RawPostback, sender: Sender = EZMOB) -> Outcome | None:
@@ -302,5 +302,5 @@ def test_no_text_breaks_the_detector_and_none_is_repeated_in_its_advice(name: st
     marked = f"zq{text}zq"
     for outcome in Outcome:
         for pairs in ([(name, marked), ("c", marked), ("value", other)], [("c", marked), ("value", marked)]):
-            found = diagnose(outcome, pairs, EZMOB)
+            found = diagnose_rejected(outcome, pairs, EZMOB)
             assert found is None or "zq" not in found.advice

@@ -153,9 +153,9 @@ async def test_a_rejected_postback_is_kept_counted_and_logged_under_one_word_wit
     assert verdict.outcome is outcome
     assert watched.counted == {("postback", outcome.value): 1.0}
     line = watched.only_line()
-    assert (line["outcome"], line["status"], line["detail"]) == (outcome.value, outcome.status, verdict.told)
+    assert (line["outcome"], line["status"], line["detail"]) == (outcome.value, outcome.status, verdict.explanation)
     kept = rows(path, "SELECT outcome, detail, request_id, raw FROM rejected_postback")
-    assert kept == [(outcome.value, verdict.told, raw.request_id, raw.as_sent())]
+    assert kept == [(outcome.value, verdict.explanation, raw.request_id, raw.as_sent())]
     assert rows(path, "SELECT * FROM conversion") == []
 
 

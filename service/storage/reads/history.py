@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey, Postback
-from service.core.verdict import Change, Verdict, Winner, amount, judge, told_now
+from service.core.verdict import Change, Verdict, Winner, amount, judge, last_with_value
 from service.storage.pool import Access
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback, StatusChange
 
@@ -100,7 +100,7 @@ class History:
 
 
 def _current(stored: Conversion, changes: Sequence[StatusChange]) -> Current:
-    now = told_now(stored, changes)
+    now = last_with_value(stored, changes)
     status = changes[-1].conversion_status if changes else stored.conversion_status
     amount = (now.value, now.value_micros, now.currency)
     return Current(stored.sender, stored.is_test, stored.goal, stored.transaction_id, *amount, status)
