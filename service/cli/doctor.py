@@ -113,10 +113,10 @@ def _examine(case: "Case", rows: dict[str, int]) -> "Iterator[Finding]":
     from service.operations.examine import clocks as doctor_time
     from service.operations.examine import configuration as doctor_configuration
     from service.operations.examine import conservation as doctor_conservation
+    from service.operations.examine import database as doctor_schema
     from service.operations.examine import keys as doctor_keys
     from service.operations.examine import operator_listener as doctor_operator
     from service.operations.examine import public_listener as doctor_public
-    from service.operations.examine import schema as doctor_schema
     from service.operations.examine import spool as doctor_spool
 
     yield doctor_configuration.settings(case)

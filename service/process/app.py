@@ -37,7 +37,7 @@ from service.writing.retention import Limits, Retention
 from service.writing.writer import DEADLINE_SECONDS, Writer
 
 if TYPE_CHECKING:
-    from service.auth.oauth.bearer_tokens import BearerTokens
+    from service.auth.oauth.token_verifier import BearerTokens
 
 _MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
 _AGAIN_SECONDS = 2.0
@@ -141,7 +141,7 @@ def _tokens(settings: Settings, log: Log) -> "BearerTokens | None":
     """Return what judges bearer tokens, if an issuer is configured."""
     if settings.issuer is None:
         return None
-    from service.auth.oauth.bearer_tokens import bearer_tokens  # noqa: PLC0415 - with an HTTP client, which few need
+    from service.auth.oauth.token_verifier import bearer_tokens  # noqa: PLC0415 - with an HTTP client, which few need
 
     def tell(reason: str | None) -> None:
         if reason:

@@ -20,8 +20,8 @@ from service.process.server import ORPHANED, REPLACED, SIGNAL, End, Listeners, S
 from service.process.sockets import bound, url_of
 from service.settings import Settings, unknown_settings
 from service.telemetry.log import Alone, LineSink, Log, LogFormat, SharedTurns, capture_everything
+from service.telemetry.log_rate_limit import FloodBound
 from service.telemetry.metrics import Metrics
-from service.telemetry.rate_limit import FloodBound
 
 _MEANINGS = {words.STOP: SIGNAL, words.REPLACED: REPLACED}
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.auth.oauth.bearer_tokens import BearerTokens, bearer_tokens
 from service.auth.oauth.discovery import KeySource
 from service.auth.oauth.issuer import Issuer, KeysUnavailable
+from service.auth.oauth.issuer_keys import KeySet
 from service.auth.oauth.key_fetch import KeyFetch
-from service.auth.oauth.key_set import KeySet
+from service.auth.oauth.token_verifier import BearerTokens, bearer_tokens
 from service.core.outcome import Outcome, Rejected
 from tests.support.fakes import LoopClock, in_time
 from tests.support.issuers import loop_time

@@ -15,8 +15,8 @@ from service.core.postback import RawPostback
 from service.core.verdict import Entry, Probe, Verdict
 from service.storage.ledger import Committed
 from service.telemetry.log import LineSink, Log
+from service.telemetry.log_rate_limit import FloodBound
 from service.telemetry.metrics import Metrics
-from service.telemetry.rate_limit import FloodBound
 
 Line = dict[str, object]
 Result = TypeVar("Result")

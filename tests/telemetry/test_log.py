@@ -15,9 +15,9 @@ from typing import IO, NamedTuple
 import pytest
 
 from service.telemetry.log import LineSink, Log, LogFormat
+from service.telemetry.log_rate_limit import FloodBound
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.catalogue import LEVELS
-from service.telemetry.rate_limit import FloodBound
 from tests.support.fakes import PATIENCE, KeptLines, Line, kept_log, samples
 
 REPOSITORY = Path(__file__).parents[2]
@@ -234,7 +234,7 @@ def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines:
 
 CAPTURING = """
 import atexit, logging, sys, threading, warnings
-from service.telemetry.rate_limit import FloodBound
+from service.telemetry.log_rate_limit import FloodBound
 from service.telemetry.log import LineSink, Log, capture_everything
 
 sink = LineSink(sys.stdout.fileno(), lambda count: None)

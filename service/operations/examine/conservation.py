@@ -24,8 +24,8 @@ from service.operations.examine.case import (
     warning,
     wrong,
 )
+from service.operations.examine.comparison import Measure
 from service.operations.examine.http import NoAnswer
-from service.operations.examine.measure import Measure
 from service.operations.examine.operator_listener import Operator, Scrape
 from service.spool.reading import own_entries
 from service.storage.audit import TABLES, Counts, Window, of_table, unknown_outcomes

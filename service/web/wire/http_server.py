@@ -11,7 +11,7 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.web.wire.bounded import BoundedProtocol
+from service.web.wire.bounded_protocol import BoundedProtocol
 from service.web.wire.bounds import Bounds, Watch
 from service.web.wire.orphaned_connections import Strays
 

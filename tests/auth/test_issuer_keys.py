@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 import pytest
 from anyio.lowlevel import checkpoint
 
-from service.auth.oauth import bearer_tokens as module
-from service.auth.oauth.bearer_tokens import BearerTokens
+from service.auth.oauth import token_verifier as module
 from service.auth.oauth.discovery import CannotRead, KeySource
 from service.auth.oauth.issuer import Issuer, KeysUnavailable
+from service.auth.oauth.issuer_keys import KeySet
 from service.auth.oauth.jwks import VerifyingKey
-from service.auth.oauth.key_set import KeySet
+from service.auth.oauth.token_verifier import BearerTokens
 from service.core.outcome import Outcome, Rejected
 from tests.support.fakes import LoopClock, in_time
 from tests.support.issuers import Documents, loop_time

@@ -3,8 +3,8 @@
 import pytest
 
 from service.telemetry.log import Log
+from service.telemetry.log_rate_limit import BURST, RATE, FloodBound
 from service.telemetry.metrics import Metrics
-from service.telemetry.rate_limit import BURST, RATE, FloodBound
 from tests.support.fakes import KeptLines, samples
 
 FLOOD = 5_000

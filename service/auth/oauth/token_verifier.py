@@ -6,11 +6,11 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from service.auth.oauth.bearer import read_token, verify
+from service.auth.oauth.access_token import read_token, verify
 from service.auth.oauth.discovery import KeySource
 from service.auth.oauth.issuer import Issuer
+from service.auth.oauth.issuer_keys import Keys, KeySet, tell_nobody
 from service.auth.oauth.key_fetch import KeyFetch
-from service.auth.oauth.key_set import Keys, KeySet, tell_nobody
 
 MOST_KNOWN = 4096
 KNOWN_SECONDS = 60.0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from service.auth.oauth.bearer import MOST_CHARACTERS, SKEW_SECONDS, Grant, read_token, verify
+from service.auth.oauth.access_token import MOST_CHARACTERS, SKEW_SECONDS, Grant, read_token, verify
 from service.auth.oauth.issuer import Issuer, checked_url
 from service.auth.oauth.jwks import MOST_KEYS, find_key, read_keys
 from service.core.outcome import Outcome, Rejected
