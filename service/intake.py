@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
-from service.auth.credentials import NOTHING, Credentials
+from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.batch import Batch, as_kept, split_batch
 from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.outcome import Outcome, Rejected, explanation
@@ -35,7 +35,7 @@ class Intake:
         self._log = log
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
 
-    async def receive(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Verdict:
+    async def receive(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Verdict:
         """Give one postback its one outcome: when this returns an accepted or kept one, it is durable."""
         started = time.perf_counter()
         caller = await self._who(raw, credentials)
@@ -51,7 +51,9 @@ class Intake:
         (verdict,) = await self._settle([raw], [Verdict(Outcome.OVERLOADED, why)], time.perf_counter())
         return verdict
 
-    async def receive_batch(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Verdict | list[Verdict]:
+    async def receive_batch(
+        self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS
+    ) -> Verdict | list[Verdict]:
         """Give each row of a batch its outcome, in order; or the whole one outcome, when it cannot be taken apart.
 
         A group of rows is stored while the next is being parsed.
@@ -73,7 +75,7 @@ class Intake:
             (verdict,) = await self._settle([whole], [self._fault(whole, error)], started)
             return verdict
         batch = replace(batch, raw=as_test(batch.raw)) if caller.is_test else batch
-        caller.weigh(len(batch.rows) - 1)
+        caller.charge(len(batch.rows) - 1)
         if batch.atomic:
             return await self._settle_atomically(whole, batch, caller, started)
         settling: list[asyncio.Task[Sequence[Verdict]]] = []

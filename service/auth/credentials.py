@@ -1,6 +1,6 @@
-"""Owns what a request shows of who it is: taken out of headers and query at the door, never stored and never logged.
+"""Owns credentials: they are taken out of headers and query at the door, never stored and never logged.
 
-It travels beside the raw postback, not in it, so nothing that keeps or tells postbacks can keep or tell it.
+They travel beside the raw postback, not in it, so whatever stores or logs a postback cannot store or log them.
 """
 
 import binascii
@@ -9,21 +9,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from service.auth.signature import Sent
+from service.auth.signature import SignedRequest
 from service.core.redaction import PREFIX
 
 _PARAMETER = b"key="
 
 
 class Credentials(NamedTuple):
-    """What was shown: API keys, each once however often it was given, a bearer token that is no API key, a signature.
+    """The credentials of one request: distinct API keys, a bearer token that is not an API key, a signature.
 
-    `signed` is what the signature is about, as it came: with the key in it, if there was one in the query.
+    `signed` is the signed request as it came, including an API key in its query.
     """
 
     keys: tuple[str, ...] = ()
     token: str = ""
-    signed: Sent | None = None
+    signed: SignedRequest | None = None
 
     def __repr__(self) -> str:
         """Say how many there are, and never what they are."""
@@ -31,15 +31,15 @@ class Credentials(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many different ones were shown."""
+        """How many different keys and tokens there are."""
         return len(self.keys) + bool(self.token)
 
 
-NOTHING = Credentials()
+NO_CREDENTIALS = Credentials()
 
 
-def take_key(query: bytes) -> tuple[bytes, list[str]]:
-    """Return the query without the parameter `key`, all else byte for byte, and what that held."""
+def extract_keys(query: bytes) -> tuple[bytes, list[str]]:
+    """Return the query without the parameter `key`, all else byte for byte, and the keys it held."""
     if _PARAMETER not in query:
         return query, []
     bare, _, last = query.rpartition(b"&key=")
@@ -52,9 +52,12 @@ def take_key(query: bytes) -> tuple[bytes, list[str]]:
 
 
 def credentials_of(
-    authorizations: Sequence[bytes], api_keys: Sequence[bytes], queried: Sequence[str], signed: Sent | None = None
+    authorizations: Sequence[bytes],
+    api_keys: Sequence[bytes],
+    queried: Sequence[str],
+    signed: SignedRequest | None = None,
 ) -> Credentials:
-    """Return what the Authorization and X-API-Key headers, the query and the signature show together."""
+    """Return the credentials in the Authorization and X-API-Key headers, the query and the signature together."""
     keys = [*map(_text, api_keys), *queried]
     tokens: list[str] = []
     for authorization in authorizations:

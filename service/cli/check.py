@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 import orjson
 import typer
 
-from service.auth.credentials import take_key
+from service.auth.credentials import extract_keys
 from service.cli.registering import chosen_sender
 from service.cli.setting_up import refuse, settings_or_refuse
 from service.core.mistakes import diagnose_accepted, diagnose_rejected
@@ -111,7 +111,7 @@ def _raw(parts: SplitResult) -> RawPostback:
         door=DOORS[parts.path],
         method="GET",
         path=parts.path,
-        query=take_key(parts.query.encode("utf-8", "surrogateescape"))[0],
+        query=extract_keys(parts.query.encode("utf-8", "surrogateescape"))[0],
         content_type="",
         content_encoding="",
         body=b"",

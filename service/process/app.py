@@ -37,7 +37,7 @@ from service.writing.retention import Limits, Retention
 from service.writing.writer import DEADLINE_SECONDS, Writer
 
 if TYPE_CHECKING:
-    from service.auth.oauth.token_verifier import BearerTokens
+    from service.auth.oauth.token_verifier import TokenVerifier
 
 _MIGRATE = "run `python -m service migrate up`, or start with `run --migrate`"
 _AGAIN_SECONDS = 2.0
@@ -133,15 +133,15 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
         running=running,
         storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,
-        introduce=authenticator.introduce,
+        introduce=authenticator.log_access,
     )
 
 
-def _tokens(settings: Settings, log: Log) -> "BearerTokens | None":
+def _tokens(settings: Settings, log: Log) -> "TokenVerifier | None":
     """Return what judges bearer tokens, if an issuer is configured."""
     if settings.issuer is None:
         return None
-    from service.auth.oauth.token_verifier import bearer_tokens  # noqa: PLC0415 - with an HTTP client, which few need
+    from service.auth.oauth.token_verifier import verifier_for  # noqa: PLC0415 - with an HTTP client, which few need
 
     def tell(reason: str | None) -> None:
         if reason:
@@ -149,7 +149,7 @@ def _tokens(settings: Settings, log: Log) -> "BearerTokens | None":
         else:
             log.logger.info("issuer_back")
 
-    return bearer_tokens(settings.issuer, tell)
+    return verifier_for(settings.issuer, tell)
 
 
 def _limits(settings: Settings) -> Limits:

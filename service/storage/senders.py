@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, inspect, text
 from sqlmodel import Session, col, select
 
 from service.core.lifecycle import Status
-from service.core.roster import Check, Key, Registered, Roster, sender_like
+from service.core.roster import Check, KnownKey, KnownSender, Roster, sender_from_preset
 from service.core.sender import DuplicatePolicy, Field, NumberFormat
 from service.storage.pool import Access
 from service.storage.schema.tables import ApiKey, RegisteredSender, SigningSecret, UtcDateTime
@@ -130,9 +130,9 @@ class Senders:
         self._between(work)
 
 
-def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -> Registered:
+def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -> KnownSender:
     """Return a row as authentication and parsing see it."""
-    sender = sender_like(
+    sender = sender_from_preset(
         row.preset,
         row.name,
         numbers=cast("NumberFormat", row.numbers),
@@ -141,7 +141,7 @@ def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -
         statuses=cast("Mapping[str, Status]", row.statuses),
         duplicates=cast("DuplicatePolicy", row.duplicates),
     )
-    return Registered(
+    return KnownSender(
         sender,
         tuple(row.networks),
         row.rate_per_second,
@@ -153,6 +153,6 @@ def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -
     )
 
 
-def _key(row: ApiKey) -> Key:
+def _key(row: ApiKey) -> KnownKey:
     digest = bytes.fromhex(row.secret_sha256)
-    return Key(row.id, row.sender, digest, row.is_test, frozenset(row.doors), row.expires_at, row.revoked_at)
+    return KnownKey(row.id, row.sender, digest, row.is_test, frozenset(row.doors), row.expires_at, row.revoked_at)

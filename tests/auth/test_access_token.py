@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from service.auth.oauth.access_token import MOST_CHARACTERS, SKEW_SECONDS, Grant, read_token, verify
 from service.auth.oauth.issuer import Issuer, checked_url
-from service.auth.oauth.jwks import MOST_KEYS, find_key, read_keys
+from service.auth.oauth.jwks import MOST_KEYS, matching_key, read_keys
 from service.core.outcome import Outcome, Rejected
 from tests.support import tokens
 from tests.support.tokens import (
@@ -265,8 +265,8 @@ def test_a_token_is_valid_from_a_skew_before_its_nbf_until_a_skew_after_its_exp(
 
 def test_without_a_name_two_keys_are_one_too_many() -> None:
     keys = read_keys(key_set(RSA, RSAKey.generate_key(2048, {"kid": "next"})))
-    assert find_key(keys, None, "RS256") is None
-    assert find_key(keys, "next", "RS256") is keys[1]
+    assert matching_key(keys, None, "RS256") is None
+    assert matching_key(keys, "next", "RS256") is keys[1]
 
 
 def jwk(key: RSAKey | ECKey | OKPKey | OctKey, *, private: bool = False, **changes: object) -> dict[str, object]:

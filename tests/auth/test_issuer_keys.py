@@ -12,9 +12,9 @@ from anyio.lowlevel import checkpoint
 from service.auth.oauth import token_verifier as module
 from service.auth.oauth.discovery import CannotRead, KeySource
 from service.auth.oauth.issuer import Issuer, KeysUnavailable
-from service.auth.oauth.issuer_keys import KeySet
+from service.auth.oauth.issuer_keys import IssuerKeys
 from service.auth.oauth.jwks import VerifyingKey
-from service.auth.oauth.token_verifier import BearerTokens
+from service.auth.oauth.token_verifier import TokenVerifier
 from service.core.outcome import Outcome, Rejected
 from tests.support.fakes import LoopClock, in_time
 from tests.support.issuers import Documents, loop_time
@@ -34,8 +34,8 @@ class Watched:
     """An issuer that is watched by a service whose time a test lets pass."""
 
     issuer: Documents
-    keys: KeySet
-    tokens: BearerTokens
+    keys: IssuerKeys
+    tokens: TokenVerifier
     clock: LoopClock
     told: list[str | None]
 
@@ -82,8 +82,8 @@ async def watched(
     """Watch an issuer that publishes this document."""
     clock, told = LoopClock(monkeypatch), list[str | None]()
     documents = Documents(**{KEYS_URL: document})
-    keys = KeySet(KeySource(issuer, documents, loop_time).read, loop_time, told.append)
-    tokens = BearerTokens(issuer, keys)
+    keys = IssuerKeys(KeySource(issuer, documents, loop_time).read, loop_time, told.append)
+    tokens = TokenVerifier(issuer, keys)
     async with tokens.running():
         await settle()
         yield Watched(documents, keys, tokens, clock, told)

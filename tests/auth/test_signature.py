@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.auth.signature import (
     Secret,
-    Sent,
+    SignedRequest,
     check,
     check_query,
     check_webhook,
@@ -329,37 +329,43 @@ def test_standard_webhooks_own_example_is_taken_and_made_the_same() -> None:
 
 TYPE = "application/json"
 GOOD_REQUESTS = {
-    "a query": Sent(signed(), "", [], b""),
-    "a query, among other headers": Sent(signed(), "text/plain", [(b"host", b"a")], b""),
-    "a body": Sent(b"", TYPE, webhook(), BODY),
-    "a body with a charset": Sent(b"", "Application/JSON ; charset=utf-8", webhook(), BODY),
-    "a batch": Sent(b"", "application/x-ndjson", webhook(), BODY),
+    "a query": SignedRequest(signed(), "", [], b""),
+    "a query, among other headers": SignedRequest(signed(), "text/plain", [(b"host", b"a")], b""),
+    "a body": SignedRequest(b"", TYPE, webhook(), BODY),
+    "a body with a charset": SignedRequest(b"", "Application/JSON ; charset=utf-8", webhook(), BODY),
+    "a batch": SignedRequest(b"", "application/x-ndjson", webhook(), BODY),
 }
 ALONE = "the query beside the signed body is not signed with it: send everything in the body"
 READ_AS = "what a body is read as is not signed, so a signed one is JSON or NDJSON"
 BAD_REQUESTS = {
-    "nothing": (Sent(b"", "", [], b""), "not signed: the query has neither ts nor sig"),
-    "a query": (Sent(QUERY, "", [], b""), "not signed: the query has neither ts nor sig"),
-    "a body": (Sent(b"", TYPE, [], BODY), "not signed: there is no webhook-signature"),
-    "a body beside a signed query": (Sent(signed(), TYPE, [], BODY), "not signed: there is no webhook-signature"),
-    "a query beside a signed body": (Sent(QUERY, TYPE, webhook(), BODY), ALONE),
-    "a signed query beside a signed body, perhaps another's": (Sent(signed(), TYPE, webhook(), BODY), ALONE),
-    "a query beside a signed body that is empty": (Sent(QUERY, TYPE, webhook(signature=v1(body=b"")), b""), ALONE),
-    "a signed query beside a bad webhook": (Sent(signed(), "", webhook(id="msg_2"), b""), NO_SECRET),
-    "a form": (Sent(b"", "application/x-www-form-urlencoded", webhook(), BODY), READ_AS),
-    "CSV": (Sent(b"", "text/csv", webhook(), BODY), READ_AS),
-    "no type": (Sent(b"", "", webhook(), BODY), READ_AS),
-    "two types": (Sent(b"", "text/csv, application/json", webhook(), BODY), READ_AS),
+    "nothing": (SignedRequest(b"", "", [], b""), "not signed: the query has neither ts nor sig"),
+    "a query": (SignedRequest(QUERY, "", [], b""), "not signed: the query has neither ts nor sig"),
+    "a body": (SignedRequest(b"", TYPE, [], BODY), "not signed: there is no webhook-signature"),
+    "a body beside a signed query": (
+        SignedRequest(signed(), TYPE, [], BODY),
+        "not signed: there is no webhook-signature",
+    ),
+    "a query beside a signed body": (SignedRequest(QUERY, TYPE, webhook(), BODY), ALONE),
+    "a signed query beside a signed body, perhaps another's": (SignedRequest(signed(), TYPE, webhook(), BODY), ALONE),
+    "a query beside a signed body that is empty": (
+        SignedRequest(QUERY, TYPE, webhook(signature=v1(body=b"")), b""),
+        ALONE,
+    ),
+    "a signed query beside a bad webhook": (SignedRequest(signed(), "", webhook(id="msg_2"), b""), NO_SECRET),
+    "a form": (SignedRequest(b"", "application/x-www-form-urlencoded", webhook(), BODY), READ_AS),
+    "CSV": (SignedRequest(b"", "text/csv", webhook(), BODY), READ_AS),
+    "no type": (SignedRequest(b"", "", webhook(), BODY), READ_AS),
+    "two types": (SignedRequest(b"", "text/csv, application/json", webhook(), BODY), READ_AS),
 }
 
 
 @pytest.mark.parametrize("sent", GOOD_REQUESTS.values(), ids=GOOD_REQUESTS)
-def test_a_request_is_taken_when_all_of_it_is_signed_together(sent: Sent) -> None:
+def test_a_request_is_taken_when_all_of_it_is_signed_together(sent: SignedRequest) -> None:
     check(sent, LIVE, NOW)
 
 
 @pytest.mark.parametrize(("sent", "detail"), BAD_REQUESTS.values(), ids=BAD_REQUESTS)
-def test_a_request_of_which_a_part_is_not_signed_with_the_rest_is_refused(sent: Sent, detail: str) -> None:
+def test_a_request_of_which_a_part_is_not_signed_with_the_rest_is_refused(sent: SignedRequest, detail: str) -> None:
     with pytest.raises(Rejected) as rejected:
         check(sent, LIVE, NOW)
     assert detail_of(rejected.value) == detail
@@ -372,9 +378,9 @@ def test_a_signed_body_would_say_something_else_to_another_reader() -> None:
     as_form = "application/x-www-form-urlencoded"
     assert parse(builders.posted(body, as_form), EZMOB).click_id == "strangers"
     headers = [(name.encode(), value.encode()) for name, value in sign_webhook("msg_1", body, SECRET, NOW).items()]
-    check(Sent(b"", TYPE, headers, body), LIVE, NOW)
+    check(SignedRequest(b"", TYPE, headers, body), LIVE, NOW)
     with pytest.raises(Rejected, match="JSON"):
-        check(Sent(b"", as_form, headers, body), LIVE, NOW)
+        check(SignedRequest(b"", as_form, headers, body), LIVE, NOW)
 
 
 def test_without_a_live_secret_nothing_is_good() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service.auth.authenticator import Authenticate, Caller, RosterUnknown, WouldReject
-from service.auth.credentials import NOTHING, Credentials
+from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.outcome import Family, Mistake, Outcome, Rejected
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback
@@ -229,7 +229,7 @@ async def test_a_traceback_tells_nothing_of_what_was_sent() -> None:
 
 
 async def test_an_error_tells_nothing_of_the_text_that_it_was_about() -> None:
-    async def authenticate(raw: RawPostback, _credentials: Credentials = NOTHING) -> None:
+    async def authenticate(raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> None:
         (raw.query.decode() + "\ud800").encode()  # the error's repr holds all of it
 
     async with watching(FakeStore(), authenticate) as watched:  # type: ignore[arg-type]  # it never returns
@@ -347,7 +347,7 @@ async def test_the_books_balance_at_any_moment_of_a_batch(watched: Watched) -> N
 async def test_a_stranger_is_asked_once_and_his_batch_is_not_taken_apart(ledger: SqliteLedger) -> None:
     asked = []
 
-    async def authenticate(raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+    async def authenticate(raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
         asked.append(raw)
         return await from_ezmob(raw)
 
@@ -503,7 +503,7 @@ async def test_the_time_of_the_last_stored_conversion_moves_with_stored_ones_onl
 def caller(**changes: Any) -> Authenticate:
     """Return an authentication that takes everybody for a sender, with what is to be said of them."""
 
-    async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+    async def authenticate(_raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
         return Caller(EZMOB, **changes)
 
     return authenticate
@@ -545,7 +545,7 @@ async def test_a_known_sender_that_is_refused_is_named_and_its_rows_are_not_look
 
 
 async def test_while_nobody_can_tell_who_it_is_it_is_our_fault(ledger: SqliteLedger) -> None:
-    async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+    async def authenticate(_raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
         raise RosterUnknown("the database is away")
 
     async with watching(ledger, authenticate) as watched:

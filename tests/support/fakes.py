@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from service.auth.authenticator import Caller, authenticate_open
-from service.auth.credentials import NOTHING, Credentials
+from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback
 from service.core.verdict import Entry, Probe, Verdict
@@ -29,7 +29,7 @@ async def in_time(awaited: Awaitable[Result]) -> Result:
         return await awaited
 
 
-async def from_ezmob(raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+async def from_ezmob(raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
     """Authenticate as open mode does."""
     return Caller(authenticate_open(raw))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from service.auth.authenticator import Mode
-from service.core.roster import NOBODY, Roster
+from service.core.roster import EMPTY_ROSTER, Roster
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.audit import Audit
 from service.storage.database import Database
@@ -88,7 +88,7 @@ class Case:
         try:
             return self.database.senders().rows().roster()
         except StorageError as error:
-            return NOBODY if error.kind == ErrorKind.NO_DATABASE else None
+            return EMPTY_ROSTER if error.kind == ErrorKind.NO_DATABASE else None
 
     def asks_for_keys(self) -> bool:
         """Whether the service, with these settings, lets in only who has a key."""

@@ -41,7 +41,7 @@ def _unused(case: Case) -> Finding:
 def _live(case: Case, now: datetime) -> list[ApiKey]:
     rows = case.database.senders().rows()
     roster = rows.roster()
-    return [key for key in rows.keys if roster.opens(roster.keys[key.id], now)]
+    return [key for key in rows.keys if roster.is_valid(roster.keys[key.id], now)]
 
 
 def _some(told: Sequence[str]) -> str:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
 
-from service.auth.credentials import NOTHING, Credentials, credentials_of, take_key
-from service.auth.signature import WEBHOOK_HEADERS, Sent, without_signature
+from service.auth.credentials import NO_CREDENTIALS, Credentials, credentials_of, extract_keys
+from service.auth.signature import WEBHOOK_HEADERS, SignedRequest, without_signature
 from service.core import batch
 from service.core.parsing import MAX_BODY_BYTES, media_type_of
 from service.core.postback import DOORS, RawPostback
@@ -153,7 +153,7 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
     request_id, query = scope["request_id"], scope["query_string"]
     if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
         scope["trace_id"] = trace[1].decode()
-    credentials = NOTHING
+    credentials = NO_CREDENTIALS
     if b"key=" in query or b"sig=" in query or not _PROOFS.isdisjoint(read):
         query, credentials = _shown(query, [*earlier, *read.items()], body)
     host = b"" if earlier and b"host" in dict(earlier) else read.get(b"host", b"")
@@ -182,15 +182,15 @@ def _text(read: Mapping[bytes, bytes], name: bytes) -> str:
 
 def _shown(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[bytes, Credentials]:
     """Return the query without what proves the sender, and all that does."""
-    bare, queried = take_key(query)
+    bare, queried = extract_keys(query)
     if len(queried) == 1 and b"sig=" not in bare and _PROOFS.isdisjoint(dict(headers)):  # as most are
         return bare, Credentials((queried[0],))
     webhook = [pair for pair in headers if pair[0] in WEBHOOK_HEADERS]
-    signed: Sent | None = None
+    signed: SignedRequest | None = None
     if webhook or b"&sig=" in bare or bare.startswith(b"sig="):
-        signed = Sent(query, dict(headers).get(b"content-type", b"").decode("latin-1"), webhook, body)
+        signed = SignedRequest(query, dict(headers).get(b"content-type", b"").decode("latin-1"), webhook, body)
         bare = without_signature(bare)
     authorizations = [value for name, value in headers if name == b"authorization"]
     api_keys = [value for name, value in headers if name == b"x-api-key"]
     shown = authorizations or api_keys or queried or signed
-    return bare, credentials_of(authorizations, api_keys, queried, signed) if shown else NOTHING
+    return bare, credentials_of(authorizations, api_keys, queried, signed) if shown else NO_CREDENTIALS
