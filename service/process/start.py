@@ -19,8 +19,8 @@ from service.process.assignment import Assignment
 from service.process.server import ORPHANED, REPLACED, SIGNAL, End, Listeners, Serving
 from service.process.sockets import bound, url_of
 from service.settings import Settings, unknown_settings
-from service.telemetry.log import Alone, LineSink, Log, LogFormat, SharedTurns, capture_everything
-from service.telemetry.log_rate_limit import FloodBound
+from service.telemetry.log.logger import Alone, LineSink, Log, LogFormat, SharedTurns, capture_everything
+from service.telemetry.log.rate_limit import FloodBound
 from service.telemetry.metrics import Metrics
 
 _MEANINGS = {words.STOP: SIGNAL, words.REPLACED: REPLACED}

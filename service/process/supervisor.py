@@ -25,7 +25,7 @@ from service.process.sockets import bound, bound_together
 from service.process.start import announce, logging_to_stdout, tell_unknown_settings
 from service.process.worker import Launch, Worker
 from service.settings import PREFIX, Settings
-from service.telemetry.log import SharedTurns
+from service.telemetry.log.logger import SharedTurns
 from service.telemetry.metrics import Metrics
 
 EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a worker was killed, or had to be

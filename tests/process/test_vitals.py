@@ -20,7 +20,7 @@ from service.process.vitals import Vitals
 from service.storage.sqlite.ledger import SqliteLedger
 from service.storage.sqlite.space import measure_space
 from service.telemetry.certificate import certificate_expiry
-from service.telemetry.log_rate_limit import BURST
+from service.telemetry.log.rate_limit import BURST
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.counts import Space
 from service.writing.committing import OnThread

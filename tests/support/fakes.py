@@ -14,8 +14,8 @@ from service.core.outcome import Outcome
 from service.core.postback import RawPostback
 from service.core.verdict import Entry, Probe, Verdict
 from service.storage.ledger import Committed
-from service.telemetry.log import LineSink, Log
-from service.telemetry.log_rate_limit import FloodBound
+from service.telemetry.log.logger import LineSink, Log
+from service.telemetry.log.rate_limit import FloodBound
 from service.telemetry.metrics import Metrics
 
 Line = dict[str, object]

@@ -14,8 +14,8 @@ from typing import IO, NamedTuple
 
 import pytest
 
-from service.telemetry.log import LineSink, Log, LogFormat
-from service.telemetry.log_rate_limit import FloodBound
+from service.telemetry.log.logger import LineSink, Log, LogFormat
+from service.telemetry.log.rate_limit import FloodBound
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.catalogue import LEVELS
 from tests.support.fakes import PATIENCE, KeptLines, Line, kept_log, samples
@@ -234,8 +234,8 @@ def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines:
 
 CAPTURING = """
 import atexit, logging, sys, threading, warnings
-from service.telemetry.log_rate_limit import FloodBound
-from service.telemetry.log import LineSink, Log, capture_everything
+from service.telemetry.log.rate_limit import FloodBound
+from service.telemetry.log.logger import LineSink, Log, capture_everything
 
 sink = LineSink(sys.stdout.fileno(), lambda count: None)
 atexit.register(sink.close)
@@ -323,5 +323,5 @@ def test_no_test_left_the_capture_behind() -> None:
     """The tests above run in processes of their own; this one keeps it so."""
     assert sys.excepthook is sys.__excepthook__
     assert not [
-        handler for handler in logging.getLogger().handlers if type(handler).__module__ == "service.telemetry.log"
+        handler for handler in logging.getLogger().handlers if type(handler).__module__ == "service.telemetry.log.logger"
     ]

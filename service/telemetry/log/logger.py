@@ -23,7 +23,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from service.telemetry.log_rate_limit import FloodBound
+from service.telemetry.log.rate_limit import FloodBound
 
 LogFormat = Literal["json", "console"]
 

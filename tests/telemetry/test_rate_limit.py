@@ -3,7 +3,7 @@
 import pytest
 
 from service.telemetry.log import Log
-from service.telemetry.log_rate_limit import BURST, RATE, FloodBound
+from service.telemetry.log.rate_limit import BURST, RATE, FloodBound
 from service.telemetry.metrics import Metrics
 from tests.support.fakes import KeptLines, samples
 
