@@ -19,8 +19,11 @@ from service.process.assignment import Assignment
 from service.process.server import ORPHANED, REPLACED, SIGNAL, End, Listeners, Serving
 from service.process.sockets import bound, url_of
 from service.settings import Settings, unknown_settings
-from service.telemetry.log.logger import Alone, LineSink, Log, LogFormat, SharedTurns, capture_everything
-from service.telemetry.log.rate_limit import FloodBound
+from service.telemetry.log import Log
+from service.telemetry.log.capture import capture_everything
+from service.telemetry.log.formats import LogFormat
+from service.telemetry.log.line_sink import LineSink, SharedOutput, UnsharedOutput
+from service.telemetry.log.rate_limit import LogRateLimit
 from service.telemetry.metrics import Metrics
 
 _MEANINGS = {words.STOP: SIGNAL, words.REPLACED: REPLACED}
@@ -56,8 +59,8 @@ def run_worker(settings: Settings, assignment: Assignment) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal sends it to all; the supervisor knows what it means
     metrics = Metrics()
     metrics.worker_restarts = assignment.restarts
-    turn = SharedTurns(assignment.turns)
-    with logging_to_stdout(settings, metrics, turn, worker=assignment.worker) as log, ExitStack() as held:
+    output = SharedOutput(assignment.turns)
+    with logging_to_stdout(settings, metrics, output, worker=assignment.worker) as log, ExitStack() as held:
         link, operator = (held.enter_context(socket.socket(fileno=fd)) for fd in (assignment.link, assignment.operator))
         public, others = assignment.listeners()
         for listening in (public, *others):
@@ -77,13 +80,13 @@ def run_worker(settings: Settings, assignment: Assignment) -> int:
 
 @contextmanager
 def logging_to_stdout(
-    settings: Settings, metrics: Metrics, turn: Alone | SharedTurns | None = None, **everywhere: object
+    settings: Settings, metrics: Metrics, output: UnsharedOutput | SharedOutput | None = None, **everywhere: object
 ) -> Iterator[Log]:
     """Open the process's log, with all that libraries say in it, and write it out at the end."""
-    sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped, turn=turn)
+    sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped, output=output)
     try:
-        flood = FloodBound(metrics.count_log_rate_limited)
-        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line, flood, everywhere=everywhere)
+        limit = LogRateLimit(metrics.count_log_rate_limited)
+        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line, limit, everywhere=everywhere)
         capture_everything(log.logger, settings.log_level)
         yield log
     finally:

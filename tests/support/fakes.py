@@ -14,8 +14,9 @@ from service.core.outcome import Outcome
 from service.core.postback import RawPostback
 from service.core.verdict import Entry, Probe, Verdict
 from service.storage.ledger import Committed
-from service.telemetry.log.logger import LineSink, Log
-from service.telemetry.log.rate_limit import FloodBound
+from service.telemetry.log import Log
+from service.telemetry.log.line_sink import LineSink
+from service.telemetry.log.rate_limit import LogRateLimit
 from service.telemetry.metrics import Metrics
 
 Line = dict[str, object]
@@ -78,7 +79,7 @@ class KeptLines(LineSink):
 
 def kept_log(lines: KeptLines, metrics: Metrics) -> Log:
     """Return a JSON log that keeps everything in `lines` and counts it in `metrics`."""
-    return Log(lines, "json", "debug", metrics.count_log_line, FloodBound(metrics.count_log_rate_limited))
+    return Log(lines, "json", "debug", metrics.count_log_line, LogRateLimit(metrics.count_log_rate_limited))
 
 
 def samples(metrics: Metrics, name: str, *, zeros: bool = False) -> dict[tuple[str, ...], float]:

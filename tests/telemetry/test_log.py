@@ -14,8 +14,10 @@ from typing import IO, NamedTuple
 
 import pytest
 
-from service.telemetry.log.logger import LineSink, Log, LogFormat
-from service.telemetry.log.rate_limit import FloodBound
+from service.telemetry.log import Log
+from service.telemetry.log.formats import LogFormat
+from service.telemetry.log.line_sink import LineSink
+from service.telemetry.log.rate_limit import LogRateLimit
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.catalogue import LEVELS
 from tests.support.fakes import PATIENCE, KeptLines, Line, kept_log, samples
@@ -170,7 +172,7 @@ def test_a_traceback_is_part_of_its_line(lines: KeptLines) -> None:
 @pytest.mark.parametrize("threshold", LEVELS)
 def test_only_what_reaches_the_level_is_written_and_counted(lines: KeptLines, threshold: str) -> None:
     metrics = Metrics()
-    log = Log(lines, "json", threshold, metrics.count_log_line, FloodBound(metrics.count_log_rate_limited))
+    log = Log(lines, "json", threshold, metrics.count_log_line, LogRateLimit(metrics.count_log_rate_limited))
     for level in LEVELS:
         log.write(level, {**log.head("one")})
         getattr(log.logger, level)("two")
@@ -207,7 +209,7 @@ def test_a_timestamp_is_utc_and_always_in_one_form(lines: KeptLines, value: str)
 
 
 def test_for_people_a_line_is_time_level_event_and_named_values(lines: KeptLines) -> None:
-    log = Log(lines, "console", "info", lambda _: None, FloodBound(lambda *_: None))
+    log = Log(lines, "console", "info", lambda _: None, LogRateLimit(lambda *_: None))
     log.write("warning", {**log.head("postback"), "click_id": "click-1", "outcome": "conflict"})
     (line,) = lines.kept
     text = r"\d\d:\d\d:\d\d\.\d{3} \[warning *\] postback +click_id=click-1 outcome=conflict"
@@ -225,7 +227,7 @@ def test_for_people_a_line_is_time_level_event_and_named_values(lines: KeptLines
     ids=["LF", "CR LF", "ESC", "half a surrogate pair"],
 )
 def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines: KeptLines, value: str) -> None:
-    log = Log(lines, "console", "info", lambda _: None, FloodBound(lambda *_: None))
+    log = Log(lines, "console", "info", lambda _: None, LogRateLimit(lambda *_: None))
     log.write("info", {**log.head("postback"), "click_id": value})
     (line,) = lines.kept
     assert line.splitlines() == [line]
@@ -234,12 +236,14 @@ def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines:
 
 CAPTURING = """
 import atexit, logging, sys, threading, warnings
-from service.telemetry.log.rate_limit import FloodBound
-from service.telemetry.log.logger import LineSink, Log, capture_everything
+from service.telemetry.log.rate_limit import LogRateLimit
+from service.telemetry.log import Log
+from service.telemetry.log.capture import capture_everything
+from service.telemetry.log.line_sink import LineSink
 
 sink = LineSink(sys.stdout.fileno(), lambda count: None)
 atexit.register(sink.close)
-capture_everything(Log(sink, "{log_format}", "info", lambda level: None, FloodBound(print)).logger, "info")
+capture_everything(Log(sink, "{log_format}", "info", lambda level: None, LogRateLimit(print)).logger, "info")
 """
 
 
@@ -322,6 +326,5 @@ def test_capturing_reaches_people_too() -> None:
 def test_no_test_left_the_capture_behind() -> None:
     """The tests above run in processes of their own; this one keeps it so."""
     assert sys.excepthook is sys.__excepthook__
-    assert not [
-        handler for handler in logging.getLogger().handlers if type(handler).__module__ == "service.telemetry.log.logger"
-    ]
+    modules = [type(handler).__module__ for handler in logging.getLogger().handlers]
+    assert not [module for module in modules if module == "service.telemetry.log.capture"]

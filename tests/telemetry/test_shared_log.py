@@ -17,9 +17,9 @@ from tests.support.outside.harness import REPOSITORY, clean_environment, wait_fo
 
 WRITER = """
 import sys
-from service.telemetry.log.logger import LineSink, SharedTurns
+from service.telemetry.log.line_sink import LineSink, SharedOutput
 name, count, length, turns = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-sink = LineSink(1, lambda lost: None, turn=SharedTurns(turns))
+sink = LineSink(1, lambda lost: None, output=SharedOutput(turns))
 sys.stderr.write("here\\n")
 sys.stderr.flush()
 sys.stdin.read()  # until all are here
