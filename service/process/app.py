@@ -15,7 +15,7 @@ from service.auth.keeper import RosterKeeper
 from service.auth.roster_copy import FILE_NAME, RosterCopy
 from service.core.unavailable import ErrorKind, StorageError
 from service.intake import Intake
-from service.operator.browser_headers import Shielded
+from service.operator.browser_headers import BrowserHeaders
 from service.operator.probes import MetricsPage, ReadinessPage
 from service.operator.routes import operator_routes
 from service.process.vitals import Vitals
@@ -128,7 +128,9 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
 
     return App(
         public=listener(public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake)), metrics, log),
-        operator=Shielded(listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log)),
+        operator=BrowserHeaders(
+            listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log)
+        ),
         assert_may_start=assert_may_start,
         running=running,
         storage_broken=storing.broken,

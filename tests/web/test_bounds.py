@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from service.process.sockets import CannotListen, bound, connections_allowed
-from service.web.wire.bounds import HEAD_BYTES, Bounds, Watch
+from service.web.wire.bounds import HEAD_BYTES, Bounds, ConnectionWatch
 from service.web.wire.http_server import HttpServer
 from tests.support.outside.strangers import certificate
 
@@ -309,7 +309,7 @@ async def until(look: Callable[[], bool]) -> None:
 
 
 def test_time_rests_while_the_process_does() -> None:
-    watch = Watch(GENEROUS, lambda _: None)
+    watch = ConnectionWatch(GENEROUS, lambda _: None)
     watch.tick(1000.0, [])
     began = watch.now
     watch.tick(1000.5, [])
