@@ -46,7 +46,7 @@ def _state(check: Mapping[str, str]) -> str:
 FORKED = """
 import json, os, sys
 import service.cli
-from service.cli import doctor_configuration, doctor_conservation, doctor_public, doctor_report, doctor_storage
+from service.cli import doctor_report
 
 for line in sys.stdin:
     children = []
