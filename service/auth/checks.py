@@ -88,7 +88,7 @@ class Checks:
 
 
 def _address(raw: RawPostback, registered: KnownSender, requirements: Requirements) -> None:
-    if requirements.networks is not None and not requirements.networks.include(raw.client_ip):
+    if requirements.networks is not None and not requirements.networks.contains(raw.client_ip):
         where = raw.client_ip or "an unknown address"
         raise Rejected(Outcome.FORBIDDEN, f"{registered.sender.name} does not send from {where}")
 

@@ -42,7 +42,7 @@ def client_of(peer: str, headers: Iterable[tuple[bytes, bytes]], proxies: Networ
         return peer
     said = [value for name, value in headers if name == b"x-forwarded-for"]
     hops = b",".join(said).decode("latin-1").split(",") if said else []
-    while hops and proxies.hold(address):
+    while hops and proxies.contains_address(address):
         hop = _hop(hops.pop())
         if hop is None:
             return ""
