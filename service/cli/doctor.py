@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.printing import Json, print_json
 from service.cli.setting_up import refuse, settings_or_refuse
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _Probe = Annotated[
     ),
 ]
 _Offline = Annotated[bool, typer.Option("--offline", help="The service is stopped on purpose: look at files only.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")]
 
 
 def doctor(  # noqa: PLR0913 - each parameter is one option of the command
@@ -42,7 +42,7 @@ def doctor(  # noqa: PLR0913 - each parameter is one option of the command
     deep: _Deep = False,
     probe: _Probe = False,
     offline: _Offline = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Examine this installation: one line for each check, and what to do.
 
@@ -67,19 +67,18 @@ def doctor(  # noqa: PLR0913 - each parameter is one option of the command
         refuse(["--probe sends a postback and --offline sends nothing: use one of them"])
     choices = Choices(tuple(operator_url or ()), public_url, timeout, deep, probe, offline)
     report = examine(_case(choices), doctor_report.print_nothing if as_json else doctor_report.print_finding)
-    doctor_report.print_json(report) if as_json else doctor_report.print_summary(report)
+    if as_json:
+        print_json(report.summary())
+    else:
+        doctor_report.print_summary(report)
     raise typer.Exit(0 if report.healthy else 1)
 
 
 def _case(choices: "Choices") -> "Case":
     from service.operations.examine.case import Case
-    from service.operations.examine.http import UnusableUrl
     from service.settings import unknown_settings
 
     settings = settings_or_refuse()
     if not (choices.operator_urls or choices.offline or settings.operator_port):
         refuse(["POSTBACK_OPERATOR_PORT=0 is any free port: say which with --operator-url, or use --offline"])
-    try:
-        return Case.of(settings, unknown_settings(os.environ), choices)
-    except UnusableUrl as error:
-        refuse([str(error)])
+    return Case.of(settings, unknown_settings(os.environ), choices)

@@ -1,7 +1,5 @@
-"""Owns how `doctor` prints: a line for each finding as it comes and a summary, or one JSON object at the end."""
+"""Owns how `doctor` prints: a line for each finding as it comes, and a summary."""
 
-import orjson
-import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -33,11 +31,6 @@ def print_summary(report: Report) -> None:
     states = ", ".join(f"{counts[state]} {_words(state)}" for state in State)
     conclusion = "Nothing is wrong" if report.healthy else "Something is wrong"
     _print(Text(f"{conclusion}: {states}.", _STYLES[State.OK if report.healthy else State.WRONG]))
-
-
-def print_json(report: Report) -> None:
-    """Print the whole report as one JSON object."""
-    typer.echo(orjson.dumps(report.summary(), option=orjson.OPT_INDENT_2).decode())
 
 
 def _print(text: Text) -> None:

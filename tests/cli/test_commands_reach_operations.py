@@ -19,7 +19,6 @@ WIRING = {
 }
 TO_BE_EMPTIED = {  # these go through intake and operations when the one straight line is merged
     "check.py": {"service.auth.credentials", "service.storage.database", "service.storage.senders"},
-    "doctor.py": {"service.storage.database"},
     "importing.py": {"service.storage.database", "service.storage.ledger"},
     "replay.py": {"service.storage.database", "service.storage.ledger", "service.storage.reads.quarantine"},
 }

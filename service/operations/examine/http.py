@@ -10,6 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 
 from service.auth.networks import is_loopback
+from service.operations.errors import Refused
 
 _MOST_BYTES = 8_000_000
 
@@ -18,7 +19,7 @@ class NoAnswer(Exception):  # noqa: N818 - what happened
     """No complete answer came; the message says why."""
 
 
-class UnusableUrl(ValueError):  # noqa: N818 - what it is
+class UnusableUrl(Refused):
     """A URL that cannot be asked; the message says why."""
 
 
