@@ -8,11 +8,12 @@ from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
-from service.auth.credentials import NOTHING, Credentials
-from service.core.batch import Batch, as_refused, take_apart
-from service.core.mistakes import rejection_of, suspect
+from service.auth.credentials import NO_CREDENTIALS, Credentials
+from service.core.batch import Batch, as_kept, split_batch
+from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import Postback, RawPostback, Rejection, as_test, parse
+from service.core.parsing import parse
+from service.core.postback import Postback, RawPostback, Rejection, as_test
 from service.core.verdict import Understood, Verdict
 from service.telemetry.metrics.books import Arrival
 from service.writing.writer import Writes
@@ -78,7 +79,7 @@ class Intake:
         self._suspects = suspects
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
 
-    async def receive(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Verdict:
+    async def receive(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Verdict:
         """Give one postback its one outcome: when this returns an accepted or kept one, it is durable."""
         started = self._clock()
         caller = await self._who(raw, credentials)
@@ -89,18 +90,20 @@ class Intake:
             (verdict,) = await self._settle([raw], [caller], started)
         return verdict
 
-    async def receive_batch(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Verdict | list[Verdict]:
+    async def receive_batch(
+        self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS
+    ) -> Verdict | list[Verdict]:
         """Give each row of a batch its outcome, in order; or the whole one outcome, when it cannot be taken apart."""
         started = self._clock()
-        whole = as_refused(raw)
+        whole = as_kept(raw)
         caller = await self._who(raw, credentials, whole)
         if not isinstance(caller, Caller):
             return await self._settle_whole(whole, caller, started)
         whole = as_test(whole) if caller.is_test else whole
-        batch = await self._take_apart(raw, whole, caller)
+        batch = await self._split_batch(raw, whole, caller)
         if not isinstance(batch, Batch):
             return await self._settle_whole(whole, batch, started, caller.would_reject)
-        caller.weigh(len(batch.rows) - 1)
+        caller.charge(len(batch.rows) - 1)
         if batch.atomic:
             return await self._settle_atomically(whole, batch, caller, started)
         groups = (
@@ -155,10 +158,10 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
 
-    async def _take_apart(self, raw: RawPostback, whole: RawPostback, caller: Caller) -> Batch | Understood:
+    async def _split_batch(self, raw: RawPostback, whole: RawPostback, caller: Caller) -> Batch | Understood:
         """Return a batch's rows, or what becomes of the `whole` of it because they cannot be had."""
         try:
-            batch = await asyncio.to_thread(take_apart, _admitted(raw, caller))
+            batch = await asyncio.to_thread(split_batch, _admitted(raw, caller))
         except Rejected as rejected:
             return rejection_of(whole, caller.sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
@@ -182,7 +185,7 @@ class Intake:
             postback = parse(_admitted(raw, caller) if caller.refusal else raw, sender)
             if caller.is_test and not postback.is_test:  # the body says otherwise
                 postback = postback._replace(is_test=True)
-            odd = suspect(postback, sender) if self._suspects else None
+            odd = diagnose_accepted(postback, sender) if self._suspects else None
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
             return rejection_of(raw, sender, rejected)

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.auth.authenticator import Mode
 from service.auth.networks import Networks
 from service.auth.oauth.issuer import SENDER_CLAIMS, Issuer, checked_url
-from service.core.sender import PRESETS, NumberFormat, Repeats, Sender
+from service.core.sender import PRESETS, DuplicatePolicy, NumberFormat, Sender
 from service.storage.location import location_of
 
 PREFIX = "POSTBACK_"
@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     numbers: NumberFormat = Field(
         "point", description="how that sender writes amounts: point (1.50), comma (1,50) or cents (150)"
     )
-    duplicates: Repeats = Field(
+    duplicates: DuplicatePolicy = Field(
         "first",
         description="what a repeated click id is, in open mode: first: another conversion only with another goal or "
         "transaction id; click: never another one; sum: always another one, unless its transaction id is known",

@@ -1,8 +1,8 @@
-"""Owns the decision who sent a postback: by its credentials, or in open mode direct requests to a loopback name.
+"""Owns authentication: who sent a postback, by its credentials, or in open mode by a direct request to a loopback name.
 
-The order is: which sender is it (by an API key, a token or a signature), may it use this door, and then what else is
-asked of that sender (checks.py). What fails a check that the sender has as report-only is accepted and told. Who cannot
-show anything good is one of the strangers of its address, who may ask so many times a second.
+The order is: identify the sender (by an API key, a token or a signature), check the door, then check what else this
+sender requires (checks.py). A failed check that is report-only for the sender is accepted and reported. Requests
+without valid credentials are rate-limited by address.
 """
 
 import time
@@ -12,28 +12,28 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, Protocol
 
 from service.auth.checks import Checks
-from service.auth.credentials import NOTHING, Credentials
-from service.auth.keys import find_key
+from service.auth.credentials import NO_CREDENTIALS, Credentials
+from service.auth.keys import verified_key
 from service.auth.limits import RateLimits, bucket_of, limit_of, retry_after
 from service.auth.networks import is_loopback
 from service.auth.oauth.issuer import KeysUnavailable
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
 from service.core.program import PROGRAM
-from service.core.roster import Check, Key, Registered, Roster
+from service.core.roster import Check, KnownKey, KnownSender, Roster
 from service.core.sender import EZMOB, Sender
 from service.core.unavailable import Unavailable
 from service.telemetry.log import Log
 
 Mode = Literal["auto", "required", "open"]
-Stance = Literal["open", "required", "unknown"]
+Access = Literal["open", "required", "unknown"]
 Refusal = Rejected | None
 
 _KEY_COMMAND = f"{PROGRAM} keys create ezmob"
 
 
 class RosterUnknown(Unavailable):
-    """Who is registered has not been read yet: the database has been away since the start, and there is no copy."""
+    """The roster was never read: the database has been unavailable since the start, and there is no copy."""
 
 
 class StartRefused(Exception):  # noqa: N818 - a decision, not an error
@@ -41,44 +41,48 @@ class StartRefused(Exception):  # noqa: N818 - a decision, not an error
 
 
 class WouldReject(NamedTuple):
-    """A check that failed and was only reported, and the outcome that it would have been."""
+    """A report-only check that failed, and the outcome that it would have had."""
 
     check: Check
     outcome: Outcome
 
 
 class Caller(NamedTuple):
-    """Who sent a postback; `is_test`: with a key for tests; `refusal` is why it is not accepted all the same."""
+    """Who sent a postback.
+
+    `is_test`: the key is for tests. `refusal`: why a known sender's postback is rejected all the same. `charge` takes
+    the further postbacks of a batch from the sender's rate limit: it is called with their number.
+    """
 
     sender: Sender
     is_test: bool = False
     refusal: Refusal = None
     would_reject: tuple[WouldReject, ...] = ()
-    weigh: Callable[[int], None] = lambda _: None  # told how many postbacks more than one came in the request
+    charge: Callable[[int], None] = lambda _: None
 
 
 class Authenticate(Protocol):
-    """The question who sent a postback. Raises `Rejected` for nobody known, Unavailable when it cannot be told now."""
+    """Authenticates a postback. Raises `Rejected` for an unknown caller, Unavailable if that cannot be decided now."""
 
-    async def __call__(self, raw: RawPostback, credentials: Credentials = NOTHING, /) -> Caller:
-        """Return who it is."""
+    async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS, /) -> Caller:
+        """Return the caller."""
 
 
-class _Found(NamedTuple):
-    """Whose credentials were shown; `key` is the API key, None for a token or a signature."""
+class _Identified(NamedTuple):
+    """The sender whose credentials were shown; `key` is the API key, None for a token or a signature."""
 
-    registered: Registered
-    key: Key | None = None
+    registered: KnownSender
+    key: KnownKey | None = None
     signed: bool = False
 
 
-Verify = Callable[[str, datetime], Awaitable[str]]  # a bearer token: whom it names; raises Rejected, KeysUnavailable
+Verify = Callable[[str, datetime], Awaitable[str]]  # a bearer token → its subject; raises Rejected, KeysUnavailable
 
 
 class Authenticator:
-    """Authenticates by the roster that it was last told to follow. `used` hears of each key that let somebody in.
+    """Authenticates by the roster that it was last given to follow. `used` is called with each key that was accepted.
 
-    `verify` judges bearer tokens, where an issuer is configured; `strangers` is how many unauthenticated postbacks a
+    `verify` verifies bearer tokens, where an issuer is configured; `strangers` is how many unauthenticated postbacks a
     second one address may send (0: any number) before the answer is 429.
     """
 
@@ -103,9 +107,9 @@ class Authenticator:
         self._strangers = limit_of(strangers) if strangers else None
         self._addresses = RateLimits(self._strangers or limit_of(1))
         self._roster: Roster | None = None
-        self._lenient: Registered | None = None
-        self._stance: Stance = "unknown"
-        self._introduced = False
+        self._fallback: KnownSender | None = None
+        self._access: Access = "unknown"
+        self._announced = False
 
     def assert_may_start(self) -> None:
         """Raise StartRefused when mode, address and roster do not go together."""
@@ -113,35 +117,37 @@ class Authenticator:
             raise StartRefused(refusal)
 
     def follow(self, roster: Roster | None) -> None:
-        """Go by this roster from now on (None: it could not be read yet), and say so where that changes the rules."""
-        before, self._stance = self._stance, _stance(self._mode, self._host, roster)
+        """Use this roster from now on (None: it could not be read yet); log it if that changes who is let in."""
+        before, self._access = self._access, _access(self._mode, self._host, roster)
         self._roster = roster
-        self._lenient = roster.lenient if roster else None
+        self._fallback = roster.fallback_sender if roster else None
         if roster:
             self._checks.follow(roster)
-        if self._introduced and self._stance != before:
-            self.introduce()
+        if self._announced and self._access != before:
+            self.log_access()
 
-    def introduce(self) -> None:
-        """Say in the log who is let in, now and whenever that changes."""
-        self._introduced = True
-        level, event, detail = _SAID[self._stance]
+    def log_access(self) -> None:
+        """Log who is let in, now and whenever that changes."""
+        self._announced = True
+        level, event, detail = _ACCESS_LINES[self._access]
         if self._log:
             self._log.log(level, event, detail=detail)
 
-    async def __call__(self, raw: RawPostback, credentials: Credentials = NOTHING) -> Caller:
-        """Return who sent a postback. API keys are looked up in memory, and nothing is waited for."""
+    async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller:
+        """Return who sent a postback. API keys are looked up in memory, without waiting for anything."""
         try:
-            if self._stance == "open":
+            if self._access == "open":
                 authenticate_open(raw, self._sender)
                 return self._anybody
             roster = self._roster
             if roster is None:
                 return self._without_roster(raw, credentials)
-            if self._lenient is None and len(credentials.keys) == 1 and not credentials.token:  # as most are
+            if self._fallback is None and len(credentials.keys) == 1 and not credentials.token:  # as most are
                 found = self._by_key(raw, credentials.keys[0], roster)
                 caller = self._admitted(raw, found)
-                return await self._checked(raw, credentials, found, caller) if found.registered.asked else caller
+                if not found.registered.has_requirements:
+                    return caller
+                return await self._checked(raw, credentials, found, caller)
             return await self._who(raw, credentials, roster)
         except Rejected as rejected:
             raise self._of_a_stranger(raw, rejected) from None
@@ -150,15 +156,15 @@ class Authenticator:
         try:
             found = await self._identify(raw, credentials, roster)
         except (Rejected, Unavailable) as error:
-            if self._lenient is None:
+            if self._fallback is None:
                 raise
             outcome = error.outcome if isinstance(error, Rejected) else Outcome.STORAGE_UNAVAILABLE
-            caller = Caller(self._lenient.sender, would_reject=(WouldReject("credentials", outcome),))
-            return await self._checked(raw, credentials, _Found(self._lenient), caller)
+            caller = Caller(self._fallback.sender, would_reject=(WouldReject("credentials", outcome),))
+            return await self._checked(raw, credentials, _Identified(self._fallback), caller)
         return await self._checked(raw, credentials, found, self._admitted(raw, found))
 
-    def _admitted(self, raw: RawPostback, found: _Found) -> Caller:
-        """Return who it is, refused where it may not use this door."""
+    def _admitted(self, raw: RawPostback, found: _Identified) -> Caller:
+        """Return the caller, with a refusal if it may not use this door."""
         registered, key, _ = found
         caller = Caller(registered.sender, key is not None and key.is_test)
         if refusal := _door_refusal(raw, registered, key):
@@ -170,7 +176,7 @@ class Authenticator:
         return caller
 
     def _of_a_stranger(self, raw: RawPostback, rejected: Rejected) -> Rejected:
-        """Return what a stranger is told: why it is not let in, or to come more slowly."""
+        """Return the rejection of an unauthenticated request, or `rate_limited` if its address sends too many."""
         if self._strangers is None:
             return rejected
         wait = self._addresses.take(bucket_of(raw.client_ip), self._strangers, time.monotonic())
@@ -179,8 +185,8 @@ class Authenticator:
         why = f"more than {self._strangers.rate:g} a second from one address, and: {rejected.detail}"
         return Rejected(Outcome.RATE_LIMITED, why, retry_after(wait))
 
-    async def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> _Found:
-        """Return whose credentials these are. Raises `Rejected`, and Unavailable if it cannot be told now."""
+    async def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> _Identified:
+        """Return whose credentials these are. Raises `Rejected`, and Unavailable if that cannot be decided now."""
         if credentials.number > 1:
             raise Rejected(Outcome.UNAUTHENTICATED, "two different credentials in one request: send one of them")
         if credentials.keys:
@@ -188,10 +194,10 @@ class Authenticator:
         if credentials.token:
             return await self._by_token(raw, credentials.token, roster)
         if credentials.signed:
-            return _Found(await self._checks.signer(raw, credentials, roster), signed=True)
+            return _Identified(await self._checks.signer(raw, credentials, roster), signed=True)
         raise Rejected(Outcome.UNAUTHENTICATED, "no API key was sent, and nothing else that proves its sender")
 
-    async def _by_token(self, raw: RawPostback, token: str, roster: Roster) -> _Found:
+    async def _by_token(self, raw: RawPostback, token: str, roster: Roster) -> _Identified:
         if self._verify is None:
             raise Rejected(Outcome.UNAUTHENTICATED, "the bearer token is not an API key: they begin with pbk_")
         try:
@@ -201,11 +207,11 @@ class Authenticator:
         registered = roster.by_subject.get(subject)
         if registered is None:
             raise Rejected(Outcome.FORBIDDEN, f"a good token, and no sender has the oauth_subject {subject[:80]!a}")
-        return _Found(registered)
+        return _Identified(registered)
 
     @staticmethod
-    def _by_key(raw: RawPostback, shown: str, roster: Roster) -> _Found:
-        key = find_key(shown, roster.by_secret)
+    def _by_key(raw: RawPostback, shown: str, roster: Roster) -> _Identified:
+        key = verified_key(shown, roster.by_secret)
         if not key.live(raw.received_at):
             ended, at = ("was revoked", key.revoked_at) if key.revoked_at else ("expired", key.expires_at)
             when = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
@@ -213,15 +219,15 @@ class Authenticator:
         registered = roster.senders.get(key.sender)
         if registered is None:
             raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} belongs to no registered sender")
-        return _Found(registered, key)
+        return _Identified(registered, key)
 
-    async def _checked(self, raw: RawPostback, credentials: Credentials, found: _Found, caller: Caller) -> Caller:
-        """Ask what else is asked of this sender's requests; the first refusal that is not report-only stands."""
+    async def _checked(self, raw: RawPostback, credentials: Credentials, found: _Identified, caller: Caller) -> Caller:
+        """Check this sender's other requirements; the first refusal that is not report-only stands."""
         registered = found.registered
-        if caller.refusal or not registered.asked:
+        if caller.refusal or not registered.has_requirements:
             return caller
         name = registered.sender.name
-        caller = caller._replace(weigh=lambda postbacks: self._checks.weigh(name, postbacks))
+        caller = caller._replace(charge=lambda postbacks: self._checks.charge(name, postbacks))
         for check, refusal in await self._checks.failed(raw, credentials, registered, signed=found.signed):
             if check not in registered.report_only:
                 return caller._replace(refusal=refusal)
@@ -229,9 +235,9 @@ class Authenticator:
         return caller
 
     def _without_roster(self, raw: RawPostback, credentials: Credentials) -> Caller:
-        """Judge while nobody knows who is registered: a 401 would make a sender give up, and it is not its fault.
+        """Authenticate while the roster is unknown: a 401 would make a sender give up, and the fault is ours.
 
-        Where no key may ever have been made, a direct request without one is what it always was.
+        On a loopback address in mode auto, a direct request without credentials is accepted, as in open mode.
         """
         if self._mode == "auto" and is_loopback(self._host) and not credentials.number:
             try:
@@ -242,7 +248,7 @@ class Authenticator:
 
 
 def start_refusal(mode: Mode, host: str, roster: Roster | None) -> str | None:
-    """Say why the service may not start like this, None if it may. An unknown roster keeps nobody from starting."""
+    """Say why the service may not start like this, None if it may. An unknown roster does not prevent a start."""
     if mode == "open" or roster is None or roster.has_credentials:
         return None
     if mode == "required":
@@ -258,8 +264,8 @@ def start_refusal(mode: Mode, host: str, roster: Roster | None) -> str | None:
     )
 
 
-def _stance(mode: Mode, host: str, roster: Roster | None) -> Stance:
-    """Once something is registered, `auto` means required; on a public address it never means open."""
+def _access(mode: Mode, host: str, roster: Roster | None) -> Access:
+    """Return the rule in force. `auto` means required once a credential is registered, and is never open in public."""
     if mode == "open":
         return "open"
     if roster is None:
@@ -267,14 +273,14 @@ def _stance(mode: Mode, host: str, roster: Roster | None) -> Stance:
     return "open" if mode == "auto" and is_loopback(host) and not roster.has_credentials else "required"
 
 
-_SAID: dict[Stance, tuple[int, str, str]] = {
+_ACCESS_LINES: dict[Access, tuple[int, str, str]] = {
     "open": (30, "open_mode", "no API key is asked for: every direct request to a loopback name is accepted"),
     "required": (20, "keys_required", "only requests with valid credentials are accepted"),
     "unknown": (40, "roster_unknown", "the database is away and no copy of the roster is here: keys cannot be checked"),
 }
 
 
-def _door_refusal(raw: RawPostback, registered: Registered, key: Key | None) -> Refusal:
+def _door_refusal(raw: RawPostback, registered: KnownSender, key: KnownKey | None) -> Refusal:
     if registered.disabled:
         return Rejected(Outcome.FORBIDDEN, f"the sender {registered.sender.name} is disabled")
     if key and raw.door not in key.doors:
@@ -284,10 +290,10 @@ def _door_refusal(raw: RawPostback, registered: Registered, key: Key | None) -> 
 
 
 def authenticate_open(raw: RawPostback, sender: Sender = EZMOB) -> Sender:
-    """Take a direct request to a loopback name for the sender's; raise `Rejected` for any other.
+    """Accept a direct request to a loopback name as the sender's; raise `Rejected` for any other.
 
-    A proxy in front, or a web page whose name was rebound to 127.0.0.1, reaches a loopback listener too: the first
-    shows by its forwarding header, the second by its Host.
+    A proxy in front, or a web page whose name was rebound to 127.0.0.1, reaches a loopback listener too. A forwarding
+    header gives the proxy away, the Host header gives the web page away.
     """
     if raw.forwarded:
         raise Rejected(Outcome.UNAUTHENTICATED, "open mode, and the request came through a proxy")

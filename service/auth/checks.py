@@ -1,4 +1,4 @@
-"""Owns what else is asked of a known sender's requests: where they come from, their signature, how many come."""
+"""Owns the checks of a known sender's requests beyond credentials: their network, their signature, their rate."""
 
 import asyncio
 import time
@@ -10,19 +10,19 @@ from itertools import chain
 from service.auth.credentials import Credentials
 from service.auth.limits import Limit, RateLimits, limit_of, retry_after
 from service.auth.networks import Networks
-from service.auth.signature import Secret, Sent
+from service.auth.signature import Secret, SignedRequest
 from service.auth.signature import check as check_signature
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
-from service.core.roster import Check, Registered, Roster
+from service.core.roster import Check, KnownSender, Roster
 
-MOST_SENDERS = 10_000  # whose rates are known at once
-_LARGE_BYTES = 256 * 1024  # of a body: signing it takes long enough for others to notice
+MOST_SENDERS = 10_000  # whose rates are tracked at once
+_LARGE_BYTES = 256 * 1024  # of a body: hashing a larger one would delay other requests
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
-    """What a sender's requests are held to, made once from its row."""
+class Requirements:
+    """What a sender's requests must satisfy, made once from its row."""
 
     networks: Networks | None = None
     secrets: tuple[Secret, ...] = ()
@@ -30,55 +30,55 @@ class Demands:
 
 
 class Checks:
-    """Holds requests to the demands of the roster that it was last told to follow."""
+    """Checks requests against the requirements in the roster that it was last given to follow."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._rates = RateLimits(limit_of(1), MOST_SENDERS)
-        self._demands: Mapping[str, Demands] = {}
+        self._requirements: Mapping[str, Requirements] = {}
 
     def follow(self, roster: Roster) -> None:
-        """Go by this roster from now on."""
-        self._demands = {name: _demands(registered) for name, registered in roster.senders.items()}
+        """Use this roster from now on."""
+        self._requirements = {name: _requirements(registered) for name, registered in roster.senders.items()}
 
     async def failed(
-        self, raw: RawPostback, credentials: Credentials, registered: Registered, *, signed: bool
+        self, raw: RawPostback, credentials: Credentials, registered: KnownSender, *, signed: bool
     ) -> list[tuple[Check, Rejected]]:
         """Return each check that the request fails, and why, up to the first that is not report-only.
 
-        `signed`: its signature was found to be good already.
+        `signed`: its signature was verified already.
         """
-        demands = self._demands.get(registered.sender.name, _NOTHING)
+        requirements = self._requirements.get(registered.sender.name, _NO_REQUIREMENTS)
         failed: list[tuple[Check, Rejected]] = []
         checks: tuple[Check, ...] = ("address", "signature", "rate")
         for check in checks:
             try:
                 if check == "address":
-                    _address(raw, registered, demands)
+                    _address(raw, registered, requirements)
                 elif check == "rate":
-                    self._rate(registered, demands)
+                    self._rate(registered, requirements)
                 elif registered.signs and not signed:
-                    await verify(credentials.signed, demands.secrets, raw)
+                    await verify(credentials.signed, requirements.secrets, raw)
             except Rejected as refusal:
                 failed.append((check, refusal))
                 if check not in registered.report_only:
                     break
         return failed
 
-    def _rate(self, registered: Registered, demands: Demands) -> None:
-        if demands.limit and (wait := self._rates.take(registered.sender.name, demands.limit, self._clock())):
-            why = f"more than {demands.limit.rate:g} a second from {registered.sender.name}"
+    def _rate(self, registered: KnownSender, requirements: Requirements) -> None:
+        if requirements.limit and (wait := self._rates.take(registered.sender.name, requirements.limit, self._clock())):
+            why = f"more than {requirements.limit.rate:g} a second from {registered.sender.name}"
             raise Rejected(Outcome.RATE_LIMITED, why, retry_after(wait))
 
-    def weigh(self, sender: str, postbacks: int) -> None:
-        """Count postbacks that came in one request beside its first: what follows waits until they are paid off."""
-        limit = self._demands.get(sender, _NOTHING).limit
+    def charge(self, sender: str, postbacks: int) -> None:
+        """Take the further postbacks of one request from the sender's rate: later requests wait for them."""
+        limit = self._requirements.get(sender, _NO_REQUIREMENTS).limit
         if limit and postbacks:
-            self._rates.owe(sender, limit, self._clock(), postbacks)
+            self._rates.charge(sender, limit, self._clock(), postbacks)
 
-    async def signer(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> Registered:
-        """Return the sender who signed a request that shows nothing else. Raises `Rejected`."""
-        known = {name: demands.secrets for name, demands in self._demands.items() if demands.secrets}
+    async def signer(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> KnownSender:
+        """Return the sender who signed a request without other credentials. Raises `Rejected`."""
+        known = {name: needed.secrets for name, needed in self._requirements.items() if needed.secrets}
         await verify(credentials.signed, tuple(chain.from_iterable(known.values())), raw)  # says what is wrong, once
         for name, secrets in known.items():
             with suppress(Rejected):
@@ -87,13 +87,13 @@ class Checks:
         raise Rejected(Outcome.UNAUTHENTICATED, "no sender has the secret that this is signed with")
 
 
-def _address(raw: RawPostback, registered: Registered, demands: Demands) -> None:
-    if demands.networks is not None and not demands.networks.include(raw.client_ip):
+def _address(raw: RawPostback, registered: KnownSender, requirements: Requirements) -> None:
+    if requirements.networks is not None and not requirements.networks.contains(raw.client_ip):
         where = raw.client_ip or "an unknown address"
         raise Rejected(Outcome.FORBIDDEN, f"{registered.sender.name} does not send from {where}")
 
 
-async def verify(sent: Sent | None, secrets: tuple[Secret, ...], raw: RawPostback) -> None:
+async def verify(sent: SignedRequest | None, secrets: tuple[Secret, ...], raw: RawPostback) -> None:
     """Raise `Rejected` unless a request is signed with one of the secrets."""
     if sent is None:
         raise Rejected(Outcome.UNAUTHENTICATED, "not signed: it has neither ts and sig nor the webhook- headers")
@@ -106,11 +106,11 @@ async def verify(sent: Sent | None, secrets: tuple[Secret, ...], raw: RawPostbac
         check_signature(sent, secrets, now)
 
 
-_NOTHING = Demands()
+_NO_REQUIREMENTS = Requirements()
 
 
-def _demands(registered: Registered) -> Demands:
-    """Return what a row says. A list of networks or a secret that cannot be read lets nobody in."""
+def _requirements(registered: KnownSender) -> Requirements:
+    """Return the requirements of a sender. A list of networks or a secret that cannot be read lets nobody in."""
     try:
         networks = Networks.parse(",".join(registered.networks)) if registered.networks else None
     except ValueError:
@@ -122,4 +122,4 @@ def _demands(registered: Registered) -> Demands:
         except ValueError:
             continue
     limit = limit_of(registered.rate_per_second) if registered.rate_per_second else None
-    return Demands(networks, tuple(secrets), limit)
+    return Requirements(networks, tuple(secrets), limit)

@@ -1,6 +1,6 @@
-"""Owns what a request shows of who it is: taken out of headers and query at the door, never stored and never logged.
+"""Owns credentials: they are taken out of headers and query at the door, never stored and never logged.
 
-It travels beside the raw postback, not in it, so nothing that keeps or tells postbacks can keep or tell it.
+They travel beside the raw postback, not in it, so whatever stores or logs a postback cannot store or log them.
 """
 
 import binascii
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from service.auth.signature import WEBHOOK_HEADERS, Sent, without_signature
+from service.auth.signature import WEBHOOK_HEADERS, SignedRequest, without_signature
 from service.core.redaction import PREFIX
 
 _PARAMETER = b"key="
@@ -17,14 +17,14 @@ PROOFS = frozenset((b"authorization", b"x-api-key", *WEBHOOK_HEADERS))  # header
 
 
 class Credentials(NamedTuple):
-    """What was shown: API keys, each once however often it was given, a bearer token that is no API key, a signature.
+    """The credentials of one request: distinct API keys, a bearer token that is not an API key, a signature.
 
-    `signed` is what the signature is about, as it came: with the key in it, if there was one in the query.
+    `signed` is the signed request as it came, including an API key in its query.
     """
 
     keys: tuple[str, ...] = ()
     token: str = ""
-    signed: Sent | None = None
+    signed: SignedRequest | None = None
 
     def __repr__(self) -> str:
         """Say how many there are, and never what they are."""
@@ -32,31 +32,31 @@ class Credentials(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many different ones were shown."""
+        """How many different keys and tokens there are."""
         return len(self.keys) + bool(self.token)
 
 
-NOTHING = Credentials()
+NO_CREDENTIALS = Credentials()
 
 
 def shown_in(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[bytes, Credentials]:
     """Return the query without what proves the sender, and all that does."""
-    bare, queried = take_key(query)
+    bare, queried = extract_keys(query)
     if len(queried) == 1 and b"sig=" not in bare and PROOFS.isdisjoint(dict(headers)):  # as most are
         return bare, Credentials((queried[0],))
     webhook = [pair for pair in headers if pair[0] in WEBHOOK_HEADERS]
-    signed: Sent | None = None
+    signed: SignedRequest | None = None
     if webhook or b"&sig=" in bare or bare.startswith(b"sig="):
-        signed = Sent(query, dict(headers).get(b"content-type", b"").decode("latin-1"), webhook, body)
+        signed = SignedRequest(query, dict(headers).get(b"content-type", b"").decode("latin-1"), webhook, body)
         bare = without_signature(bare)
     authorizations = [value for name, value in headers if name == b"authorization"]
     api_keys = [value for name, value in headers if name == b"x-api-key"]
     shown = authorizations or api_keys or queried or signed
-    return bare, credentials_of(authorizations, api_keys, queried, signed) if shown else NOTHING
+    return bare, credentials_of(authorizations, api_keys, queried, signed) if shown else NO_CREDENTIALS
 
 
-def take_key(query: bytes) -> tuple[bytes, list[str]]:
-    """Return the query without the parameter `key`, all else byte for byte, and what that held."""
+def extract_keys(query: bytes) -> tuple[bytes, list[str]]:
+    """Return the query without the parameter `key`, all else byte for byte, and the keys it held."""
     if _PARAMETER not in query:
         return query, []
     bare, _, last = query.rpartition(b"&key=")
@@ -69,9 +69,12 @@ def take_key(query: bytes) -> tuple[bytes, list[str]]:
 
 
 def credentials_of(
-    authorizations: Sequence[bytes], api_keys: Sequence[bytes], queried: Sequence[str], signed: Sent | None = None
+    authorizations: Sequence[bytes],
+    api_keys: Sequence[bytes],
+    queried: Sequence[str],
+    signed: SignedRequest | None = None,
 ) -> Credentials:
-    """Return what the Authorization and X-API-Key headers, the query and the signature show together."""
+    """Return the credentials in the Authorization and X-API-Key headers, the query and the signature together."""
     keys = [*map(_text, api_keys), *queried]
     tokens: list[str] = []
     for authorization in authorizations:

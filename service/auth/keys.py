@@ -1,4 +1,4 @@
-"""Owns API keys: how one is made, what is kept of it, and which one a text is.
+"""Owns API keys: how one is made, what is kept of it, and how one that was sent is verified.
 
 Pure. A key reads `pbk_<public id>_<secret>`: the id finds its row, the secret has 202 random bits and ends in eight hex
 digits of a checksum, which tells a key that was cut off or mistyped from one that is wrong. Only the SHA-256 of the
@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 from service.core.outcome import Outcome, Rejected
 from service.core.redaction import ID_LENGTH, PREFIX
-from service.core.roster import Key
+from service.core.roster import KnownKey
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # without i, l, o, u: an id is read out on the telephone
 _SECRET_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # noqa: S105 - an alphabet
 _RANDOM_LETTERS = 34  # of 62: 202 bits
 _FORM = re.compile(rf"{PREFIX}_([0-9a-z]{{{ID_LENGTH}}})_([0-9A-Za-z]{{{_RANDOM_LETTERS}}}[0-9a-f]{{8}})", re.ASCII)
-_NOBODYS = Key("", "", bytes(32))  # what a wrong secret is compared with
+_NOBODYS = KnownKey("", "", bytes(32))  # what a wrong secret is compared with
 
 
 class NewKey(NamedTuple):
@@ -55,11 +55,12 @@ def id_in(text: str) -> str:
     return found[1] if found else text
 
 
-def find_key(text: str, by_secret: Mapping[bytes, Key]) -> Key:
-    """Return the key that a text is. Raises `Rejected`; an unknown id and a wrong secret look, and cost, the same.
+def verified_key(text: str, by_secret: Mapping[bytes, KnownKey]) -> KnownKey:
+    """Return the known key for the text that was sent. Raises `Rejected`.
 
-    Keys are found by the hash of the secret and not by the id: a look-up by something that a stranger can choose takes
-    some nanoseconds longer when it finds anything, and that can be measured (tests/load/key_timing.py).
+    An unknown id and a wrong secret look, and cost, the same. Keys are found by the hash of the secret and not by the
+    id: a look-up by an id that an attacker can choose takes some nanoseconds longer when it finds one, and that can be
+    measured (tests/load/key_timing.py).
     """
     found = _FORM.fullmatch(text)
     if found is None:

@@ -1,7 +1,7 @@
-"""Owns how many postbacks may come in a while: a bucket of tokens for each sender, and for each unknown address.
+"""Owns rate limits: a token bucket for each sender, and for each unauthenticated address.
 
-A bucket is one number: when it will be full again. A full one is as good as none, so only full ones are forgotten. Who
-changes addresses all the time pushes nobody out, and shares one bucket with all others who come when there is no room.
+A bucket is one number: when it will be full again. A full bucket equals no bucket, so only full ones are dropped. When
+there is no room for another bucket, all newcomers share one: a client that keeps changing addresses evicts nobody.
 """
 
 import math
@@ -14,7 +14,7 @@ from service.auth.networks import address_of
 MAX_BUCKETS = 10_000
 _BURST_SECONDS = 2
 _LEAST_BURST = 10
-_ROUNDING_SECONDS = 1e-6  # of a clock in floating point: who waited as long as told is not sent away for it
+_ROUNDING_SECONDS = 1e-6  # floating point: a client that waited exactly as long as asked must be accepted
 _HOST_BITS = 64  # of IPv6: one household or server has all of them
 
 
@@ -33,7 +33,7 @@ def limit_of(rate: float) -> Limit:
 
 
 class RateLimits:
-    """Buckets by key, `most` of them; who has none when all are in use takes from the one of `newcomers`."""
+    """At most `most` buckets, by key; when all are in use, new keys share the bucket of `newcomers`."""
 
     def __init__(self, newcomers: Limit, most: int = MAX_BUCKETS) -> None:
         self._newcomers = newcomers
@@ -46,9 +46,9 @@ class RateLimits:
         return len(self._full_at)
 
     def take(self, key: str, limit: Limit, now: float, tokens: int = 1) -> float:
-        """Take tokens at `now` (seconds, monotonic): 0.0 if they were there, else how long to wait; then none is taken.
+        """Take tokens at `now` (monotonic seconds) and return 0.0; if there are too few, take none and return the wait.
 
-        More than a burst is taken from a full bucket, and owed: later ones wait until it is paid off.
+        More than a burst may be taken from a full bucket; later callers wait until that is refilled.
         """
         if key not in self._full_at and not self._has_room(now):
             wait, self._newcomers_full_at = _taken(self._newcomers_full_at, self._newcomers, now, tokens)
@@ -57,15 +57,15 @@ class RateLimits:
         self._full_at.move_to_end(key)
         return wait
 
-    def owe(self, key: str, limit: Limit, now: float, tokens: int) -> None:
-        """Take tokens that are not there yet, of somebody who took some just now: later ones wait for them."""
+    def charge(self, key: str, limit: Limit, now: float, tokens: int) -> None:
+        """Take tokens even if there are too few, from a caller that was let in just now: later calls wait for them."""
         if key in self._full_at:
             self._full_at[key] = max(self._full_at[key], now) + tokens / limit.rate
         else:
             self._newcomers_full_at = max(self._newcomers_full_at, now) + tokens / self._newcomers.rate
 
     def _has_room(self, now: float) -> bool:
-        """Forget buckets that are full, from the longest unused on; tell whether there is room for another."""
+        """Drop full buckets, the longest unused first; return whether there is room for another."""
         for _ in range(2):  # more than one newcomer brings, so that their number falls
             if self._full_at and next(iter(self._full_at.values())) <= now:
                 self._full_at.popitem(last=False)
@@ -78,7 +78,7 @@ def retry_after(wait: float) -> int:
 
 
 def bucket_of(client_ip: str) -> str:
-    """Return the key of an unknown caller: an IPv4 address, a /64 of IPv6, one for all who have no address."""
+    """Return the bucket key of an address: the IPv4 address, the /64 of IPv6, one key for all without an address."""
     address = address_of(client_ip)
     if address is None:
         return ""

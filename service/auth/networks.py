@@ -37,13 +37,13 @@ class Networks:
         ranges = _merged(networks)
         return cls(networks, [start for start, _ in ranges], [end for _, end in ranges])
 
-    def include(self, client_ip: str) -> bool:
-        """Tell whether a client's address is in one of the networks; what is no plain address never is."""
+    def contains(self, client_ip: str) -> bool:
+        """Return whether a client's address is in one of the networks; a text that is no plain address never is."""
         address = address_of(client_ip)
-        return address is not None and self.hold(address)
+        return address is not None and self.contains_address(address)
 
-    def hold(self, address: Address) -> bool:
-        """Tell whether an address that `address_of` returned is in one of the networks."""
+    def contains_address(self, address: Address) -> bool:
+        """Return whether an address that `address_of` returned is in one of the networks."""
         point = address.version, int(address)
         place = bisect_right(self._starts, point) - 1
         return place >= 0 and point <= self._ends[place]

@@ -1,4 +1,4 @@
-"""Owns the copy of the roster beside the spool's journals: a restart while the database is away still knows its keys.
+"""Owns the copy of the roster beside the spool's journals: after a restart in an outage, keys are still known.
 
 Hashes of keys, and signing secrets as they are: readable by the service's user only.
 """
@@ -57,7 +57,7 @@ class RosterCopy:
 
 
 def _encoded(rows: Rows) -> bytes:
-    """Return the rows as JSON, without what changes with every use."""
+    """Return the rows as JSON, without `last_used_at`, which changes with every use."""
     members = {
         "version": _VERSION,
         "senders": [row.model_dump() for row in rows.senders],

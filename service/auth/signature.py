@@ -1,4 +1,4 @@
-"""Owns signed postbacks: what of a request is signed, how old a signature may be, and which secrets make a good one.
+"""Owns signed postbacks: which part of a request is signed, how old a signature may be, and which secrets verify it.
 
 A body is signed as Standard Webhooks says (standardwebhooks.com), a query by its last two parameters, `ts` and `sig`.
 The same secrets are for both, so what one signs must never be readable as the other: what a webhook signs has a dot
@@ -62,8 +62,8 @@ def new_secret() -> Secret:
     return Secret(secrets.token_bytes(_MADE_BYTES))
 
 
-class Sent(NamedTuple):
-    """What of a request a postback is read from, and what is to prove it."""
+class SignedRequest(NamedTuple):
+    """The parts of a request that a signature must cover, and the headers that carry it."""
 
     query: bytes
     content_type: str
@@ -71,7 +71,7 @@ class Sent(NamedTuple):
     body: bytes
 
 
-def check(sent: Sent, live: Sequence[Secret], now: float) -> None:
+def check(sent: SignedRequest, live: Sequence[Secret], now: float) -> None:
     """Check that everything a postback is read from is signed; raise `Rejected` (unauthenticated) if it is not.
 
     Any of the live secrets will do; `now` is in Unix seconds. A signed body is JSON and has no query beside it: read as
@@ -158,7 +158,7 @@ def _webhook_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
 def _matches(
     content: bytes, signatures: Sequence[bytes], live: Sequence[Secret], encode: Callable[[bytes], bytes]
 ) -> bool:
-    """Compare each signature with each secret's, whatever was found before: the time tells nothing."""
+    """Compare each signature with each secret's, even after a match, so that the time taken reveals nothing."""
     found = False
     for secret in live:
         expected = encode(_mac(secret, content))
@@ -176,7 +176,7 @@ def _hex(digest: bytes) -> bytes:
 
 
 def _check_age(name: str, timestamp: bytes, now: float) -> None:
-    """Check the age of what has a good signature: only a real sender, or a replay, is told of a clock."""
+    """Check the age after the signature: only a real sender, or a replayed request, learns about our clock."""
     if not _UNIX_SECONDS.fullmatch(timestamp):
         unit = ": it seems to be in milliseconds" if _MILLISECONDS.fullmatch(timestamp) else ""
         raise _refused(f"{name} is not a Unix time in whole seconds{unit}")

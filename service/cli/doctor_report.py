@@ -1,69 +1,46 @@
-"""Owns how `doctor` reports: a line for each finding as it comes, or one JSON object at the end."""
+"""Owns how `doctor` prints: a line for each finding as it comes, and a summary."""
 
-from collections import Counter
-from collections.abc import Mapping
-
-import orjson
-import typer
 from rich.console import Console
 from rich.text import Text
 
-from service.operations.examine.case import Finding, State
+from service.operations.examine.examination import Report
+from service.operations.examine.findings import Finding, State
 
 _STYLES = {State.OK: "green", State.WARNING: "yellow", State.WRONG: "bold red", State.NOT_CHECKED: "dim"}
 _STATE_WIDTH, _NAME_WIDTH = len("not checked"), 18
 
 
-class Report:
-    """Gathers findings; shows them at once to a person, at the end to a program."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._findings: list[Finding] = []
-        self._states: Counter[State] = Counter()
-        self._console = Console(highlight=False, soft_wrap=True)
-
-    def add(self, finding: Finding) -> None:
-        """Take one finding."""
-        self._findings.append(finding)
-        self._states[finding.state] += 1
-        if not self._as_json:
-            self._console.print(_line(finding))
-            if finding.advice and finding.state is not State.OK:
-                self._console.print(Text(f"{'':{_STATE_WIDTH + _NAME_WIDTH + 3}}→ {_plain(finding.advice)}"))
-
-    def count(self, state: State) -> int:
-        """Return how many findings are in a state."""
-        return self._states[state]
-
-    def end(self, rows: Mapping[str, int]) -> None:
-        """Close the report; `rows` are the rows by outcome."""
-        if self._as_json:
-            typer.echo(orjson.dumps(self._object(rows), option=orjson.OPT_INDENT_2).decode())
-            return
-        counts = ", ".join(f"{outcome} {number}" for outcome, number in rows.items())
-        self._console.print(Text(f"\nrows: {counts or 'none'}"))
-        states = ", ".join(f"{self._states[state]} {state.replace('_', ' ')}" for state in State)
-        verdict = "Something is wrong" if self._states[State.WRONG] else "Nothing is wrong"
-        style = _STYLES[State.WRONG if self._states[State.WRONG] else State.OK]
-        self._console.print(Text(f"{verdict}: {states}.", style))
-
-    def _object(self, rows: Mapping[str, int]) -> dict[str, object]:
-        return {
-            "healthy": not self._states[State.WRONG],
-            "wrong": self._states[State.WRONG],
-            "warnings": self._states[State.WARNING],
-            "not_checked": self._states[State.NOT_CHECKED],
-            "rows": dict(rows),
-            "checks": self._findings,
-        }
+def print_nothing(_finding: Finding) -> None:
+    """Wait for the end: one JSON object has all of it."""
 
 
-def _line(finding: Finding) -> Text:
-    state = f"{finding.state.replace('_', ' '):{_STATE_WIDTH}} "
-    return Text.assemble((state, _STYLES[finding.state]), f" {finding.name:{_NAME_WIDTH}} ", _plain(finding.sentence))
+def print_finding(finding: Finding) -> None:
+    """Print one finding, and what to do about it."""
+    state = f"{_words(finding.state):{_STATE_WIDTH}} "
+    name, sentence = f" {finding.name:{_NAME_WIDTH}} ", _on_one_line(finding.sentence)
+    _print(Text.assemble((state, _STYLES[finding.state]), name, sentence))
+    if finding.advice and finding.state is not State.OK:
+        _print(Text(f"{'':{_STATE_WIDTH + _NAME_WIDTH + 3}}→ {_on_one_line(finding.advice)}"))
 
 
-def _plain(text: str) -> str:
-    """Return the text on one line and without control characters: what others wrote must not command the terminal."""
+def print_summary(report: Report) -> None:
+    """Print the rows by outcome, how many findings of each state there are, and the conclusion."""
+    rows = ", ".join(f"{outcome} {number}" for outcome, number in report.rows.items())
+    _print(Text(f"\nrows: {rows or 'none'}"))
+    counts = report.counts
+    states = ", ".join(f"{counts[state]} {_words(state)}" for state in State)
+    conclusion = "Nothing is wrong" if report.healthy else "Something is wrong"
+    _print(Text(f"{conclusion}: {states}.", _STYLES[State.OK if report.healthy else State.WRONG]))
+
+
+def _print(text: Text) -> None:
+    Console(highlight=False, soft_wrap=True).print(text)
+
+
+def _words(state: State) -> str:
+    return state.replace("_", " ")
+
+
+def _on_one_line(text: str) -> str:
+    """Return the text on one line and without control characters: what others wrote must not drive the terminal."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -9,7 +9,7 @@ import typer
 from service.cli.printing import Json, print_json
 from service.cli.registering import registered, registry, tell_done
 from service.core.roster import CHECKS
-from service.core.sender import PRESETS, NumberFormat, Repeats
+from service.core.sender import PRESETS, DuplicatePolicy, NumberFormat
 
 if TYPE_CHECKING:
     from service.operations.register.senders import Changes
@@ -37,7 +37,7 @@ _Reported = Annotated[
     list[str] | None,
     typer.Option("--report-only", metavar="CHECK", help=f"Only count what fails it: {', '.join(CHECKS)}."),
 ]
-_Duplicates = Annotated[Repeats | None, typer.Option(help="What a repeated click id is (docs/status.md).")]
+_Duplicates = Annotated[DuplicatePolicy | None, typer.Option(help="What a repeated click id is (docs/status.md).")]
 _Statuses = Annotated[
     list[str] | None,
     typer.Option("--status", metavar="THEIRS=OURS", help="One more word for a status, e.g. paid_out=approved."),

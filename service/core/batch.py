@@ -1,6 +1,6 @@
 """Owns how the body of a batch becomes rows: each one a raw postback of its own, with the bytes that were sent.
 
-Pure: a row is not judged here. What cannot be taken apart is rejected as a whole, and then no row of it is a postback.
+Pure: rows are not parsed here. A body that cannot be split is rejected as a whole, and then it has no rows.
 """
 
 import csv
@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from service.core.decompression import Readable, unpack
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import MAX_BODY_BYTES, MAX_KEPT_BYTES, RawPostback, media_type_of
+from service.core.parsing import MAX_BODY_BYTES, media_type_of
+from service.core.postback import MAX_KEPT_BYTES, RawPostback
 from service.core.redaction import may_hold_secrets, redact
 
 MAX_ROWS = 50_000
@@ -29,9 +30,9 @@ JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch taken apart: each row as it was sent, and the header of CSV. `raw` is the request, without its body.
+    """A batch split into rows as they were sent, and the header of CSV. `raw` is the request, without its body.
 
-    `atomic`: all of it is to be stored, or nothing. `spilt`: a row may hold a secret of ours.
+    `atomic`: all rows are stored, or none. `needs_redaction`: a row may contain one of our secrets.
     """
 
     raw: RawPostback
@@ -39,7 +40,7 @@ class Batch:
     header: bytes
     rows: list[bytes]
     atomic: bool = False
-    spilt: bool = True
+    needs_redaction: bool = True
 
     def postbacks(self, first: int, count: int) -> list[RawPostback]:
         """Return so many rows as raw postbacks, their header before each; request_ids end in `-1`, `-2` and so on.
@@ -47,21 +48,23 @@ class Batch:
         A few at a time, because a header of CSV in 50,000 of them would be a hundred megabytes.
         """
         raw = self.raw._replace(content_type=self.media_type)
-        return row_postbacks(raw, self.header, self.rows[first : first + count], first, spilt=self.spilt)
+        return row_postbacks(
+            raw, self.header, self.rows[first : first + count], first, needs_redaction=self.needs_redaction
+        )
 
 
 _BODY, _REQUEST_ID = RawPostback._fields.index("body"), RawPostback._fields.index("request_id")
 
 
 def row_postbacks(
-    raw: RawPostback, header: bytes, rows: Iterable[bytes], first: int, *, spilt: bool = True
+    raw: RawPostback, header: bytes, rows: Iterable[bytes], first: int, *, needs_redaction: bool = True
 ) -> list[RawPostback]:
     """Return rows as raw postbacks like `raw`, the header of CSV before each; the first one's number is `first` + 1.
 
-    Keys are redacted here, row by row: in a whole body they would be looked for in one go, and everybody would wait.
+    Keys are redacted here, row by row: one search through a whole body would keep the event loop busy for too long.
     """
     head = redact(header) + b"\n" if header else b""
-    if spilt:
+    if needs_redaction:
         rows = map(redact, rows)
     before, between, after = raw[:_BODY], raw[_BODY + 1 : _REQUEST_ID], raw[_REQUEST_ID + 1 :]
     prefix = f"{raw.request_id}-"
@@ -71,14 +74,14 @@ def row_postbacks(
     ]
 
 
-def as_refused(raw: RawPostback) -> RawPostback:
-    """Return a batch as it is kept when it is refused as a whole: its beginning, with keys redacted."""
+def as_kept(raw: RawPostback) -> RawPostback:
+    """Return a batch as it is kept when it is rejected as a whole: its beginning, with keys redacted."""
     body = redact(raw.body[:MAX_KEPT_BYTES])
     return raw._replace(body=body, complete=raw.complete and len(raw.body) <= MAX_KEPT_BYTES)
 
 
-def take_apart(raw: RawPostback) -> Batch:
-    """Take a batch apart. Raises `Rejected` for the whole of it."""
+def split_batch(raw: RawPostback) -> Batch:
+    """Split a batch into its rows. Raises `Rejected` for the whole batch."""
     atomic = raw.query == b"atomic=1"
     if raw.query and not atomic:
         raise Rejected(
@@ -105,7 +108,7 @@ def take_apart(raw: RawPostback) -> Batch:
     if atomic:
         _bounded(rows)
     bare = raw._replace(query=b"", body=b"", content_encoding="")
-    return Batch(bare, CSV if headed else JSON, header, rows, atomic, spilt=may_hold_secrets(body))
+    return Batch(bare, CSV if headed else JSON, header, rows, atomic, needs_redaction=may_hold_secrets(body))
 
 
 def _bounded(rows: list[bytes]) -> None:
@@ -182,8 +185,8 @@ def csv_records(
 ) -> Iterator[bytes]:
     """Yield each record that is not blank (RFC 4180), the header among them, as it stands in the lines.
 
-    `broken` is told of what is no record; if it does not raise, that is yielded as well, for parse() to reject. A quote
-    that is never closed ends with the line that makes it longer than `longest` bytes.
+    `broken` is called with the error of a malformed record; if it does not raise, the record is yielded too, for
+    parse() to reject. A quote that is never closed ends with the line that makes it longer than `longest` bytes.
     """
     rest = iter(lines)
     for line in rest:
@@ -214,7 +217,7 @@ def _taking(lines: Iterable[bytes], taken: list[bytes], longest: int) -> Iterato
 def stream_lines(stream: Readable) -> Iterator[bytes]:
     """Yield the lines of a stream without their ends, in bounded memory.
 
-    Of a line that is longer than any row may be, more than a row may have is kept, so that parse() rejects it.
+    A line that is longer than any row may be is cut, but left long enough for parse() to reject it.
     """
     rest = b""
     while chunk := stream.read(_CHUNK_BYTES):

@@ -1,7 +1,7 @@
-"""Owns the way from bytes to named text: strict decoding of query strings, forms and JSON bodies into pairs.
+"""Owns decoding: query strings, forms, JSON bodies and CSV rows become pairs of name and text, strictly.
 
-Strict, because lenient decoders lose money quietly: `c=a%FFb` and `c=a%FEb` must not become the same click id. A name
-or text is what was sent, never a repaired form of it; what cannot be decoded is rejected with the reason.
+Strict, because lenient decoders lose money quietly: `c=a%FFb` and `c=a%FEb` must not become the same click id. Text is
+kept as it was sent, never repaired; what cannot be decoded is rejected with the reason.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""Owns unpacking: gzip and zstd, in a body or in a file, and never more of it at once than there is room for."""
+"""Owns decompression: gzip and zstd, of a body or a file, with a bound on what is unpacked at once."""
 
 import gzip
 import sys

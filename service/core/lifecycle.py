@@ -8,7 +8,7 @@ Status = Literal["pending", "approved", "rejected", "refunded"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 # The trade's words (Keitaro: lead, sale, rejected, rebill; BeMob: new, confirm, decline, charge; others: hold, trash).
-WORDS: Mapping[str, Status] = {
+STATUS_WORDS: Mapping[str, Status] = {
     **dict.fromkeys(("pending", "lead", "new", "hold", "waiting"), "pending"),
     **dict.fromkeys(("approved", "approve", "sale", "confirmed", "confirm", "paid", "rebill"), "approved"),
     **dict.fromkeys(
@@ -17,7 +17,7 @@ WORDS: Mapping[str, Status] = {
     **dict.fromkeys(("refunded", "refund", "charge", "chargeback", "reversed"), "refunded"),
 }
 
-# What may become of a conversion. None: no status was told yet, and whatever is told first is right.
+# Which statuses may follow which. None: no status was sent so far, so any may come first.
 _MAY_BECOME: Mapping[str | None, tuple[Status, ...]] = {
     None: STATUSES,
     "pending": ("approved", "rejected"),
@@ -32,6 +32,6 @@ def may_become(current: str | None, status: str) -> bool:
     return status in _MAY_BECOME[current]
 
 
-def followers(current: str | None) -> str:
+def allowed_next(current: str | None) -> str:
     """Return in words what may follow a status."""
     return " or ".join(_MAY_BECOME[current]) or "nothing: it is final"

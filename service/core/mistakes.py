@@ -1,6 +1,6 @@
 """Owns the detector of integration mistakes: what the person at the other end must change, in one sentence.
 
-Pure, and only asked about what was rejected, or looks odd although it was accepted. It never changes an outcome.
+Pure. It looks at rejected postbacks, and at accepted ones that look odd. It never changes an outcome.
 """
 
 import re
@@ -9,41 +9,34 @@ from functools import cache, lru_cache
 
 from service.core.decoding import Pairs
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.core.postback import (
-    Postback,
-    RawPostback,
-    Rejection,
-    claimed,
-    claimed_click_id,
-    claims_test,
-    is_bare_token,
-    micros_of,
-)
+from service.core.parsing import claimed, claimed_click_id, claims_test, is_bare_token, micros_of
+from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import EZMOB, PRESETS, Field, Sender
 
 
-def diagnose(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:
-    """Say what was done wrong in a rejected postback; None when it is nothing we know.
+def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:
+    """Say what was done wrong in a rejected postback; None when no known mistake fits.
 
-    `pairs` is what could be read of it (`postback.claimed`).
+    `pairs` is what could be read of it (`parsing.claimed`).
     """
-    looks = _LOOKS.get(outcome)
-    return _first(looks, _Sent(pairs, sender)) if looks else None
+    detectors = _DETECTORS.get(outcome)
+    return _first(detectors, _Sent(pairs, sender)) if detectors else None
 
 
 def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
-    """Return what is kept of it. A stranger is told nothing more, and is counted whatever he says."""
+    """Return the rejection to keep. Without a known sender nothing else that the postback claims is believed."""
     pairs = claimed(raw)
     click_id = claimed_click_id(pairs, sender or EZMOB)
     if sender is None:
         return Rejection(raw, None, rejected.outcome, rejected.detail, click_id, retry_after=rejected.retry_after)
-    diagnosis, is_test = diagnose(rejected.outcome, pairs, sender), claims_test(pairs)
-    told = (rejected.outcome, rejected.detail, click_id, diagnosis, is_test, rejected.retry_after)
-    return Rejection(raw, sender.name, *told)
+    diagnosis, is_test = diagnose_rejected(rejected.outcome, pairs, sender), claims_test(pairs)
+    return Rejection(
+        raw, sender.name, rejected.outcome, rejected.detail, click_id, diagnosis, is_test, rejected.retry_after
+    )
 
 
-def suspect(postback: Postback, sender: Sender) -> Diagnosis | None:
-    """Say what looks odd in an accepted postback. Cheap where nothing does, because it is asked of each."""
+def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
+    """Say what looks odd in an accepted postback. Cheap where nothing does, because it runs for every postback."""
     click_id = postback.click_id
     if not _ODD.search(click_id) and not (postback.params and _odd_names(tuple(postback.params), tuple(sender.fields))):
         return None
@@ -89,11 +82,11 @@ class _Sent:
         return next(name for name, named in self.sender.fields.items() if named == field)
 
 
-_Look = Callable[[_Sent], Diagnosis | None]
+_Detector = Callable[[_Sent], Diagnosis | None]
 
 
-def _first(looks: tuple[_Look, ...], sent: _Sent) -> Diagnosis | None:
-    return next((found for look in looks if (found := look(sent))), None)
+def _first(detectors: tuple[_Detector, ...], sent: _Sent) -> Diagnosis | None:
+    return next((found for detect in detectors if (found := detect(sent))), None)
 
 
 def _html_escaped(sent: _Sent) -> Diagnosis | None:
@@ -233,8 +226,8 @@ _TRADE_NAMES: Mapping[str, Field] = {
     **dict.fromkeys(("conversion", "click-id", "click", "aff_sub", "aff_click_id", "s2", "externalid"), "click_id"),
     **dict.fromkeys(("revenue", "price", "profit", "val", "commission"), "value"),
 }
-_NAMES: tuple[_Look, ...] = (_html_escaped, _near_miss, _broken_separator, _other_name)
-_LOOKS: Mapping[Outcome, tuple[_Look, ...]] = {
+_NAMES: tuple[_Detector, ...] = (_html_escaped, _near_miss, _broken_separator, _other_name)
+_DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.MISSING_CLICK_ID: _NAMES,
     Outcome.MISSING_VALUE: _NAMES,
     Outcome.UNEXPANDED_MACRO: (_macro,),
@@ -246,6 +239,6 @@ _LOOKS: Mapping[Outcome, tuple[_Look, ...]] = {
     Outcome.INVALID_CURRENCY: (_broken_separator, _double_encoded, _blanks),
     Outcome.INVALID_ENCODING: (_html_escaped, _macro),
 }
-_ODDITIES: tuple[_Look, ...] = (
+_ODDITIES: tuple[_Detector, ...] = (
     *(_html_escaped, _near_miss, _broken_separator, _double_encoded, _half_replaced, _amount_as_click_id),
 )

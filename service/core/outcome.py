@@ -1,4 +1,4 @@
-"""Owns the one vocabulary: what can become of a postback, and what each word means to every reader of it.
+"""Owns the vocabulary of outcomes: what can become of a postback, and everything that depends on that word.
 
 The same word is the response header, the metric label, the log field, the stored row and the docs (laws 2 and 6).
 """
@@ -155,7 +155,7 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
 
 
 class Mistake(StrEnum):
-    """One kind of mistake; the word is a metric's label."""
+    """One kind of integration mistake; the value is a metric's label."""
 
     UNREPLACED_MACRO = "unreplaced_macro"
     HALF_REPLACED_MACRO = "half_replaced_macro"
@@ -179,8 +179,8 @@ class Diagnosis(NamedTuple):
     advice: str
 
 
-def told(detail: str, diagnosis: Diagnosis | None) -> str:
-    """Return what was wrong and what to change, as the log and the kept row tell it."""
+def explanation(detail: str, diagnosis: Diagnosis | None) -> str:
+    """Return what was wrong and what to change, as one text for the log and the kept row."""
     return ". ".join(filter(None, (detail, diagnosis and diagnosis.advice)))
 
 

@@ -1,7 +1,7 @@
-"""Owns how our secrets are taken out of what is kept: whoever reads rows, journals or backups must find none.
+"""Owns redaction: our secrets are removed from everything that is kept, so rows, journals and backups hold none.
 
-Pure. A key is `pbk_<public id>_<secret>`; the public id stays, so that a person can tell which key was spilt. A signing
-secret is `whsec_<base64>`; it is never sent where it is used rightly, and who mistakes it for a key would spill it.
+Pure. A key is `pbk_<public id>_<secret>`; the public id stays, so that a person can tell which key was leaked. A
+signing secret is `whsec_<base64>`; it is never part of a correct request, but a sender may mistake it for a key.
 """
 
 import re

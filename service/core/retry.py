@@ -1,4 +1,4 @@
-"""Owns the retry decision: an attempt, what came back and the time in; delivered, retry or given up out.
+"""Owns the retry decision: an attempt, its response and the time in; delivered, retry or no retry out.
 
 The rules are those of the senders this service lives with (AppsFlyer, Adjust, Branch): a 5xx answer, a time-out and a
 failed connection are worth another attempt, a 4xx answer is final, and a redirect is not followed. A time-out leaves
@@ -47,13 +47,13 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class GaveUp:
+class NoRetry:
     """No further attempt will be made; `reason` is one phrase for the log and the operator."""
 
     reason: str
 
 
-Decision: TypeAlias = Delivered | Retry | GaveUp
+Decision: TypeAlias = Delivered | Retry | NoRetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ def decide(attempt: int, response: Response, *, policy: RetryPolicy, now: dateti
         return Delivered()
     wait_asked = _wait_asked(response, now)
     if not _worth_retrying(response, wait_asked):
-        return GaveUp(f"{_described(response)} is final")
+        return NoRetry(f"{_described(response)} is final")
     if attempt >= policy.max_attempts:
-        return GaveUp(f"{_described(response)} on attempt {attempt} of {policy.max_attempts}")
+        return NoRetry(f"{_described(response)} on attempt {attempt} of {policy.max_attempts}")
     # The jitter comes on top of what was asked, else everyone told "in 5 seconds" would be back in the same instant.
     return Retry(timedelta(seconds=min(policy.cap, (wait_asked or 0.0) + jitter * _backoff(attempt, policy))))
 

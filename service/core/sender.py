@@ -1,16 +1,16 @@
-"""Owns who sends postbacks and how that sender writes them: its names, what it must send, its numbers, its repeats."""
+"""Owns what a sender is: its parameter names, required fields, number format, status words and duplicate policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from service.core.lifecycle import WORDS, Status
+from service.core.lifecycle import STATUS_WORDS, Status
 
 Field = Literal["click_id", "value", "currency", "goal", "transaction_id", "conversion_status"]
-NumberFormat = Literal["point", "comma", "cents"]  # 1.50, 1,50, and 150 for the same amount: told, never guessed
-# What a repeated click id is. first: another conversion only with another goal or transaction id; click: never another
-# one, whatever the transaction id; sum: always another one, unless its transaction id is known.
-Repeats = Literal["first", "click", "sum"]
+NumberFormat = Literal["point", "comma", "cents"]  # 1.50, 1,50, and 150 for the same amount: configured, never guessed
+# When a repeated click id is a new conversion. first: with another goal or transaction id; click: never, the
+# transaction id is ignored; sum: always, unless its transaction id is known.
+DuplicatePolicy = Literal["first", "click", "sum"]
 
 _BOTH: frozenset[Field] = frozenset({"click_id", "value"})
 _CLICK_ID: frozenset[Field] = frozenset({"click_id"})
@@ -21,15 +21,15 @@ class Sender:
     """An authenticated caller: its name, the parameter names it uses for our fields, which of them it must send.
 
     Where `required` leaves `value` out, a postback without one is stored with an empty value, which counts as 0.
-    `statuses` are its words for a conversion's status, in small letters.
+    `statuses` are its words for a conversion's status, in lower case.
     """
 
     name: str
     fields: Mapping[str, Field]
     required: frozenset[Field] = _BOTH
     numbers: NumberFormat = "point"
-    statuses: Mapping[str, Status] = field(default_factory=lambda: WORDS)
-    duplicates: Repeats = "first"
+    statuses: Mapping[str, Status] = field(default_factory=lambda: STATUS_WORDS)
+    duplicates: DuplicatePolicy = "first"
 
 
 # EZmob's postback URL is `/conversion?c={click_id}&value={value}` (EZmob help desk); the other names are the trade's.

@@ -1,4 +1,4 @@
-"""Owns what it means that something a postback needs is away: the error, and the kinds that storage errors come in."""
+"""Owns the errors for a dependency that is unavailable, and the kinds of storage errors."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 
 class Unavailable(Exception):  # noqa: N818 - the state, as the outcome has it
-    """Something that a postback needs is away: the same request may be sent again later."""
+    """Something that a postback needs is not available now: the same request may be sent again later."""
 
 
 class Overloaded(Unavailable):  # the word of the outcome

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, assert_never
 
-from service.core.lifecycle import followers, may_become
-from service.core.outcome import Diagnosis, Outcome, told
-from service.core.postback import Key, Postback, Rejection
+from service.core.lifecycle import allowed_next, may_become
+from service.core.outcome import Diagnosis, Outcome, explanation
+from service.core.postback import ConversionKey, Postback, Rejection
 from service.core.unavailable import ErrorKind, StorageError
 
 
 class Verdict(NamedTuple):
-    """What storage did with one entry; `detail` says why it is not simply stored, `diagnosis` what to change.
+    """What became of one entry; `detail` says why it was not simply stored, `diagnosis` what to change.
 
     `retry_after` is in seconds, where another try is worth it.
     """
@@ -32,9 +32,9 @@ class Verdict(NamedTuple):
         return self.diagnosis.advice if self.diagnosis else self.outcome.hint
 
     @property
-    def told(self) -> str:
-        """What the log and the kept row say: the detail, and what to change."""
-        return told(self.detail, self.diagnosis)
+    def explanation(self) -> str:
+        """The text for the log and the kept row: the detail, and what to change."""
+        return explanation(self.detail, self.diagnosis)
 
 
 class Amount(Protocol):
@@ -49,7 +49,7 @@ class Amount(Protocol):
         """Return the currency's code."""
 
 
-class Told(Amount, Protocol):
+class Statement(Amount, Protocol):
     """What a sender said of a conversion at one moment."""
 
     @property
@@ -58,7 +58,7 @@ class Told(Amount, Protocol):
 
     @property
     def conversion_status(self) -> str | None:
-        """Return the status, None if none was told."""
+        """Return the status, None if none was sent."""
 
 
 class Change(NamedTuple):
@@ -103,8 +103,8 @@ STORED = Verdict(Outcome.STORED)
 REPEATED = Verdict(Outcome.DUPLICATE)
 
 
-def repeats(first: Told, postback: Postback) -> bool:
-    """Tell whether a postback says what was said before: a status of its own, if any, and an amount beside it."""
+def repeats(first: Statement, postback: Postback) -> bool:
+    """Tell whether a postback repeats an earlier statement: the same status, if it has one, and the same amount."""
     if postback.conversion_status is None:
         return (first.value_micros, first.currency) == (postback.value_micros, postback.currency)
     if postback.conversion_status != first.conversion_status:
@@ -113,22 +113,22 @@ def repeats(first: Told, postback: Postback) -> bool:
 
 
 def judge_against(winner: Winner, postback: Postback) -> Verdict:
-    """Return what a postback is whose key is stored already."""
+    """Return the verdict on a postback whose key is stored already."""
     status = postback.conversion_status
     if winner.change_by(postback.raw.request_id):  # its own, of an ambiguous commit that is being retried
         return _updated(winner, postback)
-    history: list[Told] = [winner, *winner.changes]
+    history: list[Statement] = [winner, *winner.changes]
     if any(repeats(said, postback) for said in history):
         return REPEATED
     if status is None or status == winner.status:
         return Verdict(
-            Outcome.CONFLICT, f"stored {amount(told_now(winner, winner.changes))}, received {amount(postback)}"
+            Outcome.CONFLICT, f"stored {amount(last_with_value(winner, winner.changes))}, received {amount(postback)}"
         )
     if may_become(winner.status, status):
         return _updated(winner, postback)
     return Verdict(
         Outcome.ILLEGAL_TRANSITION,
-        f"{winner.status} cannot become {status}; what may follow is {followers(winner.status)}",
+        f"{winner.status} cannot become {status}; what may follow is {allowed_next(winner.status)}",
     )
 
 
@@ -140,8 +140,8 @@ def _updated(winner: Winner, postback: Postback) -> Verdict:
     return Verdict(Outcome.UPDATED, f"{before or 'no status'} → {postback.conversion_status}{with_value}")
 
 
-def told_now(first: Told, changes: Sequence[Told]) -> Told:
-    """Return the last of what was said with a value: that is what the conversion is worth now."""
+def last_with_value(first: Statement, changes: Sequence[Statement]) -> Statement:
+    """Return the last statement that has a value: it says what the conversion is worth now."""
     return next((said for said in reversed(changes) if said.value), first)
 
 
@@ -161,10 +161,10 @@ Entry = Postback | Rejection | Probe
 Understood = Postback | Rejection | Verdict  # of what arrived; a verdict: we failed to understand it
 
 
-def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:
+def judge(entry: Entry, winners: dict[ConversionKey, Winner] | None) -> Verdict:
     """Return the verdict on an entry; `winners` is who holds each key now, None when every postback was new.
 
-    What a postback changes is noted there, for the judgement of those that follow.
+    A change is noted in `winners`, so that later entries of the batch are judged against it.
     """
     match entry:
         case Postback():
@@ -177,13 +177,13 @@ def judge(entry: Entry, winners: dict[Key, Winner] | None) -> Verdict:
             assert_never(entry)
 
 
-def with_history(winners: dict[Key, Winner], changes: Iterable[tuple[Key, Change]]) -> None:
-    """Give each winner its changes, which come in their order."""
+def with_history(winners: dict[ConversionKey, Winner], changes: Iterable[tuple[ConversionKey, Change]]) -> None:
+    """Add to each winner its changes, which are given in their order."""
     for key, change in changes:
         winners[key] = winners[key]._replace(changes=(*winners[key].changes, change))
 
 
-def _judge_repeated(postback: Postback, winners: dict[Key, Winner]) -> Verdict:
+def _judge_repeated(postback: Postback, winners: dict[ConversionKey, Winner]) -> Verdict:
     winner = winners.get(postback.key)
     if winner is None:
         raise StorageError(
@@ -197,8 +197,8 @@ def _judge_repeated(postback: Postback, winners: dict[Key, Winner]) -> Verdict:
     return verdict
 
 
-def disputed(postbacks: Sequence[Postback], winners: Mapping[Key, Winner]) -> list[Key]:
-    """Return the keys of those that do not simply repeat the stored row: their history must be known."""
+def disputed(postbacks: Sequence[Postback], winners: Mapping[ConversionKey, Winner]) -> list[ConversionKey]:
+    """Return the keys of postbacks that do not simply repeat the stored row: judging them needs the history."""
     found = []
     for postback in postbacks:
         winner = winners.get(postback.key)

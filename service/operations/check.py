@@ -13,13 +13,13 @@ from service.core.postback import (
     BATCH_PATH,
     DOORS,
     POSTBACK_PATHS,
+    ConversionKey,
     Door,
-    Key,
     Postback,
     RawPostback,
     sent_status,
 )
-from service.core.roster import Registered, Roster
+from service.core.roster import KnownSender, Roster
 from service.core.sender import Sender
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Understood, Verdict, Winner
@@ -92,7 +92,7 @@ class _Asking:
         self._database = database
         self.absent = ""
 
-    def winners(self, postbacks: Sequence[Postback]) -> Mapping[Key, Winner]:
+    def winners(self, postbacks: Sequence[Postback]) -> Mapping[ConversionKey, Winner]:
         if not postbacks:
             return {}
         try:
@@ -112,7 +112,7 @@ def _authenticator(listening: Listening) -> Authenticate:
     return authenticator
 
 
-def _from_anywhere(registered: Registered) -> Registered:
+def _from_anywhere(registered: KnownSender) -> KnownSender:
     return replace(registered, networks=())
 
 

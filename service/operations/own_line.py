@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import NoReturn
 
 from service.auth.authenticator import Authenticate, Caller
-from service.auth.credentials import NOTHING, Credentials
+from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.outcome import Outcome
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.verdict import Understood, Verdict
@@ -60,7 +60,7 @@ class OwnRecord:
 def vouched(caller: Caller) -> Authenticate:
     """Return an authentication that takes everything for this caller's, because a person says so."""
 
-    async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+    async def authenticate(_raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
         return caller
 
     return authenticate

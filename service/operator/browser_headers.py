@@ -1,7 +1,7 @@
-"""Owns what the operator listener's answers tell a browser: make nothing of this but what it says it is.
+"""Owns the security headers of the operator listener's answers: a browser must not interpret, embed or share them.
 
-Whoever runs the service opens these pages, and beside them the world's. Doors are for servers: there it would be bytes
-for every postback and a use for none.
+Operators open these pages in the same browser as the rest of the web. The public doors serve servers, not browsers:
+there these headers would only cost bytes.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,8 +15,8 @@ HEADERS = {
 }
 
 
-class Shielded:
-    """Middleware that adds HEADERS to each answer; what an answer says itself stands."""
+class BrowserHeaders:
+    """Middleware that adds HEADERS to each answer; headers that the answer has already stay as they are."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -24,11 +24,11 @@ class Shielded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and complete the headers of its answer."""
 
-        async def shielding(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = {name.lower() for name, _ in message["headers"]}
-                missing = [(name, value) for name, value in HEADERS.items() if name not in said]
+                present = {name.lower() for name, _ in message["headers"]}
+                missing = [(name, value) for name, value in HEADERS.items() if name not in present]
                 message["headers"] = [*message["headers"], *missing]
             await send(message)
 
-        await self._app(scope, receive, shielding)
+        await self._app(scope, receive, send_with_headers)

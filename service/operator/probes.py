@@ -1,4 +1,4 @@
-"""Owns readiness and the metrics page: what a machine asks about this process."""
+"""Owns the pages for machines: readiness and metrics."""
 
 import asyncio
 from collections.abc import Iterator

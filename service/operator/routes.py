@@ -1,4 +1,4 @@
-"""Owns the route table of the operator listener: what the people and machines that run the service look at."""
+"""Owns the route table of the operator listener."""
 
 from starlette.routing import request_response
 

@@ -16,7 +16,7 @@ from service.auth.roster_copy import FILE_NAME, RosterCopy
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.intake import Intake
-from service.operator.browser_headers import Shielded
+from service.operator.browser_headers import BrowserHeaders
 from service.operator.probes import MetricsPage, ReadinessPage
 from service.operator.routes import operator_routes
 from service.process.vitals import Vitals
@@ -37,7 +37,7 @@ from service.writing.retention import Limits, Retention
 from service.writing.writer import DEADLINE_SECONDS, Writer
 
 if TYPE_CHECKING:
-    from service.auth.oauth.bearer_tokens import BearerTokens
+    from service.auth.oauth.token_verifier import TokenVerifier
 
 _MIGRATE = f"run `{PROGRAM} migrate up`, or start with `run --migrate`"
 _AGAIN_SECONDS = 2.0
@@ -132,21 +132,23 @@ def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0
 
     return App(
         public=listener(public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake)), metrics, log),
-        operator=Shielded(listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log)),
+        operator=BrowserHeaders(
+            listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log)
+        ),
         assert_may_start=assert_may_start,
         running=running,
         storage_broken=storing.broken,
         count_unparsed=metrics.count_unparsed,
-        introduce=authenticator.introduce,
+        introduce=authenticator.log_access,
         read_roster=keeper.look_now,
     )
 
 
-def _tokens(settings: Settings, log: Log) -> "BearerTokens | None":
+def _tokens(settings: Settings, log: Log) -> "TokenVerifier | None":
     """Return what judges bearer tokens, if an issuer is configured."""
     if settings.issuer is None:
         return None
-    from service.auth.oauth.bearer_tokens import bearer_tokens  # noqa: PLC0415 - with an HTTP client, which few need
+    from service.auth.oauth.token_verifier import verifier_for  # noqa: PLC0415 - with an HTTP client, which few need
 
     def tell(reason: str | None) -> None:
         if reason:
@@ -154,7 +156,7 @@ def _tokens(settings: Settings, log: Log) -> "BearerTokens | None":
         else:
             log.logger.info("issuer_back")
 
-    return bearer_tokens(settings.issuer, tell)
+    return verifier_for(settings.issuer, tell)
 
 
 def _limits(settings: Settings) -> Limits:

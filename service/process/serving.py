@@ -18,7 +18,7 @@ from service.process.app import App
 from service.process.sockets import connections_allowed
 from service.settings import Settings
 from service.web.wire.bounds import Bounds
-from service.web.wire.forwarded import Forwarded
+from service.web.wire.forwarded import ForwardedMiddleware
 from service.web.wire.http_server import HttpServer
 
 EXIT_STORAGE_BROKEN = 74  # EX_IOERR of sysexits.h
@@ -97,12 +97,13 @@ class Serving:
                 return 0
             _tune()
             serving = [await server.begin(listening) for server, listening in self._sockets]
-            strays = asyncio.create_task(self._public.strays(self._others).take_in()) if self._others else None
+            orphans = self._public.orphaned_connections(self._others)
+            adopting = asyncio.create_task(orphans.take_in()) if self._others else None
             started()
             how = await self._first(ending, *serving)
             self._logger.log(50 if how is _BROKEN else 20, "stopping", reason=how.reason)
-            if strays:
-                strays.cancel()
+            if adopting:
+                adopting.cancel()
             await self._stop(how, *serving)
         self._logger.info("stopped")
         return EXIT_STORAGE_BROKEN if how is _BROKEN else 0
@@ -144,7 +145,7 @@ def public_server(app: App, settings: Settings) -> HttpServer:
     """Return the server of the public listener, set up as the settings say."""
     proxies = Networks.parse(settings.forwarded_allow_ips)
     return HttpServer(
-        Forwarded(app.public, proxies) if proxies.listed else app.public,
+        ForwardedMiddleware(app.public, proxies) if proxies.listed else app.public,
         app.count_unparsed,
         Bounds(connections_allowed(settings.max_connections), spare=32, body_bytes=2 * batch.MAX_BYTES),
         drain=_DRAIN_SECONDS,

@@ -11,20 +11,23 @@ from structlog.typing import FilteringBoundLogger
 from service.core.version import VERSION, revision
 from service.process.sockets import url_of
 from service.settings import Settings, slips
-from service.telemetry.log import Alone, LineSink, Log, LogFormat, SharedTurns, capture_everything
+from service.telemetry.log import Log
+from service.telemetry.log.capture import capture_everything
+from service.telemetry.log.formats import LogFormat
+from service.telemetry.log.line_sink import LineSink, SharedOutput, UnsharedOutput
+from service.telemetry.log.rate_limit import LogRateLimit
 from service.telemetry.metrics import Metrics
-from service.telemetry.rate_limit import FloodBound
 
 
 @contextmanager
 def logging_to_stdout(
-    settings: Settings, metrics: Metrics, turn: Alone | SharedTurns | None = None, **everywhere: object
+    settings: Settings, metrics: Metrics, output: UnsharedOutput | SharedOutput | None = None, **everywhere: object
 ) -> Iterator[Log]:
     """Open the process's log, with all that libraries say in it, and write it out at the end."""
-    sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped, turn=turn)
+    sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped, output=output)
     try:
-        flood = FloodBound(metrics.count_log_rate_limited)
-        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line, flood, everywhere=everywhere)
+        limit = LogRateLimit(metrics.count_log_rate_limited)
+        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line, limit, everywhere=everywhere)
         capture_everything(log.logger, settings.log_level)
         yield log
     finally:

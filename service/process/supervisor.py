@@ -25,7 +25,7 @@ from service.process.restarts import HOPELESS, failures_in_a_row, pause_seconds
 from service.process.sockets import bound, bound_together
 from service.process.startup_log import announce, logging_to_stdout, tell_unknown_settings
 from service.settings import PREFIX, Settings
-from service.telemetry.log import SharedTurns
+from service.telemetry.log.line_sink import SharedOutput
 from service.telemetry.metrics import Metrics
 
 EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a worker was killed, or had to be
@@ -50,7 +50,7 @@ def run(settings: Settings, command: Sequence[str]) -> int:
     """
     with ExitStack() as held:
         turns = held.enter_context(tempfile.TemporaryFile())
-        log = held.enter_context(logging_to_stdout(settings, Metrics(), SharedTurns(turns.fileno())))
+        log = held.enter_context(logging_to_stdout(settings, Metrics(), SharedOutput(turns.fileno())))
         tell_unknown_settings(log)
         public = held.enter_context(bound_together(settings.host, settings.port, settings.workers))
         ports = [settings.operator_port and settings.operator_port + index for index in range(settings.workers)]

@@ -49,7 +49,7 @@ class Vitals:
         """Measure while the context is open."""
         self._metrics.space = await run_in_daemon_thread(self._measure_space)
         Thread(target=self._watch_space, name="vitals", daemon=True).start()
-        watches = (self._readiness.watch(self._intervals.ready), self._watch_lag(), self._report_left_out())
+        watches = (self._readiness.watch(self._intervals.ready), self._watch_lag(), self._report_rate_limited())
         tasks = [asyncio.create_task(watch) for watch in watches]
         try:
             yield
@@ -58,7 +58,7 @@ class Vitals:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._log.report_left_out()
+            self._log.report_rate_limited()
 
     async def _watch_lag(self) -> None:
         while True:
@@ -66,10 +66,10 @@ class Vitals:
             await asyncio.sleep(self._intervals.lag)
             self._metrics.event_loop_lag.observe(max(0.0, time.perf_counter() - due))
 
-    async def _report_left_out(self) -> None:
+    async def _report_rate_limited(self) -> None:
         while True:
             await asyncio.sleep(self._intervals.log)
-            self._log.report_left_out()
+            self._log.report_rate_limited()
 
     def _watch_space(self) -> None:
         while not self._stopping.wait(self._intervals.space):

@@ -18,7 +18,7 @@ from service.process.serving import ORPHANED, REPLACED, SIGNAL, End, Listeners, 
 from service.process.sockets import url_of
 from service.process.startup_log import logging_to_stdout
 from service.settings import Settings
-from service.telemetry.log import SharedTurns
+from service.telemetry.log.line_sink import SharedOutput
 from service.telemetry.metrics import Metrics
 
 _ENDINGS = {control_channel.STOP: SIGNAL, control_channel.REPLACED: REPLACED}
@@ -29,8 +29,8 @@ def run(settings: Settings, assignment: Assignment) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal sends it to all; the supervisor knows what it means
     metrics = Metrics()
     metrics.worker_restarts = assignment.restarts
-    turn = SharedTurns(assignment.turns)
-    with logging_to_stdout(settings, metrics, turn, worker=assignment.worker) as log, ExitStack() as held:
+    output = SharedOutput(assignment.turns)
+    with logging_to_stdout(settings, metrics, output, worker=assignment.worker) as log, ExitStack() as held:
         fds = (assignment.channel, assignment.operator)
         channel, operator = (held.enter_context(socket.socket(fileno=fd)) for fd in fds)
         public, others = assignment.listeners()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from service.core.outcome import Outcome
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
 from service.core.verdict import Probe, Verdict
 from service.spool.encoding import Kept, Unreadable, decode
@@ -58,7 +58,7 @@ class _Step(NamedTuple):
     entry: Kept
 
     @property
-    def key(self) -> Key | int:
+    def key(self) -> ConversionKey | int:
         """Return what entries that must keep their order have in common."""
         return self.entry.key if isinstance(self.entry, Postback) else self.waiting.seq
 
@@ -286,7 +286,7 @@ def _in_one_batch(steps: Sequence[_Step]) -> list[_Step]:
 
     The writer may commit them in two batches, of which the first can fail: the later value must not be stored then.
     """
-    said: dict[Key, tuple[int, str | None, str | None]] = {}
+    said: dict[ConversionKey, tuple[int, str | None, str | None]] = {}
     for place, step in enumerate(steps):
         if isinstance(step.entry, Postback):
             now = (step.entry.value_micros, step.entry.currency, step.entry.conversion_status)

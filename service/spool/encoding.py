@@ -8,7 +8,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from service.core.outcome import Outcome, told
+from service.core.outcome import Outcome, explanation
 from service.core.postback import Postback, RawPostback, Rejection
 
 VERSION = 1
@@ -37,7 +37,7 @@ def encode(entry: Kept) -> str:
             del members["conversion_status"]  # code before migration 0005 reads the rest
     else:
         members = {field: getattr(entry, field) for field in ("raw", "sender", "outcome", "click_id")}
-        members["detail"] = told(entry.detail, entry.diagnosis)
+        members["detail"] = explanation(entry.detail, entry.diagnosis)
     return json.dumps({**members, "raw": _encode_raw(entry.raw)}, separators=(",", ":"))
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import orjson
 
 from service.core.outcome import Outcome
-from service.core.postback import Key, Postback, Rejection
+from service.core.postback import ConversionKey, Postback, Rejection
 from service.core.verdict import REPEATED, Change, Entry, Probe, Verdict, Winner
 
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
@@ -64,7 +64,10 @@ class Leftovers(NamedTuple):
 
 
 def leftovers(
-    entries: Sequence[Entry], verdicts: Sequence[Verdict], winners: Mapping[Key, Winner] | None, moment: Moment
+    entries: Sequence[Entry],
+    verdicts: Sequence[Verdict],
+    winners: Mapping[ConversionKey, Winner] | None,
+    moment: Moment,
 ) -> Leftovers:
     """Return the rows for everything that is not a new conversion, in order; `winners` as they are after judging."""
     changes: list[Row] = []
@@ -113,7 +116,7 @@ def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment)
         raw.door,
         entry.sender,
         verdict.outcome.value,
-        verdict.told,
+        verdict.explanation,
         entry.click_id,
         raw.as_sent(),
         raw.request_id,

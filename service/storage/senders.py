@@ -9,8 +9,8 @@ from sqlalchemy import bindparam, inspect, text
 from sqlmodel import Session, col, select
 
 from service.core.lifecycle import Status
-from service.core.roster import Check, Key, Registered, Roster, sender_like
-from service.core.sender import Field, NumberFormat, Repeats
+from service.core.roster import Check, KnownKey, KnownSender, Roster, sender_from_preset
+from service.core.sender import DuplicatePolicy, Field, NumberFormat
 from service.storage.pool import Pool
 from service.storage.schema.tables import ApiKey, RegisteredSender, SigningSecret, UtcDateTime
 from service.storage.turns import IMMEDIATE, Turns, take_turn
@@ -129,18 +129,18 @@ class Senders:
         take_turn(self._turns, work)
 
 
-def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -> Registered:
+def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -> KnownSender:
     """Return a row as authentication and parsing see it."""
-    sender = sender_like(
+    sender = sender_from_preset(
         row.preset,
         row.name,
         numbers=cast("NumberFormat", row.numbers),
         fields=cast("Mapping[str, Field]", row.fields),
         required=None if row.required is None else cast("frozenset[Field]", frozenset(row.required)),
         statuses=cast("Mapping[str, Status]", row.statuses),
-        duplicates=cast("Repeats", row.duplicates),
+        duplicates=cast("DuplicatePolicy", row.duplicates),
     )
-    return Registered(
+    return KnownSender(
         sender,
         tuple(row.networks),
         row.rate_per_second,
@@ -152,6 +152,6 @@ def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -
     )
 
 
-def _key(row: ApiKey) -> Key:
+def _key(row: ApiKey) -> KnownKey:
     digest = bytes.fromhex(row.secret_sha256)
-    return Key(row.id, row.sender, digest, row.is_test, frozenset(row.doors), row.expires_at, row.revoked_at)
+    return KnownKey(row.id, row.sender, digest, row.is_test, frozenset(row.doors), row.expires_at, row.revoked_at)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from service.core.outcome import Outcome, told
+from service.core.outcome import Outcome, explanation
 from service.core.postback import Postback, RawPostback, Rejection, sent_status
 from service.core.roster import Check
 from service.core.unavailable import Overloaded, Unavailable
@@ -108,7 +108,7 @@ class LiveRecord:
                 self._metrics.mistakes[one.diagnosis.mistake] += 1
                 diagnosis = diagnosis or (None if detail else one.diagnosis)
         if detail or diagnosis:
-            line["detail"] = told(detail, diagnosis)
+            line["detail"] = explanation(detail, diagnosis)
         return outcome, sender, is_test
 
     def _count(self, arrival: Arrival, counted: dict[_Kind, int], noteworthy: dict[Outcome, RawPostback]) -> None:

@@ -1,4 +1,4 @@
-"""Owns what every HTTP exchange has: its request_id, the headers all answers carry, and its count and duration."""
+"""Owns what every HTTP exchange has: a request_id, the headers of all answers, a count and a duration."""
 
 import os
 import time
@@ -25,8 +25,8 @@ def new_request_id() -> str:
 class Exchange:
     """One request and its response, as the middleware sees it.
 
-    The scope gets its request_id only, not the exchange: it leads back to the scope through the server's `send`, and
-    such a cycle would leave every request to the garbage collector.
+    The scope gets the request_id only, not the exchange: the exchange refers back to the scope through the server's
+    `send`, and such a cycle would leave every request to the garbage collector.
     """
 
     __slots__ = ("_send", "request_id", "status")
@@ -37,7 +37,7 @@ class Exchange:
         self._send = send
 
     async def send(self, message: Message) -> None:
-        """Pass a message on; complete the headers of the first."""
+        """Pass a message on, and add our headers to the first."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [
@@ -48,8 +48,8 @@ class Exchange:
         await self._send(message)
 
 
-class Observed:
-    """Middleware that gives each request its ids in the scope, counts it, and answers what nobody caught."""
+class RequestMiddleware:
+    """Gives each request its ids in the scope, counts and times it, and answers an exception that nobody caught."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, log: Log) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Owns how a listener's requests find their way: exact paths and methods, and the answers to what is in no table."""
+"""Owns the routing of a listener: exact paths and methods, and the answers to everything else."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.core.postback import DOORS
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
-from service.web.middleware import Observed
+from service.web.middleware import RequestMiddleware
 from service.web.public.render import PROBLEM_JSON, problem_body
 
 
@@ -22,7 +22,7 @@ class ExactRoute(BaseRoute):
         self.methods = methods
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match the path; a wrong method still is this route's to answer."""
+        """Match the path alone: `handle` answers a wrong method."""
         return (Match.FULL if scope["path"] == self.path else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,17 +34,18 @@ class ExactRoute(BaseRoute):
 
 
 async def healthz(_request: Request) -> Response:
-    """Say that the process answers; nothing else is checked, so that a failing disk does not restart it in a loop."""
+    """Say that the process answers. Nothing else is checked: a failing disk must not restart it in a loop."""
     return JSONResponse({"status": "ok"})
 
 
 def listener(routes: Sequence[BaseRoute], metrics: Metrics, log: Log) -> ASGIApp:
     """Return the application of one listener.
 
-    A Router and not a Starlette: its two layers of exception handling would cost every request, and Observed has one.
+    A Router and not a Starlette, whose two layers of exception handling would cost every request: RequestMiddleware
+    has one.
     """
     router = Router(routes, redirect_slashes=False, default=_not_found)  # senders do not follow redirects (law 6)
-    return Observed(router, metrics, log)
+    return RequestMiddleware(router, metrics, log)
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +54,7 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _problem(scope: Scope, status: int, hint: str, methods: dict[str, ASGIApp] | None = None) -> ASGIApp:
-    """Answer a wrong path or method. Neither is a postback, so there is no outcome."""
+    """Return the answer to a wrong path or method. Neither is a postback, so there is no outcome."""
     body = problem_body(status, scope["request_id"], {"hint": hint})
     headers = {"allow": ", ".join(methods)} if methods else {}
     return Response(body, status, headers, PROBLEM_JSON)

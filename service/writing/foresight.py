@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from service.core.outcome import Outcome
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.verdict import Entry, Verdict, Winner, judge
 from service.telemetry.metrics.books import Teller
 from service.writing.writer import Written
 
-Winners = Callable[[Sequence[Postback]], Mapping[Key, Winner]]
+Winners = Callable[[Sequence[Postback]], Mapping[ConversionKey, Winner]]
 
 
 class Foresight:
@@ -20,7 +20,7 @@ class Foresight:
 
     def __init__(self, winners: Winners | None) -> None:
         self._winners = winners
-        self._taken: dict[Key, Winner] = {}
+        self._taken: dict[ConversionKey, Winner] = {}
 
     async def write(self, _teller: Teller, /, *entries: Entry) -> Written:
         """Return the verdict that each entry would get now, if all before it were stored."""
@@ -29,7 +29,7 @@ class Foresight:
         known = {**self._winners([one for one in entries if isinstance(one, Postback)]), **self._taken}
         return Written([self._foresee(entry, known) for entry in entries], 0.0)
 
-    def _foresee(self, entry: Entry, known: dict[Key, Winner]) -> Verdict:
+    def _foresee(self, entry: Entry, known: dict[ConversionKey, Winner]) -> Verdict:
         if not isinstance(entry, Postback):
             return judge(entry, known)
         verdict = judge(entry, known if entry.key in known else None)

@@ -17,7 +17,7 @@ from service.auth.authenticator import (
 )
 from service.auth.credentials import Credentials
 from service.core.outcome import Outcome, Rejected
-from service.core.roster import NOBODY, Roster
+from service.core.roster import EMPTY_ROSTER, Roster
 from service.core.sender import EZMOB, PRESETS
 from service.telemetry.metrics import Metrics
 from tests.support import builders
@@ -92,7 +92,7 @@ def test_a_request_through_a_proxy_is_unauthenticated() -> None:
 )
 async def test_the_service_starts_open_where_the_rule_allows(mode: Mode, host: str) -> None:
     made = Authenticator(mode, host, PRESETS["voluum"], kept_log(KeptLines(), Metrics()))
-    made.follow(NOBODY)
+    made.follow(EMPTY_ROSTER)
     made.assert_may_start()
     assert await made(builders.raw()) == Caller(PRESETS["voluum"])
 
@@ -103,7 +103,7 @@ async def test_the_service_starts_open_where_the_rule_allows(mode: Mode, host: s
 )
 def test_elsewhere_the_start_is_refused_with_the_command_that_makes_a_key(mode: Mode, host: str) -> None:
     with pytest.raises(StartRefused, match="python -m service keys create"):
-        authenticator(NOBODY, mode, host)[0].assert_may_start()
+        authenticator(EMPTY_ROSTER, mode, host)[0].assert_may_start()
 
 
 @pytest.mark.parametrize(("mode", "host"), [("auto", "0.0.0.0"), ("required", "127.0.0.1"), ("auto", "127.0.0.1")])
@@ -230,18 +230,18 @@ async def test_a_revoked_last_key_does_not_open_the_door() -> None:
 
 async def test_keys_that_vanish_on_a_public_address_let_nobody_in() -> None:
     made, lines = authenticator(roster(), "auto", "0.0.0.0")
-    made.introduce()
-    made.follow(NOBODY)
+    made.log_access()
+    made.follow(EMPTY_ROSTER)
     with pytest.raises(Rejected):
         await made(builders.raw())
     assert lines.events("open_mode") == []
 
 
 async def test_it_says_who_is_let_in_and_when_that_changes() -> None:
-    made, lines = authenticator(NOBODY)
+    made, lines = authenticator(EMPTY_ROSTER)
     assert lines.kept == []
-    made.introduce()
-    made.follow(NOBODY)
+    made.log_access()
+    made.follow(EMPTY_ROSTER)
     made.follow(roster())
     assert [line["event"] for line in [*lines.events("open_mode"), *lines.events("keys_required")]] == [
         "open_mode",

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from service.auth.authenticator import Authenticator, Caller, WouldReject
-from service.auth.credentials import NOTHING, Credentials
+from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.auth.oauth.issuer import KeysUnavailable
-from service.auth.signature import Secret, Sent, sign_query, sign_webhook
+from service.auth.signature import Secret, SignedRequest, sign_query, sign_webhook
 from service.core.outcome import Outcome, Rejected
-from service.core.roster import Check, Registered, Roster
+from service.core.roster import Check, KnownSender, Roster
 from service.core.sender import EZMOB
 from service.telemetry.metrics import Metrics
 from tests.support import builders
@@ -28,7 +28,7 @@ SLOW = replace(SENDER, rate_per_second=1)
 
 def signed(query: bytes = QUERY, secret: Secret = SECRET, now: float = NOW.timestamp()) -> Credentials:
     """Return what a signed GET shows."""
-    return Credentials(signed=Sent(sign_query(query, secret, now), "", (), b""))
+    return Credentials(signed=SignedRequest(sign_query(query, secret, now), "", (), b""))
 
 
 def authenticator(known: Roster, **options: Any) -> Authenticator:
@@ -83,9 +83,11 @@ async def test_a_signature_alone_says_who_sends() -> None:
         signed(secret=OTHER),
         signed(now=NOW.timestamp() - 301),
         signed(now=NOW.timestamp() + 301),
-        Credentials(signed=Sent(sign_query(QUERY, SECRET, NOW.timestamp()).replace(b"1.50", b"9.50"), "", (), b"")),
-        Credentials(signed=Sent(QUERY, "", (), b"")),
-        NOTHING,
+        Credentials(
+            signed=SignedRequest(sign_query(QUERY, SECRET, NOW.timestamp()).replace(b"1.50", b"9.50"), "", (), b"")
+        ),
+        Credentials(signed=SignedRequest(QUERY, "", (), b"")),
+        NO_CREDENTIALS,
     ],
     ids=["another's secret", "too old", "too new", "changed", "unsigned", "nothing"],
 )
@@ -104,7 +106,7 @@ async def test_a_sender_with_a_secret_has_to_sign_also_with_a_key() -> None:
 @pytest.mark.parametrize("secrets", [(), ("whsec_", "nonsense")])
 async def test_without_a_live_secret_nothing_that_must_be_signed_is_signed(secrets: tuple[str, ...]) -> None:
     gone = replace(SIGNS, signing_secrets=secrets)
-    empty = Credentials((KEY,), signed=Sent(sign_query(QUERY, Secret(b""), NOW.timestamp()), "", (), b""))
+    empty = Credentials((KEY,), signed=SignedRequest(sign_query(QUERY, Secret(b""), NOW.timestamp()), "", (), b""))
     for credentials in (signed()._replace(keys=(KEY,)), empty):
         assert await refusal(authenticator(roster(gone)), credentials) is Outcome.UNAUTHENTICATED
 
@@ -116,9 +118,9 @@ async def test_a_signed_body_is_checked_whole(size: int) -> None:
         (name.encode(), text.encode()) for name, text in sign_webhook("m-1", body, SECRET, NOW.timestamp()).items()
     ]
     made, known = authenticator(Roster({"acme": SIGNS}, {})), builders.posted(body, received_at=NOW)
-    good = Credentials(signed=Sent(b"", "application/json", headers, body))
+    good = Credentials(signed=SignedRequest(b"", "application/json", headers, body))
     assert (await made(known, good)).sender.name == "acme"
-    changed = Credentials(signed=Sent(b"", "application/json", headers, body.replace(b'"a"', b'"b"')))
+    changed = Credentials(signed=SignedRequest(b"", "application/json", headers, body.replace(b'"a"', b'"b"')))
     assert await refusal(made, changed) is Outcome.UNAUTHENTICATED
     assert await refusal(made, good, complete=False) is Outcome.UNAUTHENTICATED
 
@@ -129,7 +131,7 @@ async def test_more_than_the_rate_is_told_to_wait_and_rows_count_as_postbacks() 
     assert [caller.refusal is None for caller in told] == [True] * 10 + [False]
     assert told[-1].refusal
     assert (told[-1].refusal.outcome, told[-1].refusal.retry_after) == (Outcome.RATE_LIMITED, 1)
-    told[0].weigh(60)
+    told[0].charge(60)
     late = (await made(raw, Credentials((KEY,)))).refusal
     assert late
     assert 50 < late.retry_after <= 61
@@ -140,12 +142,12 @@ async def test_more_than_the_rate_is_told_to_wait_and_rows_count_as_postbacks() 
     [
         ("address", HERE, Credentials((KEY,)), Outcome.FORBIDDEN),
         ("signature", SIGNS, Credentials((KEY,)), Outcome.UNAUTHENTICATED),
-        ("credentials", SENDER, NOTHING, Outcome.UNAUTHENTICATED),
+        ("credentials", SENDER, NO_CREDENTIALS, Outcome.UNAUTHENTICATED),
     ],
     ids=["address", "signature", "credentials"],
 )
 async def test_what_is_only_reported_is_accepted_and_told(
-    check: Check, sender: Registered, credentials: Credentials, outcome: Outcome
+    check: Check, sender: KnownSender, credentials: Credentials, outcome: Outcome
 ) -> None:
     lenient = replace(sender, report_only=frozenset({check}))
     caller = await authenticator(roster(lenient))(builders.raw(received_at=NOW), credentials)
@@ -199,7 +201,7 @@ async def test_a_test_key_is_one_beside_a_signature_too() -> None:
 
 async def test_strangers_of_one_address_are_slowed_down_and_those_of_another_are_not() -> None:
     made = authenticator(roster(), strangers=5)
-    told = [await refusal(made, NOTHING, client_ip="192.0.2.1") for _ in range(12)]
+    told = [await refusal(made, NO_CREDENTIALS, client_ip="192.0.2.1") for _ in range(12)]
     assert told == [Outcome.UNAUTHENTICATED] * 10 + [Outcome.RATE_LIMITED] * 2
-    assert await refusal(made, NOTHING, client_ip="192.0.2.2") is Outcome.UNAUTHENTICATED
+    assert await refusal(made, NO_CREDENTIALS, client_ip="192.0.2.2") is Outcome.UNAUTHENTICATED
     assert await refusal(made, Credentials((KEY,)), client_ip="192.0.2.1") is None

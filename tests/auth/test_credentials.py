@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.auth.credentials import NOTHING, Credentials, credentials_of, take_key
+from service.auth.credentials import NO_CREDENTIALS, Credentials, credentials_of, extract_keys
 from tests.support.registered import KEY, text_of
 
 OTHER = text_of("other")
@@ -62,7 +62,7 @@ def test_a_bearer_token_that_is_no_key_is_kept_apart() -> None:
 
 def test_credentials_never_show_what_they_are() -> None:
     assert KEY not in repr(Credentials((KEY,), "token")) + str(Credentials((KEY,), "token"))
-    assert NOTHING.number == 0
+    assert NO_CREDENTIALS.number == 0
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_credentials_never_show_what_they_are() -> None:
     ],
 )
 def test_key_leaves_the_query_and_the_rest_stays_byte_for_byte(query: bytes, rest: bytes, keys: list[str]) -> None:
-    assert take_key(query) == (rest, keys)
+    assert extract_keys(query) == (rest, keys)
 
 
 @given(st.lists(st.sampled_from([b"c=a", b"key=s3cr3t", b"", b"x=key", b"monkey=1", b"%6bey=1", b"a=key=s"])))
 def test_nothing_else_of_a_query_is_touched(parts: list[bytes]) -> None:
-    rest, _ = take_key(b"&".join(parts))
+    rest, _ = extract_keys(b"&".join(parts))
     kept = [part for part in parts if not part.startswith(b"key=")]
     assert rest == b"&".join(kept)

@@ -9,7 +9,7 @@ import pytest
 
 from service.auth.keeper import RosterKeeper
 from service.auth.roster_copy import RosterCopy
-from service.core.roster import NOBODY, Roster
+from service.core.roster import EMPTY_ROSTER, Roster
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.senders import Rows
 from service.telemetry.metrics import Metrics
@@ -87,7 +87,7 @@ async def test_it_looks_at_once_when_it_is_told_to() -> None:
     kept.keeper.begin()
     kept.senders.found = ROWS
     await kept.keeper.look_now()
-    assert kept.followed == [NOBODY, ROWS.roster()]
+    assert kept.followed == [EMPTY_ROSTER, ROWS.roster()]
 
 
 async def test_while_the_database_is_away_the_last_roster_stays_and_that_is_said_once() -> None:
@@ -119,7 +119,7 @@ async def test_without_database_and_copy_nothing_is_known(tmp_path: Path) -> Non
 async def test_a_file_that_is_not_made_yet_has_nobody() -> None:
     kept = Kept(StorageError("there is no database", ErrorKind.NO_DATABASE))
     kept.keeper.begin()
-    assert kept.followed == [NOBODY]
+    assert kept.followed == [EMPTY_ROSTER]
 
 
 async def test_a_copy_that_cannot_be_written_is_told_and_keeps_nobody_out(tmp_path: Path) -> None:

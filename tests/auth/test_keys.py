@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from service.auth.keys import digest, find_key, id_in, new_key
+from service.auth.keys import digest, id_in, new_key, verified_key
 from service.core.outcome import Rejected
 from service.core.redaction import redact
-from service.core.roster import Key
+from service.core.roster import KnownKey
 from tests.support.registered import KEY, PUBLIC, roster_key, text_of
 
 
@@ -32,8 +32,8 @@ def test_what_is_kept_is_the_sha256_of_the_secret_part_alone() -> None:
 
 def test_a_new_key_is_found_by_what_is_kept_of_it() -> None:
     made = new_key()
-    known = Key(made.id, "acme", bytes.fromhex(made.secret_sha256))
-    assert find_key(made.text, {known.secret_sha256: known}) is known
+    known = KnownKey(made.id, "acme", bytes.fromhex(made.secret_sha256))
+    assert verified_key(made.text, {known.secret_sha256: known}) is known
 
 
 def test_a_key_says_which_it_is_and_never_what_opens_the_door() -> None:
@@ -55,7 +55,7 @@ def test_an_unknown_id_costs_the_same_comparison_as_a_wrong_secret(sent: str, mo
 
     monkeypatch.setattr("hmac.compare_digest", compare)
     with pytest.raises(Rejected) as rejected:
-        find_key(sent, {digest("another"): roster_key(secret_sha256=digest("another"))})
+        verified_key(sent, {digest("another"): roster_key(secret_sha256=digest("another"))})
     assert compared == [(32, 32)]
     assert rejected.value.detail == "no such API key"
 
@@ -63,7 +63,7 @@ def test_an_unknown_id_costs_the_same_comparison_as_a_wrong_secret(sent: str, mo
 def test_a_right_secret_under_another_id_is_no_key() -> None:
     other = roster_key(id="another")
     with pytest.raises(Rejected):
-        find_key(KEY, {other.secret_sha256: other})
+        verified_key(KEY, {other.secret_sha256: other})
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.auth.oauth.bearer_tokens import BearerTokens, bearer_tokens
 from service.auth.oauth.discovery import KeySource
 from service.auth.oauth.issuer import Issuer, KeysUnavailable
+from service.auth.oauth.issuer_keys import IssuerKeys
 from service.auth.oauth.key_fetch import KeyFetch
-from service.auth.oauth.key_set import KeySet
+from service.auth.oauth.token_verifier import TokenVerifier, verifier_for
 from service.core.outcome import Outcome, Rejected
 from tests.support.fakes import LoopClock, in_time
 from tests.support.issuers import loop_time
@@ -22,9 +22,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 @asynccontextmanager
-async def trusting(issuer: Issuer) -> AsyncIterator[BearerTokens]:
+async def trusting(issuer: Issuer) -> AsyncIterator[TokenVerifier]:
     """Verify its tokens with the keys that it publishes, on the loop's clock, which a test can move."""
-    tokens = BearerTokens(issuer, KeySet(KeySource(issuer, KeyFetch(), loop_time).read, loop_time))
+    tokens = TokenVerifier(issuer, IssuerKeys(KeySource(issuer, KeyFetch(), loop_time).read, loop_time))
     async with tokens.running():
         yield tokens
 
@@ -32,7 +32,7 @@ async def trusting(issuer: Issuer) -> AsyncIterator[BearerTokens]:
 UNAVAILABLE = "unavailable"
 
 
-async def verdict(tokens: BearerTokens, text: str) -> str:
+async def verdict(tokens: TokenVerifier, text: str) -> str:
     """Return the sender, or the word for why there is none."""
     try:
         return await in_time(tokens.verify(text, datetime.now(UTC)))
@@ -42,7 +42,7 @@ async def verdict(tokens: BearerTokens, text: str) -> str:
         return UNAVAILABLE
 
 
-async def settled(tokens: BearerTokens, text: str) -> str:
+async def settled(tokens: TokenVerifier, text: str) -> str:
     """Return the verdict, sent again as a sender would, for a busy machine may not read the keys within a second."""
     async with asyncio.timeout(60):
         while (word := await verdict(tokens, text)) == UNAVAILABLE:  # noqa: ASYNC110 - it is another process
@@ -50,7 +50,7 @@ async def settled(tokens: BearerTokens, text: str) -> str:
     return word
 
 
-async def comes_to(expected: str, tokens: BearerTokens, text: str) -> None:
+async def comes_to(expected: str, tokens: TokenVerifier, text: str) -> None:
     """Ask until the verdict is this one."""
     async with asyncio.timeout(60):
         while await verdict(tokens, text) != expected:  # noqa: ASYNC110 - it is another process that comes to it
@@ -60,14 +60,14 @@ async def comes_to(expected: str, tokens: BearerTokens, text: str) -> None:
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 async def test_its_tokens_are_verified_through_discovery(algorithm: str) -> None:
     async with real_issuer() as real:
-        tokens = bearer_tokens(real.issuer)
+        tokens = verifier_for(real.issuer)
         async with tokens.running():
             assert await settled(tokens, await real.token(algorithm)) == algorithm
 
 
 async def test_its_keys_can_be_named_instead() -> None:
     async with real_issuer() as real:
-        tokens = bearer_tokens(replace(real.issuer, keys_url=f"{real.issuer.url}/jwks"))
+        tokens = verifier_for(replace(real.issuer, keys_url=f"{real.issuer.url}/jwks"))
         async with tokens.running():
             assert await settled(tokens, await real.token()) == "RS256"
 

@@ -17,10 +17,6 @@ WIRING = {
     "setting_up.py": {"service.storage.database"},  # the settings' URL becomes the database that operations are given
     "run.py": {"service.auth.authenticator"},  # why a start is refused
 }
-TO_BE_EMPTIED = {  # these go through intake and operations when the one straight line is merged
-    "doctor.py": {"service.storage.database"},
-}
-ALLOWED = WIRING | TO_BE_EMPTIED
 
 
 def modules() -> list[Path]:
@@ -53,7 +49,7 @@ def commands(group: typer.core.TyperGroup) -> Iterator[typer.core.TyperCommand]:
 
 @pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(COMMANDS)))
 def test_a_module_of_commands_reaches_nothing_but_operations(module: Path) -> None:
-    assert reached(module.read_text()) == ALLOWED.get(str(module.relative_to(COMMANDS)), set())
+    assert reached(module.read_text()) == WIRING.get(str(module.relative_to(COMMANDS)), set())
 
 
 def test_every_command_stands_in_such_a_module() -> None:

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from service.core.mistakes import diagnose, suspect
+from service.core.mistakes import diagnose_accepted, diagnose_rejected
 from service.core.outcome import Diagnosis, Mistake, Rejected
-from service.core.postback import claimed, parse
+from service.core.parsing import claimed, parse
 from service.core.sender import PRESETS, Field, Sender
 from tests.support import builders
 from tests.support.documents import table, words
@@ -48,6 +48,6 @@ def test_a_documented_example_is_what_it_stands_for(mistake: str, example: str) 
 def diagnosed(query: str, sender: Sender) -> Diagnosis | None:
     raw = builders.raw(query)
     try:
-        return suspect(parse(raw, sender), sender)
+        return diagnose_accepted(parse(raw, sender), sender)
     except Rejected as rejected:
-        return diagnose(rejected.outcome, claimed(raw), sender)
+        return diagnose_rejected(rejected.outcome, claimed(raw), sender)

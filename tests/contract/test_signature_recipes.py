@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.auth.signature import Secret, Sent, check, check_query, new_secret, without_signature
+from service.auth.signature import Secret, SignedRequest, check, check_query, new_secret, without_signature
 from service.core.outcome import Rejected
 from tests.support.documents import document
 from tests.support.outside.tools import need
@@ -78,5 +78,5 @@ def test_the_recipe_for_a_body_sends_what_is_taken(tmp_path: Path) -> None:
         serving.join(60)
     ((headers, body),) = received
     content_type = dict(headers)[b"content-type"].decode()
-    check(Sent(b"", content_type, headers, body), [secret], time.time())
+    check(SignedRequest(b"", content_type, headers, body), [secret], time.time())
     assert (said, body) == ("Success\n", b'{"c": "6f1c2a", "value": "1.50"}')

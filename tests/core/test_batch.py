@@ -15,10 +15,11 @@ from service.core.batch import (
     MAX_HEADER_BYTES,
     MAX_ROWS,
     NDJSON,
-    take_apart,
+    split_batch,
 )
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import RawPostback, parse
+from service.core.parsing import parse
+from service.core.postback import RawPostback
 from service.core.sender import EZMOB
 from tests.support import builders
 
@@ -31,8 +32,8 @@ def batch(body: bytes, content_type: str = NDJSON, **changes: object) -> RawPost
 
 def rows_of(raw: RawPostback) -> list[RawPostback]:
     """Return every row of a batch."""
-    taken_apart = take_apart(raw)
-    return taken_apart.postbacks(0, len(taken_apart.rows))
+    split = split_batch(raw)
+    return split.postbacks(0, len(split.rows))
 
 
 def bodies(body: bytes, content_type: str = NDJSON, **changes: object) -> list[bytes]:
@@ -43,7 +44,7 @@ def bodies(body: bytes, content_type: str = NDJSON, **changes: object) -> list[b
 def refusal(body: bytes, content_type: str = NDJSON, **changes: object) -> Rejected:
     """Return why a batch is refused."""
     with pytest.raises(Rejected) as refused:
-        take_apart(batch(body, content_type, **changes))
+        split_batch(batch(body, content_type, **changes))
     return refused.value
 
 
@@ -195,20 +196,20 @@ def test_a_csv_header_has_a_bounded_length_because_each_row_is_kept_with_it() ->
 
 
 def test_all_or_nothing_is_asked_for_in_the_url_and_is_no_parameter_of_a_row() -> None:
-    taken_apart = take_apart(batch(b"\n".join(ROWS), query=b"atomic=1"))
-    assert taken_apart.atomic
-    assert [parse(row, EZMOB).params for row in taken_apart.postbacks(0, 2)] == [{}, {}]
-    assert not take_apart(batch(ROWS[0])).atomic
+    split = split_batch(batch(b"\n".join(ROWS), query=b"atomic=1"))
+    assert split.atomic
+    assert [parse(row, EZMOB).params for row in split.postbacks(0, 2)] == [{}, {}]
+    assert not split_batch(batch(ROWS[0])).atomic
 
 
 def test_all_or_nothing_takes_what_one_commit_can_hold() -> None:
     many, long = b"{}\n" * MAX_ATOMIC_ROWS, b"x" * MAX_ATOMIC_BYTES
-    assert [len(take_apart(batch(body, query=b"atomic=1")).rows) for body in (many, long)] == [MAX_ATOMIC_ROWS, 1]
+    assert [len(split_batch(batch(body, query=b"atomic=1")).rows) for body in (many, long)] == [MAX_ATOMIC_ROWS, 1]
 
 
 def test_rows_are_made_a_few_at_a_time_and_each_knows_its_place() -> None:
-    taken_apart = take_apart(batch(b"c,value\na,1\nb,2\nc,3\n", CSV))
-    assert [(row.body, row.request_id[-2:]) for row in taken_apart.postbacks(1, 5)] == [
+    split = split_batch(batch(b"c,value\na,1\nb,2\nc,3\n", CSV))
+    assert [(row.body, row.request_id[-2:]) for row in split.postbacks(1, 5)] == [
         (b"c,value\nb,2", "-2"),
         (b"c,value\nc,3", "-3"),
     ]

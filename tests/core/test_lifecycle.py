@@ -5,10 +5,11 @@ from itertools import product
 
 import pytest
 
-from service.core.lifecycle import STATUSES, WORDS, followers, may_become
+from service.core.lifecycle import STATUS_WORDS, STATUSES, allowed_next, may_become
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import Postback, parse
-from service.core.sender import EZMOB, PRESETS, Repeats
+from service.core.parsing import parse
+from service.core.postback import Postback
+from service.core.sender import EZMOB, PRESETS, DuplicatePolicy
 from service.core.verdict import Winner, judge_against
 from tests.support import builders
 
@@ -27,11 +28,11 @@ def test_only_these_transitions_are_legal(current: str | None, status: str) -> N
 
 
 def test_a_final_status_is_said_to_be_final() -> None:
-    assert followers("refunded") == "nothing: it is final"
-    assert followers("pending") == "approved or rejected"
+    assert allowed_next("refunded") == "nothing: it is final"
+    assert allowed_next("pending") == "approved or rejected"
 
 
-@pytest.mark.parametrize(("word", "status"), [*WORDS.items(), ("SALE", "approved"), ("Hold", "pending")])
+@pytest.mark.parametrize(("word", "status"), [*STATUS_WORDS.items(), ("SALE", "approved"), ("Hold", "pending")])
 def test_the_trades_words_are_known_in_any_case(word: str, status: str) -> None:
     assert builders.postback(f"c=a&value=1&conversion_status={word}").conversion_status == status
 
@@ -61,7 +62,7 @@ def test_an_empty_status_is_none() -> None:
     assert builders.postback("c=a&value=1&conversion_status=").conversion_status is None
 
 
-def repeated(policy: Repeats, query: str, preset: str = "ezmob") -> Postback:
+def repeated(policy: DuplicatePolicy, query: str, preset: str = "ezmob") -> Postback:
     return parse(builders.raw(query), replace(PRESETS[preset], duplicates=policy))
 
 
@@ -81,7 +82,7 @@ def repeated(policy: Repeats, query: str, preset: str = "ezmob") -> Postback:
     ids=str,
 )
 def test_the_policy_says_which_arrivals_are_the_same_conversion(
-    policy: Repeats, first: str, second: str, *, same: bool
+    policy: DuplicatePolicy, first: str, second: str, *, same: bool
 ) -> None:
     assert (repeated(policy, first).key == repeated(policy, second).key) is same
 

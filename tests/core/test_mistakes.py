@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.mistakes import diagnose, suspect
+from service.core.mistakes import diagnose_accepted, diagnose_rejected
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.core.postback import RawPostback, claimed, parse
+from service.core.parsing import claimed, parse
+from service.core.postback import RawPostback
 from service.core.sender import EZMOB, PRESETS, Sender
 from tests.support import builders
+from tests.support.mistakes import ODD, REJECTED, RIGHT, SILENT
 
 COMMA = Sender("comma", EZMOB.fields, numbers="comma")
 
@@ -16,9 +18,9 @@ COMMA = Sender("comma", EZMOB.fields, numbers="comma")
 def diagnosed(raw: RawPostback, sender: Sender = EZMOB) -> Diagnosis | None:
     """Return what the detector says of a postback, rejected or not."""
     try:
-        return suspect(parse(raw, sender), sender)
+        return diagnose_accepted(parse(raw, sender), sender)
     except Rejected as rejected:
-        return diagnose(rejected.outcome, claimed(raw), sender)
+        return diagnose_rejected(rejected.outcome, claimed(raw), sender)
 
 
 def rejected_as(raw: RawPostback, sender: Sender = EZMOB) -> Outcome | None:
@@ -28,195 +30,6 @@ def rejected_as(raw: RawPostback, sender: Sender = EZMOB) -> Outcome | None:
     except Rejected as rejected:
         return rejected.outcome
     return None
-
-
-REJECTED: dict[Mistake, list[str]] = {
-    Mistake.UNREPLACED_MACRO: [
-        "c={click_id}&value=1",
-        "c=%7Bclick_id%7D&value=1",
-        "c={{click_id}}&value=1",
-        "c=$%7Bclick_id%7D&value=1",
-        "c=[click_id]&value=1",
-        "c=%5Bclick_id%5D&value=1",
-        "c=<click_id>&value=1",
-        "c=%3Cclick_id%3E&value=1",
-        "c=(click_id)&value=1",
-        "c=%click_id%&value=1",
-        "c=%23click_id%23&value=1",
-        "c=$click_id&value=1",
-        "c=$click_id$&value=1",
-        "c=__CLICK_ID__&value=1",
-        "c=a-{subid}&value=1",
-        "c={pubfeed}_{subid}&value=1",
-        "c=a&value={value}",
-        "c=a&value=%7Bpayout%7D",
-        "c=a&value=[payout]",
-        "c=a&value=$payout",
-        "c=a&value=%23price%23",
-        "c=a&value=1&currency={currency}",
-        "c=a&value=1&currency=[CURRENCY]",
-        "c=a&value=1&goal={goal}",
-        "c=a&value=1&txid={transaction_id}",
-    ],
-    Mistake.HALF_REPLACED_MACRO: [
-        "c=a&value={payout",
-        "c=a&value=payout}",
-        "c=a&value=%7Bpayout",
-        "c=a&value=1.50%7D",
-        "c=a&value=[payout",
-        "c=a&value=2.00]",
-        "c=a&value=<payout",
-    ],
-    Mistake.LITERAL_TOKEN: [
-        "c=click_id&value=1",
-        "c=clickid&value=1",
-        "c=click-id&value=1",
-        "c=CLICK_ID&value=1",
-        "c=subid&value=1",
-        "c=REPLACE&value=1",
-        "c=a&value=value",
-        "c=a&value=payout",
-        "c=a&value=amount",
-        "c=a&value=OPTIONAL",
-        "c=a&value=1&currency=currency",
-        "c=a&value=1&txid=transaction_id",
-    ],
-    Mistake.CONVERSION_MACRO: [
-        "c={conversion}&value=1",
-        "c=%7Bconversion%7D&value=1",
-        "c=[conversion]&value=1",
-        "c={CONVERSION}&value=1",
-        "c={conversion_id}&value=1",
-        "conversion=abc&value=1",
-        "Conversion=abc&value=1",
-    ],
-    Mistake.SWAPPED: [
-        "c=1.50&value=6f1c2a",
-        "c=12.5&value=wG7TLKPGR",
-        "c=0,99&value=abc",
-        "c=-1.50&value=a-b-c",
-    ],
-    Mistake.DOUBLE_ENCODED: [
-        "c=a&value=1%252E50",
-        "c=a&value=%2531",
-        "c=a&value=1%2550",
-        "c=a&value=%25E2%2582%25AC1",
-        "c=a&value=1&currency=EU%2552",
-    ],
-    Mistake.HTML_ESCAPED: [
-        "c=a&amp;value=1",
-        "x=1&amp;c=a&amp;value=1",
-        "value=1&amp;c=a",
-        "amp;c=a&value=1",
-    ],
-    Mistake.BROKEN_SEPARATOR: [
-        "c=a?value=1",
-        "c=a;value=1",
-        "c=a,value=1",
-        "c=a|value=1",
-        "c=a%26value=1",
-        "c=a%26value%3D1",
-        "c=a%3Fvalue%3D1",
-        "c=a&value=1?currency=EUR",
-        "c=a&value=1;txid=7",
-        "c=a&value=1&currency=EUR;goal=lead",
-        "value=1?c=a",
-    ],
-    Mistake.DECIMAL_COMMA: [
-        "c=a&value=1,50",
-        "c=a&value=0,5",
-        "c=a&value=-1,5",
-        "c=a&value=1.234,56",
-        "c=a&value=1,234.56",
-        "c=a&value=1,234",
-        "c=a&value=1+234.56",
-        "c=a&value=1'234.56",
-        "c=a&value=1%C2%A0234,56",
-        "c=a&value=1.234.567",
-    ],
-    Mistake.CURRENCY_SIGN: [
-        "c=a&value=$1.50",
-        "c=a&value=$+1.50",
-        "c=a&value=1.50$",
-        "c=a&value=%E2%82%AC1.50",
-        "c=a&value=1,50%E2%82%AC",
-        "c=a&value=1.50+%E2%82%AC",
-        "c=a&value=%C2%A32",
-        "c=a&value=%E2%82%BD100",
-        "c=a&value=USD+1.50",
-        "c=a&value=1.50+USD",
-        "c=a&value=1.50usd",
-        "c=a&value=US$2",
-        "c=a&value=-$1",
-    ],
-    Mistake.WHITESPACE: [
-        "c=a+b&value=1",
-        "c=a%20b&value=1",
-        "c=+a&value=1",
-        "c=a%09&value=1",
-        "c=a%0A&value=1",
-        "c=a%C2%A0&value=1",
-        "c=a%E2%80%8B&value=1",
-        "c=a&value=+1",
-        "c=a&value=1+",
-        "c=a&value=1%0D%0A",
-        "c=a&value=%201.50%20",
-        "+c=a&value=1",
-        "c+=a&value=1",
-        "c=a&+value=1",
-        "c=a&value%20=1",
-        "c=a&value=1&currency=EUR+",
-    ],
-    Mistake.WRONG_CASE: [
-        "C=a&value=1",
-        "c=a&Value=1",
-        "c=a&VALUE=1",
-        "C=a&VALUE=1",
-    ],
-    Mistake.OTHER_NAME: [
-        "clickid=a&value=1",
-        "click_id=a&value=1",
-        "cid=a&payout=1",
-        "subid=a&value=1",
-        "sub_id=a&value=1",
-        "cnv_id=a&value=1",
-        "aff_sub=a&value=1",
-        "ClickId=a&value=1",
-        "c=a&payout=1",
-        "c=a&amount=1",
-        "c=a&sum=1",
-        "c=a&revenue=1",
-        "c=a&Price=1",
-    ],
-}
-ODD: dict[Mistake, list[str]] = {
-    Mistake.HALF_REPLACED_MACRO: ["c={click_id&value=1", "c=click_id}&value=1", "c=a]&value=1", "c=a<b&value=1"],
-    Mistake.SWAPPED: ["c=1.50&value=2", "c=0,99&value=7"],
-    Mistake.DOUBLE_ENCODED: ["c=a%2520b&value=1", "c=a%252Fb&value=1", "c=%25D0%25B0&value=1"],
-    Mistake.BROKEN_SEPARATOR: ["c=a%3Fcurrency%3DEUR&value=1", "c=a;txid=7&value=1"],
-    Mistake.HTML_ESCAPED: ["c=a&value=1&amp;currency=EUR"],
-    Mistake.WRONG_CASE: ["c=a&value=1&Currency=EUR", "c=a&value=1&TxId=7", "c=a&value=1&GOAL=lead"],
-    Mistake.WHITESPACE: ["c=a&value=1&+currency=EUR"],
-}
-RIGHT = [
-    "c=a&value=1",
-    "c=6f1c2a&value=1.50&currency=EUR&goal=lead&txid=7",
-    "c=550e8400-e29b-41d4-a716-446655440000&value=0",
-    "c=%7B550e8400-e29b-41d4-a716-446655440000%7D&value=0",
-    "c=wG7T.LKP_GR~x&value=1",
-    "c=a%3Ab/c&value=1",
-    "c=1234567&value=1",
-    "c=a&value=1&x=2&y=",
-    "c=a&value=1&payout=3",
-    "c=a&value=1&c2=b&clickid=zzz",
-    "c=a&value=1&custom={not_ours}",
-    "c=%25&value=1",
-    "c=100%25&value=1",
-    "c=a%2Bb&value=1",
-    "c=a%25zz&value=1",
-    "c=a&value=1&note=1.50$",
-]
-SILENT = ["c=a&value=", "c=&value=1", "c=a", "value=1", "c=a&value=abc", "c=a&value=1e3", "c=a&value=NaN", ""]
 
 
 def table(cases: dict[Mistake, list[str]]) -> list[tuple[str, Mistake]]:
@@ -301,5 +114,5 @@ def test_no_text_breaks_the_detector_and_none_is_repeated_in_its_advice(name: st
     marked = f"zq{text}zq"
     for outcome in Outcome:
         for pairs in ([(name, marked), ("c", marked), ("value", other)], [("c", marked), ("value", marked)]):
-            found = diagnose(outcome, pairs, EZMOB)
+            found = diagnose_rejected(outcome, pairs, EZMOB)
             assert found is None or "zq" not in found.advice

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import micros_of, parse
+from service.core.parsing import micros_of, parse
 from service.core.sender import EZMOB, PRESETS, NumberFormat, Sender
 from tests.support import builders
 

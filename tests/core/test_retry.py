@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.retry import Answered, Decision, Delivered, GaveUp, Response, Retry, RetryPolicy, Unanswered, decide
+from service.core.retry import Answered, Decision, Delivered, NoRetry, Response, Retry, RetryPolicy, Unanswered, decide
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 POLICY = RetryPolicy(max_attempts=5, base=1.0, cap=60.0, factor=2.0)
@@ -40,17 +40,17 @@ def test_5xx_and_silence_are_tried_again(response: Response) -> None:
 
 @pytest.mark.parametrize("status", [100, 300, 301, 302, 304, 308, 400, 401, 403, 404, 408, 429, 499, 600])
 def test_every_other_status_is_final_at_once(status: int) -> None:
-    assert GaveUp(f"status {status} is final") == decision(Answered(status))
+    assert NoRetry(f"status {status} is final") == decision(Answered(status))
 
 
 def test_429_is_tried_again_only_when_it_says_when() -> None:
     assert Retry(timedelta(seconds=8)) == decision(Answered(429, retry_after="7"))
-    assert GaveUp("status 429 is final") == decision(Answered(429, retry_after="soon"))
+    assert NoRetry("status 429 is final") == decision(Answered(429, retry_after="soon"))
 
 
 @pytest.mark.parametrize("status", [302, 404])
 def test_retry_after_makes_no_other_status_worth_retrying(status: int) -> None:
-    assert GaveUp(f"status {status} is final") == decision(Answered(status, retry_after="7"))
+    assert NoRetry(f"status {status} is final") == decision(Answered(status, retry_after="7"))
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_retry_after_makes_no_other_status_worth_retrying(status: int) -> None:
 )
 def test_the_last_attempt_is_not_followed_by_another(response: Response, reason: str) -> None:
     assert isinstance(decision(response, attempt=4), Retry)
-    assert GaveUp(reason) == decision(response, attempt=5)
-    assert isinstance(decision(response, attempt=6), GaveUp)
+    assert NoRetry(reason) == decision(response, attempt=5)
+    assert isinstance(decision(response, attempt=6), NoRetry)
 
 
 def test_the_longest_wait_doubles_with_each_attempt_up_to_the_cap() -> None:

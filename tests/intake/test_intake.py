@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from service.auth.authenticator import Authenticate, Caller, RosterUnknown, WouldReject
-from service.auth.credentials import NOTHING, Credentials
+from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.outcome import Family, Mistake, Outcome, Rejected
-from service.core.postback import Postback, RawPostback, parse
+from service.core.parsing import parse
+from service.core.postback import Postback, RawPostback
 from service.core.sender import EZMOB, Sender
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Verdict
@@ -160,9 +161,9 @@ async def test_a_rejected_postback_is_kept_counted_and_logged_under_one_word_wit
     assert verdict.outcome is outcome
     assert watched.counted == {("postback", outcome.value): 1.0}
     line = watched.only_line()
-    assert (line["outcome"], line["status"], line["detail"]) == (outcome.value, outcome.status, verdict.told)
+    assert (line["outcome"], line["status"], line["detail"]) == (outcome.value, outcome.status, verdict.explanation)
     kept = rows(path, "SELECT outcome, detail, request_id, raw FROM rejected_postback")
-    assert kept == [(outcome.value, verdict.told, raw.request_id, raw.as_sent())]
+    assert kept == [(outcome.value, verdict.explanation, raw.request_id, raw.as_sent())]
     assert rows(path, "SELECT * FROM conversion") == []
 
 
@@ -236,7 +237,7 @@ async def test_a_traceback_tells_nothing_of_what_was_sent() -> None:
 
 
 async def test_an_error_tells_nothing_of_the_text_that_it_was_about() -> None:
-    async def authenticate(raw: RawPostback, _credentials: Credentials = NOTHING) -> None:
+    async def authenticate(raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> None:
         (raw.query.decode() + "\ud800").encode()  # the error's repr holds all of it
 
     async with watching(FakeStore(), authenticate) as watched:  # type: ignore[arg-type]  # it never returns
@@ -353,7 +354,7 @@ async def test_the_books_balance_at_any_moment_of_a_batch(watched: Watched) -> N
 async def test_a_stranger_is_asked_once_and_his_batch_is_not_taken_apart(ledger: SqliteLedger) -> None:
     asked = []
 
-    async def authenticate(raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+    async def authenticate(raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
         asked.append(raw)
         return await from_ezmob(raw)
 
@@ -508,7 +509,7 @@ async def test_the_time_of_the_last_stored_conversion_moves_with_stored_ones_onl
 def caller(**changes: Any) -> Authenticate:
     """Return an authentication that takes everybody for a sender, with what is to be said of them."""
 
-    async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+    async def authenticate(_raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
         return Caller(EZMOB, **changes)
 
     return authenticate
@@ -550,7 +551,7 @@ async def test_a_known_sender_that_is_refused_is_named_and_its_rows_are_not_look
 
 
 async def test_while_nobody_can_tell_who_it_is_it_is_our_fault(ledger: SqliteLedger) -> None:
-    async def authenticate(_raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+    async def authenticate(_raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
         raise RosterUnknown("the database is away")
 
     async with watching(ledger, authenticate) as watched:

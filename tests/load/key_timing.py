@@ -11,9 +11,9 @@ import sys
 import time
 from contextlib import suppress
 
-from service.auth.keys import digest, find_key, new_key
+from service.auth.keys import digest, new_key, verified_key
 from service.core.outcome import Rejected
-from service.core.roster import Key, Roster
+from service.core.roster import KnownKey, Roster
 
 BOUND = 4.5
 SAMPLES = 100_000  # of each class
@@ -25,7 +25,7 @@ def main(samples: int) -> int:
     made = [new_key() for _ in range(2 * samples)]
     random.shuffle(made)  # where they lie in memory tells nothing of their class
     known, unknown = made[:samples], made[samples:]
-    wrong = {one.id: Key(one.id, "acme", digest(one.text)) for one in made}  # of both: memory is touched alike
+    wrong = {one.id: KnownKey(one.id, "acme", digest(one.text)) for one in made}  # of both: memory is touched alike
     by_secret = Roster({}, {one.id: wrong[one.id] for one in known}).by_secret
     classes = {"unknown id": [one.text for one in unknown], "wrong secret": [one.text for one in known]}
     order = [(name, text) for name, texts in classes.items() for text in texts]  # each once: no place in memory counts
@@ -34,7 +34,7 @@ def main(samples: int) -> int:
     for name, text in order:
         began = time.perf_counter_ns()
         with suppress(Rejected):
-            find_key(text, by_secret)
+            verified_key(text, by_secret)
         ended = time.perf_counter_ns()
         taken[name].append(ended - began)
     bound = statistics.quantiles([one for some in taken.values() for one in some], n=100)[int(_KEPT_SHARE * 100) - 1]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from service.cli.import_report import NoReport, Report
 from service.core.mistakes import rejection_of
-from service.core.outcome import Rejected, told
-from service.core.postback import parse
+from service.core.outcome import Rejected, explanation
+from service.core.parsing import parse
 from service.core.sender import EZMOB
 from service.core.verdict import Entry
 from service.operations.importing import ImportFile, import_rows
@@ -258,7 +258,7 @@ def test_a_rejected_row_is_read_back_for_a_replay_as_it_was(engine: Engine, ledg
         with pytest.raises(Rejected) as again:
             parse(raw_again(row), EZMOB)
         expected = rejection_of(raw_again(row), EZMOB, again.value)
-        assert (expected.outcome.value, told(expected.detail, expected.diagnosis)) == (row.outcome, row.detail)
+        assert (expected.outcome.value, explanation(expected.detail, expected.diagnosis)) == (row.outcome, row.detail)
 
 
 def test_a_file_that_changes_meanwhile_is_told(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:

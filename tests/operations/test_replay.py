@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.outcome import Outcome
-from service.core.postback import MAX_BODY_BYTES, RawPostback, Rejection
-from service.core.roster import sender_like
+from service.core.parsing import MAX_BODY_BYTES
+from service.core.postback import RawPostback, Rejection
+from service.core.roster import sender_from_preset
 from service.core.unavailable import StorageError
 from service.operations.replay import Attempt, Author, Rehearsal, carry_out, new_request_id, raw_again
 from service.storage.audit import Window
@@ -211,7 +212,7 @@ def test_whatever_the_word_nobody_vouches_for_an_unknown_or_another_sender(engin
 
 
 def test_a_registered_sender_goes_before_the_preset_of_its_name(engine: Engine, ledger: Ledger) -> None:
-    acme, voluum = sender_like("tune", "acme"), sender_like("tune", "voluum", numbers="comma")
+    acme, voluum = sender_from_preset("tune", "acme"), sender_from_preset("tune", "voluum", numbers="comma")
     ledger.commit([refused("transaction_id=a&amount=1", sender="acme")])
     ledger.commit([refused("transaction_id=b&amount=1,50", sender="voluum")])
     assert outcomes(foreseen(engine)) == [("invalid_value", False), ("missing_click_id", False)]

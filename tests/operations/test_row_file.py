@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core import batch
-from service.core.batch import CSV, stream_lines, take_apart
+from service.core.batch import CSV, split_batch, stream_lines
 from service.core.decoding import Pairs, decode_csv, decode_moment
 from service.core.outcome import Rejected
-from service.core.postback import MAX_BODY_BYTES
+from service.core.parsing import MAX_BODY_BYTES
 from service.operations.row_file import Form, RowFile, UnreadableFile
 from tests.support import builders
 
@@ -132,7 +132,7 @@ def test_a_file_of_csv_is_taken_apart_like_a_batch(
 ) -> None:
     content = b"\n".join([b"c,value", *lines])
     try:
-        taken = take_apart(builders.posted(content, CSV, door="batch"))
+        taken = split_batch(builders.posted(content, CSV, door="batch"))
     except Rejected:
         return  # a batch is refused as a whole
     assert rows_in(tmp_path_factory.mktemp("rows"), content) == [taken.header, *taken.rows]

@@ -4,7 +4,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.operator.browser_headers import Shielded
+from service.operator.browser_headers import BrowserHeaders
 from tests.support.served import Served, client
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ async def test_what_an_answer_says_itself_stands() -> None:
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
         await Response("", headers={"Content-Security-Policy": "default-src 'self'"})(scope, receive, send)
 
-    async with client(Shielded(page)) as asking:
+    async with client(BrowserHeaders(page)) as asking:
         headers = (await asking.get("/")).headers
     assert headers.get_list("content-security-policy") == ["default-src 'self'"]
     assert headers["x-frame-options"] == "DENY"

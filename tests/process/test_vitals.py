@@ -20,10 +20,10 @@ from service.process.vitals import Intervals, Vitals
 from service.storage.sqlite.ledger import SqliteLedger
 from service.storage.sqlite.space import measure_space
 from service.telemetry.certificate import certificate_expiry
+from service.telemetry.log.rate_limit import BURST
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import NOBODY
 from service.telemetry.metrics.counts import Space
-from service.telemetry.rate_limit import BURST
 from service.writing.committing import OnThread
 from service.writing.readiness import Readiness
 from service.writing.writer import Writer

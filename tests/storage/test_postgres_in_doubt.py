@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from service.core.outcome import Outcome
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import StorageError
 from service.core.verdict import Entry, Winner
 from service.storage.postgres import ledger as postgres
@@ -123,7 +123,7 @@ def test_a_conversion_that_is_deleted_between_two_statements_is_stored_anew(
     """Retention and `erase` delete beside the service."""
     winners = postgres._winners  # noqa: SLF001 - the moment that matters is there
 
-    async def too_late(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+    async def too_late(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
         run_sql(postgres_url, "DELETE FROM conversion WHERE request_id LIKE '0%'")
         monkeypatch.setattr(postgres, "_winners", winners)
         return await winners(connection, postbacks)

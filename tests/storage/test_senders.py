@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.roster import Registered
+from service.core.roster import KnownSender
 from service.core.unavailable import StorageError
 from service.storage.ledger import Ledger
 from service.storage.senders import Refused, Rows, Senders
@@ -53,7 +53,7 @@ def test_a_roster_has_what_authentication_needs(senders: Senders) -> None:
     senders.put_secrets(registration.secret(), registration.secret(id="s2", revoked_at=builders.RECEIVED_AT))
     roster = senders.rows().roster()
     acme = roster.senders["acme"]
-    assert isinstance(acme, Registered)
+    assert isinstance(acme, KnownSender)
     assert (acme.sender.name, acme.sender.numbers) == ("acme", "comma")
     assert set(acme.sender.required) == {"click_id"}
     assert {"aff": "goal", "cid": "click_id"}.items() <= acme.sender.fields.items()

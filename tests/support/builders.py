@@ -5,7 +5,8 @@ from itertools import count
 from typing import Any
 
 from service.core.outcome import Outcome
-from service.core.postback import Postback, RawPostback, Rejection, parse
+from service.core.parsing import parse
+from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import EZMOB
 
 RECEIVED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

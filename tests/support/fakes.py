@@ -9,14 +9,15 @@ from typing import TypeVar
 import pytest
 
 from service.auth.authenticator import Caller, authenticate_open
-from service.auth.credentials import NOTHING, Credentials
+from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback
 from service.core.verdict import Entry, Probe, Verdict
 from service.storage.ledger import Committed
-from service.telemetry.log import LineSink, Log
+from service.telemetry.log import Log
+from service.telemetry.log.line_sink import LineSink
+from service.telemetry.log.rate_limit import LogRateLimit
 from service.telemetry.metrics import Metrics
-from service.telemetry.rate_limit import FloodBound
 
 Line = dict[str, object]
 Result = TypeVar("Result")
@@ -29,7 +30,7 @@ async def in_time(awaited: Awaitable[Result]) -> Result:
         return await awaited
 
 
-async def from_ezmob(raw: RawPostback, _credentials: Credentials = NOTHING) -> Caller:
+async def from_ezmob(raw: RawPostback, _credentials: Credentials = NO_CREDENTIALS) -> Caller:
     """Authenticate as open mode does."""
     return Caller(authenticate_open(raw))
 
@@ -78,7 +79,7 @@ class KeptLines(LineSink):
 
 def kept_log(lines: KeptLines, metrics: Metrics) -> Log:
     """Return a JSON log that keeps everything in `lines` and counts it in `metrics`."""
-    return Log(lines, "json", "debug", metrics.count_log_line, FloodBound(metrics.count_log_rate_limited))
+    return Log(lines, "json", "debug", metrics.count_log_line, LogRateLimit(metrics.count_log_rate_limited))
 
 
 def samples(metrics: Metrics, name: str, *, zeros: bool = False) -> dict[tuple[str, ...], float]:

@@ -5,11 +5,11 @@ import zlib
 from typing import Any
 
 from service.auth.keys import digest
-from service.core.roster import Key, Registered, Roster, sender_like
+from service.core.roster import KnownKey, KnownSender, Roster, sender_from_preset
 from tests.support import builders
 
 NOW = builders.RECEIVED_AT
-SENDER = Registered(sender_like("voluum", "acme"))
+SENDER = KnownSender(sender_from_preset("voluum", "acme"))
 
 
 def text_of(seed: str) -> str:
@@ -25,12 +25,12 @@ KEY = text_of("acme")
 PUBLIC = KEY[4:16]
 
 
-def roster_key(**changes: Any) -> Key:
+def roster_key(**changes: Any) -> KnownKey:
     """Return the key of KEY."""
-    return Key(**{"id": PUBLIC, "sender": "acme", "secret_sha256": digest(KEY[17:]), **changes})
+    return KnownKey(**{"id": PUBLIC, "sender": "acme", "secret_sha256": digest(KEY[17:]), **changes})
 
 
-def roster(sender: Registered = SENDER, key: Key | None = None) -> Roster:
+def roster(sender: KnownSender = SENDER, key: KnownKey | None = None) -> Roster:
     """Return the roster of one sender with one key."""
     known = key or roster_key()
     return Roster({sender.sender.name: sender}, {known.id: known})

@@ -26,12 +26,13 @@ PATIENCE = 20
 HANG_UPS = 50
 
 CRASHING = """
-from service import cli, serving
+from service import cli
+from service.process import server
 
 def bug():
     raise LookupError("a bug in the server")
 
-serving._tune = bug
+server._tune = bug
 cli.app(["run"])
 """
 

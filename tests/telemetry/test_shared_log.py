@@ -21,9 +21,9 @@ pytestmark = pytest.mark.processes
 
 WRITER = """
 import sys
-from service.telemetry.log import LineSink, SharedTurns
+from service.telemetry.log.line_sink import LineSink, SharedOutput
 name, count, length, turns = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-sink = LineSink(1, lambda lost: None, turn=SharedTurns(turns))
+sink = LineSink(1, lambda lost: None, output=SharedOutput(turns))
 sys.stderr.write("here\\n")
 sys.stderr.flush()
 sys.stdin.read()  # until all are here

@@ -1,125 +1,26 @@
 """Connections are held to their bounds: bytes of a request, time to send it, time to take an answer, and number."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from starlette.types import Receive, Scope, Send
 
-from service.process.sockets import CannotListen, bound, connections_allowed
-from service.web.wire.bounds import HEAD_BYTES, Bounds, Watch
-from service.web.wire.http_server import HttpServer
+from service.process.sockets import CannotListen, connections_allowed
+from service.web.wire.bounds import HEAD_BYTES, Bounds, ConnectionWatch
 from tests.support.outside.strangers import certificate
+from tests.support.raw_http import GET, PATIENCE, head_of, house, until
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 20
 BRIEF = Bounds(connections=100, spare=8, body_bytes=1_000_000, seconds=0.2)
+
 GENEROUS = BRIEF._replace(seconds=60.0)
-GET = b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Run on the loop that the service runs on: what happens to closed connections is its business."""
     return "asyncio", {"use_uvloop": True}
-
-
-class Client:
-    """One connection, from the other end."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    def send(self, data: bytes) -> None:
-        """Put bytes on the wire."""
-        self.writer.write(data)
-
-    async def answer(self) -> tuple[int, bytes]:
-        """Return the status and the body of one answer."""
-        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
-        length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
-        return int(head.split(b" ")[1]), await self.reader.readexactly(length)
-
-    async def rest(self) -> bytes:
-        """Return what comes until the connection ends, however it does."""
-        try:
-            return await asyncio.wait_for(self.reader.read(), PATIENCE)
-        except ConnectionError:
-            return b""
-
-
-@dataclass
-class House:
-    """A server whose application does what its path says, and what it counted."""
-
-    port: int = 0
-    unparsed: Counter[int] = field(default_factory=Counter)
-    bodies: list[tuple[int, bool]] = field(default_factory=list)  # how long, and whether whole
-    waiting: int = 0
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
-    sent_all: asyncio.Event = field(default_factory=asyncio.Event)
-    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-    async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, having read the body, having waited, or with more than anybody takes."""
-        if scope["path"] in ("/waits", "/reads-late"):
-            self.waiting += 1
-            await self.go_on.wait()
-        if scope["path"] in ("/reads", "/reads-late"):
-            await self.read(receive)
-        if scope["path"] == "/large":
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            for _ in range(1000):
-                await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
-            self.sent_all.set()
-            return
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"OK"})
-
-    async def read(self, receive: Receive) -> None:
-        """Read a body to its end."""
-        size, message = 0, await receive()
-        while message["type"] == "http.request":
-            size += len(message["body"])
-            if not message["more_body"]:
-                break
-            message = await receive()
-        self.bodies.append((size, message["type"] == "http.request"))
-
-    async def connect(self) -> Client:
-        """Open a connection."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        self.stack.callback(writer.close)
-        return Client(reader, writer)
-
-
-@asynccontextmanager
-async def house(bounds: Bounds, **options: object) -> AsyncIterator[House]:
-    """Serve within these bounds."""
-    built = House()
-    options["interface"] = "asgi3"
-    with bound("127.0.0.1", 0) as listening:
-        server = HttpServer(built.application, lambda code: built.unparsed.update([code]), bounds, drain=1, **options)
-        serving = await server.begin(listening)
-        built.port = listening.getsockname()[1]
-        try:
-            async with built.stack:
-                yield built
-        finally:
-            server.should_exit = True
-            await serving
-            await asyncio.sleep(0.01)  # closed connections are really closed only in one of the loop's next turns
-
-
-def head_of(size: int) -> bytes:
-    """Return a request without a body that is so long."""
-    start, end = b"GET /quick HTTP/1.1\r\nHost: a\r\nX-Long: ", b"\r\n\r\n"
-    return start + b"x" * (size - len(start) - len(end)) + end
 
 
 @pytest.mark.parametrize("cuts", [(), (10,), (HEAD_BYTES - 1,), (1, 9_000)], ids=["whole", "early", "late", "thrice"])
@@ -301,15 +202,8 @@ async def test_a_handshake_that_nobody_begins_is_cut(tmp_path: Path) -> None:
         assert await client.rest() == b""
 
 
-async def until(look: Callable[[], bool]) -> None:
-    """Wait until it is so."""
-    async with asyncio.timeout(PATIENCE):
-        while not look():  # noqa: ASYNC110 - what is looked at tells nobody
-            await asyncio.sleep(0.01)
-
-
 def test_time_rests_while_the_process_does() -> None:
-    watch = Watch(GENEROUS, lambda _: None)
+    watch = ConnectionWatch(GENEROUS, lambda _: None)
     watch.tick(1000.0, [])
     began = watch.now
     watch.tick(1000.5, [])

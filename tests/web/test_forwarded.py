@@ -137,7 +137,7 @@ async def seen(peer: str, headers: list[tuple[str, str]], forwarded_allow_ips: s
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_the_client_is_who_a_trusted_proxy_has_seen_and_listed_if_its_address_is(case: Case) -> None:
     client, _ = await seen(case.peer, [("x-forwarded-for", said) for said in case.said])
-    assert (client, SENDERS.include(client)) == (case.client, case.listed)
+    assert (client, SENDERS.contains(client)) == (case.client, case.listed)
 
 
 OTHER_HEADERS = {

@@ -1,4 +1,4 @@
-"""Owns the way to an issuer's keys: from its name to its metadata (RFC 8414, OpenID Discovery) to its JWK Set."""
+"""Owns discovery: from an issuer's name to its metadata (RFC 8414, OpenID Discovery) to its JWK Set."""
 
 import json
 import time
@@ -13,7 +13,7 @@ _KNOWN_SECONDS = 3600.0  # an issuer that moves its keys may go on answering at 
 
 
 class CannotRead(Exception):  # noqa: N818 - said of a document, not of this program
-    """An issuer's document cannot be had, or is not what it should be; the message is one line for an operator."""
+    """An issuer's document cannot be fetched, or is not valid; the message is one line for an operator."""
 
 
 def metadata_urls(issuer: str) -> Iterator[str]:

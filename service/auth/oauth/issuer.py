@@ -1,4 +1,4 @@
-"""Owns whom tokens are believed from: an issuer as the operator names it, and what its tokens must say."""
+"""Owns what an OAuth issuer is: its name as the operator writes it, and what its tokens must say."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ SENDER_CLAIMS = ("client_id", "azp", "sub")  # RFC 9068; OpenID Connect's name f
 
 
 class KeysUnavailable(Unavailable):
-    """Whether a token is genuine cannot be told now, so it must be sent again later; the message says why."""
+    """A token cannot be verified now, so the request must be sent again later; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Issuer:
 
 
 def checked_url(url: str, *, query: bool = False) -> str:
-    """Return a URL that keys may be fetched by. Raises ValueError for one that somebody on the way could answer.
+    """Return a URL that keys may be fetched from. Raises ValueError for one that an attacker on the way could answer.
 
     Only https, or http to this machine (a test, a sidecar). An issuer has no query or fragment (RFC 8414, 2).
     """

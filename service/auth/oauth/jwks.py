@@ -1,4 +1,4 @@
-"""Owns the reading of a JWK Set (RFC 7517): which of the keys that an issuer publishes can verify tokens, and how."""
+"""Owns reading a JWK Set (RFC 7517): which of an issuer's published keys can verify tokens, and how."""
 
 import json
 from collections.abc import Iterable
@@ -55,7 +55,7 @@ def read_keys(document: bytes) -> tuple[VerifyingKey, ...]:
     return tuple(key for key in map(_usable, listed) if key)
 
 
-def find_key(keys: Iterable[VerifyingKey], kid: str | None, algorithm: str) -> VerifyingKey | None:
+def matching_key(keys: Iterable[VerifyingKey], kid: str | None, algorithm: str) -> VerifyingKey | None:
     """Return the key that a token names; the only one there is if it names none (OpenID Connect Core, 10.1)."""
     fitting = [key for key in keys if key.algorithm == algorithm]
     if kid is None:

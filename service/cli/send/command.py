@@ -1,7 +1,7 @@
 """Owns the command `send`: its options, its progress bar and its exit code; the sending itself is the player's."""
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -70,12 +70,10 @@ def send(  # noqa: PLR0913 - each parameter is one option of the command
     Exit code: 0 every postback was finally answered 2xx, 1 some were not,
     2 bad usage, 130 interrupted.
     """
-    from service.cli.send import player as send_player
-    from service.cli.send import report as send_report
-    from service.cli.send import tally as send_tally
+    from service.cli.send.player import Plan, parse_header
 
     try:
-        plan = send_player.Plan(
+        plan = Plan(
             template=url,
             count=count,
             rate=rate,
@@ -84,30 +82,38 @@ def send(  # noqa: PLR0913 - each parameter is one option of the command
             policy=RetryPolicy(max_attempts=attempts if retry else 1, base=retry_base, cap=retry_cap),
             value=value,
             seed=seed,
-            headers=tuple(send_player.header(line) for line in header or ()),
+            headers=tuple(map(parse_header, header or ())),
             insecure=insecure,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    if count > 1 and repeats(url):
+    _send(plan, as_json=json)
+
+
+def _send(plan: "Plan", *, as_json: bool) -> NoReturn:
+    """Send the postbacks of the plan, print what became of them, and end with the exit code."""
+    from service.cli.send import report
+    from service.cli.send.tally import Tally
+
+    if plan.count > 1 and repeats(plan.template):
         typer.echo(
             "note: no {click_id} and no {transaction_id}: one key for all postbacks, expect duplicates", err=True
         )
-    tally = send_tally.Tally(requested=count)
+    tally = Tally(requested=plan.count)
     interrupted = _interrupted(plan, tally)
-    typer.echo(send_report.as_json(tally) if json else send_report.as_text(tally))
-    raise typer.Exit(_INTERRUPTED if interrupted else int(tally.accepted < count))
+    typer.echo(report.as_json(tally) if as_json else report.as_text(tally))
+    raise typer.Exit(_INTERRUPTED if interrupted else int(tally.accepted < plan.count))
 
 
 def _interrupted(plan: "Plan", tally: "Tally") -> bool:
-    """Play the plan to its end or to Ctrl-C, and say whether it was Ctrl-C."""
+    """Play the plan to its end or to Ctrl-C, and return whether it was Ctrl-C."""
     import asyncio
 
-    from service.cli.send import player as send_player
+    from service.cli.send.player import play
 
     try:
         with progress("sending", plan.count) if plan.count > 1 else nullcontext(lambda _: None) as advance:
-            asyncio.run(send_player.play(plan, tally, lambda: advance(1)))
+            asyncio.run(play(plan, tally, lambda: advance(1)))
     except KeyboardInterrupt:
         return True
     return False

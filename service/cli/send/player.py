@@ -1,4 +1,4 @@
-"""Owns playing the sender: K workers with one connection each send the postbacks at the asked rate and retry them."""
+"""Owns the sending: so many workers, with one connection each, send the postbacks at the given rate and retry them."""
 
 import asyncio
 import itertools
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 _BODY_KEPT = 2_000  # bytes of an answer that are kept to show; the rest is read and dropped, whatever its size
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a header's name, RFC 9110, 5.6.2
-_IDLE = (
-    2.0  # seconds a connection is kept unused: fewer than servers grant (uvicorn: 5), who else may close it under us
-)
+_IDLE = 2.0  # seconds that an unused connection is kept: fewer than servers keep it (uvicorn: 5), lest they close it
 _PORTS = {None, *range(1, 2**16)}
 _ERROR_WORDS: dict[type[httpx2.RequestError], str] = {
     httpx2.ConnectError: "connect_error",
@@ -37,7 +35,7 @@ _ERROR_WORDS: dict[type[httpx2.RequestError], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to play; `rate` is postbacks a second (0: as fast as they are answered), `timeout` seconds an attempt."""
+    """What to send; `rate` is postbacks a second (0: as fast as they are answered), `timeout` seconds an attempt."""
 
     template: str
     count: int
@@ -51,7 +49,7 @@ class Plan:
     insecure: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a plan that cannot be played, with one sentence for whoever made it."""
+        """Raise ValueError for a plan that cannot be carried out, with one sentence that says why."""
         if not 0 <= self.rate < math.inf:
             raise ValueError(f"a rate is a number from 0 up, not {self.rate}")
         if not 0 < self.timeout < math.inf:
@@ -60,8 +58,8 @@ class Plan:
         _check_url(next(invented_urls(self.template, value=self.value, seed=self.seed)))
 
 
-def header(line: str) -> tuple[str, str]:
-    """Split a `Name: value` line; raises ValueError, without showing what may be a secret, when it cannot be sent."""
+def parse_header(line: str) -> tuple[str, str]:
+    """Split a `Name: value` line. Raises ValueError, without the value, which may be a secret."""
     name, colon, value = (part.strip() for part in line.partition(":"))
     if not (colon and _TOKEN.fullmatch(name) and value.isascii() and value.isprintable()):
         raise ValueError("a header is written 'Name: value', in plain ASCII")
@@ -80,7 +78,7 @@ def _check_url(url: str) -> None:
 
 
 async def play(plan: Plan, tally: Tally, on_finished: "Callable[[], None]") -> None:
-    """Send every postback of the plan, noting all that happens in `tally`, also when cancelled half way."""
+    """Send every postback of the plan; `tally` counts all that happens, also when this is cancelled half way."""
     tls = _tls_context(insecure=plan.insecure)
     await _warm_up(plan, tls)
     tally.started()
@@ -94,7 +92,7 @@ async def play(plan: Plan, tally: Tally, on_finished: "Callable[[], None]") -> N
 
 
 class _Player:
-    """The state all workers share: which postback is next, when it is due, and the random numbers."""
+    """The state that all workers share: which postback is next, when it is due, and the random numbers."""
 
     def __init__(self, plan: Plan, tally: Tally, on_finished: "Callable[[], None]") -> None:
         self._plan = plan
@@ -107,7 +105,7 @@ class _Player:
         self._epoch = time.perf_counter()
 
     async def work(self, tls: ssl.SSLContext) -> None:
-        """Take one postback after the other until none is left, all over one connection.
+        """Send one postback after the other until none is left, all over one connection.
 
         A connection for each worker rather than a shared pool: httpcore's pool walks all its connections at every
         request, which halves the rate at 256 connections.
@@ -118,7 +116,7 @@ class _Player:
                 await self._deliver(client, next(self._urls))
 
     async def _due(self, turn: int) -> None:
-        """Wait for the turn's moment. The schedule never slips: who is late sends at once, and the lag is reported."""
+        """Wait until this postback is due. The schedule never shifts: a late one is sent at once, and counted."""
         if not self._plan.rate:
             return
         moment = self._epoch + turn / self._plan.rate
@@ -171,7 +169,7 @@ async def _start_of(response: httpx2.Response) -> bytes:
 
 
 async def _warm_up(plan: Plan, tls: ssl.SSLContext) -> None:
-    """Load what httpx2 and anyio import at their first use, lest the first postback's latency be that of imports."""
+    """Load what httpx2 and anyio import at their first use, which would count as latency of the first postback."""
     async with _client(plan, tls):
         await anyio.lowlevel.checkpoint()
 

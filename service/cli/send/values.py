@@ -17,14 +17,14 @@ _HIGHEST_CENTS = 50_000
 
 
 def repeats(template: str) -> bool:
-    """Say whether all postbacks of a template carry the same key, so that a receiver takes the second for a repeat."""
+    """Return whether all postbacks of a template have the same key, so that all but the first are duplicates."""
     return _UNIQUE.isdisjoint(macros.names(template))
 
 
 def invented_urls(template: str, *, value: str | None, seed: int | None) -> Iterator[str]:
     """Yield one URL after the other, each with fresh ids; the same seed yields the same ids, whatever the template.
 
-    `value` replaces the random amount. `{timestamp}` is the time of the call and no matter of the seed.
+    `value` replaces the random amount. `{timestamp}` is the time of the call and does not depend on the seed.
     """
     generator = random.Random(seed)  # noqa: S311 - test ids must be repeatable, not secret
     while True:

@@ -1,43 +1,38 @@
-"""Owns the words of an examination: what is to be examined, and what one check found."""
+"""Owns what is examined: the settings, the database and the addresses of one installation."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from service.auth.authenticator import Mode
-from service.core.roster import NOBODY, Roster
+from service.core.roster import EMPTY_ROSTER, Roster
 from service.core.unavailable import ErrorKind, StorageError
+from service.operations.examine.http import checked_url, local_url
 from service.storage.audit import Audit
-from service.storage.database import Database
+from service.storage.database import Database, database_at
 
-
-class State(StrEnum):
-    """What a check came to; only `wrong` makes the examination fail."""
-
-    OK = "ok"
-    WARNING = "warning"
-    WRONG = "wrong"
-    NOT_CHECKED = "not_checked"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report: what was looked at, how it is, a sentence, and what to do unless it is all right."""
-
-    name: str
-    state: State
-    sentence: str
-    advice: str = ""
+_READING_SECONDS = 10.0  # of one question to the database: a long read keeps the WAL from shrinking
 
 
 class Configured(Protocol):
-    """The settings that an examination looks at: service.settings.Settings has them."""
+    """The settings that an examination needs; service.settings.Settings has them."""
 
     @property
     def host(self) -> str:
         """Address of the public listener."""
+
+    @property
+    def port(self) -> int:
+        """Port of the public listener; 0 is any free one."""
+
+    @property
+    def operator_host(self) -> str:
+        """Address of the operator listeners."""
+
+    @property
+    def operator_port(self) -> int:
+        """Port of the first worker's operator listener; the others follow it."""
 
     @property
     def auth(self) -> Mode:
@@ -46,6 +41,10 @@ class Configured(Protocol):
     @property
     def workers(self) -> int:
         """How many processes share the public port."""
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
 
     @property
     def spool(self) -> str:
@@ -65,98 +64,67 @@ class Configured(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """What the person who asks may choose; times are seconds.
+
+    `operator_urls` and `public_url` replace those of the settings. `deep` reads everything, however long it takes.
+    `probe` sends one real postback. `offline` sends nothing at all.
+    """
+
+    operator_urls: Sequence[str] = ()
+    public_url: str | None = None
+    timeout: float = 3.0
+    deep: bool = False
+    probe: bool = False
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
-    """What is examined. Without `operator_urls`, one for each worker, (offline) nothing is sent; times are seconds."""
+    """What is examined. Without `operator_urls` (one for each worker; offline there are none) nothing is sent."""
 
     settings: Configured
     unknown_settings: Sequence[str]
     database: Database
     operator_urls: Sequence[str]
     public_url: str | None
-    public_given: bool
-    timeout: float
-    seconds: float | None
-    deep: bool
-    probe: bool
+    choices: Choices
+
+    @classmethod
+    def of(cls, settings: Configured, unknown_settings: Sequence[str], choices: Choices) -> Self:
+        """Return the case of an installation as its settings describe it. Raises UnusableUrl."""
+        ports = range(settings.operator_port, settings.operator_port + settings.workers)
+        operators = choices.operator_urls or [local_url(settings.operator_host, port, tls=False) for port in ports]
+        tls = settings.tls_cert is not None
+        local = local_url(settings.host, settings.port, tls=tls) if settings.port else None
+        return cls(
+            settings=settings,
+            unknown_settings=unknown_settings,
+            database=database_at(settings.database_url),
+            operator_urls=[] if choices.offline else [checked_url(url) for url in operators],
+            public_url=checked_url(choices.public_url) if choices.public_url else local,
+            choices=choices,
+        )
+
+    @property
+    def seconds(self) -> float | None:
+        """How long one question to the database may take."""
+        return None if self.choices.deep else _READING_SECONDS
 
     def audit(self) -> Audit:
         """Return the questions to the database, within the seconds of this case."""
         return self.database.audit(self.seconds)
 
     def roster(self) -> Roster | None:
-        """Return who is registered, None if the database does not say."""
+        """Return the roster, None if the database cannot be read."""
         try:
             return self.database.senders().rows().roster()
         except StorageError as error:
-            return NOBODY if error.kind == ErrorKind.NO_DATABASE else None
+            return EMPTY_ROSTER if error.kind == ErrorKind.NO_DATABASE else None
 
-    def asks_for_keys(self) -> bool:
-        """Whether the service, with these settings, lets in only who has a key."""
+    def requires_keys(self) -> bool:
+        """Whether the service, with these settings, accepts only requests with a key."""
         roster = self.roster()
         return self.settings.auth == "required" or (
             self.settings.auth == "auto" and roster is not None and roster.has_credentials
         )
-
-
-Check = Callable[[], Finding]
-
-
-def ok(name: str, sentence: str) -> Finding:
-    """Say that all is well."""
-    return Finding(name, State.OK, sentence)
-
-
-def warning(name: str, sentence: str, advice: str) -> Finding:
-    """Say what may become wrong."""
-    return Finding(name, State.WARNING, sentence, advice)
-
-
-def wrong(name: str, sentence: str, advice: str) -> Finding:
-    """Say what is wrong, and what to do."""
-    return Finding(name, State.WRONG, sentence, advice)
-
-
-def not_checked(name: str, sentence: str, advice: str = "") -> Finding:
-    """Say what could not be told, and why."""
-    return Finding(name, State.NOT_CHECKED, sentence, advice)
-
-
-def graded(name: str, sentence: str, advice: str, *, bad: bool, doubtful: bool) -> Finding:
-    """Choose between wrong, warning and ok, in this order."""
-    if bad:
-        return wrong(name, sentence, advice)
-    return warning(name, sentence, advice) if doubtful else ok(name, sentence)
-
-
-def of_all(each: Sequence[Iterable[Finding]], whose: Sequence[str]) -> Iterator[Finding]:
-    """Yield for each check one finding from those of several processes: the worst, and whose it is."""
-    worst = [State.WRONG, State.WARNING, State.NOT_CHECKED, State.OK]
-    for findings in zip(*each, strict=True):
-        state = min((finding.state for finding in findings), key=worst.index)
-        chosen = [(finding, name) for finding, name in zip(findings, whose, strict=True) if finding.state is state]
-        first = chosen[0][0]
-        if len(findings) == 1:
-            yield first
-        elif state is State.OK:
-            yield ok(first.name, f"each of {len(findings)} workers: {first.sentence}")
-        else:
-            sentence = "; ".join(f"{name}: {finding.sentence}" for finding, name in chosen)
-            yield Finding(first.name, state, sentence, first.advice)
-
-
-def unread(name: str, error: StorageError) -> Finding:
-    """Say why the database did not answer a question."""
-    if error.kind == ErrorKind.INTERRUPTED:
-        return not_checked(name, "would have taken too long", "Ask again with --deep, at a quiet time.")
-    if error.kind == ErrorKind.NO_DATABASE:
-        return not_checked(name, "there is no database")
-    return wrong(name, str(error), "See the runbook for storage errors; restore the file if it is damaged.")
-
-
-def guarded(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
-    """Run checks that read the database, each on its own: one that cannot read must not hide the next."""
-    for name, check in checks:
-        try:
-            yield check()
-        except StorageError as error:
-            yield unread(name, error)

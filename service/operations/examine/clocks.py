@@ -1,4 +1,4 @@
-"""Owns the checks of clocks and of what ends by the clock: certificates."""
+"""Owns the checks of clocks and certificates."""
 
 import ctypes
 import socket
@@ -10,9 +10,10 @@ from email.utils import parsedate_to_datetime
 
 from cryptography import x509
 
-from service.operations.examine.case import Case, Finding, graded, not_checked, of_all, ok, warning, wrong
+from service.operations.examine.case import Case
+from service.operations.examine.findings import Finding, graded, not_checked, ok, warning, worst_of, wrong
 from service.operations.examine.http import NoAnswer
-from service.operations.examine.operator_listener import Operator
+from service.operations.examine.operator_listener import OperatorListener
 from service.telemetry.certificate import certificate_expiry
 from service.telemetry.metrics import catalogue
 
@@ -25,7 +26,7 @@ _RENEW = "Renew the certificate, then restart the service: it reads the file at 
 
 
 def check_clock() -> Finding:
-    """Ask the kernel whether something keeps its clock right."""
+    """Ask the kernel whether its clock is synchronised."""
     try:
         state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     except (OSError, AttributeError):
@@ -53,14 +54,14 @@ def compare_clock(where: str, date: str | None, asked: float) -> Finding:
     return graded("clock_difference", sentence, advice, bad=apart > _FAR_SECONDS, doubtful=apart > _CLOSE_SECONDS)
 
 
-def check_certificate(case: Case, operators: Sequence[Operator]) -> Iterator[Finding]:
+def check_certificate(case: Case, operators: Sequence[OperatorListener]) -> Iterator[Finding]:
     """Look at the certificate of the settings, and whether the running processes serve that one."""
-    asked: Sequence[Operator | None] = operators or [None]
+    asked: Sequence[OperatorListener | None] = operators or [None]
     names = [operator.url if operator else "" for operator in asked]
-    yield from of_all([_certificates(case, operator) for operator in asked], names)
+    yield from worst_of([_certificates(case, operator) for operator in asked], names)
 
 
-def _certificates(case: Case, operator: Operator | None) -> Iterator[Finding]:
+def _certificates(case: Case, operator: OperatorListener | None) -> Iterator[Finding]:
     if case.settings.tls_cert is None:
         yield ok("certificate_file", "none is set: HTTPS, if there is any, ends at a proxy")
         return
@@ -80,7 +81,7 @@ def _certificates(case: Case, operator: Operator | None) -> Iterator[Finding]:
 
 
 def public_certificate(host: str, port: int, timeout: float, *, named: bool) -> Finding:
-    """Look at the certificate that a sender is shown; `named` says that the host is the name that senders use."""
+    """Check the certificate that senders see; `named` says that the host is the name that senders use."""
     try:
         shown = _shown_certificate(host, port, timeout)
     except (OSError, ValueError) as error:

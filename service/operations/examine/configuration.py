@@ -1,20 +1,21 @@
-"""Owns the checks of the settings: would the service start with them, and is it this database that it writes to."""
+"""Owns the checks of the settings: would the service start with them, and does it write to this database."""
 
 import time
 from collections.abc import Iterator, Sequence
 
 from service.auth.authenticator import start_refusal
 from service.core.unavailable import StorageError
-from service.operations.examine.case import Case, Finding, not_checked, of_all, ok, warning, wrong
+from service.operations.examine.case import Case
+from service.operations.examine.findings import Finding, not_checked, ok, warning, worst_of, wrong
 from service.operations.examine.http import NoAnswer
-from service.operations.examine.operator_listener import SPOOLING, Operator
+from service.operations.examine.operator_listener import SPOOLING, OperatorListener
 
 _PROBE_SECONDS = 1.2  # readiness writes once a second at most
 _ASK_SECONDS = 0.1
 
 
 def settings(case: Case) -> Finding:
-    """Judge settings that were read without a mistake: would the service start, and is every name one of ours."""
+    """Check settings that could be read: would the service start with them, and is every name one of ours."""
     if refusal := start_refusal(case.settings.auth, case.settings.host, case.roster()):
         return wrong("settings", refusal, "With these settings the service does not start.")
     if case.unknown_settings:
@@ -26,15 +27,15 @@ def settings(case: Case) -> Finding:
     return ok("settings", "valid; the service would start with them")
 
 
-def same_database(case: Case, operators: Sequence[Operator]) -> Iterator[Finding]:
-    """See whether the row that /readyz rewrites changes in this database: then the running process writes here."""
+def same_database(case: Case, operators: Sequence[OperatorListener]) -> Iterator[Finding]:
+    """Check whether the row that /readyz rewrites changes in this database: then the running process writes here."""
     if not operators:
         yield not_checked("same_database", "there is no running process to compare with")
     found = [[_same_database(case, operator)] for operator in operators]
-    yield from of_all(found, [operator.url for operator in operators])
+    yield from worst_of(found, [operator.url for operator in operators])
 
 
-def _same_database(case: Case, operator: Operator) -> Finding:
+def _same_database(case: Case, operator: OperatorListener) -> Finding:
     try:
         before = _probed_at(case)
         deadline = time.monotonic() + _PROBE_SECONDS

@@ -12,21 +12,21 @@ from functools import partial
 
 from service.core.outcome import Outcome
 from service.core.unavailable import StorageError
-from service.operations.examine.case import (
-    Case,
+from service.operations.examine.case import Case
+from service.operations.examine.comparison import Comparison
+from service.operations.examine.findings import (
     Finding,
     graded,
     guarded,
     not_checked,
-    of_all,
     ok,
-    unread,
+    unreadable,
     warning,
+    worst_of,
     wrong,
 )
 from service.operations.examine.http import NoAnswer
-from service.operations.examine.measure import Measure
-from service.operations.examine.operator_listener import Operator, Scrape
+from service.operations.examine.operator_listener import OperatorListener, Scrape
 from service.spool.reading import own_entries
 from service.storage.audit import TABLES, Counts, Window, of_table, unknown_outcomes
 from service.telemetry.metrics import catalogue
@@ -45,40 +45,40 @@ _ROW_BYTES = 250
 _LONG_DAYS = 3650
 
 
-def check(case: Case, operators: Sequence[Operator]) -> tuple[dict[str, int], list[Finding]]:
+def check(case: Case, operators: Sequence[OperatorListener]) -> tuple[dict[str, int], list[Finding]]:
     """Return the rows by outcome, and the findings: each process's own rows are compared with its own counters."""
-    asked: Sequence[Operator | None] = operators or [None]
+    asked: Sequence[OperatorListener | None] = operators or [None]
     try:
-        measured = [_measure_and_compare(case, operator) for operator in asked]
-        measure = measured[-1][0]
+        compared_all = [_compare(case, operator) for operator in asked]
+        comparison = compared_all[-1][0]
         names = [operator.url if operator else "" for operator in asked]
-        compared = of_all([findings for _, findings in measured], names)
+        compared = worst_of([findings for _, findings in compared_all], names)
     except StorageError as error:
-        return {}, [unread(name, error) for name in CHECKS[:6]] + list(_laws(case, 0))
-    rows = {outcome: found.rows for outcome, found in measure.counts.items() if found.rows}
-    return rows, [*compared, *_of_rows(case, measure.counts), *_laws(case, sum(rows.values()))]
+        return {}, [unreadable(name, error) for name in CHECKS[:6]] + list(_laws(case, 0))
+    rows = {outcome: found.rows for outcome, found in comparison.counts.items() if found.rows}
+    return rows, [*compared, *_of_rows(case, comparison.counts), *_laws(case, sum(rows.values()))]
 
 
-def _measure_and_compare(case: Case, operator: Operator | None) -> tuple[Measure, list[Finding]]:
+def _compare(case: Case, operator: OperatorListener | None) -> tuple[Comparison, list[Finding]]:
     try:
-        measure = _measure_until_agreed(case, operator)
+        comparison = _read_until_agreed(case, operator)
     except NoAnswer as reason:
         sentence = f"the counters could not be read twice: {reason}"
-        return _measure(case, None), [not_checked(name, sentence) for name in COMPARED]
-    return measure, list(_compared(case, measure))
+        return _read(case, None), [not_checked(name, sentence) for name in COMPARED]
+    return comparison, list(_compared(case, comparison))
 
 
-def _measure_until_agreed(case: Case, operator: Operator | None) -> Measure:
-    measure = _measure(case, operator)
+def _read_until_agreed(case: Case, operator: OperatorListener | None) -> Comparison:
+    comparison = _read(case, operator)
     for _ in range(_TRIES - 1):
-        if not _differences(measure):
+        if not _differences(comparison):
             break
         time.sleep(_BETWEEN_SECONDS)
-        measure = _measure(case, operator)
-    return measure
+        comparison = _read(case, operator)
+    return comparison
 
 
-def _measure(case: Case, operator: Operator | None) -> Measure:
+def _read(case: Case, operator: OperatorListener | None) -> Comparison:
     before = operator.scrape() if operator else None
     waiting = own_entries(case.settings.spool_dir, before.process) if before and before.process else {}
     with case.audit() as audit:
@@ -87,7 +87,7 @@ def _measure(case: Case, operator: Operator | None) -> Measure:
         after = operator.scrape() if operator else None
         if before and after and before.process != after.process:
             raise NoAnswer("two different processes answered")
-        return Measure(audit.counts(_window(after, now)), before, after, waiting)
+        return Comparison(audit.counts(_window(after, now)), before, after, waiting)
 
 
 def _window(scrape: Scrape | None, now: datetime) -> Window:
@@ -97,41 +97,41 @@ def _window(scrape: Scrape | None, now: datetime) -> Window:
     return Window(scrape.process, started + _START_MARGIN, now + _CLOCK_MARGIN)
 
 
-def _differences(measure: Measure) -> dict[str, tuple[int, int]]:
+def _differences(comparison: Comparison) -> dict[str, tuple[int, int]]:
     """Return by table the bounds of (rows - counter) that exclude 0."""
     found = {}
     for table in TABLES:
-        rows = of_table(table, measure.counts).written
-        low, high = measure.drift(rows, catalogue.ROWS_WRITTEN.name, table=table)
+        rows = of_table(table, comparison.counts).written
+        low, high = comparison.drift(rows, catalogue.ROWS_WRITTEN.name, table=table)
         if not low <= 0 <= high:
             found[table] = (low, high)
     return found
 
 
-def _compared(case: Case, measure: Measure) -> Iterator[Finding]:
-    if measure.after is None:
+def _compared(case: Case, comparison: Comparison) -> Iterator[Finding]:
+    if comparison.after is None:
         yield from (not_checked(name, "there is no running process to compare with") for name in COMPARED)
         return
-    if not measure.after.process:
+    if not comparison.after.process:
         yield from (not_checked(name, "the process gives no request id to know its rows by") for name in COMPARED)
         return
-    yield _rows_counted(measure)
-    yield _outcomes_counted(measure)
-    yield _foreign_rows(measure, shared=case.database.shared)
+    yield _rows_counted(comparison)
+    yield _outcomes_counted(comparison)
+    yield _foreign_rows(comparison, shared=case.database.shared)
 
 
-def _rows_counted(measure: Measure) -> Finding:
-    differences = _differences(measure)
-    own, deleted = (sum(getattr(found, name) for found in measure.counts.values()) for name in ("own", "deleted"))
-    older = sum(found.rows for found in measure.counts.values()) - own
+def _rows_counted(comparison: Comparison) -> Finding:
+    differences = _differences(comparison)
+    own, deleted = (sum(getattr(found, name) for found in comparison.counts.values()) for name in ("own", "deleted"))
+    older = sum(found.rows for found in comparison.counts.values()) - own
     if not differences:
-        within = f", to within the {measure.width()} that came meanwhile" if measure.width() else ""
+        within = f", to within the {comparison.width()} that came meanwhile" if comparison.width() else ""
         gone = f" less {deleted} that were deleted (see `deletions`)" if deleted else ""
         counted = f"{own} of the running process, as many as it counted{gone}{within}"
         sentence = f"{counted}; {older} older ones have no counter left"
         return ok("rows_counted", sentence)
     sentence = "; ".join(_difference(table, *bounds) for table, bounds in differences.items())
-    failed = measure.after.total(catalogue.STORAGE_ERRORS.name) if measure.after else 0
+    failed = comparison.after.total(catalogue.STORAGE_ERRORS.name) if comparison.after else 0
     if failed and all(low > 0 for low, _ in differences.values()):
         sentence += f", after {failed:.0f} failed commits, whose rows may have become durable all the same"
         return warning(
@@ -147,35 +147,35 @@ def _difference(table: str, low: int, high: int) -> str:
     return f"{table}: {low} rows more than the process counted"
 
 
-def _outcomes_counted(measure: Measure) -> Finding:
+def _outcomes_counted(comparison: Comparison) -> Finding:
     faults = []
     for outcome in (outcome.value for outcome in Outcome if not outcome.our_fault and outcome is not Outcome.SPOOLED):
-        own = measure.counts[outcome].written if outcome in measure.counts else 0
-        own += measure.waiting.get(outcome, 0)
-        low, high = measure.drift(own, *_ANSWERED, catalogue.SPOOL_DRAINED.name, outcome=outcome)
+        own = comparison.counts[outcome].written if outcome in comparison.counts else 0
+        own += comparison.waiting.get(outcome, 0)
+        low, high = comparison.drift(own, *_ANSWERED, catalogue.SPOOL_DRAINED.name, outcome=outcome)
         if high < 0:
             faults.append(f"{outcome}: {-high} answered, and not in the tables")
-        elif low > measure.excess():
+        elif low > comparison.excess():
             faults.append(f"{outcome}: {low} in the tables that nobody was answered")
-    if (lost := _lost_from_the_spool(measure)) > 0:
+    if (lost := _lost_from_the_spool(comparison)) > 0:
         faults.append(f"spooled: {lost} answered, and neither drained nor in the spool")
     advice = "What senders were told and what is kept differ (law 2): keep a copy of the file and the log."
     sentence = "; ".join(faults) or "every receipt and rejection that was answered has its row"
     return graded("outcomes_counted", sentence, advice, bad=bool(faults), doubtful=False)
 
 
-def _lost_from_the_spool(measure: Measure) -> int:
-    if measure.before is None or measure.after is None:
+def _lost_from_the_spool(comparison: Comparison) -> int:
+    if comparison.before is None or comparison.after is None:
         return 0
-    answered = sum(measure.before.total(name, outcome=Outcome.SPOOLED.value) for name in _ANSWERED)
-    drained = measure.after.total(catalogue.SPOOL_DRAINED.name)
-    return int(answered - drained) - measure.waiting.get(Outcome.SPOOLED.value, 0)
+    answered = sum(comparison.before.total(name, outcome=Outcome.SPOOLED.value) for name in _ANSWERED)
+    drained = comparison.after.total(catalogue.SPOOL_DRAINED.name)
+    return int(answered - drained) - comparison.waiting.get(Outcome.SPOOLED.value, 0)
 
 
-def _foreign_rows(measure: Measure, *, shared: bool) -> Finding:
-    if not (measure.after and measure.after.total(_STARTED)):
+def _foreign_rows(comparison: Comparison, *, shared: bool) -> Finding:
+    if not (comparison.after and comparison.after.total(_STARTED)):
         return not_checked("foreign_rows", "the process does not tell when it started")
-    foreign = sum(found.foreign for found in measure.counts.values())
+    foreign = sum(found.foreign for found in comparison.counts.values())
     if shared:
         return ok(
             "foreign_rows", f"{foreign} rows of other processes came since this one started: replicas write here too"
@@ -242,7 +242,7 @@ def _repeated_keys(case: Case) -> Finding:
 
 
 def _one_outcome(case: Case, total: int) -> Finding:
-    if total > _SORTED_ROWS and not case.deep:
+    if total > _SORTED_ROWS and not case.choices.deep:
         advice = "Ask with --deep, at a quiet time: it sorts them on the disk."
         return not_checked("one_outcome", f"{total} request ids are too many to compare", advice)
     with case.audit() as audit:

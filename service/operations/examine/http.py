@@ -1,4 +1,4 @@
-"""Owns the requests that `doctor` sends: bounded in time and size, never following a redirect."""
+"""Owns the HTTP requests of an examination: bounded in time and size, without following a redirect."""
 
 import ssl
 import time
@@ -10,12 +10,17 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 
 from service.auth.networks import is_loopback
+from service.operations.errors import Refused
 
 _MOST_BYTES = 8_000_000
 
 
 class NoAnswer(Exception):  # noqa: N818 - what happened
     """No complete answer came; the message says why."""
+
+
+class UnusableUrl(Refused):
+    """A URL that cannot be asked; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +63,27 @@ def fetch(url: str, *, timeout: float, method: str = "GET", verify: bool = True)
 
 
 def checked_url(url: str) -> str:
-    """Return the URL without a slash at its end. Raises ValueError for one that is no http(s) URL of a host."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        raise ValueError(f"{url!r} is not an http:// or https:// URL")
+    """Return the URL without a slash at its end. Raises UnusableUrl unless it is http(s)://host[:port] alone."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UnusableUrl(str(error)) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise UnusableUrl(f"{url!r} is not an http:// or https:// URL")
     if parts.username or parts.password:
-        raise ValueError("a URL with a user name or password is not taken: it would be shown")
+        raise UnusableUrl("a URL with a user name or password is not taken: it would be shown")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"{url!r}: give the address only, as in {parts.scheme}://{parts.netloc}")
+        raise UnusableUrl(f"{url!r}: give the address only, as in {parts.scheme}://{parts.netloc}")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def local_url(host: str, port: int, *, tls: bool) -> str:
+    """Return the URL at which this machine reaches a listener; one on 0.0.0.0 or :: is reached at loopback."""
+    wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
+    reached = wildcard.get(host, host)
+    authority = f"[{reached}]" if ":" in reached else reached
+    return f"{'https' if tls else 'http'}://{authority}:{port}"
 
 
 def proxied(url: str) -> bool:

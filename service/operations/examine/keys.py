@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from service.operations.examine.case import Case, Finding, guarded, ok, warning
+from service.operations.examine.case import Case
+from service.operations.examine.findings import Finding, guarded, ok, warning
 from service.storage.schema.tables import ApiKey
 
 _SOON = timedelta(days=14)
@@ -23,9 +24,9 @@ def _expiring(case: Case) -> Finding:
     ending = [key for key in live if key.expires_at and key.expires_at < now + _SOON]
     if not ending:
         return ok("keys_expiring", f"of {len(live)} live API keys none expires within {_SOON.days} days")
-    told = [f"{key.id} of {key.sender} on {key.expires_at:%Y-%m-%d %H:%M} UTC" for key in ending if key.expires_at]
+    shown = [f"{key.id} of {key.sender} on {key.expires_at:%Y-%m-%d %H:%M} UTC" for key in ending if key.expires_at]
     advice = "Make new ones while the old ones are valid: `keys rotate ID`; then its sender must switch."
-    return warning("keys_expiring", f"API keys expire: {_some(told)}", advice)
+    return warning("keys_expiring", f"API keys expire: {_some(shown)}", advice)
 
 
 def _unused(case: Case) -> Finding:
@@ -41,9 +42,9 @@ def _unused(case: Case) -> Finding:
 def _live(case: Case, now: datetime) -> list[ApiKey]:
     rows = case.database.senders().rows()
     roster = rows.roster()
-    return [key for key in rows.keys if roster.opens(roster.keys[key.id], now)]
+    return [key for key in rows.keys if roster.is_valid(roster.keys[key.id], now)]
 
 
-def _some(told: Sequence[str]) -> str:
-    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-    return ", ".join(told[:_SHOWN]) + more
+def _some(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return ", ".join(keys[:_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""Owns the checks of the running process: what its operator listener says of readiness, counters and limits."""
+"""Owns the checks of the running process through its operator listener: readiness, counters and limits."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from service.core.version import VERSION, revision
-from service.operations.examine.case import Case, Finding, graded, not_checked, of_all, ok, warning, wrong
+from service.operations.examine.case import Case
+from service.operations.examine.findings import Finding, graded, not_checked, ok, warning, worst_of, wrong
 from service.operations.examine.http import Answer, NoAnswer, fetch
 from service.telemetry.metrics import catalogue
 
@@ -44,7 +45,7 @@ class Scrape:
         return found
 
 
-class Operator:
+class OperatorListener:
     """The operator listener of one process."""
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -61,16 +62,16 @@ class Operator:
         return Scrape(self.get("/metrics"))
 
 
-def reach(case: Case) -> tuple[list[Operator], Finding]:
-    """Return the operator listeners that answer as ours would, and the finding about all of them."""
+def reach(case: Case) -> tuple[list[OperatorListener], Finding]:
+    """Return the operator listeners that answer as this service does, and the finding about all of them."""
     if not case.operator_urls:
         return [], not_checked("operator", "offline: the running process was not asked, nothing was compared with it")
-    reached = [_reach(Operator(url, case.timeout)) for url in case.operator_urls]
-    (finding,) = of_all([[finding] for _, finding in reached], case.operator_urls)
+    reached = [_reach(OperatorListener(url, case.choices.timeout)) for url in case.operator_urls]
+    (finding,) = worst_of([[finding] for _, finding in reached], case.operator_urls)
     return [operator for operator, _ in reached if operator], finding
 
 
-def _reach(operator: Operator) -> tuple[Operator | None, Finding]:
+def _reach(operator: OperatorListener) -> tuple[OperatorListener | None, Finding]:
     try:
         answer = operator.get("/healthz")
     except NoAnswer as reason:
@@ -83,14 +84,14 @@ def _reach(operator: Operator) -> tuple[Operator | None, Finding]:
     return operator, ok("operator", f"{operator.url} answers")
 
 
-def check(operators: Sequence[Operator]) -> Iterator[Finding]:
+def check(operators: Sequence[OperatorListener]) -> Iterator[Finding]:
     """Yield the findings about the processes."""
     if not operators:
         yield from (not_checked(name, "there is no running process to ask") for name in CHECKS)
-    yield from of_all([_check(operator) for operator in operators], [operator.url for operator in operators])
+    yield from worst_of([_check(operator) for operator in operators], [operator.url for operator in operators])
 
 
-def _check(operator: Operator) -> Iterator[Finding]:
+def _check(operator: OperatorListener) -> Iterator[Finding]:
     yield _ready(operator)
     try:
         scrape = operator.scrape()
@@ -103,7 +104,7 @@ def _check(operator: Operator) -> Iterator[Finding]:
         yield look(scrape)
 
 
-def _ready(operator: Operator) -> Finding:
+def _ready(operator: OperatorListener) -> Finding:
     advice = "A postback sent now would be answered 503. Look at the disk and at the log's last errors."
     try:
         answer = operator.get("/readyz")

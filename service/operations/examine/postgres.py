@@ -1,15 +1,16 @@
-"""Owns the checks of a PostgreSQL server: does it answer, would a 200 be a receipt there, who holds a second copy."""
+"""Owns the checks of a PostgreSQL server: does it answer, are its commits durable, who holds a second copy."""
 
 from collections.abc import Iterator
 from functools import partial
 
 from service.core.unavailable import StorageError
-from service.operations.examine.case import Case, Finding, graded, guarded, not_checked, ok, wrong
+from service.operations.examine.case import Case
+from service.operations.examine.findings import Finding, graded, guarded, not_checked, ok, wrong
 from service.storage.database import PostgresDatabase
 from service.storage.postgres.audit import Server
 
 CHECKS = ("connection", "durability", "writable", "connections", "replication", "checksums", "server_clock", "size")
-_OLDEST = 14  # what the project of PostgreSQL still mends
+_OLDEST = 14  # the oldest version that still gets fixes
 _CLOSE_SECONDS, _FAR_SECONDS = 2.0, 30.0
 _FULL, _FILLING = 0.95, 0.8
 
@@ -66,8 +67,8 @@ def _connections(server: Server) -> Finding:
 def _replication(case: Case, database: PostgresDatabase) -> Finding:
     with database.audit(case.seconds) as audit:
         waited_for, standbys = audit.synchronous_standbys(), audit.standbys()
-    told = [f"{it.name} {it.state} ({it.sync_state}{_behind(it.lag_bytes)})" for it in standbys]
-    sentence = f"commits wait for {waited_for or 'no standby'}; {'; '.join(told) or 'no standby streams'}"
+    shown = [f"{it.name} {it.state} ({it.sync_state}{_behind(it.lag_bytes)})" for it in standbys]
+    sentence = f"commits wait for {waited_for or 'no standby'}; {'; '.join(shown) or 'no standby streams'}"
     if waited_for and not any(it.sync_state in ("sync", "quorum") for it in standbys):
         return wrong("replication", sentence, "Every commit waits for a standby that is not there: mend it, or nobody.")
     advice = "A lost server loses what its standbys do not have: name synchronous standbys (docs/scale.md)."

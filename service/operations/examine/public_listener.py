@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from service.auth.networks import is_loopback
 from service.core.outcome import Outcome
 from service.core.unavailable import StorageError
-from service.operations.examine.case import Case, Finding, State, graded, not_checked, ok, warning, wrong
+from service.operations.examine.case import Case
 from service.operations.examine.clocks import compare_clock, public_certificate
+from service.operations.examine.findings import Finding, State, graded, not_checked, ok, warning, wrong
 from service.operations.examine.http import Answer, NoAnswer, fetch, proxied
 
 PROBE_CLICK_ID = "postback-doctor"
@@ -26,7 +27,7 @@ CONNECTION = ("public_name", "public_connection", "public_certificate")
 ANSWERS = ("clock_difference", "public_health", "public_door", "public_walls", "public_process")
 
 
-class _Public:
+class _PublicUrl:
     """One public address and how to ask it."""
 
     def __init__(self, case: Case, url: str) -> None:
@@ -35,31 +36,33 @@ class _Public:
         self.host = parts.hostname or ""
         self.tls = parts.scheme == "https"
         self.port = parts.port or (443 if self.tls else 80)
-        self.named = case.public_given
-        self.timeout = case.timeout
+        self.named = case.choices.public_url is not None
+        self.timeout = case.choices.timeout
 
     def ask(self, path: str, method: str = "GET") -> Answer:
         return fetch(f"{self.url}{path}", timeout=self.timeout, method=method, verify=self.named)
 
 
 def check(case: Case, processes: Collection[str]) -> Iterator[Finding]:
-    """Yield the findings; `processes` begin the request ids of those that the operator listeners belong to."""
+    """Yield the findings; `processes` are the processes behind the operator listeners, by their request id prefix."""
     if not case.operator_urls or case.public_url is None:
         reason = "its port is 0 (any free one): give --public-url"
         why = "offline: nothing was sent" if not case.operator_urls else reason
         yield from (not_checked(name, why) for name in (*CONNECTION, *ANSWERS, "probe"))
         return
-    public = _Public(case, case.public_url)
+    public = _PublicUrl(case, case.public_url)
     connection = list(_connectivity(public))
     yield from connection
     if any(finding.state is State.WRONG for finding in connection[:2]):
         yield from (not_checked(name, "there is no connection") for name in (*ANSWERS, "probe"))
         return
     yield from _answers(public, processes)
-    yield _probe(case, public) if case.probe else not_checked("probe", "no postback was sent: --probe sends one")
+    yield (
+        _probe(case, public) if case.choices.probe else not_checked("probe", "no postback was sent: --probe sends one")
+    )
 
 
-def _connectivity(public: _Public) -> Iterator[Finding]:
+def _connectivity(public: _PublicUrl) -> Iterator[Finding]:
     """Look the name up, connect to each of its addresses, look at the certificate."""
     if proxied(public.url):
         why = "a proxy of the environment (HTTPS_PROXY, HTTP_PROXY) stands between here and there"
@@ -82,7 +85,7 @@ def _connectivity(public: _Public) -> Iterator[Finding]:
     yield not_checked("public_certificate", "there is no connection") if none else _certificate(public)
 
 
-def _certificate(public: _Public) -> Finding:
+def _certificate(public: _PublicUrl) -> Finding:
     if public.tls:
         return public_certificate(public.host, public.port, public.timeout, named=public.named)
     if is_loopback(public.host):
@@ -91,7 +94,7 @@ def _certificate(public: _Public) -> Finding:
     return warning("public_certificate", f"{public.url} is plain http", advice)
 
 
-def _refusal(address: str, public: _Public) -> str:
+def _refusal(address: str, public: _PublicUrl) -> str:
     try:
         socket.create_connection((address, public.port), public.timeout).close()
     except TimeoutError:
@@ -101,7 +104,7 @@ def _refusal(address: str, public: _Public) -> str:
     return ""
 
 
-def _answers(public: _Public, processes: Collection[str]) -> Iterator[Finding]:
+def _answers(public: _PublicUrl, processes: Collection[str]) -> Iterator[Finding]:
     asked = time.time()
     try:
         health = public.ask("/healthz")
@@ -133,7 +136,7 @@ def _health(answer: Answer) -> Finding:
     return wrong("public_health", sentence, advice)
 
 
-def _ask_door(public: _Public) -> Answer:
+def _ask_door(public: _PublicUrl) -> Answer:
     """Ask with methods that no door takes. Some proxies answer OPTIONS themselves; they leave HEAD alone."""
     answer = public.ask("/postback", "OPTIONS")
     return answer if _is_ours(answer) else public.ask("/postback", "HEAD")
@@ -171,7 +174,7 @@ def _process(door: Answer, processes: Collection[str]) -> Finding:
     return warning("public_process", "another process answers than the one behind the operator URL", advice)
 
 
-def _probe(case: Case, public: _Public) -> Finding:
+def _probe(case: Case, public: _PublicUrl) -> Finding:
     """Send a postback without a value: 400 missing_value, with its hint, and kept as one rejected row."""
     click_id = f"{PROBE_CLICK_ID}-{secrets.token_hex(4)}"
     try:
@@ -180,7 +183,7 @@ def _probe(case: Case, public: _Public) -> Finding:
         return wrong("probe", f"a postback got no answer: {reason}", "Senders get none either: see public_health.")
     said, expected = answer.headers.get("x-postback-outcome", ""), Outcome.MISSING_VALUE
     if answer.status == HTTPStatus.UNAUTHORIZED and said == Outcome.UNAUTHENTICATED.value:
-        if case.asks_for_keys():
+        if case.requires_keys():
             return _kept(case, answer, f"{click_id} without an API key was answered 401 unauthenticated")
         return wrong("probe", f"senders are refused: {_json(answer).get('detail')}", Outcome.UNAUTHENTICATED.hint)
     if (answer.status, said, _json(answer).get("hint")) != (expected.status, expected.value, expected.hint):
@@ -189,16 +192,16 @@ def _probe(case: Case, public: _Public) -> Finding:
     return _kept(case, answer, f"{click_id} without a value was answered 400 missing_value with its hint")
 
 
-def _kept(case: Case, answer: Answer, told: str) -> Finding:
+def _kept(case: Case, answer: Answer, answered: str) -> Finding:
     try:
         with case.audit() as audit:
             kept = audit.holds(answer.headers.get("x-request-id", ""))
     except StorageError as error:
-        return not_checked("probe", f"{told}; whether it is kept cannot be read: {error}")
+        return not_checked("probe", f"{answered}; whether it is kept cannot be read: {error}")
     if not kept:
         advice = "The public URL leads to a service with another database."
-        return wrong("probe", f"{told}, but it is not kept in {case.database.name}", advice)
-    return ok("probe", f"{told}, and is kept in rejected_postback")
+        return wrong("probe", f"{answered}, but it is not kept in {case.database.name}", advice)
+    return ok("probe", f"{answered}, and is kept in rejected_postback")
 
 
 def _json(answer: Answer) -> dict[str, object]:
@@ -213,11 +216,3 @@ def _shown(answer: Answer) -> str:
     text = "".join(character if character.isprintable() else " " for character in answer.text[:_SHOWN])
     where = f" to {answer.headers['location'][:_SHOWN]}" if "location" in answer.headers else ""
     return f"{answer.status}{where} {' '.join(text.split())!r}"
-
-
-def local_url(case_host: str, port: int, *, tls: bool) -> str:
-    """Return where this machine reaches a listener that is bound to a host: 0.0.0.0 and :: by loopback."""
-    wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
-    host = wildcard.get(case_host, case_host)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if tls else 'http'}://{shown}:{port}"

@@ -1,13 +1,14 @@
-"""Owns the checks of the spool: what waits, since when, whether somebody will drain it, whether all of it is there."""
+"""Owns the checks of the spool: what waits there, since when, will it be drained, and is all of it there."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from service.core.unavailable import StorageError
-from service.operations.examine import file_modes as doctor_privacy
-from service.operations.examine.case import Case, Finding, graded, not_checked, ok, unread, warning, wrong
+from service.operations.examine import file_modes
+from service.operations.examine.case import Case
+from service.operations.examine.findings import Finding, graded, not_checked, ok, unreadable, warning, wrong
 from service.operations.examine.http import NoAnswer
-from service.operations.examine.operator_listener import Operator
+from service.operations.examine.operator_listener import OperatorListener
 from service.spool.reading import Looked, journals, look
 from service.telemetry.metrics import catalogue
 
@@ -16,19 +17,19 @@ _FILLING, _FULL = 0.5, 0.9
 _DRAIN = "docs/spool.md says how to drain it by hand. Its postbacks were answered 200 and are in no database."
 
 
-def check(case: Case, operators: Sequence[Operator]) -> Iterator[Finding]:
-    """Yield the findings; what lies in SPOOL_DIR is looked at even when no spool is used any more."""
+def check(case: Case, operators: Sequence[OperatorListener]) -> Iterator[Finding]:
+    """Yield the findings; journals in SPOOL_DIR are checked even when no spool is in use."""
     try:
         found = [look(worker, path) for worker, path in journals(case.settings.spool_dir)]
     except StorageError as error:
-        yield unread("spool", error)
+        yield unreadable("spool", error)
         yield from (not_checked(name, "a journal could not be read") for name in CHECKS[1:])
         return
     used = case.database.shared and case.settings.spool == "on"
     own = [one for one in found if used and one.worker <= case.settings.workers]
     yield _own(case, own) if used else _unused(case)
     yield _orphans([one for one in found if one not in own])
-    yield doctor_privacy.check("spool_private", [one.path for one in found])
+    yield file_modes.check("spool_private", [one.path for one in found])
     yield _counted(own, operators) if used else ok("spool_counted", "no spool is in use")
 
 
@@ -65,7 +66,7 @@ def _orphans(others: list[Looked]) -> Finding:
     return wrong("spool_orphans", f"no worker of these settings drains {sentence}", _DRAIN)
 
 
-def _counted(own: list[Looked], operators: Sequence[Operator]) -> Finding:
+def _counted(own: list[Looked], operators: Sequence[OperatorListener]) -> Finding:
     """Compare with the process's own count; with several workers, each answers for its own journal only."""
     if len(operators) != 1 or len(own) != 1:
         return not_checked("spool_counted", "there is not one running process with one journal to compare")

@@ -1,4 +1,4 @@
-"""Owns the checks of the database file: where it lives, who may write it, how it is journaled, whether it is whole."""
+"""Owns the checks of an SQLite file: where it is, who may write it, how it is journaled, and whether it is intact."""
 
 import os
 import stat
@@ -8,8 +8,9 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from service.operations.examine import file_modes as doctor_privacy
-from service.operations.examine.case import Case, Finding, graded, guarded, not_checked, ok, warning, wrong
+from service.operations.examine import file_modes
+from service.operations.examine.case import Case
+from service.operations.examine.findings import Finding, graded, guarded, not_checked, ok, warning, wrong
 from service.storage.sqlite.audit import SqliteAudit
 from service.storage.sqlite.file import connect_writer
 from service.storage.sqlite.space import measure_space
@@ -55,7 +56,7 @@ def check(case: Case, path: Path) -> Iterator[Finding]:
         yield from (not_checked(name, "there is no database") for name in CHECKS[1:])
         return
     yield _file(path)
-    yield doctor_privacy.check("database_private", [path])
+    yield file_modes.check("database_private", [path])
     yield _file_system(path)
     yield _disk_space(path)
     yield _inodes(path)
@@ -148,7 +149,7 @@ def _journal_mode(case: Case, path: Path) -> Finding:
 
 
 def _synchronous() -> Finding:
-    """Try the service's own way to open a file: the setting belongs to a connection and is not kept in the file."""
+    """Check a new connection on a scratch file: the setting belongs to a connection and is not kept in the file."""
     with tempfile.TemporaryDirectory() as scratch, closing(connect_writer(Path(scratch) / "scratch.db")) as connection:
         level = connection.execute("PRAGMA synchronous").fetchone()[0]
     sentence = "FULL, as this code sets it (tried on a scratch file; a running connection does not tell its own)"
@@ -159,11 +160,11 @@ def _synchronous() -> Finding:
 
 def _integrity(case: Case, path: Path) -> Finding:
     with SqliteAudit(path, case.seconds) as audit:
-        damage = audit.damage(deep=case.deep)
+        damage = audit.damage(deep=case.choices.deep)
     advice = "The file is damaged: stop the service, keep a copy, restore a backup or use sqlite3's .recover."
     if damage:
         return wrong("integrity", "; ".join(damage[:_FAULTS_SHOWN]), advice)
-    looked = "every page and index is whole" if case.deep else "every page is whole (indexes: with --deep)"
+    looked = "every page and index is whole" if case.choices.deep else "every page is whole (indexes: with --deep)"
     return ok("integrity", looked)
 
 

@@ -9,7 +9,7 @@ from typing import TypedDict, get_args
 from service.auth.networks import Networks
 from service.core.lifecycle import STATUSES
 from service.core.roster import CHECKS
-from service.core.sender import PRESETS, Field, NumberFormat, Repeats
+from service.core.sender import PRESETS, DuplicatePolicy, Field, NumberFormat
 from service.operations.errors import Mistake, NotFound, Refused, refuse_wrong
 from service.storage import senders as storage
 from service.storage.schema.tables import RegisteredSender
@@ -55,7 +55,7 @@ class Changes:
     networks: Sequence[str] | None = None
     rate: int | None = None
     report_only: Sequence[str] | None = None
-    duplicates: Repeats | None = None
+    duplicates: DuplicatePolicy | None = None
     statuses: Mapping[str, str] | None = None
     oauth_subject: str | None = None
 

@@ -6,7 +6,7 @@ from service.core.outcome import Outcome
 from service.operator.browser_headers import HEADERS
 from service.operator.probes import MetricsPage, ReadinessPage
 from service.operator.routes import operator_routes
-from service.web.openapi.answers import elsewhere, outcome_word, problem
+from service.web.openapi.answers import outcome_word, problem, routing_answers
 from service.web.openapi.document import head, paths, unwired
 from service.web.openapi.fields import Schema
 
@@ -15,10 +15,14 @@ _OPERATOR = "What the people and machines that run the service look at; on loopb
 
 def operator_document() -> Schema:
     """Describe the listener of those who run the service."""
-    shield: Mapping[str, Schema] = {
+    extra_headers: Mapping[str, Schema] = {
         name.decode().title(): {"type": "string", "const": value.decode()} for name, value in HEADERS.items()
     }
-    described = paths(operator_routes(unwired(ReadinessPage), unwired(MetricsPage)), shield)
+    described = paths(operator_routes(unwired(ReadinessPage), unwired(MetricsPage)), extra_headers)
     schemas: Schema = {"Outcome": outcome_word(Outcome), "Problem": problem()}
     beginning = head("Postback receiver: operator", _OPERATOR, 8001)
-    return {**beginning, "paths": described, "components": {"schemas": schemas, "responses": elsewhere(shield)}}
+    return {
+        **beginning,
+        "paths": described,
+        "components": {"schemas": schemas, "responses": routing_answers(extra_headers)},
+    }

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from service.core.outcome import Outcome
-from service.core.postback import Key
+from service.core.postback import ConversionKey
 from service.storage.deletions.book import Gone, Occasion, Reason, book_page, note
 from service.storage.deletions.finding import Aged, Finding, bytes_taken, key_columns
 from service.storage.pool import Pool
@@ -94,7 +94,7 @@ class Deletions(Finding):
         listed = func.json_each(bindparam("ids", orjson.dumps(ids).decode(), String)).table_valued("value")
         return col(table.id).in_(select(listed.c.value))
 
-    def remove_conversions(self, first: Key, last: Key, before: datetime, now: datetime) -> Removed:
+    def remove_conversions(self, first: ConversionKey, last: ConversionKey, before: datetime, now: datetime) -> Removed:
         """Delete the conversions between two keys, both included, that came before a moment, and their changes.
 
         One that a kept duplicate or conflict repeats stays as long as that does: else it would look lost. One whose

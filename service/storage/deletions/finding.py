@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, case, cast, func, literal, select, tuple_
 from sqlmodel import col
 
-from service.core.postback import Key
+from service.core.postback import ConversionKey
 from service.storage.pool import Pool
 from service.storage.schema.registry import KEY
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback
@@ -93,7 +93,7 @@ class Finding:
             most -= taken
         return Found(ids, position if ids else None)
 
-    def conversions(self, after: Key | None) -> list[tuple[Key, datetime]]:
+    def conversions(self, after: ConversionKey | None) -> list[tuple[ConversionKey, datetime]]:
         """Return the keys that follow a key, a page of them, and when each came."""
         page = select(*key_columns(), col(Conversion.received_at)).order_by(*key_columns()).limit(PAGE_ROWS)
         if after:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
@@ -181,7 +181,7 @@ async def _insert(connection: AsyncServerConnection, rows: Sequence[Row]) -> int
     )
 
 
-async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
     """Return what is stored now under each postback's key: its own row, or the one that came first."""
     rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
     rows = await _under(connection, statements().winners, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
@@ -193,12 +193,14 @@ async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postba
     return winners
 
 
-async def _under(connection: AsyncServerConnection, question: bytes, keys: Sequence[Key]) -> list[tuple[object, ...]]:
+async def _under(
+    connection: AsyncServerConnection, question: bytes, keys: Sequence[ConversionKey]
+) -> list[tuple[object, ...]]:
     cursor = await connection.execute(question, [list(column) for column in zip(*keys, strict=True)])
     return await cursor.fetchall()
 
 
-def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
+def _own(winners: dict[ConversionKey, Winner], postbacks: Sequence[Postback]) -> int:
     """Count the rows that this batch wrote, now or earlier.
 
     One of an earlier try was only read now, and reading waits for no standby: a commit of ours must follow before it
@@ -208,7 +210,7 @@ def _own(winners: dict[Key, Winner], postbacks: Sequence[Postback]) -> int:
     return sum(winner.request_id in ours for winner in winners.values())
 
 
-def _new(changes: Sequence[Row], known: dict[Key, Winner]) -> list[Row]:
+def _new(changes: Sequence[Row], known: dict[ConversionKey, Winner]) -> list[Row]:
     """Return the changes that no earlier try inserted, in an order that is the same for all replicas."""
     there = {change.request_id for winner in known.values() for change in winner.changes}
     column = CHANGE.columns.index("request_id")
@@ -229,7 +231,7 @@ def _columns(table: StoredTable, rows: Sequence[Row]) -> list[list[Scalar]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in table.columns]
 
 
-def _key(postback: Postback) -> Key:
+def _key(postback: Postback) -> ConversionKey:
     return postback.key
 
 

@@ -13,8 +13,8 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from service.core.outcome import Outcome
-from service.core.postback import Key, Postback
-from service.core.verdict import Change, Verdict, Winner, amount, judge, told_now
+from service.core.postback import ConversionKey, Postback
+from service.core.verdict import Change, Verdict, Winner, amount, judge, last_with_value
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback, StatusChange
@@ -96,7 +96,7 @@ class History:
         """Return the verdict that a postback would get if it arrived now."""
         return judge(postback, self.winners([postback]) or None)
 
-    def winners(self, postbacks: Collection[Postback]) -> dict[Key, Winner]:
+    def winners(self, postbacks: Collection[Postback]) -> dict[ConversionKey, Winner]:
         """Return what is stored under each postback's key, where something is."""
         with self._reads.session() as session:
             found = {postback.key: session.get(Conversion, postback.key) for postback in postbacks}
@@ -123,7 +123,7 @@ class History:
 
 
 def _current(stored: Conversion, changes: Sequence[StatusChange]) -> Current:
-    now = told_now(stored, changes)
+    now = last_with_value(stored, changes)
     status = changes[-1].conversion_status if changes else stored.conversion_status
     amount = (now.value, now.value_micros, now.currency)
     return Current(stored.sender, stored.is_test, stored.goal, stored.transaction_id, *amount, status)
@@ -147,14 +147,14 @@ def _changes(session: Session, click_ids: Collection[str]) -> list[StatusChange]
     return sorted(_of(session, StatusChange, click_ids), key=lambda change: change.number)
 
 
-def _by_key(changes: Iterable[StatusChange]) -> dict[Key, list[StatusChange]]:
-    by_key: dict[Key, list[StatusChange]] = defaultdict(list)
+def _by_key(changes: Iterable[StatusChange]) -> dict[ConversionKey, list[StatusChange]]:
+    by_key: dict[ConversionKey, list[StatusChange]] = defaultdict(list)
     for change in changes:
         by_key[_key(change)].append(change)
     return by_key
 
 
-def _key(row: Conversion | StatusChange) -> Key:
+def _key(row: Conversion | StatusChange) -> ConversionKey:
     return (row.sender, row.is_test, row.click_id, row.goal, row.transaction_id)
 
 

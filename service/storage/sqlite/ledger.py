@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from service.core.postback import Key, Postback
+from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
 from service.storage.ledger import (
@@ -99,9 +99,9 @@ class SqliteLedger:
         self._connection.close()
         self._lock.close()
 
-    def _winners(self, postbacks: Sequence[Postback]) -> dict[Key, Winner]:
+    def _winners(self, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
         """Return what is stored now under each postback's key: its own row, or the one that came first."""
-        winners: dict[Key, Winner] = {}
+        winners: dict[ConversionKey, Winner] = {}
         for some in in_statements([postback.key for postback in postbacks]):
             for row in self._connection.execute(
                 self._statements.winners.for_rows(len(some)), [*chain.from_iterable(some)]

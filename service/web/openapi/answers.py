@@ -1,4 +1,4 @@
-"""Owns how answers are described: by outcome, and what a connection is told whose request never became one."""
+"""Owns how answers are described: by outcome, and the refusals that a connection gives without any application."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from http import HTTPStatus
 from service.core.outcome import Family, Outcome
 from service.web.openapi.fields import Schema, component
 from service.web.public.render import PROBLEM_JSON
-from service.web.wire.bounded import WHY
+from service.web.wire.bounded_protocol import REFUSALS
 
 TEXT = "text/plain"
 REQUEST_ID: Schema = {
@@ -112,8 +112,8 @@ def problem() -> Schema:
     }
 
 
-def elsewhere(shield: Mapping[str, Schema]) -> Schema:
-    """Return what answers requests that no operation takes, as components: no description of a path can hold them."""
+def routing_answers(extra_headers: Mapping[str, Schema]) -> Schema:
+    """Return the answers to requests that match no operation, as components, since they belong to no path."""
     content: dict[str, Schema] = {PROBLEM_JSON: component("Problem")}
     allow: Schema = {"type": "string", "description": "The methods that it takes."}
     answers = {
@@ -122,7 +122,7 @@ def elsewhere(shield: Mapping[str, Schema]) -> Schema:
             "405: This path does not take that method; nothing was stored.", content, {**EVERY, "Allow": allow}
         ),
     }
-    return {name: answer.with_headers(shield).described() for name, answer in answers.items()}
+    return {name: answer.with_headers(extra_headers).described() for name, answer in answers.items()}
 
 
 def _problem_of(status: int, outcomes: Iterable[Outcome]) -> Schema:
@@ -142,7 +142,7 @@ def _more_headers(status: int) -> Mapping[str, Schema]:
             return {}
 
 
-CONNECTION: Answers = {  # plain text without a request id: it came to no application
+CONNECTION: Answers = {  # plain text without a request id: the request reached no application
     status: Answer(f"- {why} The connection is closed.", {TEXT: {"type": "string"}}, _more_headers(status))
-    for status, why in WHY.items()
+    for status, why in REFUSALS.items()
 }

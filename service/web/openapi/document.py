@@ -9,9 +9,9 @@ from starlette.types import ASGIApp
 from service.core.outcome import Outcome
 from service.core.version import VERSION
 from service.web.openapi import fields
-from service.web.openapi.answers import elsewhere, hints, outcome_word, problem
+from service.web.openapi.answers import hints, outcome_word, problem, routing_answers
 from service.web.openapi.fields import Schema
-from service.web.openapi.operations import SECURITY_SCHEMES, many, page, pixel, postback, row
+from service.web.openapi.operations import SECURITY_SCHEMES, batch_of_postbacks, page, pixel, postback, row
 from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
 from service.web.public.routes import public_routes
 from service.web.routing import ExactRoute
@@ -24,7 +24,7 @@ Unwired = TypeVar("Unwired")
 
 
 def public_document() -> Schema:
-    """Describe the listener that the world sees."""
+    """Describe the public listener."""
     door, pixel_door, batch_door = unwired(PostbackDoor), unwired(PixelDoor), unwired(BatchDoor)
     described = paths(public_routes(door, pixel_door, batch_door))
     schemas: Schema = {
@@ -36,7 +36,7 @@ def public_document() -> Schema:
         "Row": row(),
     }
     beginning = head("Postback receiver", _PUBLIC, 8000)
-    components = {"schemas": schemas, "responses": elsewhere({}), "securitySchemes": SECURITY_SCHEMES}
+    components = {"schemas": schemas, "responses": routing_answers({}), "securitySchemes": SECURITY_SCHEMES}
     return {**beginning, "paths": described, "components": components}
 
 
@@ -50,15 +50,18 @@ def head(title: str, description: str, port: int) -> Schema:
 
 
 def unwired(kind: type[Unwired]) -> Unwired:
-    """Return a door that leads nowhere: the tables want one, and no request will ever reach it."""
+    """Return a door without its intake: the route tables want one, and no request will ever reach it."""
     return kind.__new__(kind)
 
 
-def paths(routes: Iterable[ExactRoute], shield: Mapping[str, Schema] = MappingProxyType({})) -> Schema:
-    """Describe the routes of a table; `shield` are headers that each answer has."""
+def paths(routes: Iterable[ExactRoute], extra_headers: Mapping[str, Schema] = MappingProxyType({})) -> Schema:
+    """Describe the routes of a table; `extra_headers` are headers that each answer has."""
     return {
         route.path: {
-            method.lower(): {"operationId": _name(method, route.path), **_operation(method, route.path, app, shield)}
+            method.lower(): {
+                "operationId": _name(method, route.path),
+                **_operation(method, route.path, app, extra_headers),
+            }
             for method, app in route.methods.items()
         }
         for route in routes
@@ -69,7 +72,7 @@ def _name(method: str, path: str) -> str:
     return f"{method.lower()}_{path.strip('/').replace('.', '_')}"
 
 
-def _operation(method: str, path: str, app: ASGIApp, shield: Mapping[str, Schema]) -> Schema:
+def _operation(method: str, path: str, app: ASGIApp, extra_headers: Mapping[str, Schema]) -> Schema:
     """Describe one entry of a table. Raises KeyError for a page that nobody has described."""
     match getattr(app, "__self__", None):  # the door that the method is of
         case PostbackDoor():
@@ -77,6 +80,6 @@ def _operation(method: str, path: str, app: ASGIApp, shield: Mapping[str, Schema
         case PixelDoor():
             return pixel()
         case BatchDoor():
-            return many()
+            return batch_of_postbacks()
         case _:
-            return page(path, shield)
+            return page(path, extra_headers)

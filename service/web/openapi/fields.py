@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from service.core.currency import CURRENCIES
 from service.core.decoding import MAX_PARAMETERS
-from service.core.postback import AMOUNTS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS, TEST
+from service.core.parsing import AMOUNTS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS
+from service.core.postback import TEST
 from service.core.sender import EZMOB, Field
 
 Schema = dict[str, object]

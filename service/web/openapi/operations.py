@@ -73,7 +73,7 @@ def pixel() -> Schema:
     }
 
 
-def many() -> Schema:
+def batch_of_postbacks() -> Schema:
     """Describe a batch."""
     why = (
         f"Up to {batch.MAX_ROWS:,} rows or {batch.MAX_BYTES // 2**20} MiB, each a postback of its own, answered in "
@@ -149,10 +149,13 @@ def row() -> Schema:
     }
 
 
-def page(path: str, shield: Mapping[str, Schema]) -> Schema:
-    """Describe what is only read; `shield` are the headers that its listener adds. Raises KeyError for a new page."""
+def page(path: str, extra_headers: Mapping[str, Schema]) -> Schema:
+    """Describe a page; `extra_headers` are those that its listener adds. Raises KeyError for a new page."""
     summary, answers = _PAGES[path]
-    ours = [{status: answer.with_headers(shield) for status, answer in each.items()} for each in (answers, _UNEXPECTED)]
+    ours = [
+        {status: answer.with_headers(extra_headers) for status, answer in each.items()}
+        for each in (answers, _UNEXPECTED)
+    ]
     return {"summary": summary, "responses": answers_by_status(*ours, CONNECTION)}
 
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
 
-from service.auth.credentials import NOTHING, PROOFS, Credentials, shown_in
+from service.auth.credentials import NO_CREDENTIALS, PROOFS, Credentials, shown_in
 from service.core import batch
-from service.core.postback import DOORS, MAX_BODY_BYTES, RawPostback, media_type_of
+from service.core.parsing import MAX_BODY_BYTES, media_type_of
+from service.core.postback import DOORS, RawPostback
 from service.core.redaction import redact
 from service.core.unavailable import Overloaded
 from service.core.verdict import Verdict
@@ -150,7 +151,7 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
     request_id, query = scope["request_id"], scope["query_string"]
     if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
         scope["trace_id"] = trace[1].decode()
-    credentials = NOTHING
+    credentials = NO_CREDENTIALS
     if b"key=" in query or b"sig=" in query or not PROOFS.isdisjoint(read):
         query, credentials = shown_in(query, [*earlier, *read.items()], body)
     host = b"" if earlier and b"host" in dict(earlier) else read.get(b"host", b"")

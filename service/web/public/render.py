@@ -91,8 +91,8 @@ async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequ
         headers.append((b"retry-after", _RETRY_AFTER_SECONDS))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     for first in range(0, len(verdicts), _ROWS_IN_A_PIECE):
-        told = enumerate(verdicts[first : first + _ROWS_IN_A_PIECE], first + 1)
-        rows = [_row_members(number, request_id, verdict) for number, verdict in told]
+        numbered = enumerate(verdicts[first : first + _ROWS_IN_A_PIECE], first + 1)
+        rows = [_row_members(number, request_id, verdict) for number, verdict in numbered]
         piece = _ROWS_AS[media_type](rows, first, len(verdicts))
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         await asyncio.sleep(0)  # others have their turns, also while the sender takes all of it at once
@@ -111,11 +111,11 @@ def _status_of_all(families: Collection[Family]) -> HTTPStatus:
 
 
 def _row_members(number: int, request_id: str, verdict: Verdict) -> dict[str, str | int]:
-    """Return what a sender is told of a row, by the rules of a single postback."""
+    """Return the members of one row's answer, by the rules of a single postback."""
     outcome = verdict.outcome
     detail = {"detail": verdict.detail} if outcome.family is Family.REJECTED else {}
-    told = {"row": number, "outcome": outcome.value, "hint": verdict.hint, **detail}
-    return {**told, "request_id": f"{request_id}-{number}"}
+    members = {"row": number, "outcome": outcome.value, "hint": verdict.hint, **detail}
+    return {**members, "request_id": f"{request_id}-{number}"}
 
 
 def _json_piece(rows: Sequence[Mapping[str, object]], first: int, of: int) -> bytes:

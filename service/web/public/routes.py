@@ -1,4 +1,4 @@
-"""Owns the route table of the public listener, the table of contents of what the world may call."""
+"""Owns the route table of the public listener."""
 
 from starlette.routing import request_response
 

@@ -1,6 +1,6 @@
-"""Owns what the connections of one listener may take of us, in number, bytes and time, and which of them goes first.
+"""Owns the bounds of one listener's connections, in number, bytes and time, and the watch that enforces them.
 
-Nothing is timed request by request: a watch looks at all connections twice a second.
+There is no timer for each request: the watch checks all connections twice a second.
 """
 
 from collections.abc import Callable, Collection
@@ -8,17 +8,17 @@ from typing import NamedTuple, Protocol
 
 HEAD_BYTES = 16 * 1024  # of a request: its first line and all its headers
 LINGER_SECONDS = 2.0  # that a refused client has for reading why
-_LOOK_SECONDS = 0.5
-_OFTEN = 8  # at most once for so many newcomers, as a part of all, are all put in order: a flood of them is cheap
-_LONGEST_TICK = 1.0  # while we were stopped or busy, no client could be heard
+_CHECK_SECONDS = 0.5
+_SORT_SHARE = 8  # connections are sorted once per (their number / this) newcomers: so many newcomers stay cheap
+_LONGEST_TICK = 1.0  # while the process was stopped or busy, it could not read from any client
 
 
 class Bounds(NamedTuple):
-    """What connections may take.
+    """The bounds of a listener's connections.
 
-    `connections` that are open at once, and `spare` ones beside them that are only told why they are refused;
-    `body_bytes` of a request as it comes, chunks and all, be they wanted or not; `seconds` for sending a whole request,
-    for resting before the first, and for taking what our buffer holds of an answer.
+    `connections`: how many may be open at once; `spare`: how many more are only told why they are refused;
+    `body_bytes`: of a request as received, chunk headers included, even if its body is not read; `seconds`: for sending
+    a whole request, for idling before the first, and for taking the buffered part of an answer.
     """
 
     connections: int
@@ -27,26 +27,26 @@ class Bounds(NamedTuple):
     seconds: float = 10.0
 
 
-class Watched(Protocol):
+class WatchedConnection(Protocol):
     """One connection, as the watch sees it."""
 
     since: float
 
     @property
-    def waited_for(self) -> bool:
-        """Whether its client has the turn: to send something."""
+    def awaits_client(self) -> bool:
+        """Whether we wait for its client to send something."""
 
-    def look(self) -> None:
-        """Cut it, if its time is over."""
+    def check_time(self) -> None:
+        """Cut it if its time is over."""
 
     def cut(self, status: int) -> None:
-        """Cut it, with this status if it is in the midst of a request."""
+        """Cut it; in the middle of a request, answer with this status first."""
 
 
-class Watch:
-    """Looks after the connections of one listener; `now` is its clock, which rests when the process does.
+class ConnectionWatch:
+    """Watches the connections of one listener; `now` is its clock, which stands still while the process is stopped.
 
-    `count_unparsed` is told the status of each answer to what is no request, or none yet.
+    `count_unparsed` is called with the status of each answer to an incomplete or invalid request.
     """
 
     def __init__(self, bounds: Bounds, count_unparsed: Callable[[int], None]) -> None:
@@ -54,37 +54,37 @@ class Watch:
         self.count_unparsed = count_unparsed
         self.now = 0.0
         self._ticked_at = 0.0
-        self._look_at = 0.0
-        self._waited_for: list[Watched] = []  # the longest at the end
-        self._left_out = 0  # newcomers since they were put in order
+        self._check_at = 0.0
+        self._awaiting_clients: list[WatchedConnection] = []  # the longest at the end
+        self._since_sorted = 0  # newcomers since they were sorted
 
-    def tick(self, moment: float, connections: Collection[Watched]) -> None:
-        """Let time pass: cut whoever is overdue."""
+    def tick(self, moment: float, connections: Collection[WatchedConnection]) -> None:
+        """Advance the clock, and check all connections when it is time."""
         self.now += min(moment - self._ticked_at, _LONGEST_TICK)
         self._ticked_at = moment
-        if self.now < self._look_at:
+        if self.now < self._check_at:
             return
-        self._look_at = self.now + _LOOK_SECONDS
-        self._waited_for = []
-        self._left_out = len(connections)
+        self._check_at = self.now + _CHECK_SECONDS
+        self._awaiting_clients = []
+        self._since_sorted = len(connections)
         for connection in list(connections):
-            connection.look()
+            connection.check_time()
 
-    def makes_room(self, newcomer: Watched, connections: Collection[Watched]) -> bool:
-        """Tell whether a newcomer, who is one of them already, may stay: if need be, who keeps us waiting longest goes.
+    def makes_room(self, newcomer: WatchedConnection, connections: Collection[WatchedConnection]) -> bool:
+        """Return whether a newcomer (already in `connections`) may stay; if they are too many, cut the longest waiting.
 
-        So whoever sends his request at once finds a place, however many others hold theirs and send nothing.
+        So a client that sends its request at once finds a place, however many others stay connected and send nothing.
         """
         if len(connections) <= self.bounds.connections:
             return True
-        if not self._waited_for and self._left_out >= len(connections) // _OFTEN:
-            self._left_out = 0
-            waited_for = [each for each in connections if each.waited_for and each is not newcomer]
-            self._waited_for = sorted(waited_for, key=lambda each: each.since, reverse=True)
-        self._left_out += 1
-        while self._waited_for:
-            connection = self._waited_for.pop()
-            if connection in connections and connection.waited_for:
+        if not self._awaiting_clients and self._since_sorted >= len(connections) // _SORT_SHARE:
+            self._since_sorted = 0
+            awaits_client = [each for each in connections if each.awaits_client and each is not newcomer]
+            self._awaiting_clients = sorted(awaits_client, key=lambda each: each.since, reverse=True)
+        self._since_sorted += 1
+        while self._awaiting_clients:
+            connection = self._awaiting_clients.pop()
+            if connection in connections and connection.awaits_client:
                 connection.cut(503)
                 return True
         return False

@@ -1,8 +1,8 @@
 """Owns who the client is behind proxies: X-Forwarded-For, read from its end, as far as trusted proxies wrote it.
 
-Address lists and limits decide by this address, so it is an address that somebody trusted has seen, or none at all.
-uvicorn's own middleware takes a proxy that reaches a listener at `::` (::ffff:192.0.2.1) for a stranger, and where a
-proxy wrote nothing useful, the proxy for the client or any text for an address.
+Address lists and limits depend on this address, so it is one that a trusted proxy has seen, or none at all. uvicorn's
+own middleware does not recognise a proxy that reaches a listener at `::` (::ffff:192.0.2.1); and where a proxy wrote
+nothing useful, it takes the proxy for the client, or any text for an address.
 """
 
 import re
@@ -15,8 +15,8 @@ from service.auth.networks import Address, Networks, address_of
 _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
-class Forwarded:
-    """Middleware that puts the client's address into the scope in place of a trusted proxy's."""
+class ForwardedMiddleware:
+    """Puts the client's address into the scope, in place of a trusted proxy's."""
 
     def __init__(self, app: ASGIApp, proxies: Networks) -> None:
         self._app = app
@@ -32,18 +32,17 @@ class Forwarded:
 
 
 def client_of(peer: str, headers: Iterable[tuple[bytes, bytes]], proxies: Networks) -> str:
-    """Return the first address that is no trusted proxy's, from the connection's on backwards; "" if it is unknown.
+    """Return the first address that is not a trusted proxy's, from the connection's on backwards; "" if it is unknown.
 
-    If all are, it is the one that was named first. Whoever is trusted is believed to name its own client truly: an
-    entry that is no address (unknown, _hidden, nothing) therefore ends the search, and what stands before it is a
-    stranger's word.
+    If all are trusted, it is the one that was named first. A trusted proxy names its own client truly: an entry that is
+    not an address (unknown, _hidden, empty) therefore ends the search, and nothing before it can be trusted.
     """
     address = address_of(peer)
     if address is None:
         return peer
     said = [value for name, value in headers if name == b"x-forwarded-for"]
     hops = b",".join(said).decode("latin-1").split(",") if said else []
-    while hops and proxies.hold(address):
+    while hops and proxies.contains_address(address):
         hop = _hop(hops.pop())
         if hop is None:
             return ""

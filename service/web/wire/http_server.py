@@ -1,4 +1,4 @@
-"""Owns the uvicorn server of one listener: how it is set up, and how it is left without cutting anybody off."""
+"""Owns the uvicorn server of one listener: how it is set up, and how it ends without cutting off an answer."""
 
 import asyncio
 import socket
@@ -11,17 +11,17 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.web.wire.bounded import BoundedProtocol
-from service.web.wire.bounds import Bounds, Watch
-from service.web.wire.orphaned_connections import Strays
+from service.web.wire.bounded_protocol import BoundedProtocol
+from service.web.wire.bounds import Bounds, ConnectionWatch
+from service.web.wire.orphaned_connections import OrphanedConnections
 
 _TICK_SECONDS = 0.05
 
 
 class HttpServer(uvicorn.Server):
-    """A uvicorn server for one of the two listeners; signals are left to us, since there are two in one process.
+    """A uvicorn server for one of the two listeners. It handles no signals, since there are two in one process.
 
-    `bounds` are those of its connections; `drain` is for how many seconds open requests may go on; `options` are
+    `bounds` are those of its connections; `drain`: seconds that open requests may take at the end; `options`:
     uvicorn's.
     """
 
@@ -30,7 +30,7 @@ class HttpServer(uvicorn.Server):
     ) -> None:
         self._accepting = asyncio.Event()
         self._leaving = asyncio.Event()
-        self._watch = Watch(bounds, count_unparsed)
+        self._watch = ConnectionWatch(bounds, count_unparsed)
         protocol = partial(BoundedProtocol, watch=self._watch, leaving=self._leaving.is_set)
         config = uvicorn.Config(
             app,
@@ -69,7 +69,7 @@ class HttpServer(uvicorn.Server):
         self._accepting.set()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after the connections, ten times a second."""
+        """Advance the watch over the connections; uvicorn calls this ten times a second."""
         self._watch.tick(time.monotonic(), self.server_state.connections)  # type: ignore[arg-type]  # all are ours
         return await super().on_tick(counter)
 
@@ -81,9 +81,9 @@ class HttpServer(uvicorn.Server):
         accepting.cancel()
         return serving
 
-    def strays(self, listeners: Sequence[socket.socket]) -> Strays:
-        """Return who takes in the connections that wait at other listeners."""
-        return Strays(listeners, self._protocol, self.config.ssl, self._handshake_seconds)
+    def orphaned_connections(self, listeners: Sequence[socket.socket]) -> OrphanedConnections:
+        """Return what takes in the connections that wait at other workers' listeners."""
+        return OrphanedConnections(listeners, self._protocol, self.config.ssl, self._handshake_seconds)
 
     def _protocol(self) -> asyncio.Protocol:
         make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
@@ -94,7 +94,7 @@ class HttpServer(uvicorn.Server):
         return self._watch.bounds.seconds if self.config.ssl else None
 
     async def leave(self, linger: float) -> None:
-        """Accept no more connections, let each answer be the last of its connection, and wait for their end."""
+        """Stop accepting, make each answer the last of its connection, and wait at most `linger` seconds."""
         self._leaving.set()
         for server in self.servers:
             server.close()

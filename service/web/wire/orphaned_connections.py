@@ -1,8 +1,8 @@
-"""Owns the connections that wait at another worker's listener: those whose worker is dead, hung or behind.
+"""Owns orphaned connections: those that wait at another worker's listener because it is dead, hung or slow.
 
-The kernel gives each new connection to one worker's listener, whatever that worker does. The supervisor keeps all of
-them open, and every worker looks now and then whether a connection still waits at another's, and takes it in. So a
-worker's death, and the pause before it is started again, refuse nobody and keep nobody waiting.
+The kernel gives each new connection to one worker's listener, whatever that worker does. The supervisor keeps all
+listeners open, and every worker looks now and then whether a connection still waits at another's, and takes it in. So
+no client is refused or kept waiting when a worker dies, nor before it is started again.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ _LOOK_SECONDS = 0.02  # long enough for a healthy owner to come first
 _MOST = 64  # connections of one listener at a time
 
 
-class Strays:
-    """Takes in what waits at `listeners`, for `protocol`."""
+class OrphanedConnections:
+    """Takes in the connections that wait at `listeners`, and serves them with `protocol`."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Strays:
         self._handshakes: set[asyncio.Task[None]] = set()
 
     async def take_in(self) -> None:
-        """Look for ever; cancelled, let go of the listeners."""
+        """Look until cancelled; then close the listeners."""
         try:
             while True:
                 await asyncio.sleep(_LOOK_SECONDS)

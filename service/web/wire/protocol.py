@@ -1,7 +1,7 @@
-"""Owns the wire: uvicorn's HTTP/1.1 protocol, with the query as it was sent, and each response sent in one piece.
+"""Owns the HTTP/1.1 protocol: uvicorn's, with the query as it was sent, and each response in one write.
 
 uvicorn writes a response's head and body separately, and uvloop makes a system call and a TCP segment of each. Joining
-them saves a tenth of a request here and as much at the other end.
+them saves a tenth of a request's time here and as much at the client.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ _INTERIM = b"HTTP/1.1 100"
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
-class OnePiece:
-    """A transport that holds a first write back for the second: a head waits for its body.
+class JoinedWrites:
+    """A transport that holds the first write back until the second: a head waits for its body.
 
-    Whoever writes a head must call `release` when the response is complete, since not every head has a body. Everything
+    The writer of a head must call `release` when the response is complete, since not every head has a body. Everything
     else is the transport's own.
     """
 
@@ -31,7 +31,7 @@ class OnePiece:
         self._held = b""
 
     def write(self, piece: bytes) -> None:
-        """Hold a first piece; send it with the second. An interim response (100 Continue) waits for nothing."""
+        """Hold a first piece; send it with the second. An interim response (100 Continue) is sent at once."""
         if self._held:
             piece, self._held = self._held + piece, b""
         elif not piece.startswith(_INTERIM):
@@ -55,7 +55,7 @@ class OnePiece:
         self._transport.abort()
 
     def end(self) -> None:
-        """Send what is held, and say that it was all; close where only that says so (TLS)."""
+        """Send what is held, then end the stream; with TLS, close it, since only that ends it."""
         self.release()
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -67,13 +67,13 @@ class OnePiece:
         return getattr(self._transport, name)
 
 
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol on a OnePiece transport.
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol on a JoinedWrites transport.
 
-    While `leaving` says so, each answer is the last of its connection, and says that.
+    While `leaving()` is true, each answer is the last of its connection, and says so (`Connection: close`).
     """
 
-    transport: OnePiece  # type: ignore[assignment]  # it acts as one
+    transport: JoinedWrites  # type: ignore[assignment]  # it acts as one
     _between_requests = True
 
     def __init__(
@@ -90,7 +90,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Wrap the transport."""
-        super().connection_made(OnePiece(transport))  # type: ignore[arg-type]  # it acts as one
+        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]  # it acts as one
 
     def data_received(self, data: bytes) -> None:
         """Percent-encode what is not ASCII in a request line.
@@ -109,12 +109,12 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
-        """Note that it is whole."""
+        """Note that the request is complete."""
         self._between_requests = True
         super().on_message_complete()
 
     def on_headers_complete(self) -> None:
-        """Keep what follows a raw # in the query: the parser takes it for a fragment, and cuts two click ids to one."""
+        """Keep what follows a raw # in the query: the parser takes it for a fragment, and two click ids become one."""
         super().on_headers_complete()
         if b"#" in self.url:  # the request's task has not begun yet
             path, _, query = self.url.partition(b"?")
@@ -123,11 +123,11 @@ class Protocol(HttpToolsProtocol):
             self.leave()
 
     def leave(self) -> None:
-        """Make the answer that is under way, if any, the last one: it will say `Connection: close`."""
+        """Make the present answer, if any, the last one of this connection."""
         if self.cycle:
             self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
-        """Let a head without a body go."""
+        """Send a head that has no body."""
         self.transport.release()
         super().on_response_complete()

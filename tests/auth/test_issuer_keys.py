@@ -1,106 +1,19 @@
 """The keys of an issuer: what is fetched and how often, what stands through an outage, what a token meanwhile gets."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from anyio.lowlevel import checkpoint
 
-from service.auth.oauth.bearer_tokens import MOST_KNOWN, BearerTokens
-from service.auth.oauth.discovery import CannotRead, KeySource
-from service.auth.oauth.issuer import Issuer, KeysUnavailable
-from service.auth.oauth.jwks import VerifyingKey
-from service.auth.oauth.key_set import KeySet
-from service.core.outcome import Outcome, Rejected
-from tests.support.fakes import LoopClock, in_time
-from tests.support.issuers import Documents, loop_time
-from tests.support.tokens import EC, ED, NOW, RSA, TIME, key_set, token
-from tests.support.tokens import ISSUER as DISCOVERED
+from service.auth.oauth.issuer import KeysUnavailable
+from service.core.outcome import Outcome
+from tests.support.fakes import in_time
+from tests.support.tokens import EC, NOW, RSA, key_set, token
+from tests.support.watched_issuer import OTHER, settle, watched
 
 pytestmark = pytest.mark.anyio
 
-KEYS_URL = "https://issuer.example/keys"
-ISSUER = replace(DISCOVERED, keys_url=KEYS_URL)
-OTHER = CannotRead("the issuer is away")
 MINUTE = 60
-
-
-@dataclass
-class Watched:
-    """An issuer that is watched by a service whose time a test lets pass."""
-
-    issuer: Documents
-    keys: KeySet
-    tokens: BearerTokens
-    clock: LoopClock
-    told: list[str | None]
-
-    def publish(self, document: bytes | Exception) -> None:
-        """Answer so from now on."""
-        self.issuer.by_url[KEYS_URL] = document
-
-    async def pass_time(self, seconds: float) -> None:
-        """Let time pass, a second at a time, so that all happens that would."""
-        for _ in range(round(seconds)):
-            self.clock.move(1)
-            await settle()
-
-    async def sender(self, text: str, now: datetime = NOW) -> str:
-        """Return the sender of a token."""
-        return await in_time(self.tokens.verify(text, now))
-
-    async def refusal(self, text: str, now: datetime = NOW) -> Outcome | type[KeysUnavailable]:
-        """Return how a token was refused."""
-        try:
-            sender = await self.sender(text, now)
-        except Rejected as rejected:
-            return rejected.outcome
-        except KeysUnavailable:
-            return KeysUnavailable
-        raise AssertionError(sender)
-
-    @property
-    def fetches(self) -> int:
-        """Say how many requests the issuer got."""
-        return len(self.issuer.asked)
-
-
-async def settle() -> None:
-    """Let everything happen that is ready."""
-    for _ in range(20):
-        await checkpoint()
-
-
-@asynccontextmanager
-async def watched(
-    monkeypatch: pytest.MonkeyPatch,
-    document: bytes | Exception = OTHER,
-    issuer: Issuer = ISSUER,
-    most_known: int = MOST_KNOWN,
-) -> AsyncIterator[Watched]:
-    """Watch an issuer that publishes this document."""
-    clock, told = LoopClock(monkeypatch), list[str | None]()
-    documents = Documents(**{KEYS_URL: document})
-    keys = KeySet(KeySource(issuer, documents, loop_time).read, loop_time, told.append)
-    tokens = BearerTokens(issuer, keys, most_known)
-    async with tokens.running():
-        await settle()
-        yield Watched(documents, keys, tokens, clock, told)
-
-
-def verifications(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Return the list of what is verified from now on."""
-    verified, genuine = list[bytes](), VerifyingKey.signed
-
-    def signed(key: VerifyingKey, text: bytes, signature: bytes) -> bool:
-        verified.append(text)
-        return genuine(key, text, signature)
-
-    monkeypatch.setattr(VerifyingKey, "signed", signed)
-    return verified
 
 
 async def test_the_keys_are_read_at_the_start_and_then_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,53 +203,3 @@ async def test_one_who_gives_up_takes_nothing_from_the_others(monkeypatch: pytes
         await settle()
         it.issuer.gate.set()
         assert await in_time(second) == "ezmob"
-
-
-async def test_a_known_token_is_not_verified_again_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    verified = verifications(monkeypatch)
-    async with watched(monkeypatch, key_set(RSA)) as it:
-        text = token(exp=TIME + 300)
-        for second in (0, 1, 59):
-            await it.sender(text, NOW + timedelta(seconds=second))
-        assert len(verified) == 1
-        await it.sender(text, NOW + timedelta(seconds=60))
-        assert len(verified) == 2
-        await it.sender(text, NOW - timedelta(seconds=1))
-        assert len(verified) == 3
-
-
-async def test_a_known_token_stays_known_when_the_same_keys_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    verified = verifications(monkeypatch)
-    async with watched(monkeypatch, key_set(RSA)) as it:
-        text = token()
-        await it.sender(text)
-        await it.pass_time(50)
-        await it.sender(text, NOW + timedelta(seconds=50))
-        assert it.fetches > 1
-        assert len(verified) == 1
-
-
-async def test_a_known_token_is_not_known_longer_than_it_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with watched(monkeypatch, key_set(RSA)) as it:
-        text = token(exp=TIME - 30)
-        assert await it.sender(text) == "ezmob"
-        assert await it.refusal(text, NOW + timedelta(seconds=30)) is Outcome.UNAUTHENTICATED
-
-
-async def test_a_refused_token_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with watched(monkeypatch, key_set(RSA)) as it:
-        text = token(scope="other")
-        assert [await it.refusal(text) for _ in range(2)] == [Outcome.FORBIDDEN] * 2
-
-
-async def test_no_more_tokens_are_known_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    verified = verifications(monkeypatch)
-    async with watched(monkeypatch, key_set(RSA, ED), most_known=3) as it:
-        texts = [token(key=ED, algorithm="EdDSA", jti=str(number)) for number in range(4)]
-        for text in texts:
-            await it.sender(text)
-        for text in texts[1:]:
-            await it.sender(text)
-        assert len(verified) == 4
-        await it.sender(texts[0])
-        assert len(verified) == 5

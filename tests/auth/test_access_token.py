@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey
 
-from service.auth.oauth.bearer import MOST_CHARACTERS, SKEW_SECONDS, Grant, read_token, verify
-from service.auth.oauth.issuer import Issuer, checked_url
-from service.auth.oauth.jwks import MOST_KEYS, find_key, read_keys
+from service.auth.oauth.access_token import MOST_CHARACTERS, SKEW_SECONDS, Grant, read_token, verify
+from service.auth.oauth.issuer import Issuer
+from service.auth.oauth.jwks import read_keys
 from service.core.outcome import Outcome, Rejected
 from tests.support import tokens
 from tests.support.tokens import (
@@ -21,6 +21,7 @@ from tests.support.tokens import (
     ED,
     GONE,
     ISSUER,
+    JSON_VALUES,
     NOW,
     RSA,
     STRANGER,
@@ -33,9 +34,13 @@ from tests.support.tokens import (
 )
 
 KEYS = read_keys(key_set(RSA, EC, ED))
+
 PUBLIC_PEM = RSA.as_pem(private=False)
+
 PUBLIC_JWK = {name: value for name, value in STRANGER.as_dict().items() if name != "kid"}
+
 CLAIMS = json.dumps(dict(tokens.CLAIMS)).encode()
+
 HEADER = json.dumps(tokens.HEADER).encode()
 
 
@@ -263,131 +268,12 @@ def test_a_token_is_valid_from_a_skew_before_its_nbf_until_a_skew_after_its_exp(
         verify(unverified, KEYS, ISSUER, moment + skew)
 
 
-def test_without_a_name_two_keys_are_one_too_many() -> None:
-    keys = read_keys(key_set(RSA, RSAKey.generate_key(2048, {"kid": "next"})))
-    assert find_key(keys, None, "RS256") is None
-    assert find_key(keys, "next", "RS256") is keys[1]
-
-
-def jwk(key: RSAKey | ECKey | OKPKey | OctKey, *, private: bool = False, **changes: object) -> dict[str, object]:
-    """Return a JWK with some members changed, or left out."""
-    members = {**key.as_dict(private=private), **changes}
-    return {name: value for name, value in members.items() if value != GONE}
-
-
-USABLE: dict[str, dict[str, object]] = {
-    "as_it_is": jwk(RSA),
-    "for_signatures": jwk(RSA, use="sig", alg="RS256", key_ops=["verify"]),
-    "without_kid": jwk(EC, kid=GONE),
-    "with_what_others_add": jwk(RSA, x5c="no list", x5t=1, issuer="https://login.example/{tenantid}"),
-}
-UNUSABLE: dict[str, object] = {
-    "encryption": jwk(RSA, use="enc"),
-    "another_algorithm": jwk(RSA, alg="PS256"),
-    "signing_only": jwk(RSA, key_ops=["sign"]),
-    "operations_no_list": jwk(RSA, key_ops="verify"),
-    "secret": jwk(OctKey.generate_key(256), private=True),
-    "private_key": jwk(RSA, private=True),
-    "another_curve": jwk(ECKey.generate_key("P-384")),
-    "key_agreement": jwk(OKPKey.generate_key("X25519")),
-    "post_quantum": {"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA"},
-    "point_off_the_curve": jwk(EC, x=jwk(EC)["y"]),
-    "coordinate_too_short": jwk(ED, x="AAAA"),
-    "modulus_absent": jwk(RSA, n=GONE),
-    "modulus_no_text": jwk(RSA, n=7),
-    "modulus_no_base64": jwk(RSA, n="?" * 342),
-    "modulus_of_1024_bits": jwk(RSA, n=encoded(b"\xff" * 128)),
-    "modulus_of_a_million_bits": jwk(RSA, n=encoded(b"\xff" * 125_000)),
-    "exponent_1": jwk(RSA, e="AQ"),
-    "kid_no_text": jwk(RSA, kid=5),
-    "kty_no_text": jwk(RSA, kty=["RSA"]),
-    "no_object": "key",
-}
-
-
-@pytest.mark.parametrize("key", USABLE.values(), ids=USABLE)
-def test_a_key_is_usable(key: object) -> None:
-    assert len(read_keys(json.dumps({"keys": [key]}).encode())) == 1
-
-
-@pytest.mark.parametrize("key", UNUSABLE.values(), ids=UNUSABLE)
-def test_a_key_of_no_use_is_left_out_and_spoils_no_other(key: object) -> None:
-    (read,) = read_keys(json.dumps({"keys": [key, jwk(EC)]}).encode())
-    assert read.kid == "ec"
-
-
-@pytest.mark.filterwarnings("ignore:Key size should be")
-def test_a_short_key_is_not_made_longer_by_zeros() -> None:
-    padded = jwk(RSA, n=encoded(bytes(128) + b"\xff" * 128))
-    assert read_keys(json.dumps({"keys": [padded]}).encode()) == ()
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        b"",
-        b"<html>",
-        b"\xff",
-        b"[]",
-        b"{}",
-        b'{"keys": {}}',
-        b'{"keys": null}',
-        b"[" * 100_000,
-        json.dumps({"keys": [jwk(EC)] * (MOST_KEYS + 1)}).encode(),
-    ],
-    ids=["empty", "html", "not_utf_8", "list", "no_keys", "object", "null", "nested", "too_many"],
-)
-def test_what_is_no_key_set_is_refused(document: bytes) -> None:
-    with pytest.raises(ValueError, match=r"JSON|JWK Set"):
-        read_keys(document)
-
-
-@pytest.mark.parametrize(
-    "url", ["https://issuer.example", "https://issuer.example:8443/realms/a/", "http://127.0.0.1:1", "http://[::1]/a"]
-)
-def test_keys_may_come_by_https_or_from_this_machine(url: str) -> None:
-    assert checked_url(url) == url
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "issuer.example",
-        "http://issuer.example",
-        "http://127.0.0.1.example",
-        "http://0.0.0.0",
-        "ftp://127.0.0.1/",
-        "file:///etc/passwd",
-        "https://",
-        "https://user:secret@issuer.example",
-        "https://issuer.example?a=1",
-        "https://issuer.example#a",
-        "https://issuer.example:0",
-        "https://issuer.example:port",
-        "https://issuer.example/\u00e9",
-        "https://issuer.example/ a",
-        "https://issuer.example/\x07",
-        "https://issuer.example/\n",
-        "https://[::1",
-    ],
-)
-def test_keys_come_from_nowhere_else(url: str) -> None:
-    with pytest.raises(ValueError, match=r"\w"):
-        checked_url(url)
-
-
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", fullmatch=True))
 def test_no_text_is_a_token_and_none_raises_anything_else(text: str) -> None:
     with pytest.raises(Rejected):
         judged(text)
 
 
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=9), values, max_size=3),
-    max_leaves=5,
-)
 NAMES = st.sampled_from(["iss", "aud", "exp", "nbf", "scope", "scp", "roles", "client_id", "typ", "token_use", "cnf"])
 
 
@@ -407,12 +293,3 @@ def test_headers_of_any_shape_are_judged(header: dict[str, object]) -> None:
         judged(token_of({}, header))
     except Rejected as rejected:
         assert rejected.outcome is Outcome.UNAUTHENTICATED  # noqa: PT017 - or none
-
-
-@given(JSON_VALUES)
-def test_key_sets_of_any_shape_are_read_or_refused(members: object) -> None:
-    for document in (members, {"keys": members}, {"keys": [members]}, {"keys": [{**jwk(EC), "x": members}]}):
-        try:
-            read_keys(json.dumps(document).encode())
-        except ValueError:
-            continue

@@ -11,7 +11,7 @@ from service.telemetry.metrics import catalogue
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class Comparison:
     """The rows of one moment, and the counters shortly before and after it; both None without a process."""
 
     counts: Mapping[str, Counts]

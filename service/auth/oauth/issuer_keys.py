@@ -1,4 +1,4 @@
-"""Owns what is known of an issuer's keys: read in the background, at once for a new name, kept through an outage."""
+"""Owns the cache of an issuer's keys: refreshed in the background, at once for a new key id, kept in an outage."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from service.auth.oauth.discovery import CannotRead
 from service.auth.oauth.issuer import KeysUnavailable
-from service.auth.oauth.jwks import VerifyingKey, find_key, read_keys
+from service.auth.oauth.jwks import VerifyingKey, matching_key, read_keys
 
 Keys = tuple[VerifyingKey, ...]
 
@@ -20,22 +20,22 @@ UNKNOWN_SECONDS = 30.0
 PATIENCE_SECONDS = 1.0  # an answer must leave within 2
 
 
-def tell_nobody(_: str | None) -> None:
-    """Hear of trouble, and of its end, without a word."""
+def ignore_trouble(_: str | None) -> None:
+    """Do nothing about a failure, or its end."""
 
 
-class KeySet:
+class IssuerKeys:
     """The keys of one issuer. `read` returns its JWK Set or raises CannotRead; `clock` counts seconds.
 
     `tell` is called with the reason when reading begins to fail (or fails for another reason), and with None when it
-    works again. What was read stands for an hour without another success.
+    works again. The keys are used for an hour after the last success.
     """
 
     def __init__(
         self,
         read: Callable[[], Awaitable[bytes]],
         clock: Callable[[], float] = time.monotonic,
-        tell: Callable[[str | None], None] = tell_nobody,
+        tell: Callable[[str | None], None] = ignore_trouble,
     ) -> None:
         self._read = read
         self._clock = clock
@@ -68,17 +68,17 @@ class KeySet:
             raise KeysUnavailable("the issuer publishes no key for RS256, ES256 or EdDSA")
         return self._keys
 
-    async def having(self, kid: str | None, algorithm: str) -> Keys:
-        """Return the keys, with the named one if the issuer has it: for a name that is not known they are read again.
+    async def including(self, kid: str | None, algorithm: str) -> Keys:
+        """Return the keys, including the named one if the issuer has it: for an unknown name they are read again.
 
-        That costs one reading in 30 seconds, however many ask, and each of them a second at most. Raises
-        KeysUnavailable, also when the name may be of a newer key that cannot be read.
+        They are read again at most once in 30 seconds, and each caller waits a second at most. Raises
+        KeysUnavailable, also when the name may belong to a newer key that cannot be read.
         """
-        if find_key(self._usable(), kid, algorithm) is None:
+        if matching_key(self._usable(), kid, algorithm) is None:
             await self._ask()
         keys = self.current()
         doubt = "no answer yet" if self._under_way else self._trouble
-        if doubt and find_key(keys, kid, algorithm) is None:
+        if doubt and matching_key(keys, kid, algorithm) is None:
             raise KeysUnavailable(f"the token names no known key, and newer ones could not be read: {doubt}")
         return keys
 

@@ -1,7 +1,7 @@
-"""Owns how a connection is held to its bounds: a head or body too long, a request too slow, an answer nobody takes.
+"""Owns a connection within its bounds: too long a head or body, too slow a request, an answer that is not taken.
 
-A refused client is answered, and heard a little longer without a thought for what it says: closed at once, with its
-bytes unread, the connection would be reset and the answer lost.
+After a refusal we answer, then read and ignore the rest for a while: closing at once, with bytes unread, would reset
+the connection and lose the answer.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from http import HTTPStatus
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from service.web.wire.bounds import HEAD_BYTES, LINGER_SECONDS, Watch
-from service.web.wire.protocol import Protocol
+from service.web.wire.bounds import HEAD_BYTES, LINGER_SECONDS, ConnectionWatch
+from service.web.wire.protocol import HttpProtocol
 
-WHY = {
+REFUSALS = {
     400: "This is not HTTP.",
     408: "The request did not come in time.",
     413: "The body is too long.",
@@ -22,15 +22,15 @@ WHY = {
     503: "Too many connections are open.",
 }
 
-_LINGER_BYTES = 4 * 2**20  # that a refused client may still send before it reads why
+_LINGER_BYTES = 4 * 2**20  # that a refused client may still send before it reads the answer
 
 
-class BoundedProtocol(Protocol):
+class BoundedProtocol(HttpProtocol):
     """The protocol of one connection, under a watch."""
 
     _refused = False
     _room = HEAD_BYTES  # bytes that may still come: of a head, or of a body
-    _unheard = 0  # bytes that came after a refusal
+    _ignored = 0  # bytes that came after a refusal
 
     def __init__(
         self,
@@ -39,15 +39,15 @@ class BoundedProtocol(Protocol):
         app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        watch: Watch,
+        watch: ConnectionWatch,
         leaving: Callable[[], bool] = bool,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, leaving=leaving)
         self._watch = watch
-        self.since = watch.now  # that something is waited for
+        self.since = watch.now  # when the present wait began
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
-        """Let it in, or refuse it."""
+        """Accept the connection, or refuse it."""
         super().connection_made(transport)
         if not self._watch.makes_room(self, self.connections):  # type: ignore[arg-type]  # all of them are ours
             self._refuse(503)
@@ -55,7 +55,7 @@ class BoundedProtocol(Protocol):
                 self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what there is room for."""
+        """Parse the data if there is room for all of it."""
         if len(data) > self._room:
             self._received_too_much(data)
         else:
@@ -63,10 +63,10 @@ class BoundedProtocol(Protocol):
             super().data_received(data)
 
     def _received_too_much(self, data: bytes) -> None:
-        """Parse what there is room for, piece by piece: each may make room for the next."""
+        """Parse as much as there is room for, piece by piece: each piece may make room for the next."""
         if self._refused:
-            self._unheard += len(data)
-            if self._unheard > _LINGER_BYTES:
+            self._ignored += len(data)
+            if self._ignored > _LINGER_BYTES:
                 self.transport.close()
         while data and not self._refused and not self.transport.is_closing():
             if self._room:
@@ -79,7 +79,7 @@ class BoundedProtocol(Protocol):
                 self._refuse(431)
 
     def on_message_begin(self) -> None:
-        """Note when."""
+        """Restart the clock of this connection."""
         self.since = self._watch.now
         super().on_message_begin()
 
@@ -94,29 +94,29 @@ class BoundedProtocol(Protocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Note when."""
+        """Restart the clock of this connection."""
         self.since = self._watch.now
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """Note when: from now on the client has to take something."""
+        """Restart the clock: from now on the client has to take something."""
         self.since = self._watch.now
         super().pause_writing()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it is the one that we have, too
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - we have one text of our own for all of them
         """Refuse what is not HTTP."""
         self._refuse(400)
 
     def shutdown(self) -> None:
-        """Wait for nobody who was refused."""
+        """Close a refused connection at once, any other as uvicorn does."""
         if self._refused:
             self.transport.close()
         else:
             super().shutdown()
 
     @property
-    def waited_for(self) -> bool:
-        """Whether its client has the turn: to send something."""
+    def awaits_client(self) -> bool:
+        """Whether we wait for its client to send something."""
         cycle = self.cycle
         if self._refused:
             return False
@@ -124,58 +124,58 @@ class BoundedProtocol(Protocol):
             return True
         return cycle.more_body and not self.flow.read_paused
 
-    def look(self) -> None:
-        """Cut it, if its time is over."""
+    def check_time(self) -> None:
+        """Cut it if its time is over."""
         waited, seconds = self._watch.now - self.since, self._watch.bounds.seconds
         if self._refused or self.flow.write_paused or self.transport.is_closing():
             if waited >= (LINGER_SECONDS if self._refused else seconds):
                 self.transport.abort()
-        elif self.flow.read_paused:  # the rest of what it sends waits for us
+        elif self.flow.read_paused:  # the client waits for us, not we for it
             self.since = self._watch.now
-        elif waited >= seconds and self.waited_for:
+        elif waited >= seconds and self.awaits_client:
             self.cut(408)
 
     def cut(self, status: int) -> None:
-        """Cut it, with this status if it is in the midst of a request."""
+        """Cut it; in the middle of a request, answer with this status first."""
         if self._in_body:
             if not self.cycle.response_started:
-                self.transport.write(_answer(status))  # its door counts it: as a body that is not whole
+                self.transport.write(_response(status))  # its door counts it, as an incomplete body
         elif not self._between_requests:
-            self._tell(status)
+            self._answer(status)
         self._abandon()
         self.transport.close()
 
     @property
     def _in_body(self) -> bool:
-        """Whether the head of the present request is whole, and its body is not."""
+        """Whether the head of the present request is complete, and its body is not."""
         return not self._between_requests and bool(self.cycle) and self.cycle.scope is self.scope
 
     def _refuse(self, status: int) -> None:
-        """Answer what no application will see, and listen to no more of it."""
+        """Answer a request that no application will see, and ignore the rest of it."""
         self._refused = True
         self._room = 0
-        self._tell(status)
+        self._answer(status)
         self._abandon()
         self.transport.end()
 
-    def _tell(self, status: int) -> None:
-        """Count an answer to what is no request, and give it, unless another one is half given."""
+    def _answer(self, status: int) -> None:
+        """Count the refusal, and send it unless another answer is half sent."""
         self._watch.count_unparsed(status)
         if status != HTTPStatus.BAD_REQUEST:  # uvicorn itself logs that
-            self.logger.warning(WHY[status])
+            self.logger.warning(REFUSALS[status])
         if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
-            self.transport.write(_answer(status))
+            self.transport.write(_response(status))
 
     def _abandon(self) -> None:
-        """Let whoever still works for this client know that he is gone."""
+        """Let the application know that the client is gone."""
         self.since = self._watch.now
         if self.cycle:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
 
-def _answer(status: int) -> bytes:
-    text, phrase = WHY[status], HTTPStatus(status).phrase
+def _response(status: int) -> bytes:
+    text, phrase = REFUSALS[status], HTTPStatus(status).phrase
     retry_after = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
     head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
     return f"{head}{retry_after}connection: close\r\n\r\n{text}".encode()

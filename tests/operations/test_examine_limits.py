@@ -15,14 +15,17 @@ from typing import Any
 
 import pytest
 
-from service.operations.examine import clocks as doctor_time
-from service.operations.examine import configuration as doctor_configuration
-from service.operations.examine import conservation as doctor_conservation
-from service.operations.examine import file_modes as doctor_privacy
-from service.operations.examine import keys as doctor_keys
-from service.operations.examine import operator_listener as doctor_operator
-from service.operations.examine import sqlite_file as doctor_storage
-from service.operations.examine.case import Case, Finding
+from service.operations.examine import (
+    clocks,
+    configuration,
+    conservation,
+    file_modes,
+    keys,
+    operator_listener,
+    sqlite_file,
+)
+from service.operations.examine.case import Case, Choices
+from service.operations.examine.findings import Finding
 from service.operations.examine.http import Answer
 from service.settings import Settings, unknown_settings
 from service.storage.database import SqliteDatabase, database_at
@@ -42,15 +45,11 @@ def examination(path: Path, **settings: object) -> Case:
         database=database_at(f"sqlite:///{path}"),
         operator_urls=[],
         public_url=None,
-        public_given=False,
-        timeout=3.0,
-        seconds=10.0,
-        deep=False,
-        probe=False,
+        choices=Choices(),
     )
 
 
-class Telling(doctor_operator.Operator):
+class Telling(operator_listener.OperatorListener):
     """A process whose every page is this one."""
 
     def __init__(self, page: str) -> None:
@@ -101,7 +100,7 @@ def test_little_space_and_a_large_wal_are_told(
     case: Case, monkeypatch: pytest.MonkeyPatch, name: str, space: Space, expected: str
 ) -> None:
     monkeypatch.setattr("service.operations.examine.sqlite_file.measure_space", lambda _: space)
-    assert state(doctor_storage.check(case, path_of(case)), name) == expected
+    assert state(sqlite_file.check(case, path_of(case)), name) == expected
 
 
 @pytest.mark.parametrize(("days", "expected"), [(15, "ok"), (13, "warning"), (1, "wrong")])
@@ -110,7 +109,7 @@ def test_the_days_that_the_free_space_lasts_are_counted_by_the_rows_of_the_last_
 ) -> None:
     one_row_a_day = ROOMY._replace(free=days * 250)
     monkeypatch.setattr("service.storage.database.measure_space", lambda _: one_row_a_day)
-    assert state(doctor_conservation.check(case, [])[1], "disk_lasts") == expected
+    assert state(conservation.check(case, [])[1], "disk_lasts") == expected
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def test_few_free_inodes_are_told(case: Case, monkeypatch: pytest.MonkeyPatch, f
     system = SimpleNamespace(f_files=100, f_favail=free, f_flag=0)
     monkeypatch.setattr(os, "statvfs", lambda _: system)
     monkeypatch.setattr("service.operations.examine.sqlite_file.measure_space", lambda _: ROOMY)
-    assert state(doctor_storage.check(case, path_of(case)), "inodes") == expected
+    assert state(sqlite_file.check(case, path_of(case)), "inodes") == expected
 
 
 @pytest.mark.parametrize(
@@ -138,7 +137,7 @@ def test_a_file_system_that_keeps_no_promise_is_told(
     case: Case, monkeypatch: pytest.MonkeyPatch, kind: str | None, expected: str
 ) -> None:
     monkeypatch.setattr("service.operations.examine.sqlite_file._kind_of_file_system", lambda _: kind)
-    assert state(doctor_storage.check(case, path_of(case)), "file_system") == expected
+    assert state(sqlite_file.check(case, path_of(case)), "file_system") == expected
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
@@ -151,12 +150,12 @@ def test_a_file_that_everybody_may_read_is_told(case: Case, suffix: str, mode: i
         connection.execute("SELECT count(*) FROM conversion").fetchone()  # there is a log now
         Path(f"{path}{suffix}").chmod(mode)
         path.parent.chmod(folder)
-        assert state([doctor_privacy.check("spool_private", [path])], "spool_private") == expected
-        assert state(doctor_storage.check(case, path), "database_private") == expected
+        assert state([file_modes.check("spool_private", [path])], "spool_private") == expected
+        assert state(sqlite_file.check(case, path), "database_private") == expected
 
 
 def test_a_sqlite_that_does_not_wait_for_the_disk_is_told(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert state(doctor_storage.check(case, path_of(case)), "synchronous") == "ok"
+    assert state(sqlite_file.check(case, path_of(case)), "synchronous") == "ok"
 
     def careless(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path)
@@ -164,13 +163,13 @@ def test_a_sqlite_that_does_not_wait_for_the_disk_is_told(case: Case, monkeypatc
         return connection
 
     monkeypatch.setattr("service.operations.examine.sqlite_file.connect_writer", careless)
-    assert state(doctor_storage.check(case, path_of(case)), "synchronous") == "wrong"
+    assert state(sqlite_file.check(case, path_of(case)), "synchronous") == "wrong"
 
 
 @pytest.mark.parametrize(("said", "expected"), [(0, "ok"), (5, "warning"), (-1, "not_checked")])
 def test_a_clock_that_nothing_keeps_right_is_told(monkeypatch: pytest.MonkeyPatch, said: int, expected: str) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: SimpleNamespace(adjtimex=lambda _: said))
-    assert state([doctor_time.check_clock()], "clock_sync") == expected
+    assert state([clocks.check_clock()], "clock_sync") == expected
 
 
 @pytest.mark.parametrize(
@@ -179,11 +178,11 @@ def test_a_clock_that_nothing_keeps_right_is_told(monkeypatch: pytest.MonkeyPatc
 def test_two_clocks_that_differ_are_told(ahead: float, expected: str) -> None:
     now = time.time()
     date = format_datetime(datetime.fromtimestamp(now + ahead, UTC), usegmt=True)
-    assert state([doctor_time.compare_clock("there", date, now)], "clock_difference") == expected
+    assert state([clocks.compare_clock("there", date, now)], "clock_difference") == expected
 
 
 def test_an_answer_without_a_date_tells_nothing_of_clocks() -> None:
-    assert doctor_time.compare_clock("there", None, time.time()).state == "not_checked"
+    assert clocks.compare_clock("there", None, time.time()).state == "not_checked"
 
 
 @pytest.mark.parametrize(
@@ -191,12 +190,12 @@ def test_an_answer_without_a_date_tells_nothing_of_clocks() -> None:
     [(100, 4096, "ok"), (100, 1000, "warning"), (3300, 4096, "warning"), (3900, 4096, "wrong")],
 )
 def test_few_descriptors_are_told(used: int, most: int, expected: str) -> None:
-    findings = doctor_operator.check([Telling(f"process_open_fds {used}\nprocess_max_fds {most}\n")])
+    findings = operator_listener.check([Telling(f"process_open_fds {used}\nprocess_max_fds {most}\n")])
     assert state(findings, "file_descriptors") == expected
 
 
 def test_a_process_that_exports_less_or_runs_another_build_is_told() -> None:
-    findings = list(doctor_operator.check([Telling('postback_build_info{version="0.0.1",revision="old"} 1\n')]))
+    findings = list(operator_listener.check([Telling('postback_build_info{version="0.0.1",revision="old"} 1\n')]))
     assert (state(findings, "metrics"), state(findings, "build")) == ("wrong", "warning")
     (missing,) = [finding.sentence for finding in findings if finding.name == "metrics"]
     assert "postback_conservation_drift" in missing
@@ -210,7 +209,7 @@ def test_a_certificate_that_was_renewed_and_is_not_served_yet_is_told(
     now = time.time()
     monkeypatch.setattr("service.operations.examine.clocks.certificate_expiry", lambda _: now + 90 * DAY)
     serving = Telling(f"postback_tls_certificate_expiry_timestamp_seconds {now + served_days * DAY}\n")
-    findings = doctor_time.check_certificate(examination(path_of(case), tls_cert=Path("c.pem")), [serving])
+    findings = clocks.check_certificate(examination(path_of(case), tls_cert=Path("c.pem")), [serving])
     assert state(findings, "certificate_served") == expected
 
 
@@ -222,7 +221,7 @@ def test_settings_with_which_the_service_would_not_start_are_told(
     tmp_path: Path, host: str, named: str, expected: str
 ) -> None:
     case = replace(examination(tmp_path / "p.db", host=host), unknown_settings=unknown_settings({named: "8000"}))
-    assert state([doctor_configuration.settings(case)], "settings") == expected
+    assert state([configuration.settings(case)], "settings") == expected
 
 
 def registered(case: Case, **changes: Any) -> Case:
@@ -256,7 +255,7 @@ def test_a_key_that_ends_within_two_weeks_is_told(
     case: Case, days: int | None, changes: dict[str, Any], expected: str
 ) -> None:
     ends = datetime.now(UTC) + timedelta(days=days) if days else None
-    assert state(doctor_keys.check(registered(case, expires_at=ends, **changes)), "keys_expiring") == expected
+    assert state(keys.check(registered(case, expires_at=ends, **changes)), "keys_expiring") == expected
 
 
 @pytest.mark.parametrize(
@@ -270,15 +269,15 @@ def test_a_key_that_ends_within_two_weeks_is_told(
     ids=["used", "never", "never-and-revoked", "younger-than-a-day"],
 )
 def test_a_key_that_nobody_ever_used_is_told(case: Case, changes: dict[str, Any], expected: str) -> None:
-    assert state(doctor_keys.check(registered(case, **changes)), "keys_unused") == expected
+    assert state(keys.check(registered(case, **changes)), "keys_unused") == expected
 
 
 def test_with_a_key_the_service_would_start_on_every_address(case: Case) -> None:
     everywhere = replace(registered(case), settings=Settings.model_construct(host="0.0.0.0"))
-    assert state([doctor_configuration.settings(everywhere)], "settings") == "ok"
-    assert everywhere.asks_for_keys()
+    assert state([configuration.settings(everywhere)], "settings") == "ok"
+    assert everywhere.requires_keys()
 
 
 @pytest.mark.parametrize(("auth", "asked"), [("auto", False), ("required", True), ("open", False)])
 def test_without_a_key_only_required_asks_for_one(case: Case, auth: str, asked: bool) -> None:  # noqa: FBT001
-    assert replace(case, settings=Settings.model_construct(auth=auth)).asks_for_keys() is asked
+    assert replace(case, settings=Settings.model_construct(auth=auth)).requires_keys() is asked

@@ -1,12 +1,12 @@
-"""Owns the checks of the database that every engine has, its schema, and the choice of those that only one has."""
+"""Owns the checks of the database: those of its engine, then those of its schema."""
 
 from collections.abc import Iterator
 from functools import partial
 
 from service.core.program import PROGRAM
-from service.operations.examine import postgres as doctor_postgres
-from service.operations.examine import sqlite_file as doctor_storage
-from service.operations.examine.case import Case, Finding, graded, guarded, ok, warning, wrong
+from service.operations.examine import postgres, sqlite_file
+from service.operations.examine.case import Case
+from service.operations.examine.findings import Finding, graded, guarded, ok, warning, wrong
 from service.storage.database import PostgresDatabase, SqliteDatabase
 
 
@@ -14,9 +14,9 @@ def check(case: Case) -> Iterator[Finding]:
     """Yield the findings about the engine, and then those about the schema."""
     match case.database:
         case SqliteDatabase(path=path):
-            yield from doctor_storage.check(case, path)
+            yield from sqlite_file.check(case, path)
         case PostgresDatabase() as database:
-            yield from doctor_postgres.check(case, database)
+            yield from postgres.check(case, database)
     yield from guarded([("schema_version", partial(_version, case)), ("schema", partial(_schema, case))])
 
 

@@ -1,4 +1,4 @@
-"""Owns the way of a bearer token through this process: judged once with the issuer's keys, then known for a minute."""
+"""Owns the verification of bearer tokens in this process: once with the issuer's keys, then cached for a minute."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -6,11 +6,11 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from service.auth.oauth.bearer import read_token, verify
+from service.auth.oauth.access_token import read_token, verify
 from service.auth.oauth.discovery import KeySource
 from service.auth.oauth.issuer import Issuer
+from service.auth.oauth.issuer_keys import IssuerKeys, Keys, ignore_trouble
 from service.auth.oauth.key_fetch import KeyFetch
-from service.auth.oauth.key_set import Keys, KeySet, tell_nobody
 
 MOST_KNOWN = 4096
 KNOWN_SECONDS = 60.0
@@ -23,14 +23,14 @@ class _Known(NamedTuple):
     until: float
 
 
-class BearerTokens:
-    """Says who sends with a token. Known tokens are found by their SHA-256, so that none is kept in memory.
+class TokenVerifier:
+    """Verifies tokens and caches the result by the token's SHA-256, so that no token stays in memory.
 
-    What is known of a token falls with the keys it was verified by: a key that was removed takes its tokens with it.
-    `running()` keeps the keys fresh; without it every token is KeysUnavailable.
+    A cached result is valid only with the keys that verified it: when a key is removed, its tokens are removed too.
+    `running()` keeps the keys fresh; without it every token raises KeysUnavailable.
     """
 
-    def __init__(self, issuer: Issuer, keys: KeySet, most_known: int = MOST_KNOWN) -> None:
+    def __init__(self, issuer: Issuer, keys: IssuerKeys, most_known: int = MOST_KNOWN) -> None:
         self.running: Callable[[], AbstractAsyncContextManager[None]] = keys.running
         self._issuer = issuer
         self._keys = keys
@@ -45,7 +45,7 @@ class BearerTokens:
         if known and known.since <= at < known.until and known.keys is self._keys.current():
             return known.sender
         unverified = read_token(token)
-        keys = await self._keys.having(unverified.kid, unverified.algorithm)
+        keys = await self._keys.including(unverified.kid, unverified.algorithm)
         grant = verify(unverified, keys, self._issuer, now)
         self._remember(digest, _Known(grant.sender, keys, at, min(at + KNOWN_SECONDS, grant.expires)))
         return grant.sender
@@ -57,6 +57,6 @@ class BearerTokens:
         self._known[digest] = known
 
 
-def bearer_tokens(issuer: Issuer, tell: Callable[[str | None], None] = tell_nobody) -> BearerTokens:
-    """Wire the tokens of one issuer, whose keys come by HTTP; `tell` hears why they do not, and None when they do."""
-    return BearerTokens(issuer, KeySet(KeySource(issuer, KeyFetch()).read, tell=tell))
+def verifier_for(issuer: Issuer, tell: Callable[[str | None], None] = ignore_trouble) -> TokenVerifier:
+    """Return the verifier for one issuer, whose keys come by HTTP; `tell` is as for IssuerKeys."""
+    return TokenVerifier(issuer, IssuerKeys(KeySource(issuer, KeyFetch()).read, tell=tell))

@@ -1,4 +1,4 @@
-"""Owns the judgement of a bearer token: from its text, the issuer's keys and rules, and the time, to who sends.
+"""Owns the verification of one access token, as a pure function: text, keys, issuer and time in, the sender out.
 
 A token is a JWT access token in compact form (RFC 7519, RFC 9068), signed with RS256, ES256 or EdDSA. Nothing in it
 says how it is to be verified: the key is the issuer's, and the key decides the algorithm (RFC 8725). The reasons for a
@@ -15,7 +15,7 @@ from datetime import datetime
 from joserfc.util import urlsafe_b64decode
 
 from service.auth.oauth.issuer import Issuer
-from service.auth.oauth.jwks import ALGORITHMS, VerifyingKey, find_key
+from service.auth.oauth.jwks import ALGORITHMS, VerifyingKey, matching_key
 from service.core.outcome import Outcome, Rejected
 
 MOST_CHARACTERS = 8192
@@ -32,8 +32,8 @@ Json = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Unverified:
-    """A token in its three parts, of which only the header was read: with which key it claims to be signed."""
+class UnverifiedToken:
+    """A token of which only the header was read: it names the key that the token claims to be signed with."""
 
     text: str
     algorithm: str
@@ -49,8 +49,8 @@ class Grant:
     expires: float
 
 
-def read_token(text: str) -> Unverified:
-    """Take a token apart. Raises Rejected (unauthenticated) for what no key could make a valid token of."""
+def read_token(text: str) -> UnverifiedToken:
+    """Read a token's header. Raises Rejected (unauthenticated) for a text that no key could make a valid token."""
     if len(text) > MOST_CHARACTERS:
         raise _unauthenticated(f"the token is longer than {MOST_CHARACTERS} characters")
     if not _COMPACT.fullmatch(text):
@@ -64,12 +64,12 @@ def read_token(text: str) -> Unverified:
         raise _unauthenticated("the token is not signed with RS256, ES256 or EdDSA")
     if kid is not None and not (isinstance(kid, str) and len(kid) <= _MOST_KID):
         raise _unauthenticated(f"the token's kid is no text of at most {_MOST_KID} characters")
-    return Unverified(text, algorithm, kid, access_token=_type(header) == _TYPES[0])
+    return UnverifiedToken(text, algorithm, kid, access_token=_type(header) == _TYPES[0])
 
 
-def verify(token: Unverified, keys: Iterable[VerifyingKey], issuer: Issuer, now: datetime) -> Grant:
+def verify(token: UnverifiedToken, keys: Iterable[VerifyingKey], issuer: Issuer, now: datetime) -> Grant:
     """Return what the token grants. Raises Rejected: forbidden if only the scope is missing, else unauthenticated."""
-    key = find_key(keys, token.kid, token.algorithm)
+    key = matching_key(keys, token.kid, token.algorithm)
     if key is None:
         raise _unauthenticated("the token names no key of the issuer")
     signed, _, signature = token.text.rpartition(".")
@@ -104,7 +104,7 @@ def _check_time(claims: Json, now: float) -> float:
     return expires
 
 
-def _check_purpose(claims: Json, token: Unverified) -> None:
+def _check_purpose(claims: Json, token: UnverifiedToken) -> None:
     """Refuse a token that proves something else than that its bearer may send.
 
     One bound to its sender's key (DPoP, RFC 9449; mutual TLS, RFC 8705) must not be taken without proof of that key.

@@ -3,8 +3,8 @@
 import pytest
 
 from service.telemetry.log import Log
+from service.telemetry.log.rate_limit import BURST, RATE, LogRateLimit
 from service.telemetry.metrics import Metrics
-from service.telemetry.rate_limit import BURST, RATE, FloodBound
 from tests.support.fakes import KeptLines, samples
 
 FLOOD = 5_000
@@ -26,7 +26,7 @@ class Flooded:
 
     def __init__(self) -> None:
         self.clock, self.metrics, self.lines = Clock(), Metrics(), KeptLines()
-        bound = FloodBound(self.metrics.count_log_rate_limited, self.clock)
+        bound = LogRateLimit(self.metrics.count_log_rate_limited, self.clock)
         self.log = Log(self.lines, "json", "info", self.metrics.count_log_line, bound)
 
     def postbacks(self, level: str = "warning", outcome: str = "missing_value", count: int = FLOOD) -> None:
@@ -46,7 +46,7 @@ def flooded() -> Flooded:
 
 def test_a_burst_is_written_whole_and_then_a_steady_rate() -> None:
     clock, left_out = Clock(), list[tuple[str, str]]()
-    bound = FloodBound(lambda *kind: left_out.append(kind), clock)
+    bound = LogRateLimit(lambda *kind: left_out.append(kind), clock)
     assert sum(bound.admits("postback", "conflict") for _ in range(FLOOD)) == BURST
     clock.now += 2
     assert sum(bound.admits("postback", "conflict") for _ in range(FLOOD)) == 2 * RATE
@@ -55,14 +55,14 @@ def test_a_burst_is_written_whole_and_then_a_steady_rate() -> None:
 
 def test_a_quiet_time_saves_up_one_burst_and_no_more() -> None:
     clock = Clock()
-    bound = FloodBound(lambda *_: None, clock)
+    bound = LogRateLimit(lambda *_: None, clock)
     assert bound.admits("postback", "conflict")
     clock.now += 86_400
     assert sum(bound.admits("postback", "conflict") for _ in range(FLOOD)) == BURST
 
 
 def test_a_flood_of_one_kind_takes_nothing_from_another() -> None:
-    bound = FloodBound(lambda *_: None, Clock())
+    bound = LogRateLimit(lambda *_: None, Clock())
     assert sum(bound.admits("postback", "conflict") for _ in range(FLOOD)) < FLOOD
     assert bound.admits("postback", "missing_value")
     assert bound.admits("unexpected_error", "conflict")
@@ -86,8 +86,8 @@ def test_good_news_are_never_left_out(flooded: Flooded) -> None:
 def test_what_was_left_out_is_told_once_and_by_kind(flooded: Flooded) -> None:
     flooded.postbacks(outcome="conflict", count=int(BURST) + 7)
     flooded.postbacks("error", "storage_unavailable", count=int(BURST) + 1)
-    flooded.log.report_left_out()
-    flooded.log.report_left_out()
+    flooded.log.report_rate_limited()
+    flooded.log.report_rate_limited()
     told = [(line["of_event"], line["outcome"], line["lines"]) for line in flooded.lines.events("log_rate_limited")]
     assert told == [("postback", "conflict", 7), ("postback", "storage_unavailable", 1)]
 

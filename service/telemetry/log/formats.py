@@ -1,0 +1,48 @@
+"""Owns how a log line looks: JSON for machines, or text for a terminal."""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+LogFormat = Literal["json", "console"]
+Renderer = Callable[[WrappedLogger, str, EventDict], bytes]
+
+
+def renderer(log_format: LogFormat) -> Renderer:
+    """Return what makes a line of an event."""
+    return _render_json if log_format == "json" else _console_renderer()
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:
+    try:
+        return orjson.dumps(event_dict, default=repr, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # half a surrogate pair, an integer over 64 bits: the standard library is slower and takes both
+        return json.dumps(event_dict, default=_plain).encode()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else repr(value)
+
+
+def _console_renderer() -> Renderer:
+    render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), sort_keys=False)
+
+    def render_bytes(logger: WrappedLogger, method: str, event_dict: EventDict) -> bytes:
+        shown = {name: _printable(name, value) for name, value in event_dict.items()}
+        shown["timestamp"] = event_dict["timestamp"].strftime("%H:%M:%S.%f")[:-3]
+        return str(render(logger, method, shown)).encode("utf-8", "backslashreplace")
+
+    return render_bytes
+
+
+def _printable(name: str, value: object) -> object:
+    """Escape control characters: a sender's text must not drive the terminal or start a line. Tracebacks have lines."""
+    if isinstance(value, str) and name != "exception" and not value.isprintable():
+        return ascii(value)
+    return value
