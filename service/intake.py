@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
@@ -120,28 +121,29 @@ class Intake:
         amend: Callable[[Understood], Understood] | None = None,
         told: Callable[[Sequence[Verdict]], object] = bool,
         would_reject: Sequence[WouldReject] = (),
+        ahead: int = 1,
     ) -> None:
-        """Give each row of known callers its outcome, in order: a group is stored while the next is being parsed.
+        """Give each row of known callers its outcome, in order: `ahead` groups are stored while the next is parsed.
 
         `amend` may change what was understood before it is stored; `told` hears of each group. Raises what the record
         raises of a failure.
         """
-        storing: asyncio.Task[Sequence[Verdict]] | None = None
+        storing: deque[asyncio.Task[Sequence[Verdict]]] = deque()
         try:
             for rows in groups:
                 started = self._clock()
                 understood = await self._understand_all(rows)
                 if amend:
                     understood = [*map(amend, understood)]
-                if storing:
-                    told(await storing)
-                storing = asyncio.create_task(self._settle(rows.raws, understood, started, would_reject))
-            if storing:
-                told(await storing)
+                if len(storing) == ahead:
+                    told(await storing.popleft())
+                storing.append(asyncio.create_task(self._settle(rows.raws, understood, started, would_reject)))
+            while storing:
+                told(await storing.popleft())
         finally:
-            if storing and not storing.done():
-                storing.cancel()
-                await asyncio.gather(storing, return_exceptions=True)
+            for task in storing:
+                task.cancel()
+            await asyncio.gather(*storing, return_exceptions=True)
 
     async def turn_away(self, raw: RawPostback, why: str) -> Verdict:
         """Give what there is no room for its one outcome, unread."""

@@ -25,7 +25,7 @@ from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import EZMOB, Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
-from service.operations.own_line import rehearsing, storing, vouched
+from service.operations.own_line import AHEAD, rehearsing, storing, vouched
 from service.operations.row_file import Advance, RowFile, UnreadableFile
 from service.storage.database import Database
 from service.storage.ledger import MAX_BATCH, Ledger
@@ -111,7 +111,7 @@ async def import_rows(
     gone_on_after = report.rows
     with _undisturbed(), closing(rows.groups(report.rows, advance)) as groups:
         async with storing(ledger, rows.caller, report.add) as intake:
-            await intake.receive_rows(groups, amend=rows.amend)
+            await intake.receive_rows(groups, amend=rows.amend, ahead=AHEAD)
     return gone_on_after
 
 

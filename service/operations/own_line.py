@@ -25,6 +25,7 @@ from service.writing.writer import Writer
 _PATIENCE_SECONDS = 24 * 3600.0  # nobody waits for an answer here
 
 _OUTCOME: Callable[[Verdict], Outcome] = itemgetter(0)  # of millions of rows
+AHEAD = 2  # groups: one is being committed, one waits for the disk, and the next is parsed
 Told = Callable[[Sequence[RawPostback], Sequence[Understood], Sequence[Verdict]], object]
 
 
@@ -34,6 +35,7 @@ class OwnRecord:
     def __init__(self, told: Told, books: Books | None = None) -> None:
         self._told = told
         self._books = books or Books()
+        self._failed = False
 
     def arrive(self, raws: Sequence[RawPostback], _entries: Sequence[Postback | Rejection]) -> Arrival:
         """Count what came in together."""
@@ -41,6 +43,7 @@ class OwnRecord:
 
     def fail(self, _raw: RawPostback, error: BaseException) -> NoReturn:
         """Raise it: what was not told can be given again."""
+        self._failed = True
         raise error
 
     def tell(
@@ -54,7 +57,8 @@ class OwnRecord:
         """Hand over what became of each."""
         for outcome, count in Counter(map(_OUTCOME, verdicts)).items():
             arrival.tell(outcome, UNKNOWN, count)
-        self._told(raws, understood, verdicts)
+        if not self._failed:  # else what follows would be told in the place of what failed
+            self._told(raws, understood, verdicts)
 
 
 def vouched(caller: Caller) -> Authenticate:
@@ -70,7 +74,8 @@ def vouched(caller: Caller) -> Authenticate:
 async def storing(ledger: Ledger, caller: Caller, told: Told) -> AsyncIterator[Intake]:
     """Give a line that stores through an open ledger, which nobody else uses meanwhile."""
     metrics = Metrics()
-    writer = Writer(OnThread(ledger), metrics, deadline=_PATIENCE_SECONDS)
+    patient = _PATIENCE_SECONDS
+    writer = Writer(OnThread(ledger), metrics, deadline=patient, quick_seconds=patient)  # each group is a full commit
     writer.start()
     try:
         yield Intake(vouched(caller), writer, OwnRecord(told, metrics.books), suspects=False)

@@ -31,7 +31,7 @@ CAPACITY = 4096
 DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back
 
 
-_QUICK_SECONDS = 0.005  # a commit shorter than this is worth a second batch handed over; a longer one gathers more
+QUICK_SECONDS = 0.005  # a commit shorter than this is worth a second batch handed over; a longer one gathers more
 _SMOOTHING = 0.25  # of the last commit's duration in the running average
 _WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
 
@@ -85,16 +85,18 @@ Result = TypeVar("Result")
 class Writer:
     """Commits entries in groups. `broken` is set when storage must not be used again: the process should stop.
 
-    `deadline` is in seconds; `clock` gives Unix seconds.
+    `deadline` is in seconds; while a commit takes less than `quick_seconds`, a second one may wait for the disk.
+    `clock` gives Unix seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its bounds
         self,
         committing: Committing,
         metrics: CommitCounts,
         *,
         capacity: int = CAPACITY,
         deadline: float = DEADLINE_SECONDS,
+        quick_seconds: float = QUICK_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.broken = asyncio.Event()
@@ -102,6 +104,7 @@ class Writer:
         self._metrics = metrics
         self._capacity = capacity
         self._deadline = deadline
+        self._quick_seconds = quick_seconds
         self._clock = clock
         self._pending: list[_Queued] = []
         self._waiting = 0  # places that their entries take
@@ -169,7 +172,7 @@ class Writer:
         return [*chain.from_iterable(batch.queued for batch in self._in_flight), *self._pending]
 
     def _may_hand_over(self) -> bool:
-        return len(self._in_flight) < (self._committing.ahead if self._commit_seconds < _QUICK_SECONDS else 1)
+        return len(self._in_flight) < (self._committing.ahead if self._commit_seconds < self._quick_seconds else 1)
 
     def _make_room(self) -> None:
         batches = self._deadline * _WAITING_SHARE / max(self._commit_seconds, 1e-6)

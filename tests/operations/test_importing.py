@@ -156,6 +156,27 @@ def test_an_import_that_was_interrupted_goes_on_and_stores_everything_once(
     assert numbers(engine) == STORED
 
 
+class Faltering(Dying):
+    """A ledger that fails at one of its commits, and is well again."""
+
+    def commit(self, entries: Sequence[Entry]) -> Committed:
+        """Commit, but not this once."""
+        self.commits -= 1
+        if self.commits == -1:
+            raise Interrupted
+        return self.ledger.commit(entries)
+
+
+@pytest.mark.parametrize("commits", range(4))
+def test_what_follows_a_failed_group_is_not_told_in_its_place(
+    engine: Engine, ledger: Ledger, tmp_path: Path, commits: int
+) -> None:
+    report = tmp_path / "report.csv"
+    with pytest.raises(Interrupted):
+        imported(in_threes(tmp_path), engine.database, Faltering(ledger, commits, after=False), report)
+    assert outcomes(report) == OUTCOMES[: GROUP * commits]
+
+
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_a_report_that_is_torn_anywhere_is_mended(engine: Engine, ledger: Ledger, tmp_path: Path, form: Form) -> None:
     report, rows = tmp_path / f"report.{form}", in_threes(tmp_path)
