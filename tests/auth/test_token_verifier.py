@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from service.auth.oauth import token_verifier as module
 from service.core.outcome import Outcome
 from tests.support.tokens import ED, NOW, RSA, TIME, key_set, token
 from tests.support.watched_issuer import verifications, watched
@@ -51,8 +50,7 @@ async def test_a_refused_token_is_not_known(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_no_more_tokens_are_known_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     verified = verifications(monkeypatch)
-    monkeypatch.setattr(module, "MOST_KNOWN", 3)
-    async with watched(monkeypatch, key_set(RSA, ED)) as it:
+    async with watched(monkeypatch, key_set(RSA, ED), most_known=3) as it:
         texts = [token(key=ED, algorithm="EdDSA", jti=str(number)) for number in range(4)]
         for text in texts:
             await it.sender(text)

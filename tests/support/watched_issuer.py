@@ -12,7 +12,7 @@ from service.auth.oauth.discovery import CannotRead, KeySource
 from service.auth.oauth.issuer import Issuer, KeysUnavailable
 from service.auth.oauth.issuer_keys import IssuerKeys
 from service.auth.oauth.jwks import VerifyingKey
-from service.auth.oauth.token_verifier import TokenVerifier
+from service.auth.oauth.token_verifier import MOST_KNOWN, TokenVerifier
 from service.core.outcome import Outcome, Rejected
 from tests.support.fakes import LoopClock, in_time
 from tests.support.issuers import Documents, loop_time
@@ -74,13 +74,16 @@ async def settle() -> None:
 
 @asynccontextmanager
 async def watched(
-    monkeypatch: pytest.MonkeyPatch, document: bytes | Exception = OTHER, issuer: Issuer = ISSUER
+    monkeypatch: pytest.MonkeyPatch,
+    document: bytes | Exception = OTHER,
+    issuer: Issuer = ISSUER,
+    most_known: int = MOST_KNOWN,
 ) -> AsyncIterator[Watched]:
     """Watch an issuer that publishes this document."""
     clock, told = LoopClock(monkeypatch), list[str | None]()
     documents = Documents(**{KEYS_URL: document})
     keys = IssuerKeys(KeySource(issuer, documents, loop_time).read, loop_time, told.append)
-    tokens = TokenVerifier(issuer, keys)
+    tokens = TokenVerifier(issuer, keys, most_known)
     async with tokens.running():
         await settle()
         yield Watched(documents, keys, tokens, clock, told)

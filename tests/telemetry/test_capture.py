@@ -47,6 +47,7 @@ def captured(body: str) -> list[Line]:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
+@pytest.mark.processes
 def test_the_standard_librarys_log_comes_through_as_lines() -> None:
     told = captured("""
 logging.getLogger("asyncio").warning("slow %s", "callback")
@@ -59,6 +60,7 @@ logging.getLogger("odd").log(25, "between two levels")
     ]
 
 
+@pytest.mark.processes
 def test_a_logged_exception_comes_through_with_its_traceback() -> None:
     (line,) = captured("""
 try:
@@ -70,6 +72,7 @@ except LookupError:
     assert str(line["exception"]).endswith("LookupError: the reason")
 
 
+@pytest.mark.processes
 def test_a_librarys_badly_formatted_record_harms_nobody_else() -> None:
     ended = run_captured("""
 logging.getLogger("library").error("%d items", "many")
@@ -79,12 +82,14 @@ logging.getLogger("library").error("after it")
     assert '"after it"' in ended.stdout
 
 
+@pytest.mark.processes
 def test_warnings_come_through() -> None:
     (line,) = captured('warnings.warn("old-fashioned", UserWarning)')
     assert (line["level"], line["logger"]) == ("warning", "py.warnings")
     assert "UserWarning: old-fashioned" in str(line["event"])
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "body",
     [
@@ -99,6 +104,7 @@ def test_an_uncaught_exception_comes_through(body: str) -> None:
     assert str(line["exception"]).endswith("LookupError: the reason")
 
 
+@pytest.mark.processes
 def test_capturing_reaches_people_too() -> None:
     ended = run_captured('logging.getLogger("library").warning("for people")', log_format="console")
     assert re.search(r"\[warning *\] for people +\[library\]", ended.stdout)
