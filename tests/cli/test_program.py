@@ -12,6 +12,8 @@ from service.core.version import VERSION
 from tests.support.documents import REPOSITORY
 from tests.support.outside.harness import clean_environment
 
+pytestmark = pytest.mark.processes
+
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 
