@@ -15,7 +15,7 @@ from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.auth.authenticator import Mode
+from service.auth.access import Mode
 from service.auth.networks import Networks
 from service.auth.oauth.issuer import SENDER_CLAIMS, Issuer, checked_url
 from service.core.sender import PRESETS, DuplicatePolicy, NumberFormat, Sender

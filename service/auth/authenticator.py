@@ -9,8 +9,9 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from service.auth.access import ACCESS_LINES, Access, Mode, StartRefused, access_of, start_refusal
 from service.auth.checks import Checks
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.auth.keys import verified_key
@@ -19,25 +20,16 @@ from service.auth.networks import is_loopback
 from service.auth.oauth.issuer import KeysUnavailable
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
-from service.core.program import PROGRAM
 from service.core.roster import Check, KnownKey, KnownSender, Roster
 from service.core.sender import EZMOB, Sender
 from service.core.unavailable import Unavailable
 from service.telemetry.log import Log
 
-Mode = Literal["auto", "required", "open"]
-Access = Literal["open", "required", "unknown"]
 Refusal = Rejected | None
-
-_KEY_COMMAND = f"{PROGRAM} keys create ezmob"
 
 
 class RosterUnknown(Unavailable):
     """The roster was never read: the database has been unavailable since the start, and there is no copy."""
-
-
-class StartRefused(Exception):  # noqa: N818 - a decision, not an error
-    """The service may not start with this combination of address and credentials; the message says what to do."""
 
 
 class WouldReject(NamedTuple):
@@ -118,7 +110,7 @@ class Authenticator:
 
     def follow(self, roster: Roster | None) -> None:
         """Use this roster from now on (None: it could not be read yet); log it if that changes who is let in."""
-        before, self._access = self._access, _access(self._mode, self._host, roster)
+        before, self._access = self._access, access_of(self._mode, self._host, roster)
         self._roster = roster
         self._fallback = roster.fallback_sender if roster else None
         if roster:
@@ -129,7 +121,7 @@ class Authenticator:
     def log_access(self) -> None:
         """Log who is let in, now and whenever that changes."""
         self._announced = True
-        level, event, detail = _ACCESS_LINES[self._access]
+        level, event, detail = ACCESS_LINES[self._access]
         if self._log:
             self._log.log(level, event, detail=detail)
 
@@ -245,39 +237,6 @@ class Authenticator:
             except Rejected:
                 pass
         raise RosterUnknown("who is registered could not be read since the start: the database is away")
-
-
-def start_refusal(mode: Mode, host: str, roster: Roster | None) -> str | None:
-    """Say why the service may not start like this, None if it may. An unknown roster does not prevent a start."""
-    if mode == "open" or roster is None or roster.has_credentials:
-        return None
-    if mode == "required":
-        return (
-            "POSTBACK_AUTH=required: no API key is registered, so every postback would be refused. Make one with "
-            f"`{_KEY_COMMAND}`, or use POSTBACK_AUTH=auto on a loopback address."
-        )
-    if is_loopback(host):
-        return None
-    return (
-        f"POSTBACK_HOST={host}: no API key is registered, and without one anybody who reaches this address could store "
-        f"conversions. Make one with `{_KEY_COMMAND}`, or bind a loopback address such as 127.0.0.1."
-    )
-
-
-def _access(mode: Mode, host: str, roster: Roster | None) -> Access:
-    """Return the rule in force. `auto` means required once a credential is registered, and is never open in public."""
-    if mode == "open":
-        return "open"
-    if roster is None:
-        return "unknown"
-    return "open" if mode == "auto" and is_loopback(host) and not roster.has_credentials else "required"
-
-
-_ACCESS_LINES: dict[Access, tuple[int, str, str]] = {
-    "open": (30, "open_mode", "no API key is asked for: every direct request to a loopback name is accepted"),
-    "required": (20, "keys_required", "only requests with valid credentials are accepted"),
-    "unknown": (40, "roster_unknown", "the database is away and no copy of the roster is here: keys cannot be checked"),
-}
 
 
 def _door_refusal(raw: RawPostback, registered: KnownSender, key: KnownKey | None) -> Refusal:

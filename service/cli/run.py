@@ -60,7 +60,7 @@ def run(
     worker was killed, 74 the storage failed.
     """
     settings = settings_or_refuse(host=host, port=port, operator_port=operator_port, migrate=migrate or None)
-    from service.auth.authenticator import StartRefused
+    from service.auth.access import StartRefused
     from service.core.unavailable import StorageError
     from service.process.sockets import CannotListen
 

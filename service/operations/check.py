@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from service.auth.authenticator import Authenticate, Authenticator, Caller, Mode
+from service.auth.access import Mode
+from service.auth.authenticator import Authenticate, Authenticator, Caller
 from service.auth.credentials import shown_in
 from service.core.outcome import Diagnosis, Outcome
 from service.core.postback import (

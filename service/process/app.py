@@ -65,82 +65,100 @@ class App:
 
 
 def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0) -> App:
-    """Wire the service.
+    """Wire the service. Each worker has its own of everything but the database."""
+    wired = _Wiring(settings, log, metrics, worker)
+    intake = Intake(wired.authenticator, wired.writer, LiveRecord(metrics, log))
+    doors = public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake))
+    pages = operator_routes(ReadinessPage(wired.readiness), MetricsPage(metrics))
+    return App(
+        public=listener(doors, metrics, log),
+        operator=BrowserHeaders(listener(pages, metrics, log)),
+        assert_may_start=wired.assert_may_start,
+        running=wired.running,
+        storage_broken=wired.storing.broken,
+        count_unparsed=metrics.count_unparsed,
+        introduce=wired.authenticator.log_access,
+        read_roster=wired.keeper.look_now,
+    )
 
-    A database that others write to as well may be away, so a spool stands behind it; each worker has its own.
+
+class _Wiring:
+    """Every component behind the doors and pages, and the order in which they open and close.
+
+    `storing` writes to the database. A database that others write to as well may be away, so a spool stands behind it
+    then, and `writer` is what chooses between the two.
     """
-    database = database_at(settings.database_url)
-    spooling = database.shared and settings.spool == "on"
-    migrate = _migrating(database, settings, log)
-    ledger = OpenedLater(database.ledger(COMMIT_SECONDS) if spooling else database.ledger(), migrate)
-    storing = Writer(ledger.committing(), metrics, deadline=DATABASE_SECONDS if spooling else DEADLINE_SECONDS)
-    spool = Spool(_journal(settings, worker), storing, metrics, log) if spooling else None
-    writer = spool.writer if spool else storing
-    readiness = Readiness(writer, metrics)
-    vitals = Vitals(metrics, log, readiness, database.space)
-    retention = Retention(partial(database.deletions, storing), _limits(settings), metrics, log)
-    metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
-    tokens = _tokens(settings, log)
-    authenticator = Authenticator(
+
+    def __init__(self, settings: Settings, log: Log, metrics: Metrics, worker: int) -> None:
+        self._settings, self._log, self._metrics = settings, log, metrics
+        self._database = database = database_at(settings.database_url)
+        spooling = database.shared and settings.spool == "on"
+        ledger = database.ledger(COMMIT_SECONDS) if spooling else database.ledger()
+        self._ledger = OpenedLater(ledger, self._migrate)
+        deadline = DATABASE_SECONDS if spooling else DEADLINE_SECONDS
+        self.storing = Writer(self._ledger.committing(), metrics, deadline=deadline)
+        self._spool = Spool(_journal(settings, worker), self.storing, metrics, log) if spooling else None
+        self.writer = self._spool.writer if self._spool else self.storing
+        self.readiness = Readiness(self.writer, metrics)
+        self._vitals = Vitals(metrics, log, self.readiness, database.space)
+        self._retention = Retention(partial(database.deletions, self.storing), _limits(settings), metrics, log)
+        metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
+        self._tokens = _tokens(settings, log)
+        self.authenticator = _authenticator(settings, log, self._tokens)
+        copy = RosterCopy(settings.spool_dir / FILE_NAME) if spooling else None
+        senders, follow = partial(database.senders, self.storing), self.authenticator.follow
+        self.keeper = RosterKeeper(senders, follow, metrics, log, copy=copy)
+        self.authenticator.used = self.keeper.note_used
+
+    def assert_may_start(self) -> None:
+        """Read who is registered, which blocks. Raises StartRefused."""
+        self.keeper.begin()
+        self.authenticator.assert_may_start()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open storage, and close it after the last commit. Raises StartRefused and StorageError."""
+        await asyncio.to_thread(self.assert_may_start)
+        await self._open()
+        self.storing.start()
+        async with AsyncExitStack() as stack:
+            if self._spool:
+                await stack.enter_async_context(self._spool.running())
+            self._metrics.ready = True
+            for component in (self._vitals, self._retention, self.keeper, self._tokens):
+                if component:
+                    await stack.enter_async_context(component.running())
+            yield
+            self._metrics.ready = False
+        if await self.storing.close():  # else a hung disk holds the connection
+            self._ledger.close()
+            self._database.close()
+
+    async def _open(self) -> None:
+        """Open the ledger, once the schema is this code's; the spool may stand in for a database that is away."""
+        try:
+            await asyncio.to_thread(self._migrate)
+            await _schema_is_ready(self._database, self._settings, self._log)
+            self._ledger.open()
+        except StorageError as error:
+            if not (self._spool and self._spool.stands_in(error)):
+                self._database.close()
+                raise
+
+    def _migrate(self) -> None:
+        """Run pending migrations if we are told to; it blocks, and raises StorageError."""
+        if self._database.shared and self._settings.migrate:
+            self._database.migrations().up("head", lambda step: self._log.logger.info("migrating", detail=step))
+
+
+def _authenticator(settings: Settings, log: Log, tokens: "TokenVerifier | None") -> Authenticator:
+    return Authenticator(
         settings.auth,
         settings.host,
         settings.sender,
         log,
         verify=tokens.verify if tokens else None,
         strangers=settings.stranger_rate,
-    )
-    keeper = RosterKeeper(
-        partial(database.senders, storing),
-        authenticator.follow,
-        metrics,
-        log,
-        copy=RosterCopy(settings.spool_dir / FILE_NAME) if spooling else None,
-    )
-    authenticator.used = keeper.note_used
-    intake = Intake(authenticator, writer, LiveRecord(metrics, log))
-
-    def assert_may_start() -> None:
-        keeper.begin()
-        authenticator.assert_may_start()
-
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
-        await asyncio.to_thread(assert_may_start)
-        try:
-            await asyncio.to_thread(migrate)
-            await _schema_is_ready(database, settings, log)
-            ledger.open()
-        except StorageError as error:
-            if not (spool and spool.stands_in(error)):
-                database.close()
-                raise
-        storing.start()
-        async with AsyncExitStack() as stack:
-            if spool:
-                await stack.enter_async_context(spool.running())
-            metrics.ready = True
-            await stack.enter_async_context(vitals.running())
-            await stack.enter_async_context(retention.running())
-            await stack.enter_async_context(keeper.running())
-            if tokens:
-                await stack.enter_async_context(tokens.running())
-            yield
-            metrics.ready = False
-        if await storing.close():  # else a hung disk holds the connection
-            ledger.close()
-            database.close()
-
-    return App(
-        public=listener(public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake)), metrics, log),
-        operator=BrowserHeaders(
-            listener(operator_routes(ReadinessPage(readiness), MetricsPage(metrics)), metrics, log)
-        ),
-        assert_may_start=assert_may_start,
-        running=running,
-        storage_broken=storing.broken,
-        count_unparsed=metrics.count_unparsed,
-        introduce=authenticator.log_access,
-        read_roster=keeper.look_now,
     )
 
 
@@ -166,16 +184,6 @@ def _limits(settings: Settings) -> Limits:
 
 def _journal(settings: Settings, worker: int) -> Journal:
     return Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
-
-
-def _migrating(database: Database, settings: Settings, log: Log) -> Callable[[], None]:
-    """Return what runs pending migrations if we are told to; it blocks, and raises StorageError."""
-
-    def migrate() -> None:
-        if database.shared and settings.migrate:
-            database.migrations().up("head", lambda step: log.logger.info("migrating", detail=step))
-
-    return migrate
 
 
 async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:

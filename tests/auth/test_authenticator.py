@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
+from service.auth.access import Mode, StartRefused
 from service.auth.authenticator import (
     Authenticator,
     Caller,
-    Mode,
     RosterUnknown,
-    StartRefused,
     WouldReject,
     authenticate_open,
 )

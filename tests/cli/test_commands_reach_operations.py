@@ -15,7 +15,7 @@ COMMANDS = REPOSITORY / "service/cli"
 BEHIND_OPERATIONS = ("service.storage", "service.spool", "service.intake", "service.writing", "service.auth")
 WIRING = {
     "setting_up.py": {"service.storage.database"},  # the settings' URL becomes the database that operations are given
-    "run.py": {"service.auth.authenticator"},  # why a start is refused
+    "run.py": {"service.auth.access"},  # why a start is refused
 }
 
 

@@ -73,18 +73,9 @@ def send(  # noqa: PLR0913 - each parameter is one option of the command
     from service.cli.send.player import Plan, parse_header
 
     try:
-        plan = Plan(
-            template=url,
-            count=count,
-            rate=rate,
-            concurrency=concurrency,
-            timeout=timeout,
-            policy=RetryPolicy(max_attempts=attempts if retry else 1, base=retry_base, cap=retry_cap),
-            value=value,
-            seed=seed,
-            headers=tuple(map(parse_header, header or ())),
-            insecure=insecure,
-        )
+        policy = RetryPolicy(max_attempts=attempts if retry else 1, base=retry_base, cap=retry_cap)
+        headers = tuple(map(parse_header, header or ()))
+        plan = Plan(url, count, rate, concurrency, timeout, policy, value, seed, headers, insecure)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     _send(plan, as_json=json)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from service.auth.authenticator import Mode
+from service.auth.access import Mode
 from service.core.roster import EMPTY_ROSTER, Roster
 from service.core.unavailable import ErrorKind, StorageError
 from service.operations.examine.http import checked_url, local_url

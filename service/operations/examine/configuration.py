@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from service.auth.authenticator import start_refusal
+from service.auth.access import start_refusal
 from service.core.unavailable import StorageError
 from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, not_checked, ok, warning, worst_of, wrong
