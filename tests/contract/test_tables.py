@@ -108,6 +108,11 @@ def test_every_table_has_its_entry_in_the_registry() -> None:
     assert sorted(table.name for table in TABLES) == sorted(SQLModel.metadata.tables)
 
 
+def test_names_of_tables_are_plain_text() -> None:
+    """SQLAlchemy's own kind of text is no key of a JSON object, and answers have tables as keys."""
+    assert {type(table.name) for table in TABLES} == {str}
+
+
 def test_a_migrated_file_has_the_declared_tables_and_alembics(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

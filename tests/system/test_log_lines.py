@@ -27,12 +27,12 @@ HANG_UPS = 50
 
 CRASHING = """
 from service import cli
-from service.process import server
+from service.process import serving
 
 def bug():
     raise LookupError("a bug in the server")
 
-server._tune = bug
+serving._tune = bug
 cli.app(["run"])
 """
 

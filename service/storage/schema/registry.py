@@ -50,8 +50,8 @@ class StoredTable:
 
     @cached_property
     def name(self) -> str:
-        """Return what it is called in the database."""
-        return self.table.name
+        """Return what it is called in the database; plain text, for SQLAlchemy's own kind of text is no key of JSON."""
+        return str(self.table.name)
 
     @cached_property
     def table(self) -> Table:
