@@ -341,11 +341,10 @@ def test_what_is_kept_of_a_row_says_in_which_file_it_stood(tmp_path: Path) -> No
     assert raw.door == "import"
 
 
-def test_a_group_ends_where_its_rows_are_large_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 2_000)
+def test_a_group_ends_where_its_rows_are_large_enough(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_text(
         "".join(f'{{"c":"{n}","value":1,"x":"{"y" * (n % 2) * 1_500}"}}\n' for n in range(20))
     )
-    groups = list(ImportFile(RowFile(tmp_path / "rows.ndjson", "ndjson")).groups())
+    groups = list(ImportFile(RowFile(tmp_path / "rows.ndjson", "ndjson")).groups(most_bytes=2_000))
     assert [json.loads(raw.body)["c"] for group in groups for raw in group.raws] == [str(n) for n in range(20)]
     assert [len(group.raws) for group in groups] == [4] * 5

@@ -5,8 +5,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from itertools import count
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 from anyio.lowlevel import checkpoint
@@ -41,8 +40,11 @@ async def writing(
     deadline: float = DEADLINE,
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Writer]:
-    """Run a writer on a store; at the end let the store go and close the writer, also when the test failed."""
-    writer = Writer(OnThread(store), metrics or Metrics(), capacity=capacity, deadline=deadline, clock=clock)
+    """Run a writer on a store; at the end let the store go and close the writer, also when the test failed.
+
+    The clock tells the hour and measures each commit.
+    """
+    writer = Writer(OnThread(store, clock), metrics or Metrics(), capacity=capacity, deadline=deadline, clock=clock)
     writer.start()
     try:
         yield writer
@@ -64,10 +66,21 @@ async def write_apart(writer: Writer, postbacks: Sequence[Postback]) -> list[Fut
     return futures
 
 
-async def commit_often(writer: Writer, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
-    """Let the writer see many commits that each take so long, by its own clock."""
-    clock = count(0.0, seconds).__next__
-    monkeypatch.setattr("service.writing.committing.time", SimpleNamespace(time=lambda: 0.0, perf_counter=clock))
+@dataclass
+class Stopwatch:
+    """A clock that has moved on by so many seconds whenever it is read: so long does each commit take."""
+
+    seconds: float
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """Return the seconds."""
+        self.now += self.seconds
+        return self.now
+
+
+async def commit_often(writer: Writer) -> None:
+    """Let the writer learn how long a commit takes."""
     for entry in entries(50):
         await in_time(writer.write(NOBODY, entry))
 
@@ -284,12 +297,10 @@ async def test_while_the_disk_hangs_newcomers_are_refused_at_once_until_it_answe
     assert store.sizes == [1, 1]
 
 
-async def test_on_a_slow_disk_only_as_many_may_wait_as_will_be_answered_in_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_on_a_slow_disk_only_as_many_may_wait_as_will_be_answered_in_time() -> None:
     store = FakeStore()
-    async with writing(store) as writer:
-        await commit_often(writer, monkeypatch, seconds=DEADLINE / 3)
+    async with writing(store, clock=Stopwatch(DEADLINE / 3)) as writer:
+        await commit_often(writer)
         store.gate.clear()
         futures = await write_apart(writer, entries(1)) + [writer.write(NOBODY, entry) for entry in entries(MAX_BATCH)]
         with pytest.raises(Overloaded, match=f"{MAX_BATCH} postbacks are waiting already"):
@@ -298,11 +309,12 @@ async def test_on_a_slow_disk_only_as_many_may_wait_as_will_be_answered_in_time(
         assert await fates(futures) == ["stored"] * (1 + MAX_BATCH)
 
 
-async def test_on_a_disk_that_is_quick_again_the_whole_queue_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = FakeStore()
-    async with writing(store, capacity=4 * MAX_BATCH) as writer:
-        await commit_often(writer, monkeypatch, seconds=DEADLINE / 3)
-        await commit_often(writer, monkeypatch, seconds=0.001)
+async def test_on_a_disk_that_is_quick_again_the_whole_queue_may_wait() -> None:
+    store, stopwatch = FakeStore(), Stopwatch(DEADLINE / 3)
+    async with writing(store, capacity=4 * MAX_BATCH, clock=stopwatch) as writer:
+        await commit_often(writer)
+        stopwatch.seconds = 0.001
+        await commit_often(writer)
         store.gate.clear()
         futures = await write_apart(writer, entries(1)) + [
             writer.write(NOBODY, entry) for entry in entries(4 * MAX_BATCH)
@@ -311,12 +323,10 @@ async def test_on_a_disk_that_is_quick_again_the_whole_queue_may_wait(monkeypatc
         assert await fates(futures) == ["stored"] * (1 + 4 * MAX_BATCH)
 
 
-async def test_a_slow_disk_gets_one_batch_at_a_time_so_that_more_gather_for_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_slow_disk_gets_one_batch_at_a_time_so_that_more_gather_for_the_next() -> None:
     store = FakeStore()
-    async with writing(store) as writer:
-        await commit_often(writer, monkeypatch, seconds=0.1)
+    async with writing(store, clock=Stopwatch(0.1)) as writer:
+        await commit_often(writer)
         store.batches.clear()
         store.gate.clear()
         futures = await write_apart(writer, entries(6))
@@ -460,11 +470,9 @@ async def test_the_metrics_show_the_queue(monkeypatch: pytest.MonkeyPatch) -> No
         assert samples(metrics, "postback_oldest_queued_timestamp_seconds") == {}
 
 
-async def test_the_metrics_count_each_commit_with_its_rows_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    moments = ticking(10.0, 10.25, 20.0, 20.5)
-    monkeypatch.setattr("service.writing.committing.time", SimpleNamespace(time=lambda: 0.0, perf_counter=moments))
+async def test_the_metrics_count_each_commit_with_its_rows_and_seconds() -> None:
     metrics = Metrics()
-    async with writing(FakeStore(), metrics) as writer:
+    async with writing(FakeStore(), metrics, clock=ticking(10.0, 10.25, 20.0, 20.5)) as writer:
         written = await in_time(asyncio.gather(*[writer.write(NOBODY, postback) for postback in entries(3)]))
         assert [one.commit_seconds for one in written] == [0.25] * 3
         assert (await in_time(writer.write(NOBODY, builders.postback()))).commit_seconds == 0.5
