@@ -214,13 +214,13 @@ def _taking(lines: Iterable[bytes], taken: list[bytes], longest: int) -> Iterato
             return
 
 
-def stream_lines(stream: Readable) -> Iterator[bytes]:
-    """Yield the lines of a stream without their ends, in bounded memory.
+def stream_lines(stream: Readable, chunk_bytes: int = _CHUNK_BYTES) -> Iterator[bytes]:
+    """Yield the lines of a stream without their ends, in bounded memory: so many bytes are read at once.
 
     A line that is longer than any row may be is cut, but left long enough for parse() to reject it.
     """
     rest = b""
-    while chunk := stream.read(_CHUNK_BYTES):
+    while chunk := stream.read(chunk_bytes):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
         rest = rest[: 2 * MAX_BODY_BYTES]

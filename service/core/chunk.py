@@ -9,8 +9,10 @@ CHUNK_BYTES = 2 * 2**20  # of what may be large in a row; a copy or two of it ar
 Row = TypeVar("Row")
 
 
-def next_chunk(rows: Iterable[Row], most: int, size: Callable[[Row], int]) -> tuple[list[Row], bool]:
-    """Take rows from the beginning: `most`, or fewer if those have CHUNK_BYTES, one at least; say if that was all.
+def next_chunk(
+    rows: Iterable[Row], most: int, size: Callable[[Row], int], most_bytes: int = CHUNK_BYTES
+) -> tuple[list[Row], bool]:
+    """Take rows from the beginning: `most`, or fewer if those have `most_bytes`, one at least; say if that was all.
 
     Of an iterator nothing is consumed beyond what is returned.
     """
@@ -19,6 +21,6 @@ def next_chunk(rows: Iterable[Row], most: int, size: Callable[[Row], int]) -> tu
     for row in islice(rows, most):
         taken.append(row)
         bytes_taken += size(row)
-        if bytes_taken >= CHUNK_BYTES:
+        if bytes_taken >= most_bytes:
             return taken, False
     return taken, len(taken) < most

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from service.auth.authenticator import Caller
 from service.core.batch import CSV, JSON, MAX_HEADER_BYTES, row_postbacks
-from service.core.chunk import next_chunk
+from service.core.chunk import CHUNK_BYTES, next_chunk
 from service.core.decoding import decode_csv, decode_json, decode_moment
 from service.core.mistakes import rejection_of
 from service.core.outcome import Family, Outcome, Rejected
@@ -81,12 +81,17 @@ class ImportFile:
         how = f"import {file.form} {sender.name} {sender.numbers} {moment_column or ''}\n"
         self.request_id, self.size = file.digest(how, advance)
 
-    def groups(self, first: int = 0, advance: Advance = lambda _: None) -> Generator[Rows]:
-        """Yield the rows after the first so many, as many at once as are stored together. Raises UnreadableFile."""
+    def groups(
+        self, first: int = 0, advance: Advance = lambda _: None, most_bytes: int = CHUNK_BYTES
+    ) -> Generator[Rows]:
+        """Yield the rows after the first so many, as many at once as are stored together. Raises UnreadableFile.
+
+        These are fewer than `group_rows` where they have `most_bytes`.
+        """
         raw = _raw(self._file, self.request_id)
         with self._file.rows(advance) as rows:
             rest = islice(rows, first + (self._file.form == "csv"), None)
-            while some := next_chunk(rest, self._group_rows, len)[0]:
+            while some := next_chunk(rest, self._group_rows, len, most_bytes)[0]:
                 yield Rows(row_postbacks(raw, self._header, some, first), repeat(self.caller))
                 first += len(some)
         if self._file.state() != self._state:

@@ -97,12 +97,16 @@ class _Inbox:
 
 
 class OnThread:
-    """Commits on one thread. A second batch is worth handing over: the disk never waits for the event loop then."""
+    """Commits on one thread. A second batch is worth handing over: the disk never waits for the event loop then.
+
+    `clock` gives seconds, to measure how long a commit took.
+    """
 
     ahead = 2
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.perf_counter) -> None:
         self._store = store
+        self._clock = clock
         self._inbox = _Inbox()
 
     def start(self, finish: Finish) -> None:
@@ -133,7 +137,7 @@ class OnThread:
     def _commit_forever(self) -> None:
         while (batch := self._inbox.queue.get()) is not None:
             answer: Answer | None
-            started = time.perf_counter()
+            started = self._clock()
             if callable(batch):
                 answer = batch(None)
             else:
@@ -142,7 +146,7 @@ class OnThread:
                 except Exception as error:  # noqa: BLE001 - whatever it is, its own batch must hear of it
                     answer = error
             if answer is not None:
-                self._loop.call_soon_threadsafe(self._finish, answer, time.perf_counter() - started)
+                self._loop.call_soon_threadsafe(self._finish, answer, self._clock() - started)
             if isinstance(answer, StorageBroken):
                 return  # what was handed over already is failed by who hears of this, and must not touch the disk
 
@@ -150,13 +154,14 @@ class OnThread:
 class OnLoop:
     """Commits on the event loop. One batch at a time: while it is waited for, the next one gathers.
 
-    Turns have a thread of their own beside it.
+    Turns have a thread of their own beside it. `clock` gives seconds, to measure how long a commit took.
     """
 
     ahead = 1
 
-    def __init__(self, store: AsyncStore) -> None:
+    def __init__(self, store: AsyncStore, clock: Callable[[], float] = time.perf_counter) -> None:
         self._store = store
+        self._clock = clock
         self._commit: asyncio.Task[None] | None = None
         self._inbox = _Inbox()
 
@@ -187,13 +192,13 @@ class OnLoop:
         return done and not self._thread.is_alive()
 
     async def _commit_one(self, entries: list[Entry]) -> None:
-        started = time.perf_counter()
+        started = self._clock()
         answer: Answer
         try:
             answer = await self._store.commit_async(entries)
         except Exception as error:  # noqa: BLE001 - whatever it is, its own batch must hear of it
             answer = error
-        self._finish(answer, time.perf_counter() - started)
+        self._finish(answer, self._clock() - started)
 
     def _work(self) -> None:
         while callable(turn := self._inbox.queue.get()):

@@ -1,6 +1,5 @@
 """Import, on every engine: a file is stored once, whatever interrupts it, however it is cut into files."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,76 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.cli.import_report import NoReport, Report
 from service.core.mistakes import rejection_of
 from service.core.outcome import Rejected, explanation
 from service.core.parsing import parse
 from service.core.sender import EZMOB
 from service.core.verdict import Entry
-from service.operations.importing import ImportFile, import_rows
+from service.operations.importing import ImportFile
 from service.operations.replay import raw_again
-from service.operations.row_file import Form, RowFile, UnreadableFile
-from service.storage.database import Database, database_at
-from service.storage.ledger import MAX_BATCH, Committed, Ledger
+from service.operations.row_file import RowFile, UnreadableFile
+from service.storage.ledger import Committed, Ledger
 from tests.support.engines import Engine
-
-CSV = b"""c,value,when,note
-a,1.50,2026-01-01,
-a,1.5,2026-01-02,
-a,2,2026-01-03,"=1+1
-two lines"
-b,x,2026-01-04T05:06+02:00,
-{click_id},1,2026-01-05,
-"c ""quoted"" ",1,2026-01-06,
-d,-7,2026-01-07 08:09:10.123456,\xe2\x82\xac
-e,1,2026-01-08
-f,1,,
-a,3,2026-01-10,
-"""
-OUTCOMES = [
-    "stored",
-    "duplicate",
-    "conflict",
-    "invalid_value",
-    "unexpanded_macro",
-    "invalid_click_id",
-    "stored",
-    "malformed_body",
-    "stored",
-    "conflict",
-]
-TABLES = ("conversion", "duplicate", "rejected_postback")
-STORED = [3, 1, 6]
-GROUP = 3
-
-
-def numbers(engine: Engine) -> list[object]:
-    return [engine.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - our own names
-
-
-def written(tmp_path: Path, content: bytes = CSV, name: str = "rows.csv", group_rows: int = MAX_BATCH) -> ImportFile:
-    (tmp_path / name).write_bytes(content)
-    return ImportFile(RowFile(tmp_path / name, "ndjson" if name.endswith("ndjson") else "csv"), group_rows=group_rows)
-
-
-def in_threes(tmp_path: Path) -> ImportFile:
-    """Commit three rows at a time, so that ten are several groups."""
-    return written(tmp_path, group_rows=GROUP)
-
-
-def imported(
-    rows: ImportFile, database: Database, ledger: Ledger, report: Path, form: Form = "csv"
-) -> tuple[int, dict[str, int]]:
-    """Import as the command does; return after which row it went on, and the tally."""
-    with Report(report, form, rows.request_id) as told:
-        after = asyncio.run(import_rows(rows, database, ledger, told))
-        return after, {outcome.value: number for outcome, number in told.tally.items()}
-
-
-def outcomes(report: Path) -> list[str]:
-    if report.suffix == ".ndjson":
-        return [json.loads(line)["outcome"] for line in report.read_text().splitlines()]
-    return [line.split(",")[1] for line in report.read_text().splitlines()[1:]]
+from tests.support.imported import CSV, GROUP, OUTCOMES, STORED, imported, in_threes, numbers, outcomes, written
 
 
 def test_every_row_has_the_outcome_that_a_batch_would_give_it(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
@@ -175,60 +115,6 @@ def test_what_follows_a_failed_group_is_not_told_in_its_place(
     with pytest.raises(Interrupted):
         imported(in_threes(tmp_path), engine.database, Faltering(ledger, commits, after=False), report)
     assert outcomes(report) == OUTCOMES[: GROUP * commits]
-
-
-@pytest.mark.parametrize("form", ["csv", "ndjson"])
-def test_a_report_that_is_torn_anywhere_is_mended(engine: Engine, ledger: Ledger, tmp_path: Path, form: Form) -> None:
-    report, rows = tmp_path / f"report.{form}", in_threes(tmp_path)
-    whole = (imported(rows, engine.database, ledger, report, form), report.read_bytes())
-    ends = [place for place, letter in enumerate(whole[1]) if letter == ord("\n")]
-    for end in sorted({place + near for place in ends for near in (-9, -1, 0, 1, 2, 20)} & set(range(len(whole[1])))):
-        for garbage in (b"", b"\0\0\0"):
-            if garbage and end <= whole[1].find(b"\n"):
-                continue  # not even its first line is whole: that may be anybody's file
-            report.write_bytes(whole[1][:end] + garbage)
-            _, tally = imported(rows, engine.database, ledger, report, form)
-            assert (tally, report.read_bytes()) == (whole[0][1], whole[1]), end
-    assert numbers(engine) == STORED
-
-
-def test_a_report_of_another_database_is_not_believed(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
-    report = tmp_path / "report.csv"
-    another = database_at(f"sqlite:///{tmp_path / 'another' / 'postback.db'}")
-    theirs = another.ledger()
-    theirs.open()
-    imported(in_threes(tmp_path), another, theirs, report)
-    theirs.close()
-    assert imported(in_threes(tmp_path), engine.database, ledger, report)[0] == 0
-    assert numbers(engine) == STORED
-    assert outcomes(report) == OUTCOMES
-
-
-@pytest.mark.parametrize("other", [b"important\n", b"row,outcome\n", CSV], ids=["a text", "nearly", "the file itself"])
-def test_another_file_in_the_place_of_the_report_is_left_alone(tmp_path: Path, other: bytes) -> None:
-    (tmp_path / "report.csv").write_bytes(other)
-    with pytest.raises(NoReport), Report(tmp_path / "report.csv", "csv", "0" * 32):
-        pass
-    assert (tmp_path / "report.csv").read_bytes() == other
-
-
-@pytest.mark.parametrize("form", ["csv", "ndjson"])
-def test_the_report_of_another_import_is_left_alone(engine: Engine, ledger: Ledger, tmp_path: Path, form: Form) -> None:
-    report = tmp_path / f"report.{form}"
-    imported(written(tmp_path), engine.database, ledger, report, form)
-    before = report.read_bytes()
-    with pytest.raises(NoReport, match="report of another import"):
-        imported(written(tmp_path, CSV + b"g,1,,\n", "more.csv"), engine.database, ledger, report, form)
-    assert report.read_bytes() == before
-
-
-def test_two_imports_do_not_write_one_report(tmp_path: Path) -> None:
-    with (
-        Report(tmp_path / "report.csv", "csv", "0" * 32),
-        pytest.raises(NoReport, match="another import is writing"),
-        Report(tmp_path / "report.csv", "csv", "0" * 32),
-    ):
-        pass
 
 
 def test_a_column_tells_when_a_postback_was_received_also_where_it_is_rejected(
@@ -341,11 +227,10 @@ def test_what_is_kept_of_a_row_says_in_which_file_it_stood(tmp_path: Path) -> No
     assert raw.door == "import"
 
 
-def test_a_group_ends_where_its_rows_are_large_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 2_000)
+def test_a_group_ends_where_its_rows_are_large_enough(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_text(
         "".join(f'{{"c":"{n}","value":1,"x":"{"y" * (n % 2) * 1_500}"}}\n' for n in range(20))
     )
-    groups = list(ImportFile(RowFile(tmp_path / "rows.ndjson", "ndjson")).groups())
+    groups = list(ImportFile(RowFile(tmp_path / "rows.ndjson", "ndjson")).groups(most_bytes=2_000))
     assert [json.loads(raw.body)["c"] for group in groups for raw in group.raws] == [str(n) for n in range(20)]
     assert [len(group.raws) for group in groups] == [4] * 5

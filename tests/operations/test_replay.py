@@ -1,58 +1,20 @@
 """Replay, on every engine: what today's rules accept is stored once, with its own moment; the rest is left alone."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from service.core.outcome import Outcome
-from service.core.parsing import MAX_BODY_BYTES
-from service.core.postback import RawPostback, Rejection
-from service.core.roster import sender_from_preset
+from service.core.postback import Rejection
 from service.core.unavailable import StorageError
-from service.operations.replay import Attempt, Author, Rehearsal, carry_out, new_request_id, raw_again
+from service.operations.replay import Author, carry_out, new_request_id
 from service.storage.audit import Window
 from service.storage.ledger import Ledger
-from service.storage.reads.quarantine import Chosen
-from service.storage.schema.tables import RejectedPostback
 from tests.support import builders
 from tests.support.engines import Engine
+from tests.support.replayed import ME, carried_out, foreseen, outcomes, refused, replayed
 
-FORM = "application/x-www-form-urlencoded"
-ME = Author("me")
 TABLES = ("conversion", "duplicate", "rejected_postback", "replay")
-WAITING = Chosen(not_replayed=True)
-
-
-def refused(
-    query: str, outcome: Outcome = Outcome.INVALID_VALUE, sender: str | None = "ezmob", raw: RawPostback | None = None
-) -> Rejection:
-    """Return a rejection by rules that are no longer today's."""
-    return Rejection(raw or builders.raw(query), sender, outcome, "an older rule", None)
-
-
-def foreseen(engine: Engine, author: Author = ME) -> list[Attempt]:
-    async def attempts() -> list[Attempt]:
-        rehearsal = Rehearsal(engine.database.quarantine(), engine.database.history(), author)
-        return [attempt async for page in rehearsal.attempts(WAITING) for attempt in page]
-
-    return asyncio.run(attempts())
-
-
-def carried_out(attempts: Sequence[Attempt], engine: Engine, ledger: Ledger, author: Author = ME) -> list[str]:
-    done = asyncio.run(carry_out(attempts, ledger, engine.database.replays(), author))
-    return [attempt.outcome for attempt in done]
-
-
-def replayed(engine: Engine, ledger: Ledger, author: Author = ME) -> list[str]:
-    return carried_out(foreseen(engine, author), engine, ledger, author)
-
-
-def outcomes(attempts: Sequence[Attempt]) -> list[tuple[str, bool]]:
-    return [(attempt.outcome, attempt.again is not None) for attempt in attempts]
 
 
 def numbers(engine: Engine) -> list[object]:
@@ -195,67 +157,6 @@ def test_what_the_sender_sent_again_meanwhile_is_a_duplicate(
     assert carried_out(attempts, engine, ledger)[:2] == ["duplicate", "duplicate"]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN])
-@pytest.mark.parametrize("sender", [None, "ezmob"])
-def test_what_came_without_proof_of_its_sender_needs_somebody_who_vouches(
-    engine: Engine, ledger: Ledger, outcome: Outcome, sender: str | None
-) -> None:
-    ledger.commit([refused("c=a&value=1", outcome, sender)])
-    assert outcomes(foreseen(engine)) == [(outcome.value, False)]
-    assert replayed(engine, ledger, replace(ME, vouches=True)) == ["stored"]
-
-
-def test_whatever_the_word_nobody_vouches_for_an_unknown_or_another_sender(engine: Engine, ledger: Ledger) -> None:
-    ledger.commit([refused("c=a&value=1", sender=None), refused("c=b&value=1", sender="somebody")])
-    assert outcomes(foreseen(engine)) == [("invalid_value", False)] * 2
-    assert outcomes(foreseen(engine, replace(ME, vouches=True))) == [("stored", True), ("invalid_value", False)]
-
-
-def test_a_registered_sender_goes_before_the_preset_of_its_name(engine: Engine, ledger: Ledger) -> None:
-    acme, voluum = sender_from_preset("tune", "acme"), sender_from_preset("tune", "voluum", numbers="comma")
-    ledger.commit([refused("transaction_id=a&amount=1", sender="acme")])
-    ledger.commit([refused("transaction_id=b&amount=1,50", sender="voluum")])
-    assert outcomes(foreseen(engine)) == [("invalid_value", False), ("missing_click_id", False)]
-    known = replace(ME, registered={"acme": acme, "voluum": voluum})
-    assert replayed(engine, ledger, known) == ["stored", "stored"]
-    stored = engine.rows("SELECT sender, click_id, value FROM conversion ORDER BY click_id")
-    assert stored == [("acme", "a", "1"), ("voluum", "b", "1,50")]
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        builders.posted(b"c=a&value=12", FORM, complete=False),
-        builders.posted(b"c=a&value=1&x=" + b"x" * MAX_BODY_BYTES, FORM),
-        builders.posted(b"c=a&value=1", FORM, content_encoding="gzip"),
-        builders.raw("c=a&value=1", method="POST", complete=False),
-    ],
-    ids=["hung up", "cut by us", "encoded", "hung up before the body"],
-)
-def test_a_body_that_is_not_whole_or_not_plain_is_never_accepted(
-    engine: Engine, ledger: Ledger, raw: RawPostback
-) -> None:
-    ledger.commit([refused("", Outcome.UNAUTHENTICATED, None, raw)])
-    ((_, changes),) = outcomes(foreseen(engine, replace(ME, vouches=True)))
-    assert not changes
-
-
-def test_bytes_that_we_did_not_write_are_left_alone(engine: Engine, ledger: Ledger) -> None:
-    ledger.commit([refused("c=a&value=1")])
-    raw = "x'00'" if engine.kind == "sqlite" else "'\\x00'"
-    engine.change(f"UPDATE rejected_postback SET raw = {raw}, outcome = 'of_tomorrow'")  # noqa: S608 - our own bytes
-    assert outcomes(foreseen(engine)) == [("of_tomorrow", False)]
-
-
-def test_a_row_of_a_batch_is_replayed_and_a_whole_batch_is_not_taken_for_one_postback(
-    engine: Engine, ledger: Ledger
-) -> None:
-    row = builders.raw("c=a&value=1")
-    ledger.commit([refused("", raw=row._replace(request_id=f"{row.request_id}-1")), refused("c=b&value=1")])
-    engine.change("UPDATE rejected_postback SET door = 'batch'")
-    assert outcomes(foreseen(engine)) == [("stored", True), ("invalid_value", False)]
-
-
 @pytest.mark.usefixtures("kept")
 def test_the_books_of_the_running_service_still_balance(engine: Engine, ledger: Ledger) -> None:
     """Doctor knows a process's rows by the beginning of their request ids: a replay's are nobody's."""
@@ -280,30 +181,3 @@ def test_the_writer_of_a_file_that_is_served_is_refused(engine: Engine, ledger: 
         return
     another.open()
     another.close()
-
-
-BODIES = st.binary(min_size=1, max_size=80)
-ENCODED = st.sampled_from(["", "gzip", "identity"])
-
-
-@given(query=st.binary(max_size=60), body=BODIES, encoding=ENCODED, complete=st.booleans(), posts=st.booleans())
-def test_whatever_was_kept_is_read_back_as_it_arrived(
-    query: bytes, body: bytes, encoding: str, *, complete: bool, posts: bool
-) -> None:
-    query = query.replace(b"\r", b"").replace(b"\n", b"")  # no request line holds them
-    sent = builders.raw(query)
-    if posts:
-        sent = builders.posted(body, FORM, query=query, content_encoding=encoding, complete=complete)
-    row = RejectedPostback(
-        received_at=sent.received_at,
-        door="postback",
-        sender=None,
-        click_id=None,
-        outcome="x",
-        detail="",
-        raw=sent.as_sent(),
-        request_id=sent.request_id,
-    )
-    again = raw_again(row)
-    new = again.request_id
-    assert again == sent._replace(host=b"", client_ip="", request_id=new, trace_id=new)

@@ -1,10 +1,6 @@
-"""The way back from the spool: in order, once each, beside live traffic, and past whatever cannot be moved."""
+"""The way back from the spool: in order, once each, and recognised where an answer or a removal was lost."""
 
-import asyncio
-import sqlite3
-import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,36 +9,16 @@ from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Probe
 from service.spool.drain import Pace, _in_one_batch, _Step
-from service.spool.journal import Journal, Waiting, journal_paths
+from service.spool.journal import Journal, Waiting
 from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
-from tests.support.fakes import PATIENCE, in_time
-from tests.support.outages import AWAY, BALANCED, IMPATIENT, ShakyLedger, Site, site
+from tests.support.fakes import in_time
+from tests.support.outages import AWAY, IMPATIENT, committed, left_by_an_earlier_process, site, spooled
 
 pytestmark = pytest.mark.anyio
 
 FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FULL)
-
-
-async def spooled(there: Site, *queries: str) -> None:
-    """Let postbacks come in one after the other during an outage."""
-    there.database.behaviour = "away"
-    for query in queries:
-        assert await there.receive(query) == ["spooled"]
-
-
-def committed(batches: Sequence[Sequence[Entry]]) -> list[str]:
-    """Return the click ids that were handed to the database, in order."""
-    return [entry.click_id for batch in batches for entry in batch if isinstance(entry, Postback)]
-
-
-def left_by_an_earlier_process(folder: Path, *postbacks: Postback) -> None:
-    """Make a journal with these entries."""
-    journal = Journal(journal_paths(folder / "spool", 0)[0])
-    journal.open()
-    journal.commit(postbacks)
-    journal.close()
 
 
 async def test_the_backlog_goes_to_the_database_in_the_order_in_which_it_came(tmp_path: Path) -> None:
@@ -159,132 +135,6 @@ async def test_a_removal_that_fails_is_tried_again_without_another_commit(
         assert failures == []
         assert there.rows("SELECT click_id FROM duplicate") == [("a",)]
         assert there.spool("recognised_total") == {}
-
-
-class Picky(ShakyLedger):
-    """A ledger in which one entry meets a bug, or every entry does."""
-
-    bug: Callable[[Entry], bool] = staticmethod(lambda _: False)
-    error: Exception = LookupError("a bug")
-
-    def commit(self, entries: Sequence[Entry]) -> Committed:
-        """Commit, unless one of them is the one."""
-        if any(map(self.bug, entries)):
-            raise self.error
-        return super().commit(entries)
-
-
-async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_on(tmp_path: Path) -> None:
-    async with site(tmp_path, ledger_kind=Picky) as there:
-        await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
-        assert isinstance(there.database, Picky)
-        there.database.bug = lambda entry: isinstance(entry, Postback) and entry.click_id == "b"
-        there.database.recover()
-        await there.until(lambda: there.metrics.spool.entries == 1 and not there.metrics.spool.active)
-        assert there.stored() == {"a": "1", "c": "1", "d": "1"}
-        (line,) = there.lines.events("spool_entry_set_aside")
-        assert (line["level"], line["reason"]) == ("critical", "a bug")
-    async with site(tmp_path) as later:  # a mended version
-        await later.drained()
-        assert later.stored().keys() == {"a", "b", "c", "d"}
-
-
-async def test_an_entry_that_the_database_does_not_take_for_a_while_is_passed_over_and_tried_again(
-    tmp_path: Path,
-) -> None:
-    async with site(tmp_path, pace=IMPATIENT._replace(passed_over=0.2), ledger_kind=Picky) as there:
-        await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
-        assert isinstance(there.database, Picky)
-        there.database.error = StorageError("the row is locked", ErrorKind.PG_TIMEOUT)
-        there.database.bug = lambda entry: isinstance(entry, Postback) and entry.click_id == "b"
-        there.database.recover()
-        await there.until(lambda: there.stored() == {"a": "1", "c": "1", "d": "1"})
-        there.database.bug = lambda _: False
-        await there.drained()
-        assert there.stored().keys() == {"a", "b", "c", "d"}
-        assert there.lines.events("spool_entry_set_aside") == []
-        assert there.lines.events("spool_entry_passed_over")[0]["level"] == "warning"
-
-
-async def test_a_bug_that_meets_everything_sets_nothing_aside(tmp_path: Path) -> None:
-    async with site(tmp_path, ledger_kind=Picky) as there:
-        await spooled(there, "c=a&value=1", "c=b&value=1")
-        assert isinstance(there.database, Picky)
-        there.database.bug = lambda _: True
-        there.database.recover()
-        await there.until(lambda: len(there.lines.events("drain_failed")) > 2)
-        assert there.lines.events("spool_entry_set_aside") == []
-        there.database.bug = lambda _: False
-        await there.drained()
-        assert there.stored() == {"a": "1", "b": "1"}
-
-
-async def test_a_row_that_cannot_be_read_stays_for_a_person_and_the_others_go_on(tmp_path: Path) -> None:
-    left_by_an_earlier_process(tmp_path, *(builders.postback(f"c={click_id}&value=1") for click_id in "abc"))
-    with closing(sqlite3.connect(journal_paths(tmp_path / "spool", 0)[0])) as connection, connection:
-        connection.execute("UPDATE entry SET version = 99 WHERE click_id = 'b'")
-    async with site(tmp_path) as there:
-        await there.until(lambda: there.metrics.spool.entries == 1)
-        assert there.stored() == {"a": "1", "c": "1"}
-        assert "version 99" in str(there.lines.events("spool_entry_set_aside")[0]["reason"])
-        assert await there.receive("c=d&value=1") == ["stored"]
-
-
-async def test_live_postbacks_find_places_while_a_backlog_is_drained(tmp_path: Path) -> None:
-    left_by_an_earlier_process(tmp_path, *(builders.postback(f"c=old-{number}&value=1") for number in range(80)))
-    async with site(tmp_path, "slow", capacity=8) as there:
-        outcomes: list[str] = []
-        while there.metrics.spool.entries > 20:
-            outcomes += await there.receive(*(f"c=new-{len(outcomes) + number}&value=1" for number in range(4)))
-        assert set(outcomes) <= {"stored", "spooled"}  # on a busy machine one may be late
-        assert outcomes.count("stored") > 20
-        of_the_backlog = [
-            sum(name.startswith("old") for name in committed([batch])) for batch in there.database.batches
-        ]
-        assert max(of_the_backlog) == 4  # half of the places
-        there.database.recover()
-        await there.drained()
-
-
-async def test_a_backlog_drains_much_faster_than_it_grows_and_live_answers_stay_quick(
-    tmp_path: Path, figures: Callable[[str], None]
-) -> None:
-    async with site(tmp_path, deadline=2.0) as there:
-        there.database.behaviour = "away"
-        for start in range(0, 4000, 200):
-            await there.receive(*(f"c=old-{number}&value=1" for number in range(start, start + 200)))
-        there.database.recover()
-        began, seconds = time.monotonic(), list[float]()
-        while there.metrics.spool.entries:
-            asked = time.monotonic()
-            assert await there.receive(f"c=new-{len(seconds)}&value=1") in (["stored"], ["spooled"])
-            seconds.append(time.monotonic() - asked)
-            await asyncio.sleep(0.002)
-        took = time.monotonic() - began
-        figures(f"4000 entries in {took:.2f} s, {4000 / took:,.0f}/s; slowest live answer {max(seconds):.3f} s")
-        assert max(seconds) < 1.0
-        assert took < PATIENCE
-        assert there.drift == BALANCED
-
-
-async def test_stopping_during_an_outage_is_quick_and_keeps_what_waits(tmp_path: Path) -> None:
-    async with site(tmp_path) as there:
-        await spooled(there, "c=a&value=1")
-        began = time.monotonic()
-    assert time.monotonic() - began < 2
-    journal = Journal(journal_paths(tmp_path / "spool", 0)[0])
-    journal.open()
-    assert journal.found == 1
-    journal.close()
-
-
-async def test_stopping_while_a_step_is_under_way_finishes_it(tmp_path: Path) -> None:
-    left_by_an_earlier_process(tmp_path, *(builders.postback(f"c={number}&value=1") for number in range(20)))
-    async with site(tmp_path, "slow", deadline=2.0) as there:
-        there.database.slowness = 0.3
-        await there.until(lambda: bool(there.database.batches))
-    assert there.metrics.books.drained.total() == 20
-    assert there.drift == BALANCED
 
 
 async def test_a_partly_durable_step_is_settled_by_the_next(tmp_path: Path) -> None:

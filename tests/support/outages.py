@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Verdict
 from service.intake import Intake
@@ -164,3 +165,23 @@ async def site(  # noqa: PLR0913 - what a test may choose
         database.released.set()
         if await in_time(writer.close()):
             ledger.close()
+
+
+async def spooled(there: Site, *queries: str) -> None:
+    """Let postbacks come in one after the other during an outage."""
+    there.database.behaviour = "away"
+    for query in queries:
+        assert await there.receive(query) == ["spooled"]
+
+
+def committed(batches: Sequence[Sequence[Entry]]) -> list[str]:
+    """Return the click ids that were handed to the database, in order."""
+    return [entry.click_id for batch in batches for entry in batch if isinstance(entry, Postback)]
+
+
+def left_by_an_earlier_process(folder: Path, *postbacks: Postback) -> None:
+    """Make a journal with these entries."""
+    journal = Journal(journal_paths(folder / "spool", 0)[0])
+    journal.open()
+    journal.commit(postbacks)
+    journal.close()

@@ -17,14 +17,13 @@ from service.storage.ledger import MAX_BATCH, Committed
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import NOBODY
 from service.writing.committing import OnLoop
-from service.writing.writer import Writer, Written
+from service.writing.writer import Writer
 from tests.support import builders
 from tests.support.fakes import LoopClock, in_time, samples
+from tests.support.writers import DEADLINE, Future, entries
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE = 60.0
-Future = asyncio.Future[Written]
 AWAY = StorageError("PG_CONNECTION: connection refused", ErrorKind.PG_CONNECTION)
 BROKEN = StorageBroken("SQLITE_IOERR: disk I/O error", ErrorKind.SQLITE_IOERR)
 
@@ -66,10 +65,6 @@ async def writing(
     finally:
         server.gate.set()
         await in_time(writer.close())
-
-
-def entries(count: int) -> list[Entry]:
-    return [builders.postback(f"c=click-{number}&value=1") for number in range(count)]
 
 
 async def write_apart(writer: Writer, count: int) -> list[Future]:

@@ -1,0 +1,73 @@
+"""Owns a file of rows that is imported, and what is stored and told of each row."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from service.cli.import_report import Report
+from service.operations.importing import ImportFile, import_rows
+from service.operations.row_file import Form, RowFile
+from service.storage.database import Database
+from service.storage.ledger import MAX_BATCH, Ledger
+from tests.support.engines import Engine
+
+CSV = b"""c,value,when,note
+a,1.50,2026-01-01,
+a,1.5,2026-01-02,
+a,2,2026-01-03,"=1+1
+two lines"
+b,x,2026-01-04T05:06+02:00,
+{click_id},1,2026-01-05,
+"c ""quoted"" ",1,2026-01-06,
+d,-7,2026-01-07 08:09:10.123456,\xe2\x82\xac
+e,1,2026-01-08
+f,1,,
+a,3,2026-01-10,
+"""
+OUTCOMES = [
+    "stored",
+    "duplicate",
+    "conflict",
+    "invalid_value",
+    "unexpanded_macro",
+    "invalid_click_id",
+    "stored",
+    "malformed_body",
+    "stored",
+    "conflict",
+]
+TABLES = ("conversion", "duplicate", "rejected_postback")
+STORED = [3, 1, 6]  # rows in each of the tables, after CSV
+GROUP = 3  # rows
+
+
+def numbers(engine: Engine) -> list[object]:
+    """Count the rows of each table."""
+    return [engine.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - our own names
+
+
+def written(tmp_path: Path, content: bytes = CSV, name: str = "rows.csv", group_rows: int = MAX_BATCH) -> ImportFile:
+    """Write a file, and open it to be imported."""
+    (tmp_path / name).write_bytes(content)
+    return ImportFile(RowFile(tmp_path / name, "ndjson" if name.endswith("ndjson") else "csv"), group_rows=group_rows)
+
+
+def in_threes(tmp_path: Path) -> ImportFile:
+    """Commit three rows at a time, so that ten are several groups."""
+    return written(tmp_path, group_rows=GROUP)
+
+
+def imported(
+    rows: ImportFile, database: Database, ledger: Ledger, report: Path, form: Form = "csv"
+) -> tuple[int, dict[str, int]]:
+    """Import as the command does; return after which row it went on, and the tally."""
+    with Report(report, form, rows.request_id) as told:
+        after = asyncio.run(import_rows(rows, database, ledger, told))
+        return after, {outcome.value: number for outcome, number in told.tally.items()}
+
+
+def outcomes(report: Path) -> list[str]:
+    """Return what a report says became of each row."""
+    if report.suffix == ".ndjson":
+        return [json.loads(line)["outcome"] for line in report.read_text().splitlines()]
+    return [line.split(",")[1] for line in report.read_text().splitlines()[1:]]
