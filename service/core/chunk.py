@@ -2,9 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 CHUNK_BYTES = 2 * 2**20  # of what may be large in a row; a copy or two of it are made in other forms
+
+
+class ChunkSize(NamedTuple):
+    """How much a chunk takes at most: so many rows, and so many bytes of what may be large in them."""
+
+    rows: int
+    bytes: int
+
 
 Row = TypeVar("Row")
 

@@ -15,14 +15,14 @@ import orjson
 import psycopg
 from sqlalchemy import JSON, Boolean, LargeBinary
 
-from service.core.chunk import next_chunk
+from service.core.chunk import CHUNK_BYTES, ChunkSize, next_chunk
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.location import PostgresServer, SqliteFile
 from service.storage.postgres.server import ServerConnection, postgres_error
 from service.storage.schema.registry import TABLES, StoredTable
 from service.storage.sqlite.file import FileLock, storage_error
 
-RANGE_ROWS = 10_000  # at most a chunk; each range is a transaction of its own
+RANGE = ChunkSize(10_000, CHUNK_BYTES)  # each is a transaction of its own
 _COMPARED_ROWS = 250  # fetched at once
 _LOCK_KEY = 0x706F_7374_636F_7079  # "postcopy"
 
@@ -52,16 +52,16 @@ class Compared:
 Progress = Callable[[str, int, int], None]  # table, rows copied, rows in all
 
 
-def copy(source: SqliteFile, target: PostgresServer, progress: Progress) -> list[Compared]:
+def copy(source: SqliteFile, target: PostgresServer, progress: Progress, size: ChunkSize = RANGE) -> list[Compared]:
     """Copy what is missing, compare everything, and return the comparison. Raises StorageError.
 
     The source must not be being served (its lock is held meanwhile), and both must be at this code's schema. The target
-    must hold nothing but what an earlier, interrupted copy of the same file brought there.
+    must hold nothing but what an earlier, interrupted copy of the same file brought there. `size` is that of a range.
     """
     with _opened(source) as file, _connected(target) as connection:
         _begin(connection, str(source.path.resolve()))
         for table in _TABLES:
-            _copy_table(file, connection, table, progress)
+            _copy_table(file, connection, table, progress, size)
         compared = [_compare(file, connection, table, progress) for table in _TABLES]
         if all(it.equal for it in compared):
             connection.execute("DROP TABLE copy_progress")
@@ -116,10 +116,12 @@ def _begin(connection: ServerConnection, source: str) -> None:
             )
 
 
-def _copy_table(file: sqlite3.Connection, connection: ServerConnection, table: StoredTable, progress: Progress) -> None:
+def _copy_table(
+    file: sqlite3.Connection, connection: ServerConnection, table: StoredTable, progress: Progress, size: ChunkSize
+) -> None:
     (total,) = file.execute(f"SELECT count(*) FROM {table.name}").fetchone()  # noqa: S608 - our own names
     done, last = _done(connection, table)
-    while rows := _range(file, table, last):
+    while rows := _range(file, table, last, size):
         last = _key_of(table, rows[-1])
         done += len(rows)
         with connection.transaction():
@@ -143,14 +145,14 @@ def _done(connection: ServerConnection, table: StoredTable) -> tuple[int, list[V
     return int(str(rows)), orjson.loads(str(last)) if last else None
 
 
-def _range(file: sqlite3.Connection, table: StoredTable, last: Sequence[Value] | None) -> list[Row]:
+def _range(file: sqlite3.Connection, table: StoredTable, last: Sequence[Value] | None, size: ChunkSize) -> list[Row]:
     """Return the next rows after a key, in the key's order."""
     key, marks = ", ".join(table.key), ", ".join("?" * len(table.key))
     after = f"WHERE ({key}) > ({marks})" if last else ""
-    statement = f"SELECT {', '.join(_names(table))} FROM {table.name} {after} ORDER BY {key} LIMIT {RANGE_ROWS}"  # noqa: S608 - our own names
+    statement = f"SELECT {', '.join(_names(table))} FROM {table.name} {after} ORDER BY {key} LIMIT {size.rows}"  # noqa: S608 - our own names
     large = [*_of_type(table, JSON), *_of_type(table, LargeBinary)]
     with closing(file.execute(statement, last or ())) as found:
-        rows, _ = next_chunk(found, RANGE_ROWS, lambda row: sum(_length(row[number]) for number in large))
+        rows, _ = next_chunk(found, size.rows, lambda row: sum(_length(row[number]) for number in large), size.bytes)
     return rows
 
 

@@ -10,24 +10,22 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import NamedTuple
 
+from service.core.chunk import ChunkSize
 from service.core.unavailable import StorageError
 from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions, Removed
-from service.storage.deletions.finding import CHUNK_ROWS, Aged, Found, Rank
+from service.storage.deletions.finding import CHUNK, PAGE_ROWS, Aged, Found, Rank
 from service.storage.schema.registry import CONVERSION, StoredTable, table_of
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 
-_LOOK_SECONDS = 5.0
-_AGE_SECONDS = 6 * 3600.0  # between two looks for what is too old
 _MADE_ROOM = 0.9  # of what may be kept is left, so that not every look deletes and measures everything
-_PAUSE_SECONDS = 0.5  # between two chunks: what waits for one is less than a hundredth of the postbacks
-_REST = 9.0  # times as long as a chunk took: nine tenths of the writer's time are the postbacks'
 _FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a chunk rests as long as it took
 _STOP_SECONDS = 1.0
 _AGED: tuple[Aged, ...] = (RejectedPostback, Duplicate)  # row by row; conversions are walked through
@@ -42,6 +40,30 @@ class Limits(NamedTuple):
     rejected_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often it looks, how much it does at once, and how long it leaves the writer to the postbacks then."""
+
+    look_seconds: float = 5.0
+    age_seconds: float = 6 * 3600.0  # between two looks for what is too old
+    chunk: ChunkSize = CHUNK
+    page_rows: int = PAGE_ROWS  # conversions read at a time
+    pause_seconds: float = 0.5  # between two chunks: what waits for one is less than a hundredth of the postbacks
+    rest: float = 9.0  # times as long as a chunk took: nine tenths of the writer's time are the postbacks'
+
+
+class Clock(NamedTuple):
+    """`now` tells ages, `seconds` how long something took; `wait` waits so many seconds, or until an event is set."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    seconds: Callable[[], float] = time.monotonic
+    wait: Callable[[Event, float], bool] = Event.wait
+
+
+_PACE = Pace()
+_CLOCK = Clock()
+
+
 class Looked(NamedTuple):
     """How many rows one look deleted, by table and reason, and the error that ended it."""
 
@@ -50,21 +72,24 @@ class Looked(NamedTuple):
 
 
 class Retention:
-    """Deletes what is over the limits, while its context is open. `now` is the clock that ages are told by."""
+    """Deletes what is over the limits, at a pace and by a clock, while its context is open."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         deletions: Callable[[], Deletions],
         limits: Limits,
         metrics: Metrics,
         log: Log,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        pace: Pace = _PACE,
+        clock: Clock = _CLOCK,
     ) -> None:
         self._open = deletions
         self._limits = limits
         self._metrics = metrics
         self._log = log
-        self._now = now
+        self._pace = pace
+        self._clock = clock
         self._stopping = Event()
         self._aged_at = float("-inf")
         self._measured_up_to = 0
@@ -85,7 +110,7 @@ class Retention:
             await asyncio.to_thread(thread.join, _STOP_SECONDS)  # on a disk that hangs nobody waits for it
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        while not self._stopping.wait(_LOOK_SECONDS):
+        while not self._clock.wait(self._stopping, self._pace.look_seconds):
             looked = self.look()
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self.tell, looked)
@@ -95,9 +120,9 @@ class Retention:
         failure = None
         try:
             deletions = self._open()
-            if time.monotonic() - self._aged_at >= _AGE_SECONDS:
+            if self._clock.seconds() - self._aged_at >= self._pace.age_seconds:
                 self._delete_old(deletions)
-                self._aged_at = time.monotonic()
+                self._aged_at = self._clock.seconds()
             self._measure(deletions)
             if self._taken.total() > self._limits.rejected_bytes:
                 self._make_room(deletions)
@@ -123,24 +148,27 @@ class Retention:
             if still_alone is None:
                 return
             for table in _AGED:
-                days = self._days(table_of(table))
-                while days and (found := deletions.old(table, self._since(days))).ids and self._may_go_on(still_alone):
-                    self._remove(deletions, table, found, Reason.AGE)
+                if days := self._days(table_of(table)):
+                    self._delete_old_rows(deletions, table, days, still_alone)
             if self._days(CONVERSION):
                 self._delete_old_conversions(deletions, still_alone)
+
+    def _delete_old_rows(self, deletions: Deletions, table: Aged, days: int, still_alone: Callable[[], None]) -> None:
+        while (found := deletions.old(table, self._since(days), self._pace.chunk)).ids and self._may_go_on(still_alone):
+            self._remove(deletions, table, found, Reason.AGE)
 
     def _delete_old_conversions(self, deletions: Deletions, still_alone: Callable[[], None]) -> None:
         """Walk through all of them by key: an index on their age would cost every conversion."""
         before, last = self._since(self._days(CONVERSION)), None
-        while (page := deletions.conversions(last)) and self._may_go_on(still_alone):
+        while (page := deletions.conversions(last, self._pace.page_rows)) and self._may_go_on(still_alone):
             last = page[-1][0]
             old = [key for key, received_at in page if received_at < before]
-            for first in range(0, len(old), CHUNK_ROWS):
-                chunk = old[first : first + CHUNK_ROWS]
-                started = time.perf_counter()
-                removed = deletions.remove_conversions(chunk[0], chunk[-1], before, self._now())
+            for first in range(0, len(old), self._pace.chunk.rows):
+                chunk = old[first : first + self._pace.chunk.rows]
+                started = self._clock.seconds()
+                removed = deletions.remove_conversions(chunk[0], chunk[-1], before, self._clock.now())
                 self._count(CONVERSION.name, Reason.AGE, removed)
-                self._rest(time.perf_counter() - started)
+                self._rest(self._clock.seconds() - started)
             self._rest(0.0)
 
     def _make_room(self, deletions: Deletions) -> None:
@@ -154,7 +182,8 @@ class Retention:
             found: dict[Rank, Found] = {}
             while (surplus := self._surplus(deletions)) > 0 and self._may_go_on(still_alone):
                 rank = next(rank for rank in Rank if self._taken[rank] > 0)
-                found[rank] = deletions.surplus(rank, found[rank].position if rank in found else None, surplus)
+                after = found[rank].position if rank in found else None
+                found[rank] = deletions.surplus(rank, after, surplus, self._pace.chunk)
                 reason = Reason.SIZE_KNOWN if rank is Rank.KNOWN else Reason.SIZE
                 if found[rank].ids:
                     removed = self._remove(deletions, RejectedPostback, found[rank], reason)
@@ -169,10 +198,10 @@ class Retention:
         return self._taken.total() - int(self._limits.rejected_bytes * _MADE_ROOM)
 
     def _remove(self, deletions: Deletions, table: Aged, found: Found, reason: Reason) -> Removed:
-        started = time.perf_counter()
-        removed = deletions.remove(table, found.ids, reason, self._now())
+        started = self._clock.seconds()
+        removed = deletions.remove(table, found.ids, reason, self._clock.now())
         self._count(str(table.__tablename__), reason, removed)
-        self._rest(time.perf_counter() - started)
+        self._rest(self._clock.seconds() - started)
         return removed
 
     def _count(self, table: str, reason: Reason, removed: Removed) -> None:
@@ -195,7 +224,7 @@ class Retention:
         return days
 
     def _since(self, days: int) -> datetime:
-        return self._now() - timedelta(days=days)
+        return self._clock.now() - timedelta(days=days)
 
     def _may_go_on(self, still_alone: Callable[[], None]) -> bool:
         still_alone()
@@ -203,4 +232,4 @@ class Retention:
 
     def _rest(self, took: float) -> None:
         flooded = self._taken.total() > self._limits.rejected_bytes * _FLOODED
-        self._stopping.wait(took if flooded else max(_PAUSE_SECONDS, _REST * took))
+        self._clock.wait(self._stopping, took if flooded else max(self._pace.pause_seconds, self._pace.rest * took))

@@ -31,11 +31,8 @@ def test_a_copy_holds_every_row_is_checked_and_stands_alone(
     assert check(copied.path) == copied.rows
 
 
-def test_a_copy_is_one_moment_while_a_writer_goes_on(
-    path: Path, sqlite_ledger: SqliteLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_is_one_moment_while_a_writer_goes_on(path: Path, sqlite_ledger: SqliteLedger, tmp_path: Path) -> None:
     """Each batch is one transaction of a hundred: a copy with a part of one would be of no moment."""
-    monkeypatch.setattr("service.storage.sqlite.backup._PAGES", 5)
     filled(sqlite_ledger, ROWS)
     done, more = threading.Event(), [0]
 
@@ -48,13 +45,14 @@ def test_a_copy_is_one_moment_while_a_writer_goes_on(
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        copied = back_up(path, tmp_path / "copy.db", shares.append)
+        copied = back_up(path, tmp_path / "copy.db", shares.append, pages=5)
     finally:
         done.set()
         writer.join()
     assert more[0] > 0
     assert copied.rows["conversion"] >= ROWS
     assert copied.rows["conversion"] % 100 == 0
+    assert len(shares) > 10  # pages are copied a few at a time
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 

@@ -73,13 +73,13 @@ def test_pages_of_any_length_hold_each_row_once(read: Conversions, rows: int) ->
 
 @pytest.mark.parametrize("large", [range(4), range(36, 40), range(0, 40, 2)], ids=["first", "last", "every other"])
 def test_a_page_ends_where_its_rows_are_large_enough_wherever_they_are(
-    ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, large: range
+    ledger: Ledger, engine: Engine, large: range
 ) -> None:
-    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 2_000)
     ledger.commit([conversion(f"c={n:02}&value=1&x={'y' * (n in large) * 1_500}") for n in range(40)])
+    read = engine.database.conversions()
     pages = [
         [(row.click_id, len(str(row.params["x"]))) for row in page]
-        for page in engine.database.conversions().pages(Wanted())
+        for page in walk(lambda after: read.page(Wanted(), after, most_bytes=2_000))
     ]
     assert [click_id for page in pages for click_id, _ in page] == [f"{n:02}" for n in range(40)]
     assert all(sum(size for _, size in page[:-1]) < 2_000 for page in pages)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from service.core.chunk import CHUNK_BYTES, ChunkSize
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.unavailable import StorageError
 from service.core.verdict import Entry
-from service.storage import copying
 from service.storage.copying import Compared, copy
 from service.storage.database import SqliteDatabase
 from service.storage.location import PostgresServer as Place
@@ -19,16 +19,11 @@ from tests.support import builders, registration
 from tests.support.engines import Engine
 
 STORED, CHANGED, REPEATED, REFUSED = 60, 9, 11, 13
+SMALL = ChunkSize(7, CHUNK_BYTES)  # makes many ranges out of few rows
 
 
 class Interrupted(Exception):  # noqa: N818 - what happened
     """The power went off."""
-
-
-@pytest.fixture(autouse=True)
-def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make many ranges out of few rows."""
-    monkeypatch.setattr(copying, "RANGE_ROWS", 7)
 
 
 @pytest.fixture
@@ -93,7 +88,7 @@ ALL = {
 
 
 def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgres_url: str) -> None:
-    assert rows(copy(source, target, quiet)) == ALL
+    assert rows(copy(source, target, quiet, SMALL)) == ALL
     there, here = Engine(postgres_url), Engine(f"sqlite:///{source.path}")
     columns = "click_id, goal, value, value_micros, CAST(params AS text), received_at, request_id"
     for statement in (
@@ -113,7 +108,7 @@ def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgre
 def test_the_target_serves_afterwards_and_its_numbers_go_on(
     source: SqliteFile, target: Place, postgres_url: str
 ) -> None:
-    copy(source, target, quiet)
+    copy(source, target, quiet, SMALL)
     engine = Engine(postgres_url)
     ledger = engine.database.ledger()
     ledger.open()
@@ -138,27 +133,28 @@ def test_an_interrupted_copy_goes_on_where_it_was(source: SqliteFile, target: Pl
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        copy(source, target, interrupt)
+        copy(source, target, interrupt, SMALL)
     again: list[tuple[str, int]] = []
-    assert rows(copy(source, target, lambda table, done, _: again.append((table, done)))) == ALL
+    assert rows(copy(source, target, lambda table, done, _: again.append((table, done)), SMALL)) == ALL
     assert not {entry for entry in again if "comparing" not in entry[0]} & set(told)
 
 
-def test_a_range_ends_where_its_rows_are_large_enough(
-    source: SqliteFile, target: Place, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("size", "rows_each"), [(SMALL, SMALL.rows), (SMALL._replace(bytes=1), 1)])
+def test_a_range_ends_where_its_rows_are_many_or_large_enough(
+    source: SqliteFile, target: Place, size: ChunkSize, rows_each: int
 ) -> None:
-    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 1)
     told: list[tuple[str, int]] = []
-    assert rows(copy(source, target, lambda table, done, _: told.append((table, done)))) == ALL
-    assert [done for table, done in told if table == "conversion"] == [*range(1, STORED + 1)]
-    assert [done for table, done in told if table == "rejected_postback"] == [*range(1, REFUSED + 1)]
+    assert rows(copy(source, target, lambda table, done, _: told.append((table, done)), size)) == ALL
+    for name, total in (("conversion", STORED), ("rejected_postback", REFUSED)):
+        ends = [*range(rows_each, total, rows_each), total]
+        assert [done for table, done in told if table == name] == ends
 
 
 def test_a_source_that_is_being_served_is_refused(source: SqliteFile, target: Place) -> None:
     ledger = SqliteLedger(source.path)
     ledger.open()
     with pytest.raises(StorageError, match="another process is serving"):
-        copy(source, target, quiet)
+        copy(source, target, quiet, SMALL)
     ledger.close()
 
 
@@ -168,7 +164,7 @@ def test_a_target_that_holds_something_else_is_refused(source: SqliteFile, targe
     ledger.commit([builders.postback("c=other&value=1")])
     ledger.close()
     with pytest.raises(StorageError, match="not empty"):
-        copy(source, target, quiet)
+        copy(source, target, quiet, SMALL)
 
 
 def test_a_row_that_differs_in_one_letter_is_told(source: SqliteFile, target: Place, postgres_url: str) -> None:
@@ -180,7 +176,7 @@ def test_a_row_that_differs_in_one_letter_is_told(source: SqliteFile, target: Pl
         "CREATE TRIGGER spoil BEFORE INSERT ON conversion FOR EACH ROW WHEN (NEW.click_id = 'click-3') "
         "EXECUTE FUNCTION spoil()"
     )
-    compared = {it.table: it.equal for it in copy(source, target, quiet)}
+    compared = {it.table: it.equal for it in copy(source, target, quiet, SMALL)}
     assert compared == {
         "conversion": False,
         "status_change": True,

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from service.core.chunk import ChunkSize
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.verdict import Entry
 from service.storage.audit import Counts, Window
-from service.storage.deletions import finding
 from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions
-from service.storage.deletions.finding import CHUNK_BYTES, CHUNK_ROWS, ROW_BYTES, Found, Position, Rank
+from service.storage.deletions.finding import CHUNK, ROW_BYTES, Found, Position, Rank
 from service.storage.ledger import Ledger
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from tests.support import builders
@@ -70,30 +70,26 @@ def test_what_came_before_a_moment_is_found_and_goes_and_the_rest_stays(
     }
 
 
-def test_a_chunk_is_bounded_in_rows_and_in_bytes(
-    ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert (CHUNK_ROWS, CHUNK_BYTES) == (250, 2**18)
-    monkeypatch.setattr(finding, "CHUNK_ROWS", 3)
-    monkeypatch.setattr(finding, "CHUNK_BYTES", 100_000)
+def test_a_chunk_is_bounded_in_rows_and_in_bytes(ledger: Ledger, book: Deletions) -> None:
+    assert CHUNK == (250, 2**18)
+    chunk = ChunkSize(3, 100_000)
     ledger.commit([rejected("large", size=60_000), rejected("larger", size=60_000), rejected("largest", size=60_000)])
     ledger.commit([rejected(f"small-{number}", 1) for number in range(5)])
     sizes = []
-    while (found := book.old(RejectedPostback, NOW)).ids:
+    while (found := book.old(RejectedPostback, NOW, chunk)).ids:
         sizes.append(book.remove(RejectedPostback, found.ids, Reason.AGE, NOW).rows)
     assert sizes == [2, 3, 3]
 
 
-def test_all_that_is_kept_is_measured_page_by_page_and_then_what_came_since(
-    ledger: Ledger, book: Deletions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finding, "MEASURED_ROWS", 2)
+def test_all_that_is_kept_is_measured_page_by_page_and_then_what_came_since(ledger: Ledger, book: Deletions) -> None:
     first = [rejected("a", size=1000), rejected("b", sender=None), rejected("c")]
     ledger.commit(first)
     assert measured(book) == (3, taken(first[1:2]), taken([first[0], first[2]]))
     then = [rejected("d", size=5)]
     ledger.commit(then)
-    kept = book.measure(3)
+    page, kept = book.measure(0, limit=2), book.measure(3)
+    assert page
+    assert page.upto == 2
     assert kept
     assert kept.taken == (0, 0, taken(then))
     assert book.measure(kept.upto) is None
@@ -106,7 +102,7 @@ def taken(rejections: Sequence[Rejection]) -> int:
 def measured(book: Deletions) -> tuple[int, int, int]:
     """Return the last id, and the bytes of strangers' rows and of known senders'."""
     after, sums = 0, Counter[Rank]()
-    while kept := book.measure(after):
+    while kept := book.measure(after, limit=2):
         after = kept.upto
         sums.update(dict(zip(Rank, kept.taken, strict=True)))
     return after, sums[Rank.STRANGER], sums[Rank.KNOWN]

@@ -73,12 +73,10 @@ def test_many_rows_of_one_moment_are_each_seen_once_in_bounded_pages(
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])
-def test_a_page_ends_where_its_raw_input_is_large_enough(
-    ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, *, oldest_first: bool
-) -> None:
-    monkeypatch.setattr("service.core.chunk.CHUNK_BYTES", 2_000)
+def test_a_page_ends_where_its_raw_input_is_large_enough(ledger: Ledger, engine: Engine, *, oldest_first: bool) -> None:
     ledger.commit([builders.rejection(method="POST", body=b"x" * (n % 2) * 1_500) for n in range(20)])
-    pages = list(engine.database.quarantine().pages(Chosen(), oldest_first=oldest_first))
+    read = engine.database.quarantine()
+    pages = list(walk(lambda after: read.page(Chosen(), after, most_bytes=2_000, oldest_first=oldest_first)))
     assert len({row.request_id for page in pages for row in page}) == 20
     assert all(sum(len(row.raw) for row in page[:-1]) < 2_000 for page in pages)
     assert len(pages) >= 5

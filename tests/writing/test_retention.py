@@ -5,10 +5,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -18,14 +18,13 @@ from service.core.unavailable import ErrorKind, StorageError
 from service.storage.database import SqliteDatabase
 from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions, Removed
-from service.storage.deletions.finding import ROW_BYTES, Aged
+from service.storage.deletions.finding import CHUNK, ROW_BYTES, Aged
 from service.storage.location import SqliteFile
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import NOBODY
-from service.writing import retention as module
 from service.writing.committing import OnThread
-from service.writing.retention import Limits, Looked, Retention
+from service.writing.retention import Clock, Limits, Looked, Pace, Retention
 from service.writing.writer import Writer
 from tests.support import builders
 from tests.support.engines import NotingTurns
@@ -36,19 +35,22 @@ pytestmark = pytest.mark.anyio
 CAME = builders.RECEIVED_AT
 FOR_EVER = Limits(0, 0, 0, 2**30)
 EACH = 1000  # bytes that one of `rejected` takes
+CLOCK = Clock()
+AT_ONCE = Pace(pause_seconds=0.0, rest=0.0)
 
 
 class Kept:
     """A database with a retention beside it, whose clock the test sets."""
 
-    def __init__(self, path: Path, limits: Limits = FOR_EVER) -> None:
+    def __init__(self, path: Path, limits: Limits, pace: Pace, clock: Clock) -> None:
         self.database = SqliteDatabase(SqliteFile(path))
         self.ledger = SqliteLedger(path)
         self.ledger.open()
         self.metrics, self.lines, self.now = Metrics(), KeptLines(), CAME
         self.opening: list[Exception] = []
         log = kept_log(self.lines, self.metrics)
-        self.retention = Retention(self._open, limits, self.metrics, log, lambda: self.now)
+        clock = clock._replace(now=lambda: self.now)
+        self.retention = Retention(self._open, limits, self.metrics, log, pace=pace, clock=clock)
 
     def _open(self) -> Deletions:
         if self.opening:
@@ -67,15 +69,9 @@ class Kept:
             return [str(row[0]) for row in audit.rows(f"SELECT click_id FROM {table} ORDER BY received_at")]  # noqa: S608 - our own
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(module, "_REST", 0.0)
-
-
 @contextmanager
-def keeping(path: Path, limits: Limits) -> Iterator[Kept]:
-    kept = Kept(path, limits)
+def keeping(path: Path, limits: Limits, pace: Pace = AT_ONCE, clock: Clock = CLOCK) -> Iterator[Kept]:
+    kept = Kept(path, limits, pace, clock)
     yield kept
     kept.ledger.close()
 
@@ -99,9 +95,9 @@ def deleted(metrics: Metrics) -> dict[tuple[str, ...], float]:
     return samples(metrics, "postback_deleted_rows_total")
 
 
-def test_each_table_has_its_own_age(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_AGE_SECONDS", 0.0)
-    with keeping(path, Limits(rejected_days=10, duplicate_days=20, conversion_days=30, rejected_bytes=2**20)) as kept:
+def test_each_table_has_its_own_age(path: Path) -> None:
+    limits = Limits(rejected_days=10, duplicate_days=20, conversion_days=30, rejected_bytes=2**20)
+    with keeping(path, limits, replace(AT_ONCE, age_seconds=0.0)) as kept:
         kept.ledger.commit([builders.postback("c=a&value=1"), builders.postback("c=a&value=1"), rejected("r")])
         ages = {9.9: (1, 1, 1), 10.1: (0, 1, 1), 19.9: (0, 1, 1), 20.1: (0, 0, 1), 29.9: (0, 0, 1), 30.1: (0, 0, 0)}
         for age, counts in ages.items():
@@ -129,10 +125,9 @@ def test_by_default_for_ever_is_for_ever(path: Path) -> None:
         assert deleted(kept.metrics) == {}
 
 
-def test_conversions_are_walked_through_in_pages_and_chunks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.storage.deletions.finding.PAGE_ROWS", 7)
-    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
-    with keeping(path, FOR_EVER._replace(conversion_days=1)) as kept:
+def test_conversions_are_walked_through_in_pages_and_chunks(path: Path) -> None:
+    pace = replace(AT_ONCE, page_rows=7, chunk=CHUNK._replace(rows=3))
+    with keeping(path, FOR_EVER._replace(conversion_days=1), pace) as kept:
         entries = [builders.postback(f"c={n:02}&value=1", received_at=days(n % 2 * 5)) for n in range(40)]
         kept.ledger.commit(entries)
         kept.now = days(3)
@@ -176,7 +171,8 @@ def test_what_another_replica_deleted_is_not_deleted_for_again(path: Path) -> No
         kept.ledger.commit([rejected(f"{n}", n) for n in range(10)])
         kept.look()
         log = kept_log(kept.lines, kept.metrics)
-        Retention(kept.database.deletions, FOR_EVER._replace(rejected_bytes=9 * EACH), Metrics(), log).look()
+        limits = FOR_EVER._replace(rejected_bytes=9 * EACH)
+        Retention(kept.database.deletions, limits, Metrics(), log, pace=AT_ONCE).look()
         kept.ledger.commit([rejected(f"{n}", n) for n in range(10, 12)])
         kept.look()
         assert len(kept.left()) == 8 + 2
@@ -186,7 +182,8 @@ def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A flood goes on meanwhile."""
-    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+    pace = replace(AT_ONCE, chunk=CHUNK._replace(rows=1))
+    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH), pace) as kept:
         kept.ledger.commit([rejected(f"known-{n}", n) for n in range(9)])
         kept.ledger.commit([rejected(f"stranger-{n}", 10 + n, None) for n in range(2)])
         rounds = count(2)
@@ -198,7 +195,6 @@ def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
             return remove(self, table, ids, reason, now)
 
         monkeypatch.setattr(Deletions, "remove", beside_a_flood)
-        monkeypatch.setattr("service.storage.deletions.finding.CHUNK_ROWS", 1)
         kept.look()
         assert kept.left() == [f"known-{n}" for n in range(9)]
         assert deleted(kept.metrics) == {("rejected_postback", "size"): 9}
@@ -206,15 +202,16 @@ def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
 
 @pytest.mark.parametrize(("bound", "rested"), [(11, 9.0), (5, 1.0)])
 def test_a_chunk_leaves_the_writer_to_the_postbacks_unless_the_disk_is_in_danger(
-    path: Path, monkeypatch: pytest.MonkeyPatch, bound: int, rested: float
+    path: Path, bound: int, rested: float
 ) -> None:
     rests: list[float] = []
-    monkeypatch.undo()  # the pauses
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
-    ticks = count(0.0, 1.0).__next__  # a chunk takes a second
-    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=ticks, monotonic=lambda: 0.0))
-    monkeypatch.setattr(module, "Event", lambda: SimpleNamespace(wait=rests.append, is_set=lambda: False))
-    with keeping(path, FOR_EVER._replace(rejected_bytes=bound * EACH)) as kept:
+
+    def wait(_: threading.Event, seconds: float) -> bool:
+        rests.append(seconds)
+        return False
+
+    clock = Clock(seconds=count(0.0, 1.0).__next__, wait=wait)  # a chunk takes a second
+    with keeping(path, FOR_EVER._replace(rejected_bytes=bound * EACH), Pace(pause_seconds=0.0), clock) as kept:
         kept.ledger.commit([rejected(f"{n}", n) for n in range(12)])
         kept.look()
         assert rests == [rested]
@@ -233,17 +230,14 @@ def test_an_error_is_said_once_until_it_is_over_and_the_next_look_tries_again(pa
         assert [line["detail"] for line in kept.lines.events("retention_failed")][1:] == ["LookupError: no such thing"]
 
 
-async def test_it_deletes_on_the_writers_thread_and_stops_when_told(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
+async def test_it_deletes_on_the_writers_thread_and_stops_when_told(path: Path) -> None:
     with keeping(path, FOR_EVER) as kept:
         writer = Writer(OnThread(kept.ledger), kept.metrics)
         writer.start()
         turns = NotingTurns(writer)
-        limits = FOR_EVER._replace(rejected_bytes=2 * EACH)
+        limits, pace = FOR_EVER._replace(rejected_bytes=2 * EACH), replace(AT_ONCE, look_seconds=0.01)
         log = kept_log(kept.lines, kept.metrics)
-        retention = Retention(lambda: kept.database.deletions(turns), limits, kept.metrics, log)
+        retention = Retention(lambda: kept.database.deletions(turns), limits, kept.metrics, log, pace=pace)
         async with retention.running():
             await in_time(writer.write(NOBODY, *(rejected(f"{n}") for n in range(9))))
             async with asyncio.timeout(PATIENCE):

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, case, cast, func, literal, select, tuple_
 from sqlmodel import col
 
+from service.core.chunk import ChunkSize
 from service.core.postback import ConversionKey
 from service.storage.pool import Pool
 from service.storage.schema.registry import KEY
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback
 
-CHUNK_ROWS = 250
-CHUNK_BYTES = 2**18  # of kept input: SQLite walks through every page of what it frees
+CHUNK = ChunkSize(250, 2**18)  # bytes of kept input: SQLite walks through every page of what it frees
 PAGE_ROWS = 5_000  # conversions read at a time
 MEASURED_ROWS = 50_000  # added up at a time: a long read keeps SQLite's log from shrinking
 ROW_BYTES = 500  # what a rejection takes beside its raw input: its other columns and its entries in four indexes
@@ -51,14 +51,14 @@ class Finding:
     def __init__(self, reads: Pool) -> None:
         self._reads = reads
 
-    def measure(self, after: int) -> Kept | None:
+    def measure(self, after: int, limit: int = MEASURED_ROWS) -> Kept | None:
         """Measure the rejected postbacks that follow an id, a page of them; None when there are none."""
         row = RejectedPostback
         page = (
             select(col(row.id), bytes_taken().label("taken"), _rank().label("rank"))
             .where(col(row.id) > after)
             .order_by(col(row.id))
-            .limit(MEASURED_ROWS)
+            .limit(limit)
             .subquery()
         )
         sums = [cast(func.coalesce(func.sum(page.c.taken).filter(page.c.rank == rank), 0), BigInteger) for rank in Rank]
@@ -66,25 +66,28 @@ class Finding:
             upto, *taken = session.connection().execute(select(func.max(page.c.id), *sums)).one()
         return None if upto is None else Kept(upto, tuple(taken))
 
-    def old(self, table: Aged, before: datetime) -> Found:
+    def old(self, table: Aged, before: datetime, chunk: ChunkSize = CHUNK) -> Found:
         """Find the oldest rows that came before a moment, as many as one chunk takes."""
         size = bytes_taken() if table is RejectedPostback else literal(0)
-        return self._found(table, size, [col(table.received_at) < before], CHUNK_BYTES)
+        return self._found(table, size, [col(table.received_at) < before], chunk)
 
-    def surplus(self, rank: Rank, after: Position | None, most: int) -> Found:
+    def surplus(self, rank: Rank, after: Position | None, most: int, chunk: ChunkSize = CHUNK) -> Found:
         """Find the oldest rejected postbacks of a rank, after a position, up to so many bytes or what a chunk takes."""
         row = RejectedPostback
         wanted = [_rank() == rank]
         if after:  # those before it were looked at already
             wanted.append(tuple_(col(row.received_at), col(row.id)) > tuple_(*after))
-        return self._found(row, bytes_taken(), wanted, min(most, CHUNK_BYTES))
+        return self._found(row, bytes_taken(), wanted, chunk._replace(bytes=min(most, chunk.bytes)))
 
-    def _found(self, table: Aged, size: ColumnElement[int], wanted: list[ColumnElement[bool]], most: int) -> Found:
+    def _found(
+        self, table: Aged, size: ColumnElement[int], wanted: list[ColumnElement[bool]], chunk: ChunkSize
+    ) -> Found:
         order = (col(table.received_at), col(table.id))
-        chosen = select(*order, size).where(*wanted).order_by(*order).limit(CHUNK_ROWS)
+        chosen = select(*order, size).where(*wanted).order_by(*order).limit(chunk.rows)
         with self._reads.session() as session:
             rows: Sequence[tuple[datetime, int, int]] = session.connection().execute(chosen).all()  # type: ignore[assignment]  # an id is null before it is stored
         ids: list[int] = []
+        most = chunk.bytes
         for received_at, number, taken in rows:
             if most <= 0:
                 break
@@ -93,9 +96,9 @@ class Finding:
             most -= taken
         return Found(ids, position if ids else None)
 
-    def conversions(self, after: ConversionKey | None) -> list[tuple[ConversionKey, datetime]]:
+    def conversions(self, after: ConversionKey | None, limit: int = PAGE_ROWS) -> list[tuple[ConversionKey, datetime]]:
         """Return the keys that follow a key, a page of them, and when each came."""
-        page = select(*key_columns(), col(Conversion.received_at)).order_by(*key_columns()).limit(PAGE_ROWS)
+        page = select(*key_columns(), col(Conversion.received_at)).order_by(*key_columns()).limit(limit)
         if after:
             page = page.where(tuple_(*key_columns()) > tuple_(*after))
         with self._reads.session() as session:

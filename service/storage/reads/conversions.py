@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Row, RowMapping, Select, select, tuple_
 
-from service.core.chunk import next_chunk
+from service.core.chunk import CHUNK_BYTES, ChunkSize, next_chunk
 from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
@@ -101,16 +101,18 @@ class Conversions:
         """Walk through the chosen conversions by sender, then click id, goal and transaction id."""
         return walk(lambda after: self.page(wanted, after))
 
-    def page(self, wanted: Wanted, after: Cursor | None = None, limit: int = PAGE_ROWS) -> Page[Stored]:
-        """Return as many of them, or fewer; only the last page may be empty.
+    def page(
+        self, wanted: Wanted, after: Cursor | None = None, limit: int = PAGE_ROWS, most_bytes: int = CHUNK_BYTES
+    ) -> Page[Stored]:
+        """Return as many of them, or fewer, which have `most_bytes` of params; only the last page may be empty.
 
         Raises ValueError for a cursor of another list.
         """
         last = None if after is None else position_of(_ORDER, _Position, after)
-        stretches = self._stretches(wanted, last)
+        stretches, size = self._stretches(wanted, last), ChunkSize(limit, most_bytes)
         for number, (sender, is_test) in enumerate(stretches, start=1):
             begun = last[2:] if last and (last.sender, last.is_test) == (sender, is_test) else None
-            rows, complete = self._read(page_after(begun, wanted, sender, limit, is_test=is_test), limit)
+            rows, complete = self._read(page_after(begun, wanted, sender, limit, is_test=is_test), size)
             if rows:
                 all_read = complete and number == len(stretches)
                 return Page(rows, None if all_read else cursor_to(_ORDER, _position(rows[-1])))
@@ -140,10 +142,10 @@ class Conversions:
         stretches = product(self._senders(wanted.sender), kinds)
         return [one for one in stretches if last is None or one >= (last.sender, last.is_test)]
 
-    def _read(self, page: Select[tuple[object, ...]], limit: int) -> tuple[list[Stored], bool]:
+    def _read(self, page: Select[tuple[object, ...]], size: ChunkSize) -> tuple[list[Stored], bool]:
         with self._reads.session() as session:
             with session.connection().execute(page) as found:
-                rows, complete = next_chunk(map(_stored, found), limit, _size)
+                rows, complete = next_chunk(map(_stored, found), size.rows, _size, size.bytes)
             if rows:
                 with session.connection().execute(_changes_between(rows[0], rows[-1])) as changes:
                     rows = _with_changes(rows, changes.mappings())

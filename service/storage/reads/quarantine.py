@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col, or_, select
 
-from service.core.chunk import next_chunk
+from service.core.chunk import CHUNK_BYTES, next_chunk
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
 from service.storage.schema.tables import RejectedPostback, Replay
@@ -74,9 +74,18 @@ class Quarantine:
         return walk(lambda after: self.page(chosen, after, oldest_first=oldest_first))
 
     def page(
-        self, chosen: Chosen, after: Cursor | None = None, limit: int = PAGE_ROWS, *, oldest_first: bool = False
+        self,
+        chosen: Chosen,
+        after: Cursor | None = None,
+        limit: int = PAGE_ROWS,
+        most_bytes: int = CHUNK_BYTES,
+        *,
+        oldest_first: bool = False,
     ) -> Page[RejectedPostback]:
-        """Return as many of the chosen rows, or fewer large ones. Raises ValueError for a cursor of another list."""
+        """Return as many of the chosen rows, or fewer, which have `most_bytes` of raw input.
+
+        Raises ValueError for a cursor of another list.
+        """
         name = "rejected, oldest first" if oldest_first else "rejected, newest first"
         page = select(RejectedPostback).where(*chosen.conditions()).order_by(*_order(oldest_first=oldest_first))
         if after is not None:
@@ -85,7 +94,7 @@ class Quarantine:
             page = page.where(place > last if oldest_first else place < last)
         page = page.limit(limit).execution_options(yield_per=_FETCHED_ROWS)
         with self._reads.session() as session, session.exec(page) as found:
-            rows, complete = next_chunk(found, limit, lambda row: len(row.raw))
+            rows, complete = next_chunk(found, limit, lambda row: len(row.raw), most_bytes)
         if complete:
             return Page(rows, None)
         return Page(rows, cursor_to(name, _Position(rows[-1].received_at, rows[-1].id or 0)))

@@ -42,11 +42,12 @@ class Restored:
     before: Path | None
 
 
-def back_up(source: Path, target: Path, tell: Tell = lambda _: None) -> Copy:
+def back_up(source: Path, target: Path, tell: Tell = lambda _: None, pages: int = _PAGES) -> Copy:
     """Copy a database as it is now into a new file, while it is being served; `tell` hears the share that is done.
 
-    One read transaction spans the copy: writers go on, and nothing that they do meanwhile is in it. Everything that
-    was acknowledged before the call is. Raises StorageError: then there is no target.
+    So many `pages` are copied at a time, and one read transaction spans them all: writers go on, and nothing that they
+    do meanwhile is in the copy. Everything that was acknowledged before the call is. Raises StorageError: then there is
+    no target.
     """
     if not source.exists():
         raise StorageError(f"there is no database at {source.absolute()}", ErrorKind.NO_DATABASE)
@@ -56,7 +57,7 @@ def back_up(source: Path, target: Path, tell: Tell = lambda _: None) -> Copy:
     try:
         with ExitStack() as stack:
             stack.callback(part.unlink, missing_ok=True)
-            _copy_pages(source, part, tell)
+            _copy_pages(source, part, tell, pages)
             rows = check(part)
             _publish(part, target)
     except sqlite3.Error as error:
@@ -116,7 +117,7 @@ def _begin(part: Path) -> None:
     create_private(part)
 
 
-def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
+def _copy_pages(source: Path, part: Path, tell: Tell, pages: int) -> None:
     _begin(part)
     with (
         closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, isolation_level=None)) as reading,
@@ -125,7 +126,7 @@ def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
         reading.execute("PRAGMA wal_autocheckpoint=0")
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on it is one moment
-        reading.backup(writing, pages=_PAGES, progress=lambda _, left, total: tell(1 - left / max(total, 1)))
+        reading.backup(writing, pages=pages, progress=lambda _, left, total: tell(1 - left / max(total, 1)))
         writing.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
 
 
