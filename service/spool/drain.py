@@ -29,7 +29,6 @@ from service.telemetry.metrics.books import NOBODY, Move
 from service.writing.writer import Writer, Written
 
 _MOST = 256  # entries in a step: they are decoded in one turn of the event loop
-_IDLE_SECONDS = 5.0  # between two looks at a spool that nobody put anything into
 _STOP_SECONDS = 2.0  # a step ends by the writer's deadline; a disk that hangs is not waited for
 
 
@@ -42,6 +41,7 @@ class Pace(NamedTuple):
     first_delay: float = 0.1  # between two attempts to reach a database that is away
     longest_delay: float = 2.0
     suspicious: int = 8
+    idle: float = 5.0  # between two looks at a spool that nobody put anything into
     passed_over: float = 30.0  # until an entry that could not be moved alone is tried again
 
     def delay(self, failures: int) -> float:
@@ -136,7 +136,7 @@ class Drain:
 
     async def _rest(self) -> None:
         try:
-            async with asyncio.timeout(_IDLE_SECONDS):
+            async with asyncio.timeout(self._pace.idle):
                 await self._outage.wake.wait()
         except TimeoutError:
             if not self._told_broken:
