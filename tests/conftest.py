@@ -10,7 +10,7 @@ import pytest
 from tests.support import processes, slowness
 
 _FIGURE = "figure"
-_LONGEST_FIRST = ("test_live.py", "test_live_sparse.py", "tests/system")
+_LONGEST_FIRST = ("test_live.py", "test_live_sparse.py", "tests/system", "web/test_bounds.py", "spool/test_fallback.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,6 +1,7 @@
 """Functions and files stay small enough to be read at a glance."""
 
 import ast
+from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -38,6 +39,7 @@ def lengths(source: str) -> list[tuple[str, int]]:
     ]
 
 
+@cache
 def all_lengths() -> list[int]:
     """Return the lines of every function."""
     return [length for source in SOURCES.values() for _, length in lengths(source)]

@@ -49,7 +49,7 @@ async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_
 async def test_an_entry_that_the_database_does_not_take_for_a_while_is_passed_over_and_tried_again(
     tmp_path: Path,
 ) -> None:
-    async with site(tmp_path, pace=IMPATIENT._replace(passed_over=0.2, idle=0.2), ledger_kind=Picky) as there:
+    async with site(tmp_path, pace=IMPATIENT._replace(passed_over=0.2), ledger_kind=Picky) as there:
         await spooled(there, *(f"c={click_id}&value=1" for click_id in "abcd"))
         assert isinstance(there.database, Picky)
         there.database.error = StorageError("the row is locked", ErrorKind.PG_TIMEOUT)

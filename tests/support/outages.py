@@ -30,7 +30,7 @@ AWAY = StorageError("connection refused", ErrorKind.PG_CONNECTION)
 LOST = StorageError("connection lost at COMMIT", ErrorKind.PG_CONNECTION)
 BALANCED = {("arrivals",): 0.0, ("receipts",): 0.0, ("spool",): 0.0}
 Behaviour = Literal["well", "away", "hangs", "hangs and commits", "loses its answer", "slow"]
-IMPATIENT = Pace(first_delay=0.01, longest_delay=0.02)
+IMPATIENT = Pace(first_delay=0.01, longest_delay=0.02, idle=0.2)
 DEADLINE = 0.6  # of the database in a test: what hangs need not hang for long
 
 Row = tuple[object, ...]
