@@ -61,8 +61,9 @@ class LiveRecord:
             common["would_reject"] = " ".join(outcome.value for _, outcome in would_reject)
         counted: dict[_Kind, int] = {}
         noteworthy: dict[Outcome, RawPostback] = {}
+        many = len(raws) > 1
         for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
-            line = common.copy()
+            line = common.copy() if many else common
             kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
             counted[kind] = counted.get(kind, 0) + 1
             if outcome.level != "info" and not is_test:
