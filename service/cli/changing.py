@@ -1,32 +1,20 @@
-"""Owns what commands do before they change stored rows: become the database's writer, ask, and know who it is."""
+"""Owns what commands do before they change stored rows: advise a dry run, ask, and know who it is."""
 
 import getpass
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from service.cli.setting_up import refuse
 from service.operations.errors import BeingServed, Refused
 
-if TYPE_CHECKING:
-    from service.operations.sole_writer import Database, Ledger
-
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 By = Annotated[str | None, typer.Option(help="Who does it, for the record.", show_default="your user")]
-
-
-@contextmanager
-def writer_or_refuse(database: "Database", what: str) -> "Iterator[Ledger]":
-    """Open the database's writer as `sole_writer` does, and say what works while the file is being served."""
-    from service.operations.sole_writer import sole_writer
-
-    with dry_run_advised(), sole_writer(database, what) as ledger:
-        yield ledger
 
 
 @contextmanager

@@ -3,16 +3,15 @@
 import asyncio
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
+from service.cli.printing import print_json
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse
 from service.core.outcome import Family, Outcome
 from service.core.sender import PRESETS
 
 if TYPE_CHECKING:
-    from service.core.postback import Postback
     from service.core.sender import Sender
     from service.operations.check import Foreseen, Listening
     from service.settings import Settings
@@ -64,7 +63,10 @@ def check(
     hint = foreseen.hint
     if foreseen.outcome is Outcome.UNAUTHENTICATED:
         hint = f"{hint} {_VOUCH}"
-    typer.echo(_json(foreseen, hint) if as_json else _text(foreseen, hint))
+    if as_json:
+        print_json({**foreseen.members(), "hint": hint})
+    else:
+        typer.echo(_text(foreseen, hint))
     raise typer.Exit(0 if foreseen.outcome.family is Family.ACCEPTED else 1)
 
 
@@ -83,35 +85,8 @@ def _text(foreseen: "Foreseen", hint: str) -> str:
     lines = [f"{outcome.value} (HTTP {foreseen.status})" + (f": {foreseen.detail}" if foreseen.detail else "")]
     if outcome is not Outcome.STORED or foreseen.diagnosis:
         lines.append(f"hint: {hint}")
-    if foreseen.postback:
-        lines += [f"  {name:<15} {value}" for name, value in _fields(foreseen.postback).items()]
+    if fields := foreseen.fields:
+        lines += [f"  {name:<15} {value}" for name, value in fields.items()]
     elif foreseen.sender:
         lines.append(f"  {'sender':<15} {foreseen.sender}")
     return "\n".join(lines)
-
-
-def _json(foreseen: "Foreseen", hint: str) -> str:
-    answer = {
-        "outcome": foreseen.outcome.value,
-        "status": foreseen.status,
-        "detail": foreseen.detail,
-        "hint": hint,
-        "mistake": foreseen.diagnosis and foreseen.diagnosis.mistake,
-        "sender": foreseen.sender,
-        "fields": foreseen.postback and _fields(foreseen.postback),
-    }
-    return orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode()
-
-
-def _fields(postback: "Postback") -> dict[str, object]:
-    named = {
-        "sender": postback.sender,
-        "click_id": postback.click_id,
-        "value": postback.value,
-        "currency": postback.currency,
-        "goal": postback.goal,
-        "transaction_id": postback.transaction_id,
-        "is_test": postback.is_test,
-        "params": dict(postback.params),
-    }
-    return {name: value for name, value in named.items() if value}

@@ -1,14 +1,13 @@
 """Owns the command `import`: a file of postbacks stored once, however often it is given, with a report of each row."""
 
 import asyncio
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import orjson
 import typer
 
-from service.cli.changing import writer_or_refuse
+from service.cli.changing import dry_run_advised
+from service.cli.printing import print_json
 from service.cli.progress import progress
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import (
@@ -18,10 +17,9 @@ from service.cli.setting_up import (
     settings_or_refuse,
     storage_or_refuse,
 )
-from service.core.outcome import Family, Outcome
 
 if TYPE_CHECKING:
-    from service.operations.importing import ImportFile
+    from service.operations.importing import ImportFile, ImportResult
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _FORMS: dict[str, Literal["csv", "ndjson"]] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
@@ -82,15 +80,12 @@ def import_(  # noqa: PLR0913 - the options
     read, stored or reported, 130 interrupted.
     """
     rows = _rows_of(file, form, received_at, sender)
-    if dry_run:
-        outcomes = _parsed(rows)
-        _print({"done": False, "request_id": rows.request_id}, outcomes, as_json=as_json)
+    result = _parsed(rows) if dry_run else _imported(rows, report or file.with_name(f"{file.name}.report.{rows.form}"))
+    if as_json:
+        print_json(result.members())
     else:
-        path = report or file.with_name(f"{file.name}.report.{rows.form}")
-        outcomes, resumed_after = _imported(rows, path)
-        facts = {"done": True, "request_id": rows.request_id, "resumed_after": resumed_after, "report": str(path)}
-        _print(facts, outcomes, as_json=as_json)
-    raise typer.Exit(int(_rejected(outcomes) > 0))
+        _print(result)
+    raise typer.Exit(int(result.rejected > 0))
 
 
 def _rows_of(
@@ -108,56 +103,42 @@ def _rows_of(
         return ImportFile(RowFile(path, chosen), received_at, advance, whose)
 
 
-def _parsed(rows: "ImportFile") -> Counter[str]:
-    """Count what parsing makes of each row."""
+def _parsed(rows: "ImportFile") -> "ImportResult":
+    """Foresee what parsing makes of each row."""
     from service.operations.importing import rehearse_import
 
     with readable_or_refuse(), progress("parsing", rows.size, in_bytes=True) as advance:
         return asyncio.run(rehearse_import(rows, advance))
 
 
-def _imported(rows: "ImportFile", path: Path) -> tuple[Counter[str], int]:
-    """Import all that is not in the report yet; return its tally, and after how many rows it went on."""
-    from service.cli.import_report import NoReport, Report
-    from service.operations.importing import import_rows
+def _imported(rows: "ImportFile", report: Path) -> "ImportResult":
+    """Import all that is not in the report yet; say how to go on where that is cut off."""
+    from service.operations.importing import import_file
 
-    form = _FORMS.get(path.suffix.lower(), rows.form)
+    form = _FORMS.get(report.suffix.lower(), rows.form)
     try:
         with (
             configured_database() as database,
-            writer_or_refuse(database, "import") as ledger,
-            Report(path, form, rows.request_id) as report,
+            dry_run_advised(),
             storage_or_refuse(_GO_ON),
             readable_or_refuse(),
             progress("importing", rows.size, in_bytes=True) as advance,
         ):
-            resumed_after = asyncio.run(import_rows(rows, database, ledger, report, advance))
-            return Counter({word.value: count for word, count in report.tally.items()}), resumed_after
-    except NoReport as refused:
-        refuse([str(refused)])
+            return asyncio.run(import_file(database, rows, report, form, advance))
     except OSError as error:
-        refuse([f"cannot write {path}: {error.strerror}", _GO_ON])
+        refuse([f"cannot write {report}: {error.strerror}", _GO_ON])
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {_GO_ON}", err=True)
         raise typer.Exit(_INTERRUPTED) from None
 
 
-def _rejected(outcomes: Counter[str]) -> int:
-    words = {outcome.value for outcome in Outcome if outcome.family is Family.REJECTED}
-    return sum(count for word, count in outcomes.items() if word in words)
-
-
-def _print(facts: dict[str, object], outcomes: Counter[str], *, as_json: bool) -> None:
-    rows, rejected = outcomes.total(), _rejected(outcomes)
-    if as_json:
-        answer = {**facts, "rows": rows, "outcomes": dict(outcomes.most_common())}
-        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
-        return
-    for word, count in outcomes.most_common():
+def _print(result: "ImportResult") -> None:
+    rows, rejected = result.outcomes.total(), result.rejected
+    for word, count in result.outcomes.most_common():
         typer.echo(f"{count:>11,}  {word}")
-    if not facts["done"]:
+    if not result.done:
         typer.echo(f"{rows:,} rows: {rows - rejected:,} would be accepted, {rejected:,} rejected; nothing was stored")
         return
-    resumed = f", gone on with after row {facts['resumed_after']:,}" if facts["resumed_after"] else ""
+    resumed = f", gone on with after row {result.resumed_after:,}" if result.resumed_after else ""
     typer.echo(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")
-    typer.echo(f"each row: {facts['report']}")
+    typer.echo(f"each row: {result.report}")

@@ -1,23 +1,20 @@
 """Owns the command `replay`: rejected postbacks sent through today's rules again, after telling what that would do."""
 
 import asyncio
-from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
-from service.cli.changing import By, DryRun, Yes, ask, user, writer_or_refuse
+from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
+from service.cli.printing import print_json
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, settings_or_refuse
 
 if TYPE_CHECKING:
-    from service.operations.replay import Author, Step
-    from service.operations.selection import Chosen
-    from service.operations.sole_writer import Database
+    from service.operations.replay import Author, ReplayReport
 
 
 def replay(  # noqa: PLR0913 - the filters
@@ -57,45 +54,41 @@ def replay(  # noqa: PLR0913 - the filters
     wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
     from service.operations import replay as operations
 
+    author = _author(by, vouches=vouch)
+
+    def agree(foreseen: "ReplayReport") -> None:
+        if not yes:
+            _print(foreseen, err=as_json)
+            ask(f"Replay these {foreseen.changed:,}?")
+
+    with configured_database() as database, dry_run_advised():
+        report = asyncio.run(
+            operations.rehearse(database, wanted, author)
+            if dry_run
+            else operations.replay(database, wanted, author, agree)
+        )
+    if as_json:
+        print_json(report.members())
+    else:
+        _print(report)
+
+
+def _author(by: str | None, *, vouches: bool) -> "Author":
+    """Return who replays, and the senders that are known."""
+    from service.operations.replay import Author
+
     settings, rows = settings_or_refuse(), registered()
     known = {name: one.sender for name, one in rows.roster().senders.items()}
-    author = operations.Author(by or user(), vouch, chosen_sender(None, settings, rows), known)
-    with configured_database() as database:
-        if dry_run:
-            foreseen = asyncio.run(operations.rehearse(database, wanted, author))
-            _print(foreseen, done=False, as_json=as_json)
-            return
-        database.quarantine()  # where there is no file, none is made
-        done = _done(database, wanted, author, yes=yes, as_json=as_json)
-    _print(done, done=True, as_json=as_json)
+    return Author(by or user(), vouches, chosen_sender(None, settings, rows), known)
 
 
-def _done(database: "Database", wanted: "Chosen", author: "Author", *, yes: bool, as_json: bool) -> "Counter[Step]":
-    """Tell what would be done, ask, and do it."""
-    from service.operations import replay as operations
-
-    with writer_or_refuse(database, "replay") as ledger:
-        foreseen = asyncio.run(operations.rehearse(database, wanted, author))
-        changes = sum(number for step, number in foreseen.items() if step.changes)
-        if changes and not yes:
-            _print(foreseen, done=False, as_json=False, err=as_json)
-            ask(f"Replay these {changes:,}?")
-        return asyncio.run(operations.replay(database, wanted, author, ledger)) if changes else foreseen
-
-
-def _print(table: "Counter[Step]", *, done: bool, as_json: bool, err: bool = False) -> None:
-    steps = sorted(table.items(), key=lambda counted: (not counted[0].changes, -counted[1], counted[0]))
-    if as_json:
-        rows = [{**step._asdict(), "count": number} for step, number in steps]
-        typer.echo(orjson.dumps({"done": done, "steps": rows}, option=orjson.OPT_INDENT_2).decode())
-        return
-    if not steps:
+def _print(report: "ReplayReport", *, err: bool = False) -> None:
+    if not report.steps:
         typer.echo("nothing to replay: no rejected postback is chosen, or all of them were replayed", err=err)
-    for (before, after, changes), number in steps:
+    for (before, after, changes), number in report.in_order():
         arrow = (
             f"{before} → {after}" if changes else f"{before} stays {after}" if before != after else f"{before} stays"
         )
         typer.echo(f"{number:>9,}  {arrow}", err=err)
-    changed = sum(number for step, number in steps if step.changes)
-    said = "replayed" if done else "would be replayed"
-    typer.echo(f"{changed:,} {said}, {sum(table.values()) - changed:,} stay as they are", err=err)
+    said = "replayed" if report.done else "would be replayed"
+    typer.echo(f"{report.changed:,} {said}, {report.steps.total() - report.changed:,} stay as they are", err=err)

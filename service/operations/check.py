@@ -61,6 +61,27 @@ class Foreseen:
         """What the sender should do."""
         return self.diagnosis.advice if self.diagnosis else self.outcome.hint
 
+    @property
+    def fields(self) -> dict[str, object] | None:
+        """The fields that were understood and have a value; None if nothing was."""
+        if self.postback is None:
+            return None
+        names = ("sender", "click_id", "value", "currency", "goal", "transaction_id", "is_test", "params")
+        named = {name: getattr(self.postback, name) for name in names}
+        return {name: dict(value) if name == "params" else value for name, value in named.items() if value}
+
+    def members(self) -> dict[str, object]:
+        """Return it as JSON shows it."""
+        return {
+            "outcome": self.outcome.value,
+            "status": self.status,
+            "detail": self.detail,
+            "hint": self.hint,
+            "mistake": self.diagnosis and self.diagnosis.mistake,
+            "sender": self.sender,
+            "fields": self.fields,
+        }
+
 
 async def check(url: str, whose: Listening | Sender, database: Database) -> Foreseen:
     """Return what would become of a URL: of the sender that its key makes it, or of one that somebody vouches for.

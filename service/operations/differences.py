@@ -7,7 +7,8 @@ from typing import BinaryIO, NamedTuple
 from service.core.moment import utc
 from service.operations.reconcile import Claim, Columns, Difference, Kind, Reconciliation, Said, Total, columns_of
 from service.operations.row_file import Advance, RowFile
-from service.operations.row_output import Form, Types, write_rows
+from service.operations.row_output import Form, write_rows
+from service.operations.row_shape import Types
 from service.storage.database import Database
 from service.storage.reads.conversions import Wanted
 

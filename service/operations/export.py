@@ -5,7 +5,8 @@ from typing import BinaryIO, get_type_hints
 
 from service.core.moment import utc
 from service.operations import quarantine
-from service.operations.row_output import Form, Types, write_rows
+from service.operations.row_output import Form, write_rows
+from service.operations.row_shape import Types
 from service.storage.database import Database
 from service.storage.reads.conversions import Stored, Wanted
 from service.storage.reads.quarantine import Chosen

@@ -9,9 +9,10 @@ import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, repeat
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
@@ -25,8 +26,10 @@ from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import EZMOB, Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
+from service.operations.import_report import Report, ReportForm
 from service.operations.own_line import AHEAD, rehearsing, storing, vouched
 from service.operations.row_file import Advance, RowFile, UnreadableFile
+from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
 from service.storage.ledger import MAX_BATCH, Ledger
 
@@ -103,6 +106,45 @@ class ImportFile:
             return next(groups).raws[0]
 
 
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What became of the rows of a file, by outcome; only foreseen unless it is `done`.
+
+    `resumed_after` is after how many rows an earlier import was gone on with, `report` where each row is told.
+    """
+
+    request_id: str
+    outcomes: Counter[str]
+    done: bool = False
+    resumed_after: int = 0
+    report: Path | None = None
+
+    @property
+    def rejected(self) -> int:
+        """How many rows were rejected."""
+        words = {outcome.value for outcome in Outcome if outcome.family is Family.REJECTED}
+        return sum(count for word, count in self.outcomes.items() if word in words)
+
+    def members(self) -> dict[str, object]:
+        """Return it as JSON shows it."""
+        done = {"resumed_after": self.resumed_after, "report": str(self.report)} if self.done else {}
+        counts = {"rows": self.outcomes.total(), "outcomes": dict(self.outcomes.most_common())}
+        return {"done": self.done, "request_id": self.request_id, **done, **counts}
+
+
+async def import_file(
+    database: Database, rows: ImportFile, report: Path, form: ReportForm, advance: Advance = lambda _: None
+) -> ImportResult:
+    """Store what is not in the report yet, each row once, and write what became of each into the report.
+
+    Raises BeingServed, NoReport, StorageError, UnreadableFile, and OSError where the report cannot be written.
+    """
+    with sole_writer(database, "import") as ledger, Report(report, form, rows.request_id) as told:
+        resumed_after = await import_rows(rows, database, ledger, told, advance)
+        outcomes = Counter({outcome.value: count for outcome, count in told.tally.items()})
+    return ImportResult(rows.request_id, outcomes, done=True, resumed_after=resumed_after, report=report)
+
+
 async def import_rows(
     rows: ImportFile, database: Database, ledger: Ledger, report: ImportReport, advance: Advance = lambda _: None
 ) -> int:
@@ -120,8 +162,8 @@ async def import_rows(
     return gone_on_after
 
 
-async def rehearse_import(rows: ImportFile, advance: Advance = lambda _: None) -> Counter[str]:
-    """Count what parsing makes of each row: ACCEPTED, or the outcome of its rejection. Raises UnreadableFile."""
+async def rehearse_import(rows: ImportFile, advance: Advance = lambda _: None) -> ImportResult:
+    """Foresee what parsing makes of each row: ACCEPTED, or the outcome of its rejection. Raises UnreadableFile."""
     counted: Counter[str] = Counter()
 
     def told(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:
@@ -131,7 +173,7 @@ async def rehearse_import(rows: ImportFile, advance: Advance = lambda _: None) -
     intake = rehearsing(None, vouched(rows.caller), told)
     with closing(rows.groups(advance=advance)) as groups:
         await intake.receive_rows(groups, amend=rows.amend)
-    return counted
+    return ImportResult(rows.request_id, counted)
 
 
 async def _holds(database: Database, rows: ImportFile, number: int) -> bool:

@@ -10,7 +10,7 @@ from service.core.moment import utc
 from service.core.outcome import Outcome
 from service.core.postback import answered_status
 from service.operations.errors import NotFound
-from service.operations.row_output import Cell, Types
+from service.operations.row_shape import Cell, Types
 from service.storage.database import Database
 from service.storage.reads.history import Arrival
 from service.storage.reads.quarantine import Chosen

@@ -7,8 +7,8 @@ proof of its sender needs a person who vouches for it. What would end as it did 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
@@ -19,6 +19,7 @@ from service.core.sender import EZMOB, PRESETS, Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
 from service.operations.own_line import rehearsing, storing, vouched
+from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
 from service.storage.ledger import Ledger
 from service.storage.reads.history import History
@@ -68,22 +69,55 @@ class Author:
     registered: Mapping[str, Sender] = field(default_factory=dict)
 
 
-async def rehearse(database: Database, chosen: Chosen, author: Author) -> Counter[Step]:
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a replay does, or what it did once it is `done`: how many rejected postbacks went which step."""
+
+    steps: Counter[Step]
+    done: bool = False
+
+    @property
+    def changed(self) -> int:
+        """How many postbacks are stored by it."""
+        return sum(number for step, number in self.steps.items() if step.changes)
+
+    def in_order(self) -> list[tuple[Step, int]]:
+        """Return the steps, what changes first, and of these the most frequent first."""
+        return sorted(self.steps.items(), key=lambda counted: (not counted[0].changes, -counted[1], counted[0]))
+
+    def members(self) -> dict[str, object]:
+        """Return it as JSON shows it."""
+        return {"done": self.done, "steps": [{**step._asdict(), "count": number} for step, number in self.in_order()]}
+
+
+async def rehearse(database: Database, chosen: Chosen, author: Author) -> ReplayReport:
     """Count what a replay of the chosen rows would do. Raises StorageError."""
     steps: Counter[Step] = Counter()
     async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
         steps += _counted(page)
-    return steps
+    return ReplayReport(steps)
 
 
-async def replay(database: Database, chosen: Chosen, author: Author, ledger: Ledger) -> Counter[Step]:
-    """Do it, a page at a time, through an open ledger; count what was done, and what was left as it is."""
-    book = database.replays()
-    steps: Counter[Step] = Counter()
-    async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
-        steps += _counted(await carry_out(page, ledger, book, author))
-        steps += _counted(attempt for attempt in page if attempt.again is None)
-    return steps
+async def replay(
+    database: Database, chosen: Chosen, author: Author, agree: Callable[[ReplayReport], object]
+) -> ReplayReport:
+    """Do it, a page at a time; count what was done, and what was left as it is.
+
+    `agree` is told what would be done before anything is, and raises to stop it; on SQLite nobody writes between.
+    Raises BeingServed and StorageError.
+    """
+    database.quarantine()  # where there is no file, none is made
+    with sole_writer(database, "replay") as ledger:
+        foreseen = await rehearse(database, chosen, author)
+        if not foreseen.changed:
+            return replace(foreseen, done=True)
+        agree(foreseen)
+        book = database.replays()
+        steps: Counter[Step] = Counter()
+        async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
+            steps += _counted(await carry_out(page, ledger, book, author))
+            steps += _counted(attempt for attempt in page if attempt.again is None)
+    return ReplayReport(steps, done=True)
 
 
 def _counted(attempts: Iterable[Attempt]) -> Counter[Step]:

@@ -3,17 +3,14 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import orjson
 
 from service.operations.errors import Refused
-
-Cell = str | int | None
-Members = Mapping[str, object]  # a row: JSON values by column, the same columns in the same order in every row
-Types = Mapping[str, object]  # the columns of rows, in order, and what is in each, as an annotation says it
+from service.operations.row_shape import Members, Types
 
 Form = Literal["csv", "ndjson", "parquet"]
 

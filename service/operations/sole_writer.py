@@ -8,8 +8,6 @@ from service.operations.errors import BeingServed
 from service.storage.database import Database
 from service.storage.ledger import Ledger
 
-__all__ = ["Database", "Ledger", "sole_writer"]
-
 _COMMIT_SECONDS = 10.0  # nobody waits for an answer here
 
 

@@ -14,7 +14,7 @@ from service.core.outcome import Outcome
 from service.core.verdict import Entry
 from service.operations.export import stored_types
 from service.operations.parquet import parquet_pages, schema_of
-from service.operations.row_output import Members
+from service.operations.row_shape import Members
 from service.storage.reads.conversions import Stored
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.import_report import NoReport, Report
+from service.operations.import_report import NoReport, Report
 from service.operations.row_file import Form
 from service.storage.database import database_at
 from service.storage.ledger import Ledger

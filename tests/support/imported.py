@@ -4,7 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from service.cli.import_report import Report
+from service.operations.import_report import Report
 from service.operations.importing import ImportFile, import_rows
 from service.operations.row_file import Form, RowFile
 from service.storage.database import Database

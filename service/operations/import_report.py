@@ -14,17 +14,17 @@ from itertools import count
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 import orjson
 
 from service.core.outcome import Outcome
-from service.core.verdict import STORED
+from service.core.postback import RawPostback
+from service.core.verdict import STORED, Understood, Verdict
+from service.operations.errors import Refused
 from service.operations.row_output import csv_records, harmless
 
-if TYPE_CHECKING:
-    from service.core.postback import RawPostback
-    from service.core.verdict import Understood, Verdict
+ReportForm = Literal["csv", "ndjson"]
 
 COLUMNS = ("row", "outcome", "detail", "hint", "click_id", "request_id")
 _HEAD = {"csv": csv_records([COLUMNS]), "ndjson": b""}
@@ -32,7 +32,7 @@ _FIRST = {**_HEAD, "ndjson": b'{"row":1,"outcome":"'}  # how it begins, and othe
 _OUTCOME: Callable[[Sequence[object]], Outcome] = itemgetter(1)
 
 
-class NoReport(Exception):  # noqa: N818 - the state of the file
+class NoReport(Refused):
     """There is another file in the report's place, or none can be made; the text says so, for a person."""
 
 
@@ -42,7 +42,7 @@ class Report:
     `rows` says how many rows stand in it, and `tally` what became of those.
     """
 
-    def __init__(self, path: Path, form: Literal["csv", "ndjson"], request_id: str) -> None:
+    def __init__(self, path: Path, form: ReportForm, request_id: str) -> None:
         self.path = path
         self.rows = 0
         self.tally: Counter[Outcome] = Counter()
@@ -66,9 +66,7 @@ class Report:
         """Close it."""
         self._file.close()
 
-    def add(
-        self, raws: "Sequence[RawPostback]", understood: "Sequence[Understood]", verdicts: "Sequence[Verdict]"
-    ) -> None:
+    def add(self, raws: Sequence[RawPostback], understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
         """Write what became of the rows that follow."""
         safe = harmless if self._form == "csv" else _exact
         rows = [
