@@ -16,6 +16,10 @@ from service.cli.setting_up import configured_database, settings_or_refuse
 if TYPE_CHECKING:
     from service.operations.replay import Author, ReplayReport
 
+_Vouch = Annotated[
+    bool, typer.Option("--vouch", help="Also what was unauthenticated or forbidden: you answer for its sender.")
+]
+
 
 def replay(  # noqa: PLR0913 - the filters
     outcome: Outcomes = None,
@@ -27,10 +31,7 @@ def replay(  # noqa: PLR0913 - the filters
     dry_run: DryRun = False,
     yes: Yes = False,
     by: By = None,
-    vouch: Annotated[
-        bool,
-        typer.Option("--vouch", help="Also what was unauthenticated or forbidden: you answer for its sender."),
-    ] = False,
+    vouch: _Vouch = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
     """Send rejected postbacks through today's rules again, after a fix.
@@ -62,11 +63,8 @@ def replay(  # noqa: PLR0913 - the filters
             ask(f"Replay these {foreseen.changed:,}?")
 
     with configured_database() as database, dry_run_advised():
-        report = asyncio.run(
-            operations.rehearse(database, wanted, author)
-            if dry_run
-            else operations.replay(database, wanted, author, agree)
-        )
+        rehearsing = operations.rehearse(database, wanted, author) if dry_run else None
+        report = asyncio.run(rehearsing or operations.replay(database, wanted, author, agree))
     if as_json:
         print_json(report.members())
     else:

@@ -11,7 +11,7 @@ from service.core.verdict import Verdict
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.catalogue import UNMATCHED
-from service.web.public.render import send_verdict
+from service.web.render import send_verdict
 
 _PREFIX = os.urandom(8).hex()
 _NUMBERS = count(int.from_bytes(os.urandom(4), "big"))

@@ -11,7 +11,7 @@ from service.core.postback import DOORS
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.web.middleware import RequestMiddleware
-from service.web.public.render import PROBLEM_JSON, problem_body
+from service.web.render import PROBLEM_JSON, problem_body
 
 
 class ExactRoute(BaseRoute):

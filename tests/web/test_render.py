@@ -8,7 +8,7 @@ from starlette.types import Message, Send
 
 from service.core.outcome import Family, Outcome
 from service.core.verdict import Verdict
-from service.web.public.render import send_pixel, send_verdict
+from service.web.render import send_pixel, send_verdict
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from service.core.outcome import Family, Outcome
 from service.web.openapi.fields import Schema, component
-from service.web.public.render import PROBLEM_JSON
+from service.web.render import PROBLEM_JSON
 from service.web.wire.bounded_protocol import REFUSALS
 
 TEXT = "text/plain"

@@ -16,7 +16,7 @@ from service.core.redaction import redact
 from service.core.unavailable import Overloaded
 from service.core.verdict import Verdict
 from service.intake import Intake
-from service.web.public.render import send_pixel, send_rows, send_verdict
+from service.web.render import send_pixel, send_rows, send_verdict
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
