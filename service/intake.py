@@ -16,7 +16,7 @@ from service.core.outcome import Outcome, Rejected
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback, Rejection, as_test
 from service.core.verdict import Understood, Verdict
-from service.telemetry.metrics.books import Arrival
+from service.telemetry.metrics.books import Account
 from service.writing.writer import Writes
 
 GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting that come one by one
@@ -26,7 +26,7 @@ _ROWS_AT_ONCE = 128  # parsed before others have their turn: a third of a millis
 class Record(Protocol):
     """What is recorded of postbacks: in the running service by counters and the log, in a command by its report."""
 
-    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Arrival:
+    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Account:
         """Count what came in together; `entries` are those of it that could be understood."""
 
     def fail(self, raw: RawPostback, error: BaseException, /) -> Verdict:
@@ -34,7 +34,7 @@ class Record(Protocol):
 
     def tell(  # noqa: PLR0913 - all that a line tells
         self,
-        arrival: Arrival,
+        arrival: Account,
         raws: Sequence[RawPostback],
         understood: Sequence[Understood],
         verdicts: Sequence[Verdict],

@@ -215,7 +215,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**{**_from_files(environment()), **given})  # type: ignore[arg-type]  # pydantic checks each value
     except ValidationError as error:
-        raise WrongSettings([_mistake(item) for item in _items(error)]) from None
+        raise WrongSettings([*(_mistake(item) for item in _items(error)), *slips()]) from None
     except (OSError, UnicodeError) as error:
         raise WrongSettings([f"a settings file (.env, {PREFIX}DATABASE_URL_FILE) cannot be read: {error}"]) from None
 

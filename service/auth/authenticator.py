@@ -257,7 +257,7 @@ def authenticate_open(raw: RawPostback, sender: Sender = EZMOB) -> Sender:
     if raw.forwarded:
         raise Rejected(Outcome.UNAUTHENTICATED, "open mode, and the request came through a proxy")
     if not _is_loopback_authority(raw.host):
-        raise Rejected(Outcome.UNAUTHENTICATED, f"open mode, and the Host is {raw.host[:80]!r}")
+        raise Rejected(Outcome.UNAUTHENTICATED, f"open mode, and the Host is {raw.host[:80].decode('latin-1')!a}")
     return sender
 
 

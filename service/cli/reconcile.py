@@ -13,7 +13,7 @@ from service.cli.progress import progress
 from service.cli.setting_up import configured_database, readable_or_refuse
 
 if TYPE_CHECKING:
-    from service.operations.differences import Listing, Partner, Reconciled
+    from service.operations.reconcile import Listing, Partner, Reconciled
     from service.operations.selection import Wanted
 
 
@@ -63,7 +63,7 @@ def reconcile(  # noqa: PLR0913 - the options
     currency is compared where both sides say one. What is missing here is
     explained: rejected and why, stored outside the period, or never arrived.
 
-    Example: python -m service reconcile january.csv --since 2026-01-01 --until 2026-02-01 --output differences.csv
+    Example: python -m service reconcile january.csv --since 2026-01-01 --until 2026-02-01 --output operation.csv
 
     JSON keys: since, until, columns {click_id value transaction_id currency},
     and matched, value_differs, missing_here, missing_there, unreadable, each
@@ -72,7 +72,7 @@ def reconcile(  # noqa: PLR0913 - the options
     Exit code: 0 all match, 1 there are differences, 2 bad usage, or something
     cannot be read or written.
     """
-    from service.operations.differences import Listing, Partner, Said
+    from service.operations.reconcile import Listing, Partner, Said
     from service.operations.row_file import RowFile
 
     meant = wanted(sender, since, until)
@@ -88,14 +88,14 @@ def reconcile(  # noqa: PLR0913 - the options
 
 
 def _compared(partner: "Partner", meant: "Wanted", listing: "Listing | None") -> "Reconciled":
-    from service.operations import differences
+    from service.operations import reconcile as operation
 
     with (
         readable_or_refuse(partner.file.path),
         configured_database() as database,
         progress("reading", None, in_bytes=True) as advance,
     ):
-        return differences.reconcile(database, partner, meant, listing, advance)
+        return operation.reconcile(database, partner, meant, listing, advance)
 
 
 def _lines(compared: "Reconciled") -> Iterator[str]:
@@ -108,7 +108,7 @@ def _lines(compared: "Reconciled") -> Iterator[str]:
 
 
 def _sums(amounts: dict[str, int]) -> str:
-    from service.operations.differences import decimal
+    from service.operations.reconcile import decimal
 
     return " + ".join(
         f"{decimal(micros)} {currency or '(no currency)'}" for currency, micros in sorted(amounts.items())

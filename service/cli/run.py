@@ -59,6 +59,9 @@ def run(
     Exit code: 0 told to stop, 2 it cannot start: why is on stderr, 70 a
     worker was killed, 74 the storage failed.
     """
+    from service.process.hang_up import hold_hang_ups
+
+    hold_hang_ups()
     settings = settings_or_refuse(host=host, port=port, operator_port=operator_port, migrate=migrate or None)
     from service.auth.access import StartRefused
     from service.core.unavailable import StorageError

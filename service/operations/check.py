@@ -122,7 +122,7 @@ class _Asking:
         except StorageError as error:
             if error.kind != ErrorKind.NO_DATABASE:
                 raise
-            self.absent = str(error)
+            self.absent = f"not compared with what is stored: {error}"
             return {}
 
 

@@ -17,7 +17,7 @@ from service.core.verdict import Understood, Verdict
 from service.intake import Intake
 from service.storage.ledger import Ledger
 from service.telemetry.metrics import Metrics
-from service.telemetry.metrics.books import UNKNOWN, Arrival, Books
+from service.telemetry.metrics.books import UNKNOWN, Account, Books
 from service.writing.committing import OnThread
 from service.writing.foresight import Foresight, Winners
 from service.writing.writer import Writer
@@ -37,9 +37,9 @@ class OwnRecord:
         self._books = books or Books()
         self._failed = False
 
-    def arrive(self, raws: Sequence[RawPostback], _entries: Sequence[Postback | Rejection]) -> Arrival:
+    def arrive(self, raws: Sequence[RawPostback], _entries: Sequence[Postback | Rejection]) -> Account:
         """Count what came in together."""
-        return Arrival(self._books, raws[0].door, len(raws))
+        return Account(self._books, raws[0].door, len(raws))
 
     def fail(self, _raw: RawPostback, error: BaseException) -> NoReturn:
         """Raise it: what was not told can be given again."""
@@ -48,7 +48,7 @@ class OwnRecord:
 
     def tell(
         self,
-        arrival: Arrival,
+        arrival: Account,
         raws: Sequence[RawPostback],
         understood: Sequence[Understood],
         verdicts: Sequence[Verdict],

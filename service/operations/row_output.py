@@ -43,7 +43,9 @@ def _parquet(types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[bytes
     try:
         from service.operations.parquet import parquet_pages  # noqa: PLC0415 - pyarrow is there if somebody wants it
     except ModuleNotFoundError as error:
-        raise Refused(f"Parquet needs {error.name}: make parquet") from error
+        raise Refused(
+            f"Parquet needs {error.name}: `make parquet` in a checkout, else `pip install {error.name}`"
+        ) from error
     return parquet_pages(types, pages)
 
 

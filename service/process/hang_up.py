@@ -12,7 +12,15 @@ import os
 import signal
 from collections.abc import Callable
 
+_held: list[bool] = []  # hang-ups that came while nobody listened
+_LOOK_SECONDS = 1.0
 _SHELL_SECONDS = 0.3  # a shell that ends tells its jobs, and closes the terminal a moment later
+
+
+def hold_hang_ups() -> None:
+    """Hold SIGHUP from the first moment on, unless it is ignored (`nohup`): `listen_for_hang_up` hears of it later."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: _held.append(True))
 
 
 def listen_for_hang_up(read_again: Callable[[], None], end: Callable[[], None]) -> None:
@@ -34,7 +42,22 @@ def listen_for_hang_up(read_again: Callable[[], None], end: Callable[[], None]) 
         else:
             read_again()
 
+    def look() -> None:
+        if has_terminal():
+            loop.call_later(_LOOK_SECONDS, look)
+        else:
+            end()
+
     loop.add_signal_handler(signal.SIGHUP, heard)
+    if on_terminal and _only_make_is_told():
+        look()
+    if _held:
+        heard()
+
+
+def _only_make_is_told() -> bool:
+    """Tell whether `make` leads our session (`ssh -t host make run`): the kernel tells it alone, and it only waits."""
+    return "MAKELEVEL" in os.environ and os.getppid() == os.getsid(0)
 
 
 def has_terminal() -> bool:

@@ -20,7 +20,7 @@ from service.core.unavailable import ErrorKind, StorageError
 from service.storage.location import PostgresServer, SqliteFile
 from service.storage.postgres.server import ServerConnection, postgres_error
 from service.storage.schema.registry import TABLES, StoredTable
-from service.storage.sqlite.file import FileLock, storage_error
+from service.storage.sqlite.file import FileLock, assert_there, storage_error
 
 RANGE = ChunkSize(10_000, CHUNK_BYTES)  # each is a transaction of its own
 _COMPARED_ROWS = 250  # fetched at once
@@ -70,8 +70,7 @@ def copy(source: SqliteFile, target: PostgresServer, progress: Progress, size: C
 
 @contextmanager
 def _opened(source: SqliteFile) -> Iterator[sqlite3.Connection]:
-    if not source.path.exists():
-        raise StorageError(f"there is no database at {source.path.absolute()}", ErrorKind.NO_DATABASE)
+    assert_there(source.path)
     lock = FileLock(source.path)
     try:
         with closing(sqlite3.connect(f"{source.path.resolve().as_uri()}?mode=ro", uri=True)) as connection:

@@ -3,7 +3,9 @@
 from functools import partial
 from typing import Protocol, assert_never
 
-from service.core.unavailable import ErrorKind, StorageError
+from sqlalchemy.exc import DBAPIError
+
+from service.core.unavailable import StorageError
 from service.storage.audit import Audit
 from service.storage.deletions.deleting import Deletions
 from service.storage.erasure import Erasure
@@ -20,7 +22,7 @@ from service.storage.reads.quarantine import Quarantine
 from service.storage.replays import Replays
 from service.storage.senders import Senders
 from service.storage.sqlite.audit import SqliteAudit
-from service.storage.sqlite.file import patient, reader_engine, rewrite, second_engine, storage_error
+from service.storage.sqlite.file import assert_there, patient, reader_engine, rewrite, second_engine, storage_error
 from service.storage.sqlite.ledger import SqliteLedger, migrations_of
 from service.storage.sqlite.space import measure_space
 from service.storage.turns import IMMEDIATE, Turns
@@ -107,8 +109,8 @@ class SqliteDatabase:
     def __init__(self, place: SqliteFile) -> None:
         self.path = place.path
         self.name = str(place.path)
-        self._reading = Pool(reader_engine(self.path), storage_error)
-        self._writing = Pool(second_engine(self.path), storage_error)
+        self._reading = Pool(reader_engine(self.path), self._told)
+        self._writing = Pool(second_engine(self.path), self._told)
 
     def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:  # noqa: ARG002 - nothing is repeated on a file
         """Return the file's one writer; it migrates when it is opened."""
@@ -160,9 +162,13 @@ class SqliteDatabase:
         self._writing.close()
 
     def _reads(self) -> Pool:
-        if not self.path.exists():
-            raise StorageError(f"there is no database at {self.path.absolute()}", ErrorKind.NO_DATABASE)
+        assert_there(self.path)
         return self._reading
+
+    def _told(self, error: DBAPIError) -> StorageError:
+        """Classify an error, and say of which file."""
+        told = storage_error(error)
+        return type(told)(f"{self.path.absolute()}: {told}", told.kind)
 
     def _writes(self, turns: Turns) -> Pool:
         """Return the pool for writes; at a turn postbacks wait, so that it gives up soon if the file is locked."""

@@ -20,7 +20,7 @@ _USED = text("""
 """).bindparams(bindparam("at", type_=UtcDateTime))
 
 
-class Refused(Exception):  # noqa: N818 - a decision, not an error
+class Contradiction(Exception):  # noqa: N818 - a decision, not an error
     """A change that would leave something nobody could understand; the message says what."""
 
 
@@ -74,15 +74,15 @@ class Senders:
             )
 
     def put_sender(self, row: RegisteredSender, *, new: bool) -> None:
-        """Store a sender. Raises Refused if it is new and its name is taken, or if two would take in strangers."""
+        """Store a sender. Raises Contradiction if a new name is taken, or if two would take in strangers."""
 
         def put(session: Session) -> None:
             names = {other.name: other for other in session.exec(select(RegisteredSender))}
             if new and row.name in names:
-                raise Refused(f"{row.name} is registered already; change it with `senders set {row.name}`")
+                raise Contradiction(f"{row.name} is registered already; change it with `senders set {row.name}`")
             lenient = [name for name, other in names.items() if name != row.name and "credentials" in other.report_only]
             if lenient and "credentials" in row.report_only:
-                raise Refused(
+                raise Contradiction(
                     f"{lenient[0]} has credentials as report-only; a stranger can be taken for one sender only"
                 )
             same = [
@@ -91,7 +91,7 @@ class Senders:
                 if name != row.name and row.oauth_subject is not None and other.oauth_subject == row.oauth_subject
             ]
             if same:
-                raise Refused(f"{same[0]} has the oauth_subject {row.oauth_subject} already")
+                raise Contradiction(f"{same[0]} has the oauth_subject {row.oauth_subject} already")
             session.merge(row)
 
         self._change(put)

@@ -11,7 +11,7 @@ from service.core.verdict import Understood, Verdict
 from service.core.version import VERSION
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
-from service.telemetry.metrics.books import UNKNOWN, Arrival
+from service.telemetry.metrics.books import UNKNOWN, Account
 from service.telemetry.metrics.counts import ids
 
 _Kind = tuple[Outcome, str, bool]  # outcome, sender, and whether it is a test
@@ -27,9 +27,9 @@ class LiveRecord:
         self._log = log
         self._clock = clock
 
-    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection]) -> Arrival:
+    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection]) -> Account:
         """Count what came in together; `entries` are those that could be understood."""
-        return Arrival(self._books, raws[0].door, len(raws), [one.is_test for one in entries].count(True))
+        return Account(self._books, raws[0].door, len(raws), [one.is_test for one in entries].count(True))
 
     def fail(self, raw: RawPostback, error: BaseException) -> Verdict:
         """Return the outcome of a failure of ours; what is unexpected is logged."""
@@ -46,7 +46,7 @@ class LiveRecord:
 
     def tell(  # noqa: PLR0913 - all that a line tells; an object for it would cost a hundredth of a request
         self,
-        arrival: Arrival,
+        arrival: Account,
         raws: Sequence[RawPostback],
         understood: Sequence[Understood],
         verdicts: Sequence[Verdict],
@@ -112,7 +112,7 @@ class LiveRecord:
             line["detail"] = explanation(detail, diagnosis)
         return outcome, sender, is_test
 
-    def _count(self, arrival: Arrival, counted: dict[_Kind, int], noteworthy: dict[Outcome, RawPostback]) -> None:
+    def _count(self, arrival: Account, counted: dict[_Kind, int], noteworthy: dict[Outcome, RawPostback]) -> None:
         """Count what became of postbacks, by sender and whether they are tests; one of the noteworthy is remembered."""
         for (outcome, sender, is_test), count in counted.items():
             arrival.tell(outcome, sender, count, is_test=is_test)

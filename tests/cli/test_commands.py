@@ -41,9 +41,6 @@ ANSWERING += [f"rejected {sub}" for sub in ("list", "show", "export")]
 ANSWERING += [f"senders {sub}" for sub in ("add", "list", "show", "set", "disable", "enable")]
 ANSWERING += [f"keys {sub}" for sub in ("create", "list", "revoke", "rotate")]
 ANSWERING += [f"secrets {sub}" for sub in ("create", "list", "revoke")]
-READING = ["lookup came", "rejected list", "rejected show 1", "export --since 7d", "reconcile partner.csv", "deletions"]
-READING += ["senders list", "senders show acme", "keys list", "secrets list", "migrate status", "erase came --dry-run"]
-READING += ["replay --dry-run", "rejected export --since 7d"]
 TARGETS = [
     "install",
     "parquet",
@@ -235,24 +232,6 @@ def test_check_tells_a_person_what_is_wrong_and_what_to_do(service: Command) -> 
         "hint: Write the amount with a decimal point, and without a comma or separators of thousands.",
         "  sender          ezmob",
     ]
-
-
-@pytest.mark.parametrize("command", READING)
-def test_what_reads_makes_no_database_and_names_the_one_that_it_looked_for(
-    service: Command, bare: Path, command: str
-) -> None:
-    (bare / "partner.csv").write_text("c,value\n", encoding="ascii")
-    ended = service(*command.split())
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines() == [f"there is no database at {bare / DATABASE}"]
-    assert [path.name for path in bare.iterdir()] == ["partner.csv"]
-
-
-def test_doctor_names_the_database_that_it_looked_for_and_makes_none(service: Command, bare: Path) -> None:
-    ended = service("doctor", "--offline", "--json")
-    assert ended.code == 1
-    assert f"there is no database at {bare / DATABASE}" in ended.out
-    assert list(bare.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"long enough to be read as a header" * 9], ids=["empty", "text"])

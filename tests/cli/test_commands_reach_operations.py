@@ -12,10 +12,18 @@ from service.cli import app
 from tests.support.documents import REPOSITORY
 
 COMMANDS = REPOSITORY / "service/cli"
-BEHIND_OPERATIONS = ("service.storage", "service.spool", "service.intake", "service.writing", "service.auth")
+BEHIND_OPERATIONS = tuple(
+    f"service.{room}" for room in ("storage", "spool", "intake", "writing", "auth", "web", "operator", "process")
+)
 WIRING = {
     "setting_up.py": {"service.storage.database"},  # the settings' URL becomes the database that operations are given
-    "run.py": {"service.auth.access"},  # why a start is refused
+    "run.py": {  # this command is the process
+        "service.auth.access",
+        "service.process",
+        "service.process.control_channel",
+        "service.process.hang_up",
+        "service.process.sockets",
+    },
 }
 
 

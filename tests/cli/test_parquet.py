@@ -139,6 +139,10 @@ def test_a_pipe_gets_what_a_file_gets_and_a_terminal_nothing(
 def test_without_pyarrow_the_command_says_how_to_get_it(service: Command, bare: Path, command: str) -> None:
     (bare / "pyarrow.py").write_text("raise ModuleNotFoundError('hidden', name='pyarrow')")
     ended = service(*command.split(), "--format", "parquet", "--output", "all.parquet")
-    assert (ended.code, ended.out, ended.err) == (2, "", "Parquet needs pyarrow: make parquet\n")
+    assert (ended.code, ended.out, ended.err) == (
+        2,
+        "",
+        "Parquet needs pyarrow: `make parquet` in a checkout, else `pip install pyarrow`\n",
+    )
     assert {path.name for path in bare.iterdir()} == {"data", "pyarrow.py"}
     assert service(*command.split()).code == 0

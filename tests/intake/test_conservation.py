@@ -17,7 +17,7 @@ from service.intake import Intake
 from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
-from service.telemetry.metrics.books import Arrival
+from service.telemetry.metrics.books import Account
 from service.telemetry.metrics.books import Books as Sums
 from service.telemetry.record import LiveRecord
 from service.writing.committing import OnThread, Store
@@ -172,7 +172,7 @@ class Forgetful(LiveRecord):
 
 
 async def test_a_record_that_tells_nothing_leaves_nothing_open() -> None:
-    """What was durable and untold stayed so for ever, and the postback in no count, until an Arrival settled both."""
+    """What was durable and untold stayed so for ever, and the postback in no count, until an Account settled both."""
     async with keeping_books(FakeStore(), record=Forgetful) as books:
         await books.outcomes("c=a&value=1")
         assert samples(books.metrics, "postback_received_total") == {("postback", "internal_error"): 1.0}
@@ -199,7 +199,7 @@ async def test_a_sender_that_is_cut_off_between_its_commit_and_its_answer_is_tol
 
 def test_whatever_is_left_open_at_the_end_is_settled() -> None:
     books = Sums()
-    arrival = Arrival(books, "postback", 3)
+    arrival = Account(books, "postback", 3)
     arrival.durable(2)
     assert (books.in_progress, books.untold) == (3, 2)
     arrival.tell(Outcome.STORED, "ezmob")
@@ -241,8 +241,8 @@ async def test_a_postback_without_an_outcome_shows() -> None:
 
 
 async def test_a_postback_counted_twice_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    tell = Arrival.tell
-    monkeypatch.setattr(Arrival, "tell", lambda *what, **how: (tell(*what, **how), tell(*what, **how)))
+    tell = Account.tell
+    monkeypatch.setattr(Account, "tell", lambda *what, **how: (tell(*what, **how), tell(*what, **how)))
     async with keeping_books(FakeStore()) as books:
         await books.outcomes("c=a&value=1")
         assert books.drift == {**BALANCED, ("arrivals",): -1.0, ("receipts",): 1.0}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.outcome import Outcome
-from service.operations.reconcile import (
+from service.operations.pairing import (
     Amount,
     Claim,
     Columns,

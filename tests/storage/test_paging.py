@@ -126,6 +126,12 @@ def test_a_wrong_cursor_is_told(engine: Engine, ledger: Ledger, name: str, curso
         listed(engine, name, cursor, 5)
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1])
+def test_a_cursor_with_a_number_that_no_engine_has_is_told(number: int) -> None:
+    with pytest.raises(ValueError, match="this cursor is none of this list's"):
+        position_of("x", Position, cursor_to("x", Position(number, "x")))
+
+
 def test_a_cursor_is_short_text_for_a_url_and_gives_back_its_position() -> None:
     cursor = cursor_to("x", Position(7, "ä/?&=\n"))
     assert cursor.replace("-", "").replace("_", "").isalnum()

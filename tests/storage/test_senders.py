@@ -11,7 +11,7 @@ import pytest
 from service.core.roster import KnownSender
 from service.core.unavailable import StorageError
 from service.storage.ledger import Ledger
-from service.storage.senders import Refused, Rows, Senders
+from service.storage.senders import Contradiction, Rows, Senders
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders, registration
 from tests.support.engines import Engine, NotingTurns
@@ -68,7 +68,7 @@ def test_a_preset_of_a_newer_version_leaves_the_senders_own_names(senders: Sende
 
 def test_a_name_is_registered_once_and_can_be_changed(senders: Senders) -> None:
     senders.put_sender(registration.sender(), new=True)
-    with pytest.raises(Refused, match="registered already"):
+    with pytest.raises(Contradiction, match="registered already"):
         senders.put_sender(registration.sender(), new=True)
     senders.put_sender(registration.sender(numbers="cents"), new=False)
     assert [row.numbers for row in senders.rows().senders] == ["cents"]
@@ -77,7 +77,7 @@ def test_a_name_is_registered_once_and_can_be_changed(senders: Senders) -> None:
 def test_strangers_can_be_taken_for_one_sender_only(senders: Senders) -> None:
     senders.put_sender(registration.sender(report_only=["credentials"]), new=True)
     senders.put_sender(registration.sender(report_only=["credentials", "rate"]), new=False)
-    with pytest.raises(Refused, match="one sender only"):
+    with pytest.raises(Contradiction, match="one sender only"):
         senders.put_sender(registration.sender("other", report_only=["credentials"]), new=True)
     assert [row.name for row in senders.rows().senders] == ["acme"]
 

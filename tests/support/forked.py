@@ -21,7 +21,7 @@ _PRELOADED = [
         "service.cli.importing",
         "service.cli.registering",
         "service.operations.register.keys",
-        "service.operations.differences",
+        "service.operations.reconcile",
         "service.operations.erase",
         "service.cli.send.player",
         "service.operations.examine.sqlite_file",
@@ -29,7 +29,7 @@ _PRELOADED = [
         "service.process.app",
         "service.process.single_process",
         "service.operations.replay",
-        "service.operations.reconcile",
+        "service.operations.pairing",
         "service.storage.database",
     ),
 ]

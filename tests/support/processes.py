@@ -1,5 +1,6 @@
 """Owns which tests may start a process: those marked `processes`. `make quick` leaves them out."""
 
+import multiprocessing.util
 import sys
 from collections.abc import Callable, Generator
 from typing import ParamSpec, TypeVar
@@ -8,8 +9,9 @@ import pytest
 
 MARK = "processes"
 FORKED = "tests.support.forked"  # raised by the one helper whose new process Python's own events do not tell of
+SPAWNED = "multiprocessing.spawn"  # raised here: Python has no event for it
 _STARTS = frozenset(
-    ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.exec", "os.system", FORKED)
+    ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.exec", "os.system", FORKED, SPAWNED)
 )
 _SYSTEM_TESTS = ("tests/system/", "tests/load/")
 _starters: set[str] = set()
@@ -32,6 +34,14 @@ def mark_what_starts_processes(items: list[pytest.Item]) -> None:
             item.add_marker(MARK)
 
 
+def _heard(spawn: Callable[P, R]) -> Callable[P, R]:
+    def spawn_and_tell(*given: P.args, **named: P.kwargs) -> R:
+        sys.audit(SPAWNED, given[0])
+        return spawn(*given, **named)
+
+    return spawn_and_tell
+
+
 class ProcessGuard:
     """A pytest plugin that fails a test that starts a process and is not marked; a process outlives its test's folder.
 
@@ -42,6 +52,7 @@ class ProcessGuard:
         self._unmarked: pytest.Item | None = None
         self._caught: list[str] = []
         sys.addaudithook(self._hear)
+        multiprocessing.util.spawnv_passfds = _heard(multiprocessing.util.spawnv_passfds)
 
     def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
         if self._unmarked is not None and event in _STARTS:

@@ -1,7 +1,10 @@
 """Owns the proof of what SIGHUP means: files are read again while senders go on, or the terminal was closed."""
 
+import re
 import signal
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from tests.support.outside.certificates import RSA, Authority
-from tests.support.outside.harness import EXIT_SECONDS, LogLine, Service, wait_for
+from tests.support.outside.harness import EXIT_SECONDS, REPOSITORY, LogLine, Service, clean_environment, wait_for
 from tests.support.outside.ledger import run_until
 from tests.support.outside.terminals import terminal
 from tests.support.outside.wire import Wire, request
@@ -59,6 +62,39 @@ def test_a_shell_that_ends_ends_its_job_though_its_signal_comes_before_the_termi
         service._process.terminate()  # noqa: SLF001 - the shell, not the service
         wait_for(lambda: events(service, "stopped"), EXIT_SECONDS)
         assert events(service, "stopping")[0]["reason"] == "the terminal was closed"
+
+
+def test_make_as_the_leader_of_the_session_is_told_alone_and_the_service_ends_all_the_same(tmp_path: Path) -> None:
+    with terminal() as (wrapper, close), Service(tmp_path, wrapper=[*wrapper, "make"]) as service:
+        close()
+        assert service.wait(EXIT_SECONDS) == 0
+        assert events(service, "stopping")[0]["reason"] == "the terminal was closed"
+
+
+def test_a_hang_up_during_the_start_is_obeyed_after_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    environment = clean_environment() | {"POSTBACK_PORT": "0", "POSTBACK_OPERATOR_PORT": "0"}
+    environment |= {"POSTBACK_LOG_FORMAT": "json", "POSTBACK_DATABASE_URL": f"sqlite:///{tmp_path / 'p.db'}"}
+    command = [sys.executable, "-m", "service", "run"]
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=out, stderr=out, start_new_session=True
+        ) as process,
+    ):
+        try:
+            wait_for(lambda: holds_hang_ups(process.pid), EXIT_SECONDS)
+            process.send_signal(signal.SIGHUP)
+            wait_for(lambda: b'"reloaded"' in log.read_bytes(), EXIT_SECONDS)
+        finally:
+            process.terminate()
+        assert process.wait(EXIT_SECONDS) == 0
+
+
+def holds_hang_ups(pid: int) -> bool:
+    """Tell whether a process has a handler for SIGHUP (proc(5), SigCgt)."""
+    (caught,) = re.findall(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(caught, 16) & 1 << (signal.SIGHUP - 1))
 
 
 @pytest.mark.parametrize("nohup", [[], ["nohup"]], ids=["as it is", "nohup"])

@@ -5,6 +5,7 @@ empty folder. What varies is made equal on both sides: moments, process, revisio
 order in which they are first printed, so one that a document repeats must repeat.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -136,7 +137,10 @@ def test_what_a_document_prints_is_what_is_printed(tmp_path: Path, document: Pat
 
 
 def test_make_run_is_what_the_reader_starts() -> None:
-    dry = subprocess.run(["make", "--dry-run", "run"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    dry = subprocess.run(
+        ["make", "--dry-run", "run"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+    )
     assert dry.stdout.splitlines()[-1] == "exec .venv/bin/python -m service run"
 
 

@@ -50,9 +50,9 @@ _FAULTS_SHOWN = 3
 
 def check(case: Case, path: Path) -> Iterator[Finding]:
     """Yield the findings about the file; without one, only that."""
-    if not path.is_file():
+    if why := _unreadable(path):
         advice = "Start the service once, or mend POSTBACK_DATABASE_URL; a relative path is from the working directory."
-        yield wrong("database_file", f"there is no database at {path.absolute()}", advice)
+        yield wrong("database_file", why, advice)
         yield from (not_checked(name, "there is no database") for name in CHECKS[1:])
         return
     yield _file(path)
@@ -68,6 +68,13 @@ def check(case: Case, path: Path) -> Iterator[Finding]:
             ("integrity", partial(_integrity, case, path)),
         ]
     )
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        return "" if path.is_file() else f"there is no database at {path.absolute()}"
+    except OSError as error:  # its folder may not be entered
+        return f"{path.absolute()}: {error.strerror}"
 
 
 def _file(path: Path) -> Finding:

@@ -157,7 +157,7 @@ def put_sender(registry: Senders, row: RegisteredSender, *, new: bool) -> None:
     """Store a sender. Raises Refused where storage would be left with what nobody could understand; StorageError."""
     try:
         registry.put_sender(row, new=new)
-    except storage.Refused as refused:
+    except storage.Contradiction as refused:
         raise Refused(str(refused)) from refused
 
 

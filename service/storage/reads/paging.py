@@ -11,6 +11,8 @@ from typing import Generic, NamedTuple, TypeVar
 import orjson
 from pydantic import TypeAdapter
 
+_INTEGER_BITS = 64  # of both engines, with the sign
+
 Cursor = str  # opaque: it comes from a page and goes back to the same list
 Row = TypeVar("Row")
 Position = TypeVar("Position", bound=NamedTuple)
@@ -46,7 +48,7 @@ def position_of(order: str, kind: type[Position], cursor: Cursor) -> Position:
         position: Position = _adapter(kind).validate_json(orjson.dumps(values), strict=True)
     except (TypeError, ValueError):
         named = None
-    if named != order:
+    if named != order or any(isinstance(value, int) and value.bit_length() >= _INTEGER_BITS for value in position):
         raise ValueError("this cursor is none of this list's: begin again without one")
     return position
 

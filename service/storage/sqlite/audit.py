@@ -10,7 +10,7 @@ from typing import Self
 
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.audit import Audit, Value
-from service.storage.sqlite.file import storage_error
+from service.storage.sqlite.file import assert_there, storage_error
 from service.storage.sqlite.ledger import utc_text
 
 _STEPS = 10_000  # of SQLite's virtual machine, between two looks at the clock: well under a millisecond
@@ -26,8 +26,7 @@ class SqliteAudit(Audit):
 
     def __enter__(self) -> Self:
         """Open the file."""
-        if not self._path.exists():
-            raise StorageError(f"there is no database at {self._path.absolute()}", ErrorKind.NO_DATABASE)
+        assert_there(self._path)
         with _told():
             self._connection = sqlite3.connect(
                 f"{self._path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS

@@ -13,6 +13,7 @@ from service.core.unavailable import ErrorKind, StorageError
 from service.storage.schema.registry import OF_POSTBACKS
 from service.storage.sqlite.file import (
     FileLock,
+    assert_there,
     create_private,
     create_private_directory,
     storage_error,
@@ -49,8 +50,7 @@ def back_up(source: Path, target: Path, tell: Tell = lambda _: None, pages: int 
     do meanwhile is in the copy. Everything that was acknowledged before the call is. Raises StorageError: then there is
     no target.
     """
-    if not source.exists():
-        raise StorageError(f"there is no database at {source.absolute()}", ErrorKind.NO_DATABASE)
+    assert_there(source)
     if target.exists():
         raise StorageError(f"{target} is there already; a backup never replaces a file", ErrorKind.EXISTS)
     part = target.with_name(f"{target.name}.part")

@@ -49,6 +49,16 @@ def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = M
     return (StorageBroken if kind in _FATAL else StorageError)(f"{name}: {driver}", kind, rows)
 
 
+def assert_there(path: Path) -> None:
+    """Raise StorageError, which names the whole path, unless there is a database file."""
+    try:
+        there = path.exists()
+    except OSError as error:  # its folder may not be entered
+        raise StorageError(f"{path.absolute()}: {error.strerror}", ErrorKind.CANTOPEN) from error
+    if not there:
+        raise StorageError(f"there is no database at {path.absolute()}", ErrorKind.NO_DATABASE)
+
+
 def create_private(path: Path) -> None:
     """Create an empty file that only this user may read, unless a file is there: that keeps its mode. Raises OSError.
 

@@ -1,7 +1,7 @@
 """Owns the books of law 5: what arrived, what is durable, what was told, what came too late, what left the spool.
 
 Plain integers, changed on the event loop only, so the sums are 0 between any two of its turns. Nobody raises and lowers
-a sum by hand: what comes in is an Arrival and what leaves the spool is a Move, and both settle at their end whatever
+a sum by hand: what comes in is an Account and what leaves the spool is a Move, and both settle at their end whatever
 their holder left open.
 """
 
@@ -58,7 +58,7 @@ class Books:
         }
 
 
-class Arrival:
+class Account:
     """Postbacks that came in together at one door, until each has its outcome. A Teller, to be ended in a `finally`.
 
     At its end those without an outcome have failed by our fault, and what is durable and was promised to nobody is a

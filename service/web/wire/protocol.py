@@ -37,12 +37,17 @@ class JoinedWrites:
         elif not piece.startswith(_INTERIM):
             self._held = piece
             return
-        self._transport.write(piece)
+        self._send(piece)
 
     def release(self) -> None:
         """Send what is held."""
         if self._held:
             piece, self._held = self._held, b""
+            self._send(piece)
+
+    def _send(self, piece: bytes) -> None:
+        """Send it, unless the client has hung up: then there is nobody to send it to."""
+        if not self.is_closing():
             self._transport.write(piece)
 
     def close(self) -> None:
