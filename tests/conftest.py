@@ -19,6 +19,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(slowness.SlownessGuard(frozenset((processes.MARK, slowness.MARK))))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
