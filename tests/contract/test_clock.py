@@ -1,11 +1,12 @@
 """Owns what the shorter clock promises: each duration divided, and nothing else."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.support.alert_files import ALERTS, RULE_FILES
-from tests.support.outside.clock import milliseconds, shorter
+from tests.support.outside.clock import milliseconds, shortened, shorter
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,11 @@ def test_every_duration_of_the_configuration_is_found() -> None:
     for name in ("prometheus.yml", "alertmanager.yml"):
         text = shorter((ALERTS / name).read_text(encoding="utf-8"), 7)
         assert re.findall(r": \d+[smhd]\b", text) == []
+
+
+def test_only_the_alert_that_foresees_a_full_disk_is_left_out(tmp_path: Path) -> None:
+    """What else runs on this machine fills the disk, and on the shorter clock that looks like four days' growth."""
+    alert = re.compile(r"- alert: (\w+)")
+    kept = [name for path in shortened(tmp_path, 30).glob("*.rules.yml") for name in alert.findall(path.read_text())]
+    written = [name for path in RULE_FILES for name in alert.findall(path.read_text(encoding="utf-8"))]
+    assert sorted([*kept, "PostbackDiskFilling"]) == sorted(written)
