@@ -23,6 +23,7 @@ from service.spool.following import MOST_REMEMBERED
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
 from service.storage.daemon_thread import run_in_daemon_thread
+from service.storage.ledger import Manner
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import NOBODY, Move
@@ -200,7 +201,7 @@ class Drain:
         """Commit as many of the steps as there is room for, and remove them."""
         steps = steps[: (self._database.room_left + 1) // 2]
         with self._books.move() as move:
-            futures = [self._database.write(move, step.entry, again=self._may_be_there(step)) for step in steps]
+            futures = [self._database.write(move, step.entry, manner=self._manner(step)) for step in steps]
             if not futures:
                 raise Overloaded("live postbacks take every place")
             self._tried_up_to = max(self._tried_up_to, steps[-1].waiting.seq)
@@ -233,8 +234,9 @@ class Drain:
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be this entry's
             self._putaside(step.waiting, error)
 
-    def _may_be_there(self, step: _Step) -> bool:
-        return step.waiting.seq <= self._tried_up_to or step.waiting.request_id in self._outage.may_hold
+    def _manner(self, step: _Step) -> Manner:
+        again = step.waiting.seq <= self._tried_up_to or step.waiting.request_id in self._outage.may_hold
+        return Manner.DRAINED if again else Manner.NEW
 
     async def _remove(self, move: Move, committed: Sequence[tuple[_Step, Verdict]]) -> None:
         """Take what is in the database out of the journal, and count both in one turn of the loop.

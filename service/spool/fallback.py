@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from service.core.unavailable import Overloaded, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe
 from service.spool.outage import Outage
+from service.storage.ledger import Manner
 from service.telemetry.metrics.books import Teller
 from service.writing.writer import Writer, Written
 
@@ -25,7 +26,7 @@ class SpoolingWriter:
         self._spool = spool
         self._outage = outage
 
-    async def write(self, teller: Teller, /, *entries: Entry) -> Written:
+    async def write(self, teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> Written:
         """Return the verdicts once the entries are durable, all in the database or all in the spool.
 
         Raises Overloaded or StorageError when neither takes them: they may be in the database, and are in no spool.
@@ -33,7 +34,7 @@ class SpoolingWriter:
         tried = False
         if not self._outage.on and not self._outage.following.must(entries):
             try:
-                future = self._database.write(teller, *entries)
+                future = self._database.write(teller, *entries, manner=manner)
                 tried = True
                 return await future
             except StorageBroken:

@@ -6,6 +6,7 @@ means is decided here, once, so that all engines agree.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from enum import Enum, auto
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import orjson
@@ -19,6 +20,15 @@ MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waitin
 Scalar = str | int | bytes | datetime | None
 Row = tuple[Scalar, ...]
 Moment = Callable[[datetime], Scalar]  # how an engine wants a UTC datetime in a row
+
+
+class Manner(Enum):
+    """How entries are written together: what is known of them, and what is asked for."""
+
+    NEW = auto()
+    AGAIN = auto()  # an earlier commit may have judged them: what is recorded of them is their verdict
+    DRAINED = auto()  # the same, and they were answered `spooled`
+    ATOMIC = auto()  # all of them are accepted, or none is stored
 
 
 class Committed(NamedTuple):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey, Postback
 from service.core.verdict import Entry, Verdict, Winner, judge
+from service.storage.ledger import Manner
 from service.telemetry.metrics.books import Teller
 from service.writing.writer import Written
 
@@ -22,7 +23,7 @@ class Foresight:
         self._winners = winners
         self._taken: dict[ConversionKey, Winner] = {}
 
-    async def write(self, _teller: Teller, /, *entries: Entry) -> Written:
+    async def write(self, _teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> Written:  # noqa: ARG002 - nothing is stored
         """Return the verdict that each entry would get now, if all before it were stored."""
         if self._winners is None:
             return Written([judge(entry, None) for entry in entries], 0.0)

@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from service.core.batch import MAX_ATOMIC_ROWS
 from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe, Verdict
-from service.storage.ledger import MAX_BATCH
+from service.storage.ledger import MAX_BATCH, Manner
 from service.telemetry.metrics.books import Teller
 from service.telemetry.metrics.commits import CommitCounts
 from service.telemetry.metrics.counts import Queue
@@ -32,6 +32,7 @@ DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the re
 
 
 QUICK_SECONDS = 0.005  # a commit shorter than this is worth a second batch handed over; a longer one gathers more
+_AGAIN = (Manner.AGAIN, Manner.DRAINED)
 _SMOOTHING = 0.25  # of the last commit's duration in the running average
 _WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
 
@@ -39,7 +40,7 @@ _WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
 class Writes(Protocol):
     """What makes an entry durable: a writer, or one with a spool behind it."""
 
-    def write(self, teller: Teller, /, *entries: Entry) -> "Awaitable[Written]":
+    def write(self, teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> "Awaitable[Written]":
         """Return a verdict for each entry once all of them are durable. Raises Overloaded or StorageError for all.
 
         `teller` is told of them in the moment in which the verdicts go out, and must tell.
@@ -71,7 +72,7 @@ class _Queued(NamedTuple):
     entries: tuple[Entry, ...]
     future: "asyncio.Future[Written]"
     at: float
-    again: bool
+    manner: Manner
 
 
 class _Batch(NamedTuple):
@@ -124,13 +125,12 @@ class Writer:
         self._refusal = None
         self._make_room()
 
-    def write(self, teller: Teller, /, *entries: Entry, again: bool = False) -> "asyncio.Future[Written]":
+    def write(self, teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> "asyncio.Future[Written]":
         """Queue entries for one commit; the future gives their verdicts after it, or StorageError for all.
 
         `teller` takes them over in the moment in which the future has its result. Up to MAX_ATOMIC_ROWS of them; more
         than MAX_BATCH only one after the other.
 
-        `again` says that a row may be there already, from a commit whose answer was lost (it comes from the spool).
         Raises at once: Overloaded when the queue is full or closing, StorageError when storage is broken or hangs.
         """
         if not 0 < len(entries) <= MAX_ATOMIC_ROWS:
@@ -141,7 +141,7 @@ class Writer:
         future: asyncio.Future[Written] = self._loop.create_future()
         if not self._pending and self._may_hand_over():
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
-        self._pending.append(_Queued(teller, entries, future, self._loop.time(), again))
+        self._pending.append(_Queued(teller, entries, future, self._loop.time(), manner))
         self._waiting += _places(entries)
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
@@ -228,7 +228,7 @@ class Writer:
 
     def _count_recognised(self, batch: Sequence[_Queued], rows: Mapping[str, int]) -> None:
         """Count entries whose row was there already: each other entry has a row of its own, or the books drift."""
-        if again := sum(len(queued.entries) for queued in batch if queued.again):
+        if again := sum(len(queued.entries) for queued in batch if queued.manner in _AGAIN):
             missing = sum(map(_postbacks, batch)) - sum(rows.values())
             self._metrics.count_recognised(max(0, min(again, missing)))
 

@@ -15,14 +15,17 @@ from service.storage.schema.tables import (
     ApiKey,
     Conversion,
     ConversionKey,
+    DatabaseIdentity,
     Deletion,
     Duplicate,
+    ImportedFile,
     RegisteredSender,
     RejectedPostback,
     Replay,
     SchemaFloor,
     SigningSecret,
     StatusChange,
+    TrustedClock,
     WriteProbe,
 )
 
@@ -79,19 +82,31 @@ class StoredTable:
         return tuple(column.name for column in self.written)
 
 
-CONVERSION = StoredTable(Conversion, postbacks=True, outcome=Outcome.STORED, erased=True, days="conversion_days")
-CHANGE = StoredTable(StatusChange, postbacks=True, outcome=Outcome.UPDATED, erased=True, days="conversion_days")
-DUPLICATE = StoredTable(Duplicate, postbacks=True, outcome=Outcome.DUPLICATE, erased=True, days="duplicate_days")
+_LATER = ("drained_at",)
+CONVERSION = StoredTable(
+    Conversion, postbacks=True, outcome=Outcome.STORED, later=_LATER, erased=True, days="conversion_days"
+)
+CHANGE = StoredTable(
+    StatusChange, postbacks=True, outcome=Outcome.UPDATED, later=_LATER, erased=True, days="conversion_days"
+)
+DUPLICATE = StoredTable(
+    Duplicate, postbacks=True, outcome=Outcome.DUPLICATE, later=_LATER, erased=True, days="duplicate_days"
+)
 REJECTED = StoredTable(
-    RejectedPostback, postbacks=True, later=("replayed_at", "replay_outcome"), erased=True, days="rejected_days"
+    RejectedPostback,
+    postbacks=True,
+    later=(*_LATER, "replayed_at", "replay_outcome"),
+    erased=True,
+    days="rejected_days",
 )
 REPLAY = StoredTable(Replay, erased=True)
 PROBE = StoredTable(WriteProbe, copied=False)
 TABLES = (
     *(CONVERSION, CHANGE, DUPLICATE, REJECTED),
-    *(REPLAY, StoredTable(Deletion)),
+    *(REPLAY, StoredTable(ImportedFile), StoredTable(Deletion)),
     *(StoredTable(RegisteredSender), StoredTable(ApiKey), StoredTable(SigningSecret)),
-    *(PROBE, StoredTable(SchemaFloor, copied=False, emptied=False)),
+    *(PROBE, StoredTable(DatabaseIdentity, copied=False, emptied=False), StoredTable(TrustedClock, copied=False)),
+    StoredTable(SchemaFloor, copied=False, emptied=False),
 )
 OF_POSTBACKS = tuple(table for table in TABLES if table.postbacks)
 

@@ -65,6 +65,7 @@ class Conversion(ConversionKey, table=True):
     request_id: str = Field(sa_type=Text)
     door: str = Field(sa_type=Text)
     conversion_status: str | None = Field(default=None, sa_type=Text)
+    drained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class StatusChange(ConversionKey, table=True):
@@ -90,6 +91,7 @@ class StatusChange(ConversionKey, table=True):
     received_at: datetime = Field(sa_type=UtcDateTime)
     request_id: str = Field(sa_type=Text)
     door: str = Field(sa_type=Text)
+    drained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Duplicate(ConversionKey, table=True):
@@ -109,6 +111,7 @@ class Duplicate(ConversionKey, table=True):
     received_at: datetime = Field(sa_type=UtcDateTime, index=True)
     request_id: str = Field(sa_type=Text, unique=True, index=True)
     door: str = Field(sa_type=Text)
+    drained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class RejectedPostback(SQLModel, table=True):
@@ -127,12 +130,14 @@ class RejectedPostback(SQLModel, table=True):
     request_id: str = Field(sa_type=Text, unique=True, index=True)
     replayed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     replay_outcome: str | None = Field(default=None, sa_type=Text)
+    drained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Replay(SQLModel, table=True):
     """A rejected postback that was sent through today's rules again: by whom, when, and what became of it.
 
     `request_id` is the new row's, in whatever table `outcome` says; `outcome` is null while it is under way.
+    `rules` are the sender's by which it is judged, also when it is interrupted and begun again.
     """
 
     __tablename__ = "replay"
@@ -142,6 +147,22 @@ class Replay(SQLModel, table=True):
     outcome: str | None = Field(default=None, sa_type=Text)
     replayed_by: str = Field(sa_type=Text)
     replayed_at: datetime = Field(sa_type=UtcDateTime)
+    rules: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+
+
+class ImportedFile(SQLModel, table=True):
+    """A file whose import was begun, and the sender's rules by which its rows are judged, whenever it is given again.
+
+    `request_id` is what its rows are called, before their `-1`, `-2` and so on.
+    """
+
+    __tablename__ = "imported_file"
+
+    request_id: str = Field(sa_type=Text, primary_key=True)
+    name: str = Field(sa_type=Text)
+    sender: str = Field(sa_type=Text)
+    rules: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    begun_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Deletion(SQLModel, table=True):
@@ -226,6 +247,24 @@ class WriteProbe(SQLModel, table=True):
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     probed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DatabaseIdentity(SQLModel, table=True):
+    """One row: what this database is called by the journals that hold postbacks for it."""
+
+    __tablename__ = "database_identity"
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    identity: str = Field(sa_type=Text)
+
+
+class TrustedClock(SQLModel, table=True):
+    """One row: the last moment at which the clock was believed; retention deletes by such a clock only."""
+
+    __tablename__ = "trusted_clock"
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    trusted_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class SchemaFloor(SQLModel, table=True):
