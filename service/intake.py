@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.batch import Batch, as_kept, split_batch
+from service.core.judging import AllRefused, Manner, Refusal
 from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.outcome import Outcome, Rejected
 from service.core.parsing import parse
@@ -26,8 +27,10 @@ _ROWS_AT_ONCE = 128  # parsed before others have their turn: a third of a millis
 class Record(Protocol):
     """What is recorded of postbacks: in the running service by counters and the log, in a command by its report."""
 
-    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Account:
-        """Count what came in together; `entries` are those of it that could be understood."""
+    def arrive(
+        self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /, *, together: bool = False
+    ) -> Account:
+        """Count what came in; `entries` are those that could be understood, `together` that all are stored or none."""
 
     def fail(self, raw: RawPostback, error: BaseException, /) -> Verdict:
         """Return what becomes of postbacks that we failed on. Where nobody is answered, raise the error."""
@@ -61,10 +64,10 @@ class Intake:
     """The one way in. Every door hands its input to it and shows the verdict; nothing else decides.
 
     `clock` gives seconds, to measure how long something took. `suspects`: what is accepted is looked at for mistakes,
-    of which somebody is told.
+    of which somebody is told. `manner` is how what comes in is written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, and what is asked of it
         self,
         authenticate: Authenticate,
         writer: Writes,
@@ -72,12 +75,14 @@ class Intake:
         clock: Callable[[], float] = time.perf_counter,
         *,
         suspects: bool = True,
+        manner: Manner = Manner.NEW,
     ) -> None:
         self._authenticate = authenticate
         self._writer = writer
         self._record = record
         self._clock = clock
         self._suspects = suspects
+        self._manner = manner
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
 
     async def receive(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Verdict:
@@ -206,7 +211,11 @@ class Intake:
                 whole = replace(one, raw=raw, detail=why) if isinstance(one, Rejection) else one._replace(detail=why)
                 return await self._settle_whole(raw, whole, started, caller.would_reject)
         async with self._alone:
-            return [*await self._settle(rows.raws, understood, started, caller.would_reject)]
+            try:
+                return [*await self._settle(rows.raws, understood, started, caller.would_reject, Manner.ATOMIC)]
+            except AllRefused as refused:
+                whole = _refused_whole(raw, understood, refused.refusal)
+        return await self._settle_whole(raw, whole, started, caller.would_reject)
 
     async def _settle_whole(
         self, raw: RawPostback, became: Understood, started: float, would_reject: Sequence[WouldReject] = ()
@@ -220,15 +229,19 @@ class Intake:
         understood: Sequence[Understood],
         started: float,
         would_reject: Sequence[WouldReject] = (),
+        manner: Manner | None = None,
     ) -> Sequence[Verdict]:
-        """Store postbacks of one door in one commit, and record what became of each."""
+        """Store postbacks of one door in one commit, and record what became of each. May raise AllRefused."""
+        manner = manner or self._manner
         entries = [one for one in understood if not isinstance(one, Verdict)]
-        arrival = self._record.arrive(raws, entries)
+        arrival = self._record.arrive(raws, entries, together=manner is Manner.ATOMIC)
         verdicts, commit_seconds, ending = _NONE_STORED
         try:
             try:
                 if entries:
-                    verdicts, commit_seconds = await self._writer.write(arrival, *entries)
+                    verdicts, commit_seconds = await self._writer.write(arrival, *entries, manner=manner)
+            except AllRefused:
+                raise  # together they are something else, which is recorded for itself
             except BaseException as error:  # noqa: BLE001 - a fault of ours, or the server ends: raised again below
                 verdicts = [self._record.fail(raws[0], error)] * len(entries)
                 ending = None if isinstance(error, Exception) else error
@@ -256,6 +269,16 @@ def _admitted(raw: RawPostback, caller: Caller) -> RawPostback:
     if caller.refusal:
         raise caller.refusal.with_traceback(None)
     return raw
+
+
+def _refused_whole(raw: RawPostback, rows: Sequence[Understood], refusal: Refusal) -> Rejection | Verdict:
+    """Return what a batch of all or none becomes because one of its rows is not accepted."""
+    number, verdict = refusal
+    row = rows[number - 1]
+    detail = f"row {number}, so none of them was stored: {verdict.detail}"
+    if verdict.outcome.our_fault or isinstance(row, Verdict):
+        return verdict._replace(detail=detail)
+    return Rejection(raw, row.sender, verdict.outcome, detail, row.click_id, is_test=row.is_test)
 
 
 _NONE_STORED: tuple[Sequence[Verdict], float | None, BaseException | None] = ((), None, None)

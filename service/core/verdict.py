@@ -7,12 +7,11 @@ now follows from its rows and is stored nowhere.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol, assert_never
+from typing import NamedTuple, Protocol
 
 from service.core.lifecycle import allowed_next, may_become
 from service.core.outcome import Diagnosis, Outcome, explanation
 from service.core.postback import ConversionKey, Postback, Rejection
-from service.core.unavailable import ErrorKind, StorageError
 
 
 class Verdict(NamedTuple):
@@ -98,9 +97,18 @@ class Winner(NamedTuple):
         change = Change(len(self.changes) + 1, postback.raw.request_id, status, *amount)
         return self._replace(changes=(*self.changes, change))
 
+    @staticmethod
+    def first(postback: Postback) -> "Winner":
+        """Return what a conversion is that a postback made."""
+        amount = (postback.value, postback.value_micros, postback.currency)
+        return Winner(postback.raw.request_id, *amount, postback.conversion_status)
+
 
 STORED = Verdict(Outcome.STORED)
 REPEATED = Verdict(Outcome.DUPLICATE)
+ERASED = Verdict(
+    Outcome.STORAGE_UNAVAILABLE, "its click id was erased after it arrived, so it was not stored: send it again"
+)
 
 
 def repeats(first: Statement, postback: Postback) -> bool:
@@ -161,40 +169,10 @@ Entry = Postback | Rejection | Probe
 Understood = Postback | Rejection | Verdict  # of what arrived; a verdict: we failed to understand it
 
 
-def judge(entry: Entry, winners: dict[ConversionKey, Winner] | None) -> Verdict:
-    """Return the verdict on an entry; `winners` is who holds each key now, None when every postback was new.
-
-    A change is noted in `winners`, so that later entries of the batch are judged against it.
-    """
-    match entry:
-        case Postback():
-            return STORED if winners is None else _judge_repeated(entry, winners)
-        case Rejection():
-            return Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after)
-        case Probe():
-            return STORED
-        case _:
-            assert_never(entry)
-
-
 def with_history(winners: dict[ConversionKey, Winner], changes: Iterable[tuple[ConversionKey, Change]]) -> None:
     """Add to each winner its changes, which are given in their order."""
     for key, change in changes:
         winners[key] = winners[key]._replace(changes=(*winners[key].changes, change))
-
-
-def _judge_repeated(postback: Postback, winners: dict[ConversionKey, Winner]) -> Verdict:
-    winner = winners.get(postback.key)
-    if winner is None:
-        raise StorageError(
-            "a conversion was not inserted, and none holds its key: it was deleted meanwhile", ErrorKind.VANISHED
-        )
-    if winner.request_id == postback.raw.request_id:
-        return STORED  # its own row: just inserted, or by an ambiguous commit that is being retried
-    verdict = judge_against(winner, postback)
-    if verdict.outcome is Outcome.UPDATED and not winner.change_by(postback.raw.request_id):
-        winners[postback.key] = winner.changed_by(postback)
-    return verdict
 
 
 def disputed(postbacks: Sequence[Postback], winners: Mapping[ConversionKey, Winner]) -> list[ConversionKey]:

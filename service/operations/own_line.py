@@ -37,7 +37,9 @@ class OwnRecord:
         self._books = books or Books()
         self._failed = False
 
-    def arrive(self, raws: Sequence[RawPostback], _entries: Sequence[Postback | Rejection]) -> Account:
+    def arrive(
+        self, raws: Sequence[RawPostback], _entries: Sequence[Postback | Rejection], **_together: bool
+    ) -> Account:
         """Count what came in together."""
         return Account(self._books, raws[0].door, len(raws))
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from service.core.judging import Manner
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
@@ -23,7 +24,6 @@ from service.spool.following import MOST_REMEMBERED
 from service.spool.journal import Journal, Waiting
 from service.spool.outage import Outage
 from service.storage.daemon_thread import run_in_daemon_thread
-from service.storage.ledger import Manner
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import NOBODY, Move

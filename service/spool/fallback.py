@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from service.core.judging import Manner
 from service.core.unavailable import Overloaded, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe
 from service.spool.outage import Outage
-from service.storage.ledger import Manner
 from service.telemetry.metrics.books import Teller
 from service.writing.writer import Writer, Written
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from service.core.judging import Part
 from service.core.outcome import Outcome
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
@@ -171,7 +172,7 @@ class Journal:
         with self._using():
             return {row[0]: row[1:] for row in self._connection.execute(statement, (count,))}
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], _parts: Sequence[Part] = ()) -> Committed:
         """Append the entries and return their verdicts once they are durable; a probe commits and leaves nothing.
 
         Raises StorageError, of kind SPOOL_FULL when there is no room: then nothing was appended.

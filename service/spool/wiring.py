@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from service.core.judging import Part
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry
 from service.spool.drain import PACE, Drain, Pace
@@ -47,10 +48,10 @@ class OpenedLater:
             return OnLoop(_OpenedLaterAsync(self, self._ledger))
         return OnThread(self)
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit, after opening if that was not possible before."""
         self.ensure_open()
-        return self._ledger.commit(entries)
+        return self._ledger.commit(entries, parts)
 
     def ensure_open(self) -> None:
         """Open it if that was not possible before, which blocks."""
@@ -70,11 +71,11 @@ class _OpenedLaterAsync(NamedTuple):
     place: OpenedLater
     ledger: AsyncLedger
 
-    async def commit_async(self, entries: Sequence[Entry]) -> Committed:
+    async def commit_async(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit, after opening if that was not possible before."""
         if not self.place.is_open:
             await run_in_daemon_thread(self.place.ensure_open)
-        return await self.ledger.commit_async(entries)
+        return await self.ledger.commit_async(entries, parts)
 
 
 class Spool:

@@ -4,38 +4,41 @@ An engine (sqlite.py, postgres.py) owns its statements and its connection; what 
 means is decided here, once, so that all engines agree.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import Enum, auto
+from itertools import chain
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
+from service.core.judging import IN_DOUBT, Judged, Part, Refusal
 from service.core.outcome import Outcome
-from service.core.postback import ConversionKey, Postback, Rejection
-from service.core.verdict import REPEATED, Change, Entry, Probe, Verdict, Winner
+from service.core.postback import Postback, Rejection
+from service.core.verdict import REPEATED, Change, Entry, Probe, Verdict
+from service.storage.schema.registry import OF_POSTBACKS, REJECTED
 
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
 
 Scalar = str | int | bytes | datetime | None
 Row = tuple[Scalar, ...]
 Moment = Callable[[datetime], Scalar]  # how an engine wants a UTC datetime in a row
-
-
-class Manner(Enum):
-    """How entries are written together: what is known of them, and what is asked for."""
-
-    NEW = auto()
-    AGAIN = auto()  # an earlier commit may have judged them: what is recorded of them is their verdict
-    DRAINED = auto()  # the same, and they were answered `spooled`
-    ATOMIC = auto()  # all of them are accepted, or none is stored
+_TABLES = {table.outcome: table for table in OF_POSTBACKS if table.outcome}
 
 
 class Committed(NamedTuple):
-    """A batch that is durable: its verdicts in the order of its entries, and the rows inserted in each table."""
+    """A batch that is durable: its verdicts in the order of its entries, and the rows that it has in each table.
+
+    `recognised` entries were recorded before this commit began: their verdicts are those, and no row of theirs is
+    counted. `unstored` are the request ids of entries that have no row; `refusals` say which were refused together, by
+    the place of the first of them.
+    """
 
     verdicts: list[Verdict]
     rows: dict[str, int]
+    recognised: int = 0
+    unstored: Container[str] = frozenset()
+    refusals: Mapping[int, Refusal] = MappingProxyType({})
 
 
 class Ledger(Protocol):
@@ -44,12 +47,11 @@ class Ledger(Protocol):
     def open(self) -> None:
         """Connect, and refuse what could not keep a promise: the 200s of a ledger that opened are receipts."""
 
-    def commit(self, entries: Sequence[Entry], /) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = (), /) -> Committed:
         """Store MAX_BATCH entries, or a batch of all or none, and return their verdicts, in order, once durable.
 
-        New conversions go in first, in a transaction of their own; what is left (retries, conflicts, rejections,
-        probes) follows in a second one. After a StorageError nothing may be acknowledged; its `rows` are durable for
-        sure, others may be.
+        All of it is one transaction. `parts` says which entries are not simply new. After a StorageError nothing may be
+        acknowledged, and nothing is durable, unless its `rows` say so or the answer to the commit was lost.
         """
 
     def close(self) -> None:
@@ -60,41 +62,55 @@ class Ledger(Protocol):
 class AsyncLedger(Ledger, Protocol):
     """A ledger that can also commit on an event loop."""
 
-    async def commit_async(self, entries: Sequence[Entry], /) -> Committed:
+    async def commit_async(self, entries: Sequence[Entry], parts: Sequence[Part] = (), /) -> Committed:
         """Commit as `commit` does, and let the loop serve others meanwhile."""
 
 
-class Leftovers(NamedTuple):
-    """What the second transaction of a batch writes; `probed_at` is the last probe's moment, None without one."""
+class Rows(NamedTuple):
+    """What a judged batch writes into each table, in the order of `table.columns`."""
 
+    conversions: list[Row]
     changes: list[Row]
     duplicates: list[Row]
     rejected: list[Row]
-    probed_at: Scalar
 
 
-def leftovers(
-    entries: Sequence[Entry],
-    verdicts: Sequence[Verdict],
-    winners: Mapping[ConversionKey, Winner] | None,
-    moment: Moment,
-) -> Leftovers:
-    """Return the rows for everything that is not a new conversion, in order; `winners` as they are after judging."""
-    changes: list[Row] = []
-    duplicates: list[Row] = []
-    rejected: list[Row] = []
-    probed_at: Scalar = None
-    for entry, verdict in zip(entries, verdicts, strict=True):
-        if isinstance(entry, Probe):
-            probed_at = moment(entry.at)
-        elif verdict.outcome.kept:
-            rejected.append(_rejected_row(entry, verdict, moment))
-        elif verdict is REPEATED and isinstance(entry, Postback):
-            duplicates.append(_duplicate_row(entry, moment))
-        elif verdict.outcome is Outcome.UPDATED and winners and isinstance(entry, Postback):
-            change = winners[entry.key].change_by(entry.raw.request_id)
-            changes += [_change_row(entry, change, moment)] if change else []
-    return Leftovers(changes, duplicates, rejected, probed_at)
+def rows_of(judged: Judged, moment: Moment) -> Rows:
+    """Return the rows that follow from the verdicts."""
+    return Rows(
+        [conversion_row(postback, moment) for postback in judged.new],
+        [_change_row(postback, change, moment) for postback, change in judged.changes],
+        [_duplicate_row(postback, moment) for postback in judged.duplicates],
+        [_rejected_row(entry, verdict, moment) for entry, verdict in judged.kept],
+    )
+
+
+def committed(entries: Sequence[Entry], judged: Judged, recognised: Container[str]) -> Committed:
+    """Return what became of a batch. An earlier try of this commit wrote what was found and is not recognised."""
+    rows = dict.fromkeys((table.name for table in OF_POSTBACKS), 0)
+    counted: set[str] = set()
+    known = 0
+    for entry, verdict in zip(entries, judged.verdicts, strict=True):
+        if isinstance(entry, Probe) or (request_id := entry.raw.request_id) in judged.unstored:
+            continue
+        if request_id in recognised or request_id in counted:
+            known += 1
+            continue
+        counted.add(request_id)
+        if table := _TABLES.get(verdict.outcome) or (REJECTED if verdict.outcome.kept else None):
+            rows[table.name] += 1
+    return Committed(judged.verdicts, rows, known, judged.unstored, judged.refusals)
+
+
+def in_doubt(entries: Sequence[Entry], parts: Iterable[Part]) -> list[Postback | Rejection]:
+    """Return the entries that an earlier commit may have judged."""
+    some = (entries[first:end] for first, end, manner in parts if manner in IN_DOUBT)
+    return [entry for entry in chain.from_iterable(some) if not isinstance(entry, Probe)]
+
+
+def recorded_verdict(outcome: str, detail: str) -> Verdict:
+    """Return the verdict that a row of `duplicate` or `rejected_postback` records."""
+    return REPEATED if outcome == Outcome.DUPLICATE.value else Verdict(Outcome[outcome.upper()], detail)
 
 
 def conversion_row(postback: Postback, moment: Moment) -> Row:

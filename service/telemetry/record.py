@@ -11,7 +11,7 @@ from service.core.verdict import Understood, Verdict
 from service.core.version import VERSION
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
-from service.telemetry.metrics.books import UNKNOWN, Account
+from service.telemetry.metrics.books import UNKNOWN, Account, Together
 from service.telemetry.metrics.counts import ids
 
 _Kind = tuple[Outcome, str, bool]  # outcome, sender, and whether it is a test
@@ -27,9 +27,12 @@ class LiveRecord:
         self._log = log
         self._clock = clock
 
-    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection]) -> Account:
-        """Count what came in together; `entries` are those that could be understood."""
-        return Account(self._books, raws[0].door, len(raws), [one.is_test for one in entries].count(True))
+    def arrive(
+        self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], *, together: bool = False
+    ) -> Account:
+        """Count what came in; `entries` are those that could be understood, `together` that all are stored or none."""
+        tests = [one.is_test for one in entries].count(True)
+        return (Together if together else Account)(self._books, raws[0].door, len(raws), tests)
 
     def fail(self, raw: RawPostback, error: BaseException) -> Verdict:
         """Return the outcome of a failure of ours; what is unexpected is logged."""

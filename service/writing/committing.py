@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Protocol, TypeVar
 
+from service.core.judging import Part
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry
 from service.storage.ledger import Committed
@@ -22,6 +23,7 @@ from service.storage.turns import Turns
 Answer = Committed | Exception
 Finish = Callable[[Answer, float], None]
 Result = TypeVar("Result")
+_Batch = tuple[list[Entry], Sequence[Part]]
 _Turn = Callable[[Exception | None], StorageBroken | None]  # given why not, it refuses; says what broke storage
 _ENDED = "commits have ended: this was not done"
 
@@ -29,14 +31,14 @@ _ENDED = "commits have ended: this was not done"
 class Store(Protocol):
     """Storage with a blocking commit that is all durable or raises StorageError."""
 
-    def commit(self, entries: Sequence[Entry], /) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = (), /) -> Committed:
         """Return one verdict for each entry, in order, and how many rows were written."""
 
 
 class AsyncStore(Protocol):
     """The same with a commit that lets the event loop serve others."""
 
-    async def commit_async(self, entries: Sequence[Entry], /) -> Committed:
+    async def commit_async(self, entries: Sequence[Entry], parts: Sequence[Part] = (), /) -> Committed:
         """Return one verdict for each entry, in order, and how many rows were written."""
 
 
@@ -54,8 +56,8 @@ class Committing(Turns, Protocol):
         After StorageBroken nothing more is done, and nothing more is told.
         """
 
-    def hand_over(self, entries: list[Entry]) -> None:
-        """Commit these after what was handed over before."""
+    def hand_over(self, entries: list[Entry], parts: Sequence[Part] = ()) -> None:
+        """Commit these after what was handed over before; `parts` says which of them are not simply new."""
 
     async def stop(self, seconds: float) -> bool:
         """End after what was handed over; False if that takes longer than so many seconds."""
@@ -65,7 +67,7 @@ class _Inbox:
     """What waits for a thread, in its order; `None` ends it. After the end every turn is refused, and none is lost."""
 
     def __init__(self) -> None:
-        self.queue: SimpleQueue[list[Entry] | _Turn | None] = SimpleQueue()
+        self.queue: SimpleQueue[_Batch | _Turn | None] = SimpleQueue()
         self._lock = Lock()
         self._ended = False
 
@@ -116,9 +118,9 @@ class OnThread:
         self._thread = Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
-    def hand_over(self, entries: list[Entry]) -> None:
+    def hand_over(self, entries: list[Entry], parts: Sequence[Part] = ()) -> None:
         """Commit these after what was handed over before."""
-        self._inbox.queue.put(entries)
+        self._inbox.queue.put((entries, parts))
 
     def submit(self, work: Callable[[], Result]) -> "futures.Future[Result]":
         """Have the thread do it between two commits."""
@@ -142,7 +144,7 @@ class OnThread:
                 answer = batch(None)
             else:
                 try:
-                    answer = self._store.commit(batch)
+                    answer = self._store.commit(*batch)
                 except Exception as error:  # noqa: BLE001 - whatever it is, its own batch must hear of it
                     answer = error
             if answer is not None:
@@ -172,9 +174,9 @@ class OnLoop:
         self._thread = Thread(target=self._work, name="turns", daemon=True)
         self._thread.start()
 
-    def hand_over(self, entries: list[Entry]) -> None:
+    def hand_over(self, entries: list[Entry], parts: Sequence[Part] = ()) -> None:
         """Commit these; nothing else is being committed."""
-        self._commit = self._loop.create_task(self._commit_one(entries))
+        self._commit = self._loop.create_task(self._commit_one(entries, parts))
 
     def submit(self, work: Callable[[], Result]) -> "futures.Future[Result]":
         """Have the other thread do it, while commits go on."""
@@ -191,11 +193,11 @@ class OnLoop:
         await asyncio.to_thread(self._thread.join, max(0.0, end - time.monotonic()))
         return done and not self._thread.is_alive()
 
-    async def _commit_one(self, entries: list[Entry]) -> None:
+    async def _commit_one(self, entries: list[Entry], parts: Sequence[Part]) -> None:
         started = self._clock()
         answer: Answer
         try:
-            answer = await self._store.commit_async(entries)
+            answer = await self._store.commit_async(entries, parts)
         except Exception as error:  # noqa: BLE001 - whatever it is, its own batch must hear of it
             answer = error
         self._finish(answer, self._clock() - started)

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from service.core.judging import Known, Manner, judge_all
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey, Postback
-from service.core.verdict import Entry, Verdict, Winner, judge
-from service.storage.ledger import Manner
+from service.core.verdict import Entry, Winner
 from service.telemetry.metrics.books import Teller
 from service.writing.writer import Written
 
 Winners = Callable[[Sequence[Postback]], Mapping[ConversionKey, Winner]]
+_CHANGED = (Outcome.STORED, Outcome.UPDATED)
 
 
 class Foresight:
@@ -26,17 +27,11 @@ class Foresight:
     async def write(self, _teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> Written:  # noqa: ARG002 - nothing is stored
         """Return the verdict that each entry would get now, if all before it were stored."""
         if self._winners is None:
-            return Written([judge(entry, None) for entry in entries], 0.0)
-        known = {**self._winners([one for one in entries if isinstance(one, Postback)]), **self._taken}
-        return Written([self._foresee(entry, known) for entry in entries], 0.0)
-
-    def _foresee(self, entry: Entry, known: dict[ConversionKey, Winner]) -> Verdict:
-        if not isinstance(entry, Postback):
-            return judge(entry, known)
-        verdict = judge(entry, known if entry.key in known else None)
-        if verdict.outcome is Outcome.STORED:
-            amount = (entry.value, entry.value_micros, entry.currency)
-            known[entry.key] = Winner(entry.raw.request_id, *amount, entry.conversion_status)
-        if verdict.outcome in (Outcome.STORED, Outcome.UPDATED):
-            self._taken[entry.key] = known[entry.key]
-        return verdict
+            return Written(judge_all(entries, Known(None)).verdicts, 0.0)
+        postbacks = [one for one in entries if isinstance(one, Postback)]
+        known = {**self._winners(postbacks), **self._taken}
+        judged = judge_all(entries, Known(known))
+        for entry, verdict in zip(entries, judged.verdicts, strict=True):
+            if isinstance(entry, Postback) and verdict.outcome in _CHANGED:
+                self._taken[entry.key] = known[entry.key]
+        return Written(judged.verdicts, 0.0)

@@ -13,15 +13,16 @@ places in the queue as any full commit, so that those who come one by one find t
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from concurrent import futures
-from itertools import chain
+from itertools import accumulate, chain
 from typing import NamedTuple, Protocol, TypeVar
 
 from service.core.batch import MAX_ATOMIC_ROWS
+from service.core.judging import AllRefused, Manner, Part
 from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe, Verdict
-from service.storage.ledger import MAX_BATCH, Manner
+from service.storage.ledger import MAX_BATCH
 from service.telemetry.metrics.books import Teller
 from service.telemetry.metrics.commits import CommitCounts
 from service.telemetry.metrics.counts import Queue
@@ -32,7 +33,6 @@ DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the re
 
 
 QUICK_SECONDS = 0.005  # a commit shorter than this is worth a second batch handed over; a longer one gathers more
-_AGAIN = (Manner.AGAIN, Manner.DRAINED)
 _SMOOTHING = 0.25  # of the last commit's duration in the running average
 _WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
 
@@ -42,6 +42,8 @@ class Writes(Protocol):
 
     def write(self, teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> "Awaitable[Written]":
         """Return a verdict for each entry once all of them are durable. Raises Overloaded or StorageError for all.
+
+        `manner` is what is known of the entries; where it says that all are stored or none, AllRefused is raised too.
 
         `teller` is told of them in the moment in which the verdicts go out, and must tell.
         """
@@ -183,7 +185,7 @@ class Writer:
         if self._pending and self._may_hand_over():
             batch = self._take()
             self._in_flight.append(_Batch(batch, self._loop.time()))
-            self._committing.hand_over([entry for queued in batch for entry in queued.entries])
+            self._committing.hand_over([entry for queued in batch for entry in queued.entries], _parts(batch))
 
     def _take(self) -> list[_Queued]:
         """Take as many from the head of the queue as one commit may hold."""
@@ -214,23 +216,22 @@ class Writer:
         self._committed_at = self._loop.time()
         self._metrics.count_commit(seconds, len(answer.verdicts))
         self._metrics.count_rows(answer.rows)
-        self._count_recognised(batch, answer.rows)
+        if answer.recognised:
+            self._metrics.count_recognised(answer.recognised)
         first = 0
         for queued in batch:
-            counted = _postbacks(queued)
+            durable = _postbacks(queued)
+            if answer.unstored:
+                durable -= sum(_has_id_in(entry, answer.unstored) for entry in queued.entries)
             told = answer.verdicts[first : first + len(queued.entries)]
-            first += len(queued.entries)
             if queued.future.done():  # it was given up
-                self._metrics.count_late(counted)
+                self._metrics.count_late(durable)
+            elif first in answer.refusals:
+                queued.future.set_exception(AllRefused(answer.refusals[first]))
             else:
-                queued.teller.durable(counted)
+                queued.teller.durable(durable)
                 queued.future.set_result(Written(told, seconds))
-
-    def _count_recognised(self, batch: Sequence[_Queued], rows: Mapping[str, int]) -> None:
-        """Count entries whose row was there already: each other entry has a row of its own, or the books drift."""
-        if again := sum(len(queued.entries) for queued in batch if queued.manner in _AGAIN):
-            missing = sum(map(_postbacks, batch)) - sum(rows.values())
-            self._metrics.count_recognised(max(0, min(again, missing)))
+            first += len(queued.entries)
 
     def _stop_using_storage(self, error: StorageBroken) -> None:
         doomed = self._outstanding()
@@ -274,6 +275,19 @@ class Writer:
 def _places(entries: Sequence[Entry]) -> int:
     """Count the places that entries take which are written together: no more than a commit has."""
     return min(len(entries), MAX_BATCH)
+
+
+def _parts(batch: Sequence[_Queued]) -> Sequence[Part]:
+    """Say which entries of a batch are not simply new: most often none."""
+    if all(queued.manner is Manner.NEW for queued in batch):
+        return ()
+    ends = accumulate(len(queued.entries) for queued in batch)
+    parts = (Part(end - len(one.entries), end, one.manner) for one, end in zip(batch, ends, strict=True))
+    return [part for part in parts if part.manner is not Manner.NEW]
+
+
+def _has_id_in(entry: Entry, ids: Container[str]) -> bool:
+    return not isinstance(entry, Probe) and entry.raw.request_id in ids
 
 
 def _postbacks(queued: _Queued) -> int:

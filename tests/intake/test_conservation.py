@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.auth.authenticator import Authenticate
+from service.core.judging import Part
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
@@ -221,9 +222,9 @@ def test_whatever_is_left_open_at_the_end_is_settled() -> None:
 class LyingStore(FakeStore):
     """Says `stored` for every entry, and writes all but the last."""
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Lie about one row."""
-        verdicts, rows = super().commit(entries)
+        verdicts, rows, *_ = super().commit(entries, parts)
         return Committed(verdicts, {"conversion": rows["conversion"] - 1})
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.core.judging import Part
 from service.core.mistakes import rejection_of
 from service.core.outcome import Rejected, explanation
 from service.core.parsing import parse
@@ -71,12 +72,12 @@ class Dying:
     def close(self) -> None:
         """Do nothing: who opened it closes it."""
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit, or not."""
         self.commits -= 1
         if self.commits < 0 and not self.after:
             raise Interrupted
-        done = self.ledger.commit(entries)
+        done = self.ledger.commit(entries, parts)
         if self.commits < 0:
             raise Interrupted
         return done
@@ -99,12 +100,12 @@ def test_an_import_that_was_interrupted_goes_on_and_stores_everything_once(
 class Faltering(Dying):
     """A ledger that fails at one of its commits, and is well again."""
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit, but not this once."""
         self.commits -= 1
         if self.commits == -1:
             raise Interrupted
-        return self.ledger.commit(entries)
+        return self.ledger.commit(entries, parts)
 
 
 @pytest.mark.parametrize("commits", range(4))

@@ -114,7 +114,7 @@ def test_an_interrupted_replay_is_finished_by_the_next_and_stores_nothing_twice(
         def finish(self, _: object) -> None:
             raise Interrupted
 
-        def commit(self, _: object) -> None:
+        def commit(self, *_: object) -> None:
             raise Interrupted
 
     dying = Dying()

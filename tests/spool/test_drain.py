@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.core.judging import Part
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Probe
@@ -142,14 +143,14 @@ async def test_a_partly_durable_step_is_settled_by_the_next(tmp_path: Path) -> N
         await spooled(there, "c=a&value=1", "c=b&value=2")
         commit = there.database.commit
 
-        def halfway(entries: Sequence[Entry]) -> Committed:
+        def halfway(entries: Sequence[Entry], _parts: Sequence[Part] = ()) -> Committed:
             if not any(isinstance(entry, Postback) for entry in entries):
                 return commit(entries)
             there.database.commit = commit  # type: ignore[method-assign]  # this once
             rows = commit([entry for entry in entries if not isinstance(entry, Probe)]).rows
             raise StorageError("lost", ErrorKind.PG_CONNECTION, rows={"conversion": rows["conversion"]})
 
-        there.database.commit = halfway  # type: ignore[method-assign]
+        there.database.commit = halfway  # type: ignore[method-assign, assignment]
         there.database.recover()
         await there.drained()
         assert there.metrics.books.late >= 1

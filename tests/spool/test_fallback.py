@@ -149,7 +149,7 @@ async def test_a_broken_database_is_told_and_not_hidden_by_the_spool(tmp_path: P
     async with site(tmp_path) as there:
         broken = StorageBroken("synchronous_commit is off", ErrorKind.NOT_DURABLE)
 
-        def breaking(_entries: object) -> None:
+        def breaking(*_: object) -> None:
             raise broken
 
         there.database.commit = breaking  # type: ignore[method-assign, assignment]  # it never returns

@@ -56,7 +56,7 @@ def test_each_worker_has_a_directory_of_its_own(tmp_path: Path) -> None:
 
 def test_a_postback_is_spooled_and_a_rejection_keeps_its_outcome(journal: Journal) -> None:
     rejection = builders.rejection(Outcome.INVALID_VALUE)
-    verdicts, rows = journal.commit([builders.postback(), rejection, PROBE])
+    verdicts, rows, *_ = journal.commit([builders.postback(), rejection, PROBE])
     assert verdicts == [
         Verdict(Outcome.SPOOLED),
         Verdict(Outcome.INVALID_VALUE, rejection.detail),

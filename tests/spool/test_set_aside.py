@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.core.judging import Part
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry
@@ -24,11 +25,11 @@ class Picky(ShakyLedger):
     bug: Callable[[Entry], bool] = staticmethod(lambda _: False)
     error: Exception = LookupError("a bug")
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit, unless one of them is the one."""
         if any(map(self.bug, entries)):
             raise self.error
-        return super().commit(entries)
+        return super().commit(entries, parts)
 
 
 async def test_an_entry_that_no_attempt_can_move_is_set_aside_and_the_others_go_on(tmp_path: Path) -> None:

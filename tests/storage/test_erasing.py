@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,8 @@ def test_afterwards_nothing_looks_lost_and_it_is_stored_anew(engine: Engine, led
     erasure.erase("a", erasure.find("a"), "me", NOW)
     with engine.database.audit() as audit:
         assert set(audit.orphans().values()) == {0}
-    assert ledger.commit([builders.postback("c=a&value=2")]).verdicts[0].outcome is Outcome.STORED
+    anew = builders.postback("c=a&value=2", received_at=NOW + timedelta(seconds=1))
+    assert ledger.commit([anew]).verdicts[0].outcome is Outcome.STORED
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,3 @@ def test_conversions_are_found_whatever_their_sender(ledger: Ledger, history: Hi
     senders = ["ezmob", "another", "zeta"]
     ledger.commit([builders.postback("c=a&value=1")._replace(sender=sender) for sender in senders])
     assert sorted(arrival.sender or "" for arrival in history.arrivals("a")) == sorted(senders)
-
-
-def test_the_verdict_is_foreseen_without_storing_anything(ledger: Ledger, history: History) -> None:
-    assert history.foresee(builders.postback("c=a&value=1")).outcome is Outcome.STORED
-    assert history.arrivals("a") == []
-    ledger.commit([builders.postback("c=a&value=1")])
-    assert history.foresee(builders.postback("c=a&value=1.0")).outcome is Outcome.DUPLICATE
-    assert history.foresee(builders.postback("c=a&value=2")).outcome is Outcome.CONFLICT

@@ -145,8 +145,9 @@ def test_what_only_inserts_is_prepared_once_and_what_reads_is_planned_each_time(
                 ledger.commit([builders.postback(f"c=click-{number}&value={value}")])
         prepared = run_sync(asked(connections[0], "SELECT statement FROM pg_prepared_statements"))
     assert {" ".join(str(statement).split()[:3]) for (statement,) in prepared} == {
-        "INSERT INTO conversion",
-        "WITH repeated AS",
+        "WITH arrived AS",
+        "WITH new_duplicate AS",
+        "WITH new_rejected_postback AS",
     }
 
 

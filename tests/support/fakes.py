@@ -10,6 +10,7 @@ import pytest
 
 from service.auth.authenticator import Caller, authenticate_open
 from service.auth.credentials import NO_CREDENTIALS, Credentials
+from service.core.judging import Part
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback
 from service.core.verdict import Entry, Probe, Verdict
@@ -45,7 +46,7 @@ class FakeStore:
         self.gate.set()
         self._failures = list(failures)
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], _parts: Sequence[Part] = ()) -> Committed:
         """Return a verdict that names its entry's batch and place, or raise the next failure."""
         self.batches.append(list(entries))
         self.begun.release()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from service.core.judging import Part
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Verdict
@@ -53,7 +54,7 @@ class ShakyLedger(SqliteLedger):
             raise AWAY
         super().open()
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit, or not, or both."""
         self.batches.append(list(entries))
         match self.behaviour:
@@ -65,13 +66,13 @@ class ShakyLedger(SqliteLedger):
             case "hangs and commits":
                 self.released.wait(PATIENCE)
             case "loses its answer":
-                super().commit(entries)
+                super().commit(entries, parts)
                 raise LOST
             case "slow":
                 threading.Event().wait(self.slowness)
             case _:
                 pass
-        return super().commit(entries)
+        return super().commit(entries, parts)
 
     def recover(self) -> None:
         """Be well again."""

@@ -41,7 +41,7 @@ def opened(
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a test's commits made blocking, as commands do, and on an event loop, as the service does."""
     if request.param == "on the loop":
-        monkeypatch.setattr(PostgresLedger, "commit", lambda ledger, entries: asyncio.run(ledger.commit_async(entries)))
+        monkeypatch.setattr(PostgresLedger, "commit", lambda ledger, *batch: asyncio.run(ledger.commit_async(*batch)))
 
 
 def outcomes(ledger: PostgresLedger, *entries: Entry) -> list[Outcome]:

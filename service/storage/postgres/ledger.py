@@ -1,35 +1,34 @@
-"""Owns the writing of postbacks to PostgreSQL: one batch, one round trip, durable when it returns.
+"""Owns the writing of postbacks to PostgreSQL: one batch, one transaction, durable when its commit is answered.
 
-A lost connection leaves open whether a commit took place. Every statement can be repeated: a conversion is known
-by its key and its request_id, anything else by its request_id, so the same batch is committed again and finds its own.
+Most batches are new conversions only: one statement stores all of them or none. What it does not store is judged in a
+transaction that keeps what it read from being deleted.
+
+A lost connection leaves open whether a commit took place. So whatever may have been judged is looked up by its
+request_id first, and the transactions of one process exclude those that look up what it wrote: else a commit that
+arrives late would find its place taken, and a second verdict would stand beside the first.
 """
 
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import psycopg
 
-from service.core.postback import ConversionKey, Postback
+from service.core.judging import Judged, Part, judge_all
+from service.core.postback import Postback
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
-from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
-from service.storage.ledger import (
-    Committed,
-    Leftovers,
-    Row,
-    Scalar,
-    conversion_row,
-    leftovers,
-)
+from service.core.verdict import STORED, Entry
+from service.storage.ledger import Committed, Row, Scalar, committed, conversion_row, rows_of
 from service.storage.location import PostgresServer
 from service.storage.migrations import Migrations
+from service.storage.postgres.batch import Batch
 from service.storage.postgres.connection import AsyncServerConnection, Connector
+from service.storage.postgres.reading import begin, known_to
 from service.storage.postgres.server import RETRIED, postgres_error
-from service.storage.postgres.statements import statements
+from service.storage.postgres.statements import statements, storing
 from service.storage.postgres.wait_mode import BLOCKING, ON_LOOP, WaitMode, run_sync
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED, StoredTable
 
@@ -37,18 +36,8 @@ DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1
 _OPENING_SECONDS = 10.0
 _TRIES = 4  # the first, and three more
 _PAUSE_SECONDS = 0.05  # before the second try; then twice as long each time, with jitter
-_RETRIED = RETRIED | {ErrorKind.VANISHED}  # retention and `erase` delete beside it: the next try stores it anew
+_RETRIED = RETRIED | {ErrorKind.VANISHED}
 _PROBES = 64  # rows of write_probe: replicas seldom share one, so none waits for another's commit
-
-
-class _Batch(NamedTuple):
-    """A batch on its way: its postbacks sorted by key, so that two replicas lock their keys in the same order."""
-
-    entries: Sequence[Entry]
-    postbacks: list[Postback]
-    deadline: float
-    written: dict[str, int]
-    mode: WaitMode
 
 
 class PostgresLedger:
@@ -79,32 +68,32 @@ class PostgresLedger:
             self._connector.close()
             raise StorageError(f"{refusal}: run `{PROGRAM} migrate up`", ErrorKind.MIGRATION)
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit as Ledger says, blocking."""
-        return run_sync(self._commit(entries, BLOCKING))
+        return run_sync(self._commit(entries, parts, BLOCKING))
 
-    async def commit_async(self, entries: Sequence[Entry]) -> Committed:
+    async def commit_async(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit as Ledger says, on the running event loop."""
-        return await self._commit(entries, ON_LOOP)
+        return await self._commit(entries, parts, ON_LOOP)
 
-    async def _commit(self, entries: Sequence[Entry], mode: WaitMode) -> Committed:
+    async def _commit(self, entries: Sequence[Entry], parts: Sequence[Part], mode: WaitMode) -> Committed:
         """Commit; after an error that a new try may mend, the whole batch again, within its deadline."""
-        postbacks = [entry for entry in entries if type(entry) is Postback]
-        if len(postbacks) > 1:
-            postbacks.sort(key=_key)  # stable: of two with the same key, the first arrival stays the first
-        batch = _Batch(entries, postbacks, time.monotonic() + self._seconds, {}, mode)
+        batch = Batch(entries, parts, time.monotonic() + self._seconds, mode)
         for number in range(_TRIES if self._well else 1):
             if number:
                 await mode.sleep(_pause(number))
             try:
-                committed = await self._try(batch, again=number > 0)
+                done = await self._try(batch)
             except (psycopg.Error, StorageError) as error:
                 failure = await self._failed(error, batch)
                 if failure.kind not in _RETRIED or time.monotonic() + _pause(number + 1) > batch.deadline:
                     break
+            except BaseException:
+                await self._connector.drop(mode)  # a transaction may be open on it
+                raise
             else:
                 self._well = True
-                return committed
+                return done
         self._well = False
         raise failure
 
@@ -112,127 +101,85 @@ class PostgresLedger:
         """Disconnect."""
         self._connector.close()
 
-    async def _failed(self, error: psycopg.Error | StorageError, batch: _Batch) -> StorageError:
+    async def _failed(self, error: psycopg.Error | StorageError, batch: Batch) -> StorageError:
         """Classify an error. Whatever it was, its connection is not used again: a new one has nothing half done."""
         await self._connector.drop(batch.mode)
-        if isinstance(error, psycopg.Error):
-            failure = postgres_error(error, batch.written)
-            failure.__cause__ = error
-            return failure
-        error.rows = batch.written
-        return error
+        batch.suspect_all()
+        if isinstance(error, StorageError):
+            return error
+        failure = postgres_error(error)
+        failure.__cause__ = error
+        return failure
 
-    async def _try(self, batch: _Batch, *, again: bool) -> Committed:
+    async def _try(self, batch: Batch) -> Committed:
         connection = await self._connector.connection(batch.deadline, batch.mode)
-        entries, postbacks, written = batch.entries, batch.postbacks, batch.written
-        inserted = await _insert(connection, [conversion_row(postback, _as_is) for postback in postbacks])
-        _raise(written, CONVERSION, inserted)
-        connection.assert_replicated()
-        if inserted == len(entries):
-            return Committed([STORED] * inserted, written)
-        winners = None if inserted == len(postbacks) else await _winners(connection, postbacks)
-        known = {} if winners is None else dict(winners)
-        verdicts = [judge(entry, winners) for entry in entries]
-        own = inserted if winners is None else _own(winners, postbacks)
-        if again:
-            _raise(written, CONVERSION, own)
-        left = leftovers(entries, verdicts, winners, _as_is)
-        new = _new(left.changes, known)
-        await self._change(connection, new, written, len(left.changes if again else new))
-        only_read = own > inserted or len(new) < len(left.changes)
-        if (again or only_read) and left.probed_at is None:  # what an earlier try left is only read: see _own
-            left = left._replace(probed_at=datetime.now(UTC))
-        await self._keep(connection, left, written, again=again)
-        connection.assert_replicated()
-        return Committed(verdicts, written)
-
-    async def _change(
-        self, connection: AsyncServerConnection, new: Sequence[Row], written: dict[str, int], count: int
-    ) -> None:
-        """Insert changes of status: all, or none if another replica was faster with one of them."""
-        if new:
-            await connection.execute(statements().change, _columns(CHANGE, new))
+        if batch.is_new and await _store_new(connection, batch.postbacks):
             connection.assert_replicated()
-        _raise(written, CHANGE, count)
+            return Committed([STORED] * len(batch.entries), {CONVERSION.name: len(batch.entries)})
+        done = await self._judge_and_store(connection, batch)
+        connection.assert_replicated()
+        return done
 
-    async def _keep(
-        self, connection: AsyncServerConnection, left: Leftovers, written: dict[str, int], *, again: bool
-    ) -> None:
-        columns = [*_columns(DUPLICATE, left.duplicates), *_columns(REJECTED, left.rejected)]
-        if not (left.duplicates or left.rejected or left.probed_at):
-            written |= {DUPLICATE.name: 0, REJECTED.name: 0}
+    async def _judge_and_store(self, connection: AsyncServerConnection, batch: Batch) -> Committed:
+        """Do it in one transaction; if another replica takes a key meanwhile, anew."""
+        races = 0
+        while True:
+            erased = await begin(connection, batch)
+            judged = judge_all(batch.entries, await known_to(connection, batch, erased), batch.parts)
+            recognised = batch.recognise(judged.found)
+            try:
+                await self._store(connection, judged, batch)
+                break
+            except psycopg.errors.UniqueViolation:
+                if (races := races + 1) == _RACES:
+                    raise
+                await connection.execute(b"ROLLBACK")
+                batch.suspect_all()
+        await connection.execute(b"COMMIT")
+        return committed(batch.entries, judged, recognised)
+
+    async def _store(self, connection: AsyncServerConnection, judged: Judged, batch: Batch) -> None:
+        """Write the rows of a judged batch.
+
+        Reading waits for no standby. So where a row was only read, a commit of ours must follow before it is
+        acknowledged: standbys receive commits in order, and when they have that one, they have the row.
+        """
+        if judged.found and judged.probed_at is None:
+            judged.probed_at = datetime.now(UTC)
+        filled = [(table, rows) for table, rows in zip(_TABLES, rows_of(judged, _as_is), strict=True) if rows]
+        columns: list[object] = [column for table, rows in filled for column in _columns(table, rows, batch.drained)]
+        if judged.probed_at:
+            columns += [self._probe, judged.probed_at]
+        elif not filled:
             return
-        cursor = await connection.execute(statements().keep, [*columns, self._probe, left.probed_at], prepare=True)
-        counted = await cursor.fetchone()
-        kept = ((DUPLICATE, left.duplicates), (REJECTED, left.rejected))
-        for (table, rows), number in zip(kept, counted or (0, 0), strict=True):
-            _raise(written, table, await _present(connection, table, rows) if again else int(str(number)))
+        statement = storing(tuple(table for table, _ in filled), probe=judged.probed_at is not None)
+        cursor = await connection.execute(statement, columns, prepare=True)
+        if filled and await cursor.fetchone() != tuple(len(rows) for _, rows in filled):
+            raise StorageError("rows were not inserted: a rule or a trigger is in the way", ErrorKind.VANISHED)
 
 
-def _raise(written: dict[str, int], table: StoredTable, rows: int) -> None:
-    written[table.name] = max(written.get(table.name, 0), rows)
+_TABLES = (CONVERSION, CHANGE, DUPLICATE, REJECTED)
+_RACES = 3  # in a row, for keys that another replica takes
 
 
-async def _insert(connection: AsyncServerConnection, rows: Sequence[Row]) -> int:
-    return (
-        (await connection.execute(statements().conversion, _columns(CONVERSION, rows), prepare=True)).rowcount
-        if rows
-        else 0
-    )
+async def _store_new(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> bool:
+    """Store postbacks if all their keys are free; say whether they were."""
+    columns = [
+        list(column) for column in zip(*[conversion_row(postback, _as_is) for postback in postbacks], strict=True)
+    ]
+    try:
+        cursor = await connection.execute(statements().conversion, columns, prepare=True)
+    except psycopg.errors.UniqueViolation:  # another replica has taken one in this moment
+        return False
+    return cursor.rowcount == len(postbacks)
 
 
-async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
-    """Return what is stored now under each postback's key: its own row, or the one that came first."""
-    rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
-    rows = await _under(connection, statements().winners, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
-    winners = {row[:5]: Winner(*row[5:]) for row in rows}
-    if keys := disputed(postbacks, winners):
-        changes: list[tuple[str, bool, str, str, str, int, str, str, str, int, str | None]]
-        changes = await _under(connection, statements().changes, keys)  # type: ignore[assignment]  # as the columns are declared
-        with_history(winners, ((row[:5], Change(*row[5:])) for row in changes))
-    return winners
-
-
-async def _under(
-    connection: AsyncServerConnection, question: bytes, keys: Sequence[ConversionKey]
-) -> list[tuple[object, ...]]:
-    cursor = await connection.execute(question, [list(column) for column in zip(*keys, strict=True)])
-    return await cursor.fetchall()
-
-
-def _own(winners: dict[ConversionKey, Winner], postbacks: Sequence[Postback]) -> int:
-    """Count the rows that this batch wrote, now or earlier.
-
-    One of an earlier try was only read now, and reading waits for no standby: a commit of ours must follow before it
-    is acknowledged. Standbys receive commits in order, so when they have that one, they have the row.
-    """
-    ours = {postback.raw.request_id for postback in postbacks}
-    return sum(winner.request_id in ours for winner in winners.values())
-
-
-def _new(changes: Sequence[Row], known: dict[ConversionKey, Winner]) -> list[Row]:
-    """Return the changes that no earlier try inserted, in an order that is the same for all replicas."""
-    there = {change.request_id for winner in known.values() for change in winner.changes}
-    column = CHANGE.columns.index("request_id")
-    return sorted((change for change in changes if change[column] not in there), key=repr)
-
-
-async def _present(connection: AsyncServerConnection, table: StoredTable, rows: Sequence[Row]) -> int:
-    """Count the rows of a repeated batch that are there, whichever try wrote them."""
-    if not rows:
-        return 0
-    column = table.columns.index("request_id")
-    cursor = await connection.execute(statements().present[table.name], [[row[column] for row in rows]])
-    counted = await cursor.fetchone()
-    return int(str(counted[0])) if counted else 0
-
-
-def _columns(table: StoredTable, rows: Sequence[Row]) -> list[list[Scalar]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in table.columns]
-
-
-def _key(postback: Postback) -> ConversionKey:
-    return postback.key
+def _columns(table: StoredTable, rows: Sequence[Row], drained: Container[object]) -> list[list[Scalar]]:
+    """Return rows by their columns, and after those when each was drained."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    now = datetime.now(UTC)
+    ids = columns[table.columns.index("request_id")]
+    return [*columns, [now if request_id in drained else None for request_id in ids]]
 
 
 def _as_is(moment: datetime) -> datetime:

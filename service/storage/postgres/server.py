@@ -45,6 +45,7 @@ _KINDS = (
     ("08", ErrorKind.PG_CONNECTION),
 )
 _WHEN_ASKED = sys.maxsize  # psycopg's threshold: never of itself
+_BY_INDEX = "SET enable_seqscan = off"  # a plan that stays was made while the table was small
 _CANCEL_SECONDS = 0.2
 _ALIVE_SECONDS = 1.0  # for an idle connection's sign of life
 _CONNECT = {
@@ -107,6 +108,7 @@ class ServerConnection(psycopg.Connection[tuple[object, ...]]):
             connection.assert_durable()
             if connection.execute("SELECT pg_backend_pid()").fetchone() == (connection.info.backend_pid,):
                 connection.prepare_threshold = _WHEN_ASKED
+                connection.execute(_BY_INDEX)
         except BaseException:
             connection.close()
             raise

@@ -8,51 +8,80 @@ from sqlalchemy import (
     ARRAY,
     TEXT,
     ColumnElement,
+    Integer,
+    Select,
     String,
     TableValuedAlias,
     and_,
     bindparam,
+    exists,
     func,
     literal_column,
     select,
+    true,
+    union_all,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.dml import Insert
 
+from service.core.outcome import Outcome
 from service.core.verdict import Change, Winner
-from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, PROBE, REJECTED, StoredTable
+from service.storage.schema.registry import (
+    CHANGE,
+    CONVERSION,
+    DELETION,
+    DRAINED,
+    DUPLICATE,
+    KEY,
+    PROBE,
+    REJECTED,
+    StoredTable,
+)
 
+_ONE = literal_column("1", Integer)
 _DIALECT = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so
 
 
 class Statements(NamedTuple):
     """What the ledger executes; a parameter is an array with a value for each row, but the probe's are two values.
 
-    `winners` and `changes` give a key, and then the fields of Winner and Change. `keep` takes the columns of duplicates
-    and of rejections, and a probe; `present` counts request ids by table.
+    `conversion` stores rows of CONVERSION, all of them or none. `winners` and `changes` give a key, and then the fields
+    of Winner and Change; who asks for winners keeps them from being deleted until the transaction ends. `recorded`
+    gives a request id, its outcome and detail.
     """
 
     conversion: bytes
-    change: bytes
     winners: bytes
     changes: bytes
-    keep: bytes
-    present: dict[str, bytes]
+    recorded: bytes
 
 
 @cache
 def statements() -> Statements:
     """Compile them."""
+    winners = _question(CONVERSION, Winner._fields[:-1])
     return Statements(
-        _compiled(_insertion(CONVERSION).on_conflict_do_nothing()),
-        _compiled(_insertion(CHANGE)),
-        _compiled(_question(CONVERSION, Winner._fields[:-1])),
+        _compiled(_insertion_of_new()),
+        _compiled(winners.with_for_update(key_share=True, read=True, of=CONVERSION.table)),
         _compiled(_question(CHANGE, Change._fields, CHANGE.table.c.number)),
-        _compiled(_keeping()),
-        {table.name: _compiled(_presence(table)) for table in (DUPLICATE, REJECTED)},
+        _compiled(_recorded()),
     )
+
+
+@cache
+def storing(tables: tuple[StoredTable, ...], *, probe: bool) -> bytes:
+    """Compile the statement that stores rows of tables, and perhaps a probe, and says how many of each."""
+    rows = [_insertion(table, drained_columns(table)).returning(_ONE).cte(f"new_{table.name}") for table in tables]
+    counts = [select(func.count()).select_from(some).scalar_subquery() for some in rows]
+    probes = [_probing().cte("probed")] if probe else []
+    return _compiled(select(*counts).add_cte(*rows, *probes) if rows else _probing())
+
+
+def drained_columns(table: StoredTable) -> tuple[str, ...]:
+    """Return the columns of rows that may have been drained."""
+    return (*table.columns, DRAINED)
 
 
 def _compiled(statement: ClauseElement) -> bytes:
@@ -68,37 +97,48 @@ def _rows(table: StoredTable, names: Iterable[str]) -> TableValuedAlias:
     return func.unnest(*arrays).table_valued(*(column.name for column in columns)).render_derived()
 
 
-def _insertion(table: StoredTable) -> postgresql.Insert:
-    return postgresql.insert(table.table).from_select(table.columns, select(*_rows(table, table.columns).c))
+def _insertion(table: StoredTable, names: Sequence[str]) -> postgresql.Insert:
+    return postgresql.insert(table.table).from_select(names, select(*_rows(table, names).c))
 
 
-def _question(table: StoredTable, fields: Sequence[str], *order: ColumnElement[int]) -> ClauseElement:
+def _insertion_of_new() -> postgresql.Insert:
+    """Insert conversions if none of their keys is taken. Of two who find the same key free, one fails by it.
+
+    Each key is a jump in the primary key, whatever the planner believes of the table: the limit forbids it to begin
+    with the table. Nothing is inserted either once a click id was erased after the first of the rows arrived.
+    """
+    arrived = select(*_rows(CONVERSION, CONVERSION.columns).c).cte("arrived")
+    found, erased = CONVERSION.table.c, DELETION.table.c
+    same = and_(*(found[name] == arrived.c[name] for name in KEY))
+    holder = select(_ONE.label("taken")).where(same).limit(_ONE).lateral("holder")
+    taken = select(_ONE).select_from(arrived.join(holder, true()))
+    oldest = (
+        select(func.min(arrived.c.received_at)).where(arrived.c.door != literal_column("'import'")).scalar_subquery()
+    )
+    later = select(_ONE).where(erased.click_id_sha256.is_not(None), erased.deleted_at >= oldest)
+    new = select(*arrived.c).where(~exists(taken), ~exists(later))
+    return postgresql.insert(CONVERSION.table).from_select(CONVERSION.columns, new)
+
+
+def _question(table: StoredTable, fields: Sequence[str], *order: ColumnElement[int]) -> Select[tuple[object, ...]]:
     found, wanted = table.table.c, _rows(table, KEY)
     same = and_(*(found[name] == wanted.c[name] for name in KEY))
     asked = select(*(found[name] for name in (*KEY, *fields))).select_from(wanted.join(table.table, same))
     return asked.order_by(*order)
 
 
-def _keeping() -> ClauseElement:
-    repeated, refused = (
-        _insertion(table).on_conflict_do_nothing().returning(literal_column("1")).cte(name)
-        for table, name in ((DUPLICATE, "repeated"), (REJECTED, "refused"))
+def _recorded() -> ClauseElement:
+    ids = bindparam("request_id", type_=ARRAY(TEXT()))
+    repeated, refused = DUPLICATE.table.c, REJECTED.table.c
+    duplicate, nothing = literal_column(f"'{Outcome.DUPLICATE.value}'", String), literal_column("''", String)
+    return union_all(
+        select(repeated.request_id, duplicate, nothing).where(repeated.request_id == func.any(ids)),
+        select(refused.request_id, refused.outcome, refused.detail).where(refused.request_id == func.any(ids)),
     )
-    counts = (select(func.count()).select_from(rows).scalar_subquery() for rows in (repeated, refused))
-    return select(*counts).add_cte(repeated, refused, _probing().cte("probed"))
 
 
 def _probing() -> Insert:
-    """Write the probe's moment, if there is one."""
-    columns = PROBE.table.c
-    row = [bindparam(column.name, type_=column.type).label(column.name) for column in (columns.id, columns.probed_at)]
-    probe = select(*row).subquery("probe")
-    inserted = postgresql.insert(PROBE.table).from_select(
-        PROBE.columns, select(*probe.c).where(probe.c.probed_at.is_not(None))
-    )
+    """Write a probe's moment."""
+    row = {column.name: bindparam(column.name, type_=column.type) for column in PROBE.table.columns}
+    inserted = postgresql.insert(PROBE.table).values(row)
     return inserted.on_conflict_do_update(index_elements=PROBE.key, set_={"probed_at": inserted.excluded.probed_at})
-
-
-def _presence(table: StoredTable) -> ClauseElement:
-    ids = bindparam("request_id", type_=ARRAY(TEXT()))
-    return select(func.count()).select_from(table.table).where(table.table.c.request_id == func.any(ids))

@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey, Postback
-from service.core.verdict import Change, Verdict, Winner, amount, judge, last_with_value
+from service.core.verdict import Change, Winner, amount, last_with_value
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback, StatusChange
@@ -91,10 +91,6 @@ class History:
             found = [arrival for told in _TOLD for arrival in told(session, click_id, last, limit)]
         rows = sorted(found, key=_position)[:limit]
         return Page(rows, cursor_to(_ORDER, _position(rows[-1])) if len(found) >= limit else None)
-
-    def foresee(self, postback: Postback) -> Verdict:
-        """Return the verdict that a postback would get if it arrived now."""
-        return judge(postback, self.winners([postback]) or None)
 
     def winners(self, postbacks: Collection[Postback]) -> dict[ConversionKey, Winner]:
         """Return what is stored under each postback's key, where something is."""

@@ -82,7 +82,8 @@ class StoredTable:
         return tuple(column.name for column in self.written)
 
 
-_LATER = ("drained_at",)
+DRAINED = "drained_at"  # of a row that waited in a spool; only what was drained is written with it
+_LATER = (DRAINED,)
 CONVERSION = StoredTable(
     Conversion, postbacks=True, outcome=Outcome.STORED, later=_LATER, erased=True, days="conversion_days"
 )
@@ -100,10 +101,11 @@ REJECTED = StoredTable(
     days="rejected_days",
 )
 REPLAY = StoredTable(Replay, erased=True)
+DELETION = StoredTable(Deletion)
 PROBE = StoredTable(WriteProbe, copied=False)
 TABLES = (
     *(CONVERSION, CHANGE, DUPLICATE, REJECTED),
-    *(REPLAY, StoredTable(ImportedFile), StoredTable(Deletion)),
+    *(REPLAY, StoredTable(ImportedFile), DELETION),
     *(StoredTable(RegisteredSender), StoredTable(ApiKey), StoredTable(SigningSecret)),
     *(PROBE, StoredTable(DatabaseIdentity, copied=False, emptied=False), StoredTable(TrustedClock, copied=False)),
     StoredTable(SchemaFloor, copied=False, emptied=False),

@@ -10,10 +10,12 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Identity,
+    Index,
     Integer,
     LargeBinary,
     String,
     TypeDecorator,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -173,6 +175,14 @@ class Deletion(SQLModel, table=True):
     """
 
     __tablename__ = "deletion"
+    __table_args__ = (
+        Index(
+            "ix_deletion_erased",
+            "deleted_at",
+            sqlite_where=text("click_id_sha256 IS NOT NULL"),
+            postgresql_where=text("click_id_sha256 IS NOT NULL"),
+        ),
+    )
 
     run: str = Field(sa_type=Text, primary_key=True)
     table_name: str = Field(sa_type=Text, primary_key=True)

@@ -12,17 +12,13 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from service.core.postback import ConversionKey, Postback
+from service.core.judging import Judged, Known, Part, judge_all
+from service.core.postback import ConversionKey, Postback, Rejection
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
-from service.core.verdict import STORED, Change, Entry, Winner, disputed, judge, with_history
-from service.storage.ledger import (
-    Committed,
-    Leftovers,
-    conversion_row,
-    leftovers,
-)
+from service.core.verdict import STORED, Change, Entry, Verdict, Winner, disputed, with_history
+from service.storage.ledger import Committed, committed, conversion_row, in_doubt, recorded_verdict, rows_of
 from service.storage.migrations import Migrations
-from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED
+from service.storage.schema.registry import CONVERSION
 from service.storage.sqlite.file import (
     FileLock,
     connect_writer,
@@ -71,27 +67,52 @@ class SqliteLedger:
         sync_directory(self._path)
         self._files = identities(self._names)
 
-    def commit(self, entries: Sequence[Entry]) -> Committed:
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit as Ledger says."""
-        written: dict[str, int] = {}
         try:
-            postbacks = [entry for entry in entries if type(entry) is Postback]
+            done = self._commit_one(entries[0]) if len(entries) == 1 and not parts else None
+            if done is None:
+                with transaction(self._connection):
+                    done = self._store(entries, parts)
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        self._assert_same_files(done)
+        return done
+
+    def _commit_one(self, entry: Entry) -> Committed | None:
+        """Store what is a new conversion by one statement, which needs no BEGIN and no COMMIT; None: it is not."""
+        if type(entry) is not Postback:
+            return None
+        if not insert(self._connection, self._statements.conversion, [conversion_row(entry, utc_text)]):
+            return None
+        return Committed([STORED], {CONVERSION.name: 1})
+
+    def _store(self, entries: Sequence[Entry], parts: Sequence[Part]) -> Committed:
+        """Write the rows of a batch, in the transaction that is open."""
+        postbacks = [entry for entry in entries if type(entry) is Postback]
+        inserted = 0
+        if not parts:  # most are new: the table's key says which are not
             rows = [conversion_row(postback, utc_text) for postback in postbacks]
             inserted = insert(self._connection, self._statements.conversion, rows)
-            written[CONVERSION.name] = inserted
             if inserted == len(entries):
-                verdicts = [STORED] * inserted
-            else:
-                winners = None if inserted == len(postbacks) else self._winners(postbacks)
-                verdicts = [judge(entry, winners) for entry in entries]
-                written |= self._keep(leftovers(entries, verdicts, winners, utc_text))
-        except sqlite3.Error as error:
-            raise storage_error(error, written) from error
-        if identities(self._names) != self._files:
-            raise StorageBroken(
-                f"{self._path} or its WAL was moved or deleted while it was being written", ErrorKind.MOVED
-            )
-        return Committed(verdicts, written)
+                return Committed([STORED] * inserted, {CONVERSION.name: inserted})
+        known = Known(None)
+        if parts or inserted < len(postbacks):
+            known = Known(self._winners(postbacks), self._recorded(in_doubt(entries, parts)))
+        judged = judge_all(entries, known, parts)
+        self._write(judged)
+        recognised = judged.found.intersection(one.raw.request_id for one in in_doubt(entries, parts))
+        return committed(entries, judged, recognised)
+
+    def _assert_same_files(self, done: Committed) -> None:
+        """Raise StorageBroken if what is durable is in no file that anybody can find."""
+        try:
+            if identities(self._names) == self._files:
+                return
+            what = "was moved or deleted while it was being written"
+        except OSError as error:
+            what = f"cannot be looked at: {error.strerror}"
+        raise StorageBroken(f"{self._path} or its WAL {what}", ErrorKind.MOVED, done.rows)
 
     def close(self) -> None:
         """Checkpoint by closing the last connection, and let another process write."""
@@ -112,17 +133,24 @@ class SqliteLedger:
             with_history(winners, (((row[0], bool(row[1]), *row[2:5]), Change(*row[5:])) for row in rows))
         return winners
 
-    def _keep(self, left: Leftovers) -> dict[str, int]:
-        statements = self._statements
-        with transaction(self._connection):
-            written = {
-                CHANGE.name: insert(self._connection, statements.change, left.changes),
-                DUPLICATE.name: insert(self._connection, statements.duplicate, left.duplicates),
-                REJECTED.name: insert(self._connection, statements.rejected, left.rejected),
-            }
-            if left.probed_at:
-                self._connection.execute(statements.probe, (_PROBE_ID, left.probed_at))
-        return written
+    def _recorded(self, entries: Sequence[Postback | Rejection]) -> dict[str, Verdict]:
+        """Return the verdicts that are recorded under the request ids of entries, but for those with a key."""
+        found: dict[str, Verdict] = {}
+        for some in in_statements([entry.raw.request_id for entry in entries]):
+            for request_id, outcome, detail in self._connection.execute(
+                self._statements.recorded.for_rows(len(some)), some
+            ):
+                found[request_id] = recorded_verdict(outcome, detail)
+        return found
+
+    def _write(self, judged: Judged) -> None:
+        statements, rows = self._statements, rows_of(judged, utc_text)
+        insert(self._connection, statements.conversion, rows.conversions)
+        insert(self._connection, statements.change, rows.changes)
+        insert(self._connection, statements.duplicate, rows.duplicates)
+        insert(self._connection, statements.rejected, rows.rejected)
+        if judged.probed_at:
+            self._connection.execute(statements.probe, (_PROBE_ID, utc_text(judged.probed_at)))
 
 
 def migrations_of(path: Path) -> Migrations:

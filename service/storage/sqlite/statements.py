@@ -7,10 +7,21 @@ from functools import cache
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, column, select, values
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    and_,
+    bindparam,
+    column,
+    literal_column,
+    select,
+    union_all,
+    values,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
+from service.core.outcome import Outcome
 from service.core.verdict import Change, Winner
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, PROBE, REJECTED, StoredTable
 from service.storage.sqlite.file import transaction
@@ -38,7 +49,11 @@ class Repeated:
 
 
 class Statements(NamedTuple):
-    """What the ledger executes. `winners` and `changes` give a key, and then the fields of Winner and Change."""
+    """What the ledger executes.
+
+    `winners` and `changes` give a key, and then the fields of Winner and Change; `recorded` a request id, its outcome
+    and detail.
+    """
 
     conversion: Repeated
     change: Repeated
@@ -47,6 +62,7 @@ class Statements(NamedTuple):
     probe: str
     winners: Repeated
     changes: Repeated
+    recorded: Repeated
 
 
 @cache
@@ -61,6 +77,7 @@ def statements() -> Statements:
         _compiled(probe.on_conflict_do_update(index_elements=PROBE.key, set_={"probed_at": probe.excluded.probed_at})),
         _question(CONVERSION, Winner._fields[:-1]),
         _question(CHANGE, Change._fields, CHANGE.table.c.number),
+        _recorded(),
     )
 
 
@@ -100,6 +117,23 @@ def _question(table: StoredTable, fields: Sequence[str], *order: ColumnElement[i
     same = and_(*(found[name] == wanted.c[name] for name in KEY))
     asked = select(*(found[name] for name in (*KEY, *fields))).select_from(wanted.join(table.table, same))
     return _repeated(_compiled(asked.order_by(*order)).replace(" JOIN ", " CROSS JOIN "), len(KEY))
+
+
+def _recorded() -> Repeated:
+    """Return the query for what is recorded under request ids. They come as rows: each is a jump in a unique index."""
+    row: tuple[BindParameter[object], ...] = (bindparam("request_id"),)
+    wanted = values(column("request_id", REJECTED.table.c.request_id.type)).data([row]).cte("wanted")
+    repeated, refused = DUPLICATE.table.c, REJECTED.table.c
+    duplicate = Outcome.DUPLICATE.value
+    found = union_all(
+        select(repeated.request_id, literal_column(f"'{duplicate}'"), literal_column("''")).select_from(
+            wanted.join(DUPLICATE.table, repeated.request_id == wanted.c.request_id)
+        ),
+        select(refused.request_id, refused.outcome, refused.detail).select_from(
+            wanted.join(REJECTED.table, refused.request_id == wanted.c.request_id)
+        ),
+    )
+    return _repeated(_compiled(found).replace(" JOIN ", " CROSS JOIN "), 1)
 
 
 def _compiled(statement: ClauseElement) -> str:

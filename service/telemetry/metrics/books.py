@@ -108,6 +108,35 @@ class Account:
             books.received[self._door, Outcome.INTERNAL_ERROR, UNKNOWN] += self._postbacks - self._told
 
 
+class Together(Account):
+    """Postbacks that are all stored or none. They count as arrived when it is known which, or that we failed."""
+
+    __slots__ = ("_arriving",)
+
+    def __init__(self, books: Books, door: Door, postbacks: int, tests: int = 0) -> None:
+        self._arriving: tuple[Books, Door, int, int] | None = (books, door, postbacks, tests)
+
+    def durable(self, entries: int) -> None:
+        """Take over so many entries: they are durable, and nobody was told yet."""
+        self._arrive()
+        super().durable(entries)
+
+    def tell(self, outcome: Outcome, sender: str, postbacks: int = 1, *, is_test: bool = False) -> None:
+        """Count what so many of them are told."""
+        self._arrive()
+        super().tell(outcome, sender, postbacks, is_test=is_test)
+
+    def end(self) -> None:
+        """Settle what is open, if any of it counts: together they may have been refused as something else."""
+        if self._arriving is None:
+            super().end()
+
+    def _arrive(self) -> None:
+        if self._arriving:
+            arriving, self._arriving = self._arriving, None
+            super().__init__(*arriving)
+
+
 class Move:
     """Entries on their way from the spool to the database. A context manager, and a Teller.
 
