@@ -27,10 +27,11 @@ _ROWS_AT_ONCE = 128  # parsed before others have their turn: a third of a millis
 class Record(Protocol):
     """What is recorded of postbacks: in the running service by counters and the log, in a command by its report."""
 
-    def arrive(
-        self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /, *, together: bool = False
-    ) -> Account:
-        """Count what came in; `entries` are those that could be understood, `together` that all are stored or none."""
+    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Account:
+        """Count what came in together; `entries` are those of it that could be understood."""
+
+    def arrive_as_one(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Account:
+        """Count what came in, of which all is stored or none, once it is known which."""
 
     def fail(self, raw: RawPostback, error: BaseException, /) -> Verdict:
         """Return what becomes of postbacks that we failed on. Where nobody is answered, raise the error."""
@@ -212,7 +213,7 @@ class Intake:
                 return await self._settle_whole(raw, whole, started, caller.would_reject)
         async with self._alone:
             try:
-                return [*await self._settle(rows.raws, understood, started, caller.would_reject, Manner.ATOMIC)]
+                return [*await self._settle(rows.raws, understood, started, caller.would_reject, as_one=True)]
             except AllRefused as refused:
                 whole = _refused_whole(raw, understood, refused.refusal)
         return await self._settle_whole(raw, whole, started, caller.would_reject)
@@ -229,19 +230,23 @@ class Intake:
         understood: Sequence[Understood],
         started: float,
         would_reject: Sequence[WouldReject] = (),
-        manner: Manner | None = None,
+        *,
+        as_one: bool = False,
     ) -> Sequence[Verdict]:
-        """Store postbacks of one door in one commit, and record what became of each. May raise AllRefused."""
-        manner = manner or self._manner
+        """Store postbacks of one door in one commit, and record what became of each.
+
+        `as_one`: all of them are stored, or AllRefused is raised and nothing recorded.
+        """
         entries = [one for one in understood if not isinstance(one, Verdict)]
-        arrival = self._record.arrive(raws, entries, together=manner is Manner.ATOMIC)
+        arrival = self._record.arrive_as_one(raws, entries) if as_one else self._record.arrive(raws, entries)
+        manner = Manner.ATOMIC if as_one else self._manner
         verdicts, commit_seconds, ending = _NONE_STORED
         try:
             try:
                 if entries:
                     verdicts, commit_seconds = await self._writer.write(arrival, *entries, manner=manner)
             except AllRefused:
-                raise  # together they are something else, which is recorded for itself
+                raise
             except BaseException as error:  # noqa: BLE001 - a fault of ours, or the server ends: raised again below
                 verdicts = [self._record.fail(raws[0], error)] * len(entries)
                 ending = None if isinstance(error, Exception) else error

@@ -173,11 +173,6 @@ def judge_all(entries: Sequence[Entry], known: Known, parts: Iterable[Part] = ()
     return judged
 
 
-def judge(postback: Postback, winner: Winner | None) -> Verdict:
-    """Return the verdict on a postback; `winner` is what holds its key now."""
-    return judge_all([postback], Known({postback.key: winner} if winner else {})).verdicts[0]
-
-
 def _accepts(verdict: Verdict) -> bool:
     """Say whether an entry may be stored with all the others: a conflict is, for its sender is told `Success`."""
     return verdict is not ERASED and verdict.outcome is not Outcome.ILLEGAL_TRANSITION

@@ -37,11 +37,11 @@ class OwnRecord:
         self._books = books or Books()
         self._failed = False
 
-    def arrive(
-        self, raws: Sequence[RawPostback], _entries: Sequence[Postback | Rejection], **_together: bool
-    ) -> Account:
+    def arrive(self, raws: Sequence[RawPostback], _entries: Sequence[Postback | Rejection]) -> Account:
         """Count what came in together."""
         return Account(self._books, raws[0].door, len(raws))
+
+    arrive_as_one = arrive
 
     def fail(self, _raw: RawPostback, error: BaseException) -> NoReturn:
         """Raise it: what was not told can be given again."""

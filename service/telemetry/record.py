@@ -27,12 +27,13 @@ class LiveRecord:
         self._log = log
         self._clock = clock
 
-    def arrive(
-        self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], *, together: bool = False
-    ) -> Account:
-        """Count what came in; `entries` are those that could be understood, `together` that all are stored or none."""
-        tests = [one.is_test for one in entries].count(True)
-        return (Together if together else Account)(self._books, raws[0].door, len(raws), tests)
+    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection]) -> Account:
+        """Count what came in together; `entries` are those that could be understood."""
+        return Account(self._books, raws[0].door, len(raws), [one.is_test for one in entries].count(True))
+
+    def arrive_as_one(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection]) -> Account:
+        """Count what is all stored or not, once it is known which."""
+        return Together(self._books, raws[0].door, len(raws), [one.is_test for one in entries].count(True))
 
     def fail(self, raw: RawPostback, error: BaseException) -> Verdict:
         """Return the outcome of a failure of ours; what is unexpected is logged."""

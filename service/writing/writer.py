@@ -110,6 +110,7 @@ class Writer:
         self._quick_seconds = quick_seconds
         self._clock = clock
         self._pending: list[_Queued] = []
+        self._only_new = True  # whatever was written so far: most processes never write anything else
         self._waiting = 0  # places that their entries take
         self._in_flight: deque[_Batch] = deque()
         self._refusal: Exception | None = Overloaded("not started")
@@ -143,6 +144,8 @@ class Writer:
         future: asyncio.Future[Written] = self._loop.create_future()
         if not self._pending and self._may_hand_over():
             self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
+        if manner is not Manner.NEW:
+            self._only_new = False
         self._pending.append(_Queued(teller, entries, future, self._loop.time(), manner))
         self._waiting += _places(entries)
         if self._watch is None:
@@ -185,7 +188,8 @@ class Writer:
         if self._pending and self._may_hand_over():
             batch = self._take()
             self._in_flight.append(_Batch(batch, self._loop.time()))
-            self._committing.hand_over([entry for queued in batch for entry in queued.entries], _parts(batch))
+            entries = [entry for queued in batch for entry in queued.entries]
+            self._committing.hand_over(entries, () if self._only_new else _parts(batch))
 
     def _take(self) -> list[_Queued]:
         """Take as many from the head of the queue as one commit may hold."""
@@ -279,8 +283,6 @@ def _places(entries: Sequence[Entry]) -> int:
 
 def _parts(batch: Sequence[_Queued]) -> Sequence[Part]:
     """Say which entries of a batch are not simply new: most often none."""
-    if all(queued.manner is Manner.NEW for queued in batch):
-        return ()
     ends = accumulate(len(queued.entries) for queued in batch)
     parts = (Part(end - len(one.entries), end, one.manner) for one, end in zip(batch, ends, strict=True))
     return [part for part in parts if part.manner is not Manner.NEW]

@@ -12,11 +12,11 @@ SERVICE = REPOSITORY / "service"
 # who may reach what: parsing, judging, and making rows durable
 ALLOWED = {
     "parse": {"intake.py"},
-    "judge": {"writing/foresight.py", "storage"},
+    "judge_all": {"writing/foresight.py", "storage"},
     "commit": {"writing/committing.py", "spool/wiring.py", "storage"},
     "commit_async": {"writing/committing.py", "spool/wiring.py", "storage"},
 }
-DEFINED_IN = {"parse": "service.core.parsing", "judge": "service.core.verdict"}
+DEFINED_IN = {"parse": "service.core.parsing", "judge_all": "service.core.judging"}
 
 
 def reached(path: Path) -> Iterator[str]:
@@ -27,7 +27,7 @@ def reached(path: Path) -> Iterator[str]:
                 yield from (one.name for one in names if DEFINED_IN.get(one.name) == module)
             case ast.Call(func=ast.Attribute(attr="commit" | "commit_async" as name)):
                 yield name
-            case ast.Attribute(value=ast.Name(id="parsing" | "verdict"), attr="parse" | "judge" as name):
+            case ast.Attribute(value=ast.Name(id="parsing" | "judging"), attr="parse" | "judge_all" as name):
                 yield name  # of the module, imported as a whole
             case _:
                 pass

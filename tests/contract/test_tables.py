@@ -72,9 +72,9 @@ def test_an_amount_is_a_big_integer_and_parameters_are_json(path: Path) -> None:
     assert found["value_micros"].not_null
 
 
-def test_only_the_currency_and_the_status_of_a_conversion_may_be_unknown(path: Path) -> None:
+def test_only_currency_and_status_of_a_conversion_may_be_unknown_and_whether_it_was_drained(path: Path) -> None:
     unknown = [column.name for column in columns(path, "conversion").values() if not column.not_null]
-    assert unknown == ["currency", "conversion_status"]
+    assert unknown == ["currency", "conversion_status", "drained_at"]
 
 
 def test_a_rejected_postback_has_the_columns_of_the_contract(path: Path) -> None:
@@ -90,9 +90,9 @@ def test_a_rejected_postback_always_has_its_raw_input_and_its_reason(path: Path)
 
 def test_a_replay_links_both_attempts_and_says_who_did_it_and_when(path: Path) -> None:
     found = columns(path, "replay")
-    assert set(found) == {"rejected_request_id", "request_id", "outcome", "replayed_by", "replayed_at"}
+    assert set(found) == {"rejected_request_id", "request_id", "outcome", "replayed_by", "replayed_at", "rules"}
     assert [column.name for column in found.values() if column.place] == ["rejected_request_id"]
-    assert [column.name for column in found.values() if not column.not_null] == ["outcome"]
+    assert [column.name for column in found.values() if not column.not_null] == ["outcome", "rules"]
 
 
 def test_a_deletion_says_how_much_of_what_went_why_when_and_by_whom(path: Path) -> None:

@@ -29,7 +29,7 @@ from service.storage.sqlite.file import (
     sync_directory,
     transaction,
 )
-from service.storage.sqlite.statements import in_statements, insert, statements
+from service.storage.sqlite.statements import STATEMENT_ROWS, in_statements, insert, statements
 
 _PROBE_ID = 1  # of the one row: a file has one writer
 
@@ -70,7 +70,7 @@ class SqliteLedger:
     def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit as Ledger says."""
         try:
-            done = self._commit_one(entries[0]) if len(entries) == 1 and not parts else None
+            done = None if parts else self._commit_new(entries)
             if done is None:
                 with transaction(self._connection):
                     done = self._store(entries, parts)
@@ -79,13 +79,16 @@ class SqliteLedger:
         self._assert_same_files(done)
         return done
 
-    def _commit_one(self, entry: Entry) -> Committed | None:
-        """Store what is a new conversion by one statement, which needs no BEGIN and no COMMIT; None: it is not."""
-        if type(entry) is not Postback:
+    def _commit_new(self, entries: Sequence[Entry]) -> Committed | None:
+        """Store new conversions by one statement, which needs no BEGIN and no COMMIT; None: not all of them are new."""
+        rows = [conversion_row(entry, utc_text) for entry in entries if type(entry) is Postback]
+        if not len(rows) == len(entries) <= STATEMENT_ROWS:
             return None
-        if not insert(self._connection, self._statements.conversion, [conversion_row(entry, utc_text)]):
+        try:
+            insert(self._connection, self._statements.new_conversion, rows)
+        except sqlite3.IntegrityError:  # nothing is stored
             return None
-        return Committed([STORED], {CONVERSION.name: 1})
+        return Committed([STORED] * len(rows), {CONVERSION.name: len(rows)})
 
     def _store(self, entries: Sequence[Entry], parts: Sequence[Part]) -> Committed:
         """Write the rows of a batch, in the transaction that is open."""

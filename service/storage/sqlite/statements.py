@@ -49,12 +49,13 @@ class Repeated:
 
 
 class Statements(NamedTuple):
-    """What the ledger executes.
+    """What the ledger executes. `new_conversion` fails if one of its rows is not new, `conversion` leaves that one out.
 
     `winners` and `changes` give a key, and then the fields of Winner and Change; `recorded` a request id, its outcome
     and detail.
     """
 
+    new_conversion: Repeated
     conversion: Repeated
     change: Repeated
     duplicate: Repeated
@@ -70,6 +71,7 @@ def statements() -> Statements:
     """Compile them."""
     probe = sqlite.insert(PROBE.table).values({name: bindparam(name) for name in PROBE.columns})
     return Statements(
+        _insertion(CONVERSION, skip=False),
         _insertion(CONVERSION),
         _insertion(CHANGE),
         _insertion(DUPLICATE),
@@ -100,9 +102,10 @@ def _insert(connection: sqlite3.Connection, statement: Repeated, rows: Sequence[
     return connection.execute(statement.for_rows(len(rows)), tuple(chain.from_iterable(rows))).rowcount
 
 
-def _insertion(table: StoredTable) -> Repeated:
+def _insertion(table: StoredTable, *, skip: bool = True) -> Repeated:
     row: dict[str, BindParameter[object]] = {name: bindparam(name) for name in table.columns}
-    return _repeated(_compiled(sqlite.insert(table.table).values(row).on_conflict_do_nothing()), len(row))
+    insertion = sqlite.insert(table.table).values(row)
+    return _repeated(_compiled(insertion.on_conflict_do_nothing() if skip else insertion), len(row))
 
 
 def _question(table: StoredTable, fields: Sequence[str], *order: ColumnElement[int]) -> Repeated:
