@@ -110,6 +110,32 @@ async def test_all_or_nothing_stores_all_or_nothing(served: Served) -> None:
     }
 
 
+async def test_a_status_that_may_not_follow_refuses_all_or_nothing_as_one(served: Served) -> None:
+    """The rows are judged before any of them is stored: against what is stored, and against each other."""
+    await served.public.get("/postback?c=k&value=1&conversion_status=pending")
+    refused_change = '{"c":"k","value":1,"conversion_status":"refunded"}'
+    body = f"{GOOD}\n{refused_change}\n{GOOD}"
+    answer = await served.public.post("/postbacks?atomic=1", content=body, headers={"content-type": NDJSON})
+    assert (answer.status_code, answer.headers["x-postback-outcome"]) == (409, "illegal_transition")
+    assert answer.json()["detail"].startswith("row 2, so none of them was stored: pending cannot become refunded")
+    assert served.rows("SELECT click_id FROM conversion") == [("k",)]
+    assert served.rows("SELECT outcome, click_id, request_id FROM rejected_postback") == [
+        ("illegal_transition", "k", answer.headers["x-request-id"])
+    ]
+    assert served.counted() == {("postback", "stored"): 1.0, ("batch", "illegal_transition"): 1.0}
+    assert served.counted("postback_arrived_total") == {("postback",): 1.0, ("batch",): 1.0}
+    assert served.counted("postback_conservation_drift") == {}
+    assert [line["outcome"] for line in served.lines.events()] == ["stored", "illegal_transition"]
+
+
+async def test_duplicates_and_conflicts_do_not_refuse_all_or_nothing(served: Served) -> None:
+    await served.public.get("/postback?c=a&value=1.5")
+    body = f'{GOOD}\n{{"c":"a","value":2}}\n{{"c":"z","value":1}}'
+    answer = await served.public.post("/postbacks?atomic=1", content=body, headers={"content-type": NDJSON})
+    assert outcomes(answer) == ["duplicate", "conflict", "stored"]
+    assert served.counted("postback_conservation_drift") == {}
+
+
 @pytest.mark.parametrize("asked", [None, "*/*", JSON])
 async def test_an_array_is_answered_by_an_array(served: Served, asked: str | None) -> None:
     answer = await send(served, f"[{GOOD},{BAD}]", JSON, **({"accept": asked} if asked else {}))
