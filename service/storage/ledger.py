@@ -4,6 +4,7 @@ An engine (sqlite.py, postgres.py) owns its statements and its connection; what 
 means is decided here, once, so that all engines agree.
 """
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
@@ -16,7 +17,7 @@ from service.core.judging import IN_DOUBT, Judged, Part, Refusal
 from service.core.outcome import Outcome
 from service.core.postback import Postback, Rejection
 from service.core.verdict import REPEATED, Change, Entry, Probe, Verdict
-from service.storage.schema.registry import OF_POSTBACKS, REJECTED
+from service.storage.schema.registry import OF_POSTBACKS, REJECTED, StoredTable
 
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
 
@@ -31,7 +32,7 @@ class Committed(NamedTuple):
 
     `recognised` entries were recorded before this commit began: their verdicts are those, and no row of theirs is
     counted. `unstored` are the request ids of entries that have no row; `refusals` say which were refused together, by
-    the place of the first of them.
+    the place of the first of them. `late` are rows of earlier commits, of which nobody knew whether they had worked.
     """
 
     verdicts: list[Verdict]
@@ -39,6 +40,7 @@ class Committed(NamedTuple):
     recognised: int = 0
     unstored: Container[str] = frozenset()
     refusals: Mapping[int, Refusal] = MappingProxyType({})
+    late: Mapping[str, int] = MappingProxyType({})
 
 
 class Ledger(Protocol):
@@ -97,9 +99,24 @@ def committed(entries: Sequence[Entry], judged: Judged, recognised: Container[st
             known += 1
             continue
         counted.add(request_id)
-        if table := _TABLES.get(verdict.outcome) or (REJECTED if verdict.outcome.kept else None):
+        if table := _table_of(verdict):
             rows[table.name] += 1
     return Committed(judged.verdicts, rows, known, judged.unstored, judged.refusals)
+
+
+def _table_of(verdict: Verdict) -> StoredTable | None:
+    return _TABLES.get(verdict.outcome) or (REJECTED if verdict.outcome.kept else None)
+
+
+def found_rows(entries: Sequence[Entry], judged: Judged, recognised: Container[str]) -> Counter[str]:
+    """Count by table what was found of a batch whose commit failed, but for what an earlier one had stored."""
+    found: Counter[str] = Counter()
+    for entry, verdict in zip(entries, judged.verdicts, strict=True):
+        if isinstance(entry, Probe) or entry.raw.request_id not in judged.found:
+            continue
+        if entry.raw.request_id not in recognised and (table := _table_of(verdict)):
+            found[table.name] += 1
+    return found
 
 
 def in_doubt(entries: Sequence[Entry], parts: Iterable[Part]) -> list[Postback | Rejection]:

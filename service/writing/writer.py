@@ -220,6 +220,9 @@ class Writer:
         self._committed_at = self._loop.time()
         self._metrics.count_commit(seconds, len(answer.verdicts))
         self._metrics.count_rows(answer.rows)
+        if answer.late:
+            self._metrics.count_rows(answer.late)
+            self._metrics.count_late(sum(answer.late.values()))
         if answer.recognised:
             self._metrics.count_recognised(answer.recognised)
         first = 0

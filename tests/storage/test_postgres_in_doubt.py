@@ -29,12 +29,14 @@ class Losing(AsyncServerConnection):
     """A connection that is lost after a statement that `after` matches was carried out, and before it was answered."""
 
     after: bytes | None = None
+    times = 1
 
     async def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.AsyncCursor[tuple[object, ...]]:
         """Carry it out, and lose the answer."""
         cursor: psycopg.AsyncCursor[tuple[object, ...]] = await super().execute(query, params, **options)
         if isinstance(query, bytes) and Losing.after and re.search(Losing.after, query):
-            Losing.after = None
+            Losing.times -= 1
+            Losing.after = Losing.after if Losing.times else None
             self.pgconn.finish()
             raise psycopg.OperationalError("the connection is lost")
         return cursor
@@ -44,7 +46,7 @@ class Losing(AsyncServerConnection):
 def losing(postgres_url: str) -> Iterator[PostgresLedger]:
     with opened(postgres_url, connect=Losing.to) as ledger:
         yield ledger
-    Losing.after = None
+    Losing.after, Losing.times = None, 1
 
 
 @pytest.mark.usefixtures("both_ways")
@@ -108,6 +110,26 @@ def test_a_change_of_status_in_doubt_is_kept_once_and_counted_once(losing: Postg
         (2, "refunded"),
     ]
     assert engine.rows("SELECT count(*) FROM write_probe") == [(1,)]  # a commit of its own after what was only read
+
+
+@pytest.mark.usefixtures("both_ways")
+@pytest.mark.parametrize("statement", [b"INSERT INTO conversion|^COMMIT", b"^COMMIT"])
+def test_what_is_durable_of_a_commit_that_failed_is_counted_by_the_next(
+    losing: PostgresLedger, postgres_url: str, statement: bytes
+) -> None:
+    """Nobody knows what became of it until the database answers again; its senders were told 503."""
+    failing = [builders.postback(f"c={name}&value=1") for name in "ab"]
+    if statement == b"^COMMIT":
+        failing.append(builders.postback("c=b&value=2"))
+    Losing.after, Losing.times = statement, 9
+    with pytest.raises(StorageError):
+        losing.commit(failing)
+    Losing.after = None
+    done = losing.commit([builders.postback("c=next&value=1")])
+    assert done.rows["conversion"] == 1
+    assert done.late == ({"conversion": 2, "rejected_postback": 1} if len(failing) > 2 else {"conversion": 2})
+    assert losing.commit([builders.postback("c=after&value=1")]).late == {}
+    assert run_sql(postgres_url, "SELECT count(*) FROM conversion") == [(4,)]
 
 
 @pytest.mark.usefixtures("both_ways")

@@ -27,6 +27,7 @@ class Batch:
         self.drained = _drained(entries, parts) if parts else frozenset()
         self.recognised: set[str] | None = None
         self.tried = False
+        self.sent = False  # what the server may have committed, whatever it answered
 
     @property
     def is_new(self) -> bool:
@@ -38,6 +39,13 @@ class Batch:
         """Take note that a commit of it may have worked."""
         self.tried = True
         self.doubtful = [entry for entry in self.entries if not isinstance(entry, Probe)]
+
+    @property
+    def counted_before(self) -> set[str]:
+        """Return the request ids of which an earlier commit may have counted the rows."""
+        if self.recognised is None:
+            return {one.raw.request_id for one in in_doubt(self.entries, self.parts)}
+        return self.recognised
 
     def recognise(self, found: set[str]) -> set[str]:
         """Return which were recorded before the first try that could ask; what later ones find, this commit wrote."""

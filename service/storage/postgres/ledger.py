@@ -11,17 +11,17 @@ arrives late would find its place taken, and a second verdict would stand beside
 import random
 import secrets
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime
 
 import psycopg
 
 from service.core.judging import Judged, Part, judge_all
-from service.core.postback import Postback
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import STORED, Entry
-from service.storage.ledger import Committed, Row, Scalar, committed, conversion_row, rows_of
+from service.storage.ledger import Committed, Row, Scalar, committed, conversion_row, found_rows, rows_of
 from service.storage.location import PostgresServer
 from service.storage.migrations import Migrations
 from service.storage.postgres.batch import Batch
@@ -56,6 +56,8 @@ class PostgresLedger:
         self._seconds = seconds
         self._connector = Connector(lambda: connect(place))
         self._probe = 1 + secrets.randbelow(_PROBES)
+        self._lost: deque[Batch] = deque(maxlen=_LOST)  # whose commit failed, and may have worked
+        self._late: Counter[str] = Counter()  # rows of those
         self._well = True  # whether the last commit worked: while the server is away, one try a batch must do
 
     def open(self) -> None:
@@ -95,6 +97,8 @@ class PostgresLedger:
                 self._well = True
                 return done
         self._well = False
+        if batch.sent:
+            self._lost.append(batch)
         raise failure
 
     def close(self) -> None:
@@ -113,12 +117,24 @@ class PostgresLedger:
 
     async def _try(self, batch: Batch) -> Committed:
         connection = await self._connector.connection(batch.deadline, batch.mode)
-        if batch.is_new and await _store_new(connection, batch.postbacks):
-            connection.assert_replicated()
-            return Committed([STORED] * len(batch.entries), {CONVERSION.name: len(batch.entries)})
-        done = await self._judge_and_store(connection, batch)
+        while self._lost:
+            await self._find(connection, self._lost[0])
+        if batch.is_new and await _store_new(connection, batch):
+            done = Committed([STORED] * len(batch.entries), {CONVERSION.name: len(batch.entries)})
+        else:
+            done = await self._judge_and_store(connection, batch)
         connection.assert_replicated()
+        if self._late:
+            done, self._late = done._replace(late=self._late), Counter()
         return done
+
+    async def _find(self, connection: AsyncServerConnection, lost: Batch) -> None:
+        """Find out what is durable of a batch whose commit failed: before anybody stores any of it again."""
+        lost.suspect_all()
+        known = await known_to(connection, lost, await begin(connection, lost))
+        await connection.execute(b"COMMIT")
+        self._late += found_rows(lost.entries, judge_all(lost.entries, known), lost.counted_before)
+        self._lost.popleft()
 
     async def _judge_and_store(self, connection: AsyncServerConnection, batch: Batch) -> Committed:
         """Do it in one transaction; if another replica takes a key meanwhile, anew."""
@@ -135,6 +151,7 @@ class PostgresLedger:
                     raise
                 await connection.execute(b"ROLLBACK")
                 batch.suspect_all()
+        batch.sent = True
         await connection.execute(b"COMMIT")
         return committed(batch.entries, judged, recognised)
 
@@ -159,19 +176,21 @@ class PostgresLedger:
 
 
 _TABLES = (CONVERSION, CHANGE, DUPLICATE, REJECTED)
+_LOST = 8  # batches of which it is found out later whether they were stored; beyond them doctor tells
 _RACES = 3  # in a row, for keys that another replica takes
 
 
-async def _store_new(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> bool:
-    """Store postbacks if all their keys are free; say whether they were."""
+async def _store_new(connection: AsyncServerConnection, batch: Batch) -> bool:
+    """Store a batch of postbacks if all their keys are free; say whether they were."""
+    batch.sent = True
     columns = [
-        list(column) for column in zip(*[conversion_row(postback, _as_is) for postback in postbacks], strict=True)
+        list(column) for column in zip(*[conversion_row(postback, _as_is) for postback in batch.postbacks], strict=True)
     ]
     try:
         cursor = await connection.execute(statements().conversion, columns, prepare=True)
     except psycopg.errors.UniqueViolation:  # another replica has taken one in this moment
         return False
-    return cursor.rowcount == len(postbacks)
+    return cursor.rowcount == len(batch.postbacks)
 
 
 def _columns(table: StoredTable, rows: Sequence[Row], drained: Container[object]) -> list[list[Scalar]]:
