@@ -1,5 +1,7 @@
 """Owns the choice of an engine, and its connections: everything that can be done with the database behind a URL."""
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -8,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from service.core.unavailable import StorageError
 from service.storage.audit import Audit
 from service.storage.deletions.deleting import Deletions
-from service.storage.erasure import Erasure
+from service.storage.erasure import NOW, Erasure
 from service.storage.ledger import Ledger
 from service.storage.location import PostgresServer, SqliteFile, location_of
 from service.storage.migrations import Migrations
@@ -65,7 +67,7 @@ class Database(Protocol):
         Raises StorageError when there is nothing to delete from.
         """
 
-    def erasure(self, turns: Turns = IMMEDIATE) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE, clock: Callable[[], datetime] = NOW) -> Erasure:
         """Return what erases a click id, while this process's own ledger is open; looking alone needs none.
 
         Raises StorageError when there is nothing to look in.
@@ -136,9 +138,9 @@ class SqliteDatabase:
         """Return what deletes on such a connection, in its turn: nobody waits for a lock then."""
         return Deletions(self._reads(), self._writes(turns), turns)
 
-    def erasure(self, turns: Turns = IMMEDIATE) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE, clock: Callable[[], datetime] = NOW) -> Erasure:
         """Return what erases, and then writes the whole file anew."""
-        return Erasure(self._reads(), self._writes(turns), partial(rewrite, self.path), turns)
+        return Erasure(self._reads(), self._writes(turns), partial(rewrite, self.path), turns, clock)
 
     def senders(self, turns: Turns = IMMEDIATE) -> Senders:
         """Return changes on such a connection: beside the serving process it is never the last one to close."""
@@ -210,9 +212,9 @@ class PostgresDatabase:
         """Return what deletes, beside the ledger's connection."""
         return Deletions(self._reading, self._writing, turns)
 
-    def erasure(self, turns: Turns = IMMEDIATE) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE, clock: Callable[[], datetime] = NOW) -> Erasure:
         """Return what erases; the server's own VACUUM overwrites, in its time."""
-        return Erasure(self._reading, self._writing, lambda: None, turns)
+        return Erasure(self._reading, self._writing, lambda: None, turns, clock)
 
     def senders(self, turns: Turns = IMMEDIATE) -> Senders:
         """Return changes in transactions of their own."""

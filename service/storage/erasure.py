@@ -4,28 +4,39 @@ import hashlib
 import json
 import re
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from sqlalchemy import ColumnElement, Connection, delete, or_
+from sqlalchemy import ColumnElement, Connection, delete, or_, text
 from sqlmodel import col, select
 
+from service.core.unavailable import ErrorKind, StorageError
 from service.storage.deletions.book import Gone, Occasion, Reason, note
 from service.storage.deletions.deleting import Erasable, delete_rows, deleting
 from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
 from service.storage.reads.quarantine import Chosen, Quarantine
-from service.storage.schema.registry import REPLAY, TABLES
+from service.storage.schema.registry import CONVERSION, OF_POSTBACKS, REPLAY, TABLES
 from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, Replay, StatusChange
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
+NOW = partial(datetime.now, UTC)
 TELLING = 8  # letters of a click id: a shorter one may be anybody's value, so what claims another id is not searched
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _SOME = 500  # ids in one statement
+_LOCK = text(f"LOCK TABLE {', '.join(table.name for table in OF_POSTBACKS)} IN EXCLUSIVE MODE")
+# Commits wait behind it, and they have 0.8 s. The last one outlasts deadlock_timeout: the server then ends an
+# autovacuum that is in the way.
+_LOCK_MS = (300, 300, 300, 1_500)
+_BETWEEN_SECONDS = 0.2
+_LATE = timedelta(minutes=1)  # what came so long before an erasure was asked for may not have been there to be found
 
 
 class Held(NamedTuple):
@@ -45,10 +56,18 @@ class Erasure:
     """Finds and erases. Every method may block and raises StorageError; on SQLite only beside this process's ledger.
 
     `erase` is done at its turn among the commits. `overwrite` is called after the rows have gone, and leaves nothing of
-    them in the database's files.
+    them in the database's files. `clock` says when they went.
     """
 
-    def __init__(self, reads: Pool, writes: Pool, overwrite: Callable[[], None], turns: Turns = IMMEDIATE) -> None:
+    def __init__(
+        self,
+        reads: Pool,
+        writes: Pool,
+        overwrite: Callable[[], None],
+        turns: Turns = IMMEDIATE,
+        clock: Callable[[], datetime] = NOW,
+    ) -> None:
+        self._clock = clock
         self._reads = reads
         self._writes = writes
         self._overwrite = overwrite
@@ -69,19 +88,36 @@ class Erasure:
         with self._reads.session() as session:
             return session.exec(known).first() is not None
 
-    def erase(self, click_id: str, found: Sequence[Held], by: str, now: datetime) -> dict[str, int]:
-        """Delete what was found, and what came under the click id since, in one transaction; return rows by table."""
-        naming = [held.id for held in found if held.id is not None]
-        return take_turn(self._turns, lambda: self._erase(click_id, naming, by, now))
+    def erase(self, click_id: str, found: Sequence[Held], by: str, asked_at: datetime) -> dict[str, int]:
+        """Delete what was found, and what came since, in one transaction; return rows by table.
 
-    def _erase(self, click_id: str, naming: Sequence[int], by: str, now: datetime) -> dict[str, int]:
+        Raises StorageError, also if the tables could not be locked: then nothing is deleted.
+        """
+        since = self._naming(click_id, asked_at - _LATE)
+        naming = sorted({held.id for held in (*found, *since) if held.id is not None})
+        work = partial(self._erase, click_id, naming, by, asked_at)
+        return take_turn(self._turns, partial(_patiently, work))
+
+    def _erase(self, click_id: str, naming: Sequence[int], by: str, asked_at: datetime, lock_ms: int) -> dict[str, int]:
+        """Erase in one transaction, and note the moment at which nobody could write.
+
+        What came before that moment and is not here yet, the ledger refuses. It is not before the erasure was asked
+        for, even if the clock was set back.
+        """
         digest = sha256(click_id)
         run = f"{Reason.ERASE.value} {secrets.token_hex(8)}"
         deleted: Counter[str] = Counter(dict.fromkeys((table.name for table in TABLES if table.erased), 0))
-        with deleting(self._writes) as connection:
+        with deleting(self._writes, lock_ms) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(_LOCK)
+            at = max(asked_at, self._clock())
             for table, gone in _delete(connection, click_id, naming):
-                note(connection, Occasion(run, table, Reason.ERASE, by, now, digest), gone)
+                note(connection, Occasion(run, table, Reason.ERASE, by, at, digest), gone)
                 deleted[table] += sum(some.rows for some in gone)
+            if not deleted.total():  # what is on its way must be refused all the same
+                note(
+                    connection, Occasion(run, CONVERSION.name, Reason.ERASE, by, at, digest), [Gone("", "", 0, at, at)]
+                )
         self._overwrite()
         return dict(deleted)
 
@@ -94,14 +130,27 @@ class Erasure:
             for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
                 yield Held("duplicate", repeat.request_id, repeat.received_at, "duplicate")
 
-    def _naming(self, click_id: str) -> Iterator[Held]:
+    def _naming(self, click_id: str, since: datetime | None = None) -> Iterator[Held]:
         word = _word(click_id)
-        for page in Quarantine(self._reads).pages(Chosen(), oldest_first=True):
+        for page in Quarantine(self._reads).pages(Chosen(since=since), oldest_first=True):
             for row in page:
                 if row.click_id == click_id:
                     yield Held("rejected_postback", row.request_id, row.received_at, row.outcome)
                 elif (row.click_id is None or len(click_id) >= TELLING) and _names(row.raw, word):
                     yield Held("rejected_postback", row.request_id, row.received_at, row.outcome, row.id)
+
+
+def _patiently(work: Callable[[int], Result]) -> Result:
+    """Do work that needs a lock, given how many milliseconds it may wait for it; what was not had is tried again."""
+    for lock_ms in _LOCK_MS:
+        try:
+            return work(lock_ms)
+        except StorageError as error:
+            if error.kind not in (ErrorKind.PG_TIMEOUT, ErrorKind.PG_DEADLOCK):
+                raise
+            failure = error
+        time.sleep(_BETWEEN_SECONDS)
+    raise StorageError(f"nothing is erased, because others hold the tables: try again ({failure})", failure.kind)
 
 
 def sha256(click_id: str) -> str:

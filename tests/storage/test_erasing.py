@@ -30,7 +30,7 @@ TABLES = ("conversion", "status_change", "duplicate", "rejected_postback", "repl
 @pytest.fixture
 def erasure(engine: Engine, ledger: Ledger) -> Erasure:
     assert ledger
-    return engine.database.erasure()
+    return engine.database.erasure(clock=lambda: NOW)
 
 
 @pytest.fixture
@@ -99,7 +99,8 @@ def test_the_book_says_who_erased_how_much_and_not_what(engine: Engine, erasure:
 @pytest.mark.usefixtures("stored")
 def test_what_came_after_it_was_shown_goes_too(engine: Engine, ledger: Ledger, erasure: Erasure) -> None:
     found = erasure.find(CLICK)
-    ledger.commit([builders.postback(f"c={URL}&value=1&goal=late")])
+    nameless = Rejection(builders.raw(f"c=a&c={URL}"), "ezmob", Outcome.REPEATED_PARAMETER, "", None)
+    ledger.commit([builders.postback(f"c={URL}&value=1&goal=late"), nameless])
     erasure.erase(CLICK, found, "me", NOW)
     assert numbers(engine) == [3, 1, 1, 1, 0]
 

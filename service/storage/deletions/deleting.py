@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -16,6 +16,8 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    FromClause,
+    Row,
     SQLColumnExpression,
     String,
     and_,
@@ -39,12 +41,14 @@ from service.storage.deletions.book import Gone, Occasion, Reason, book_page, no
 from service.storage.deletions.finding import Aged, Finding, bytes_taken, key_columns
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page
-from service.storage.schema.registry import KEY, table_of
+from service.storage.schema.registry import CONVERSION, KEY, table_of
 from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, StatusChange
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 RETENTION = "retention"  # who deletes when no person does
 _LOCK_KEY = 0x706F_7374_6B65_6570  # "postkeep": the advisory lock of the replica that deletes
+
+_LOCK_MS = 1_000  # somebody holds a row: later, then
 
 Erasable = Aged | type[Conversion] | type[StatusChange]
 
@@ -98,27 +102,17 @@ class Deletions(Finding):
         """Delete the conversions between two keys, both included, that came before a moment, and their changes.
 
         One that a kept duplicate or conflict repeats stays as long as that does: else it would look lost. One whose
-        status changed later stays with its whole history.
+        status changed later stays with its whole history. One that a commit looks at just now is left to the next look.
         """
         place = tuple_(*key_columns())
-        repeated = [col(Duplicate.click_id) == col(Conversion.click_id), *_same_key(Duplicate)]
-        changed = [*_same_key(StatusChange), col(StatusChange.received_at) >= before]
-        conflict = and_(
-            col(RejectedPostback.click_id) == col(Conversion.click_id),
-            col(RejectedPostback.sender) == col(Conversion.sender),
-            col(RejectedPostback.outcome) == Outcome.CONFLICT.value,
-        )
-        wanted = [
-            place >= tuple_(*first),
-            place <= tuple_(*last),
-            col(Conversion.received_at) < before,
-            ~or_(exists().where(*repeated), exists().where(conflict), exists().where(*changed)),
-        ]
-        return take_turn(self._turns, partial(self._remove_with_changes, wanted, now))
+        wanted = [place >= tuple_(*first), place <= tuple_(*last), *_forgettable(before)]
+        return take_turn(self._turns, partial(self._remove_with_changes, wanted, before, now))
 
-    def _remove_with_changes(self, wanted: list[ColumnElement[bool]], now: datetime) -> Removed:
-        theirs = [exists(select(literal(1)).select_from(Conversion).where(*_same_key(StatusChange), *wanted))]
+    def _remove_with_changes(self, wanted: list[ColumnElement[bool]], before: datetime, now: datetime) -> Removed:
         with deleting(self._writes) as connection:
+            if connection.dialect.name == "postgresql":
+                wanted = [_among_keys(_locked(connection, wanted)), *_forgettable(before)]
+            theirs = [exists(select(literal(1)).select_from(Conversion).where(*_same_key(StatusChange), *wanted))]
             for table, conditions in ((StatusChange, theirs), (Conversion, wanted)):
                 gone = delete_rows(connection, table, conditions)
                 note(connection, _retained(table, Reason.AGE, now), gone)
@@ -140,13 +134,48 @@ class Deletions(Finding):
 
 
 @contextmanager
-def deleting(writes: Pool) -> Iterator[Connection]:
-    """Open a transaction in which all statements see the same rows: what is counted is what is deleted."""
+def deleting(writes: Pool, lock_ms: int = _LOCK_MS) -> Iterator[Connection]:
+    """Open a transaction, in which each statement of a server sees what was committed before the statement began.
+
+    What somebody else holds is waited for so many milliseconds.
+    """
     with writes.transaction() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-            connection.execute(text("SET LOCAL lock_timeout = '1s'"))  # somebody holds a row: later, then
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{lock_ms}ms'"))
         yield connection
+
+
+def _forgettable(before: datetime) -> list[ColumnElement[bool]]:
+    """Return what holds for a conversion that is old, and that nothing which is kept belongs to."""
+    repeated = [col(Duplicate.click_id) == col(Conversion.click_id), *_same_key(Duplicate)]
+    changed = [*_same_key(StatusChange), col(StatusChange.received_at) >= before]
+    conflict = and_(
+        col(RejectedPostback.click_id) == col(Conversion.click_id),
+        col(RejectedPostback.sender) == col(Conversion.sender),
+        col(RejectedPostback.outcome) == Outcome.CONFLICT.value,
+    )
+    kept = or_(exists().where(*repeated), exists().where(conflict), exists().where(*changed))
+    return [col(Conversion.received_at) < before, ~kept]
+
+
+def _locked(connection: Connection, wanted: list[ColumnElement[bool]]) -> Sequence[Row[tuple[object, ...]]]:
+    """Lock the conversions that may go, and return their keys: a commit that asks for one waits, then finds it gone.
+
+    One that a commit has asked for is passed over. Whether something was written to the others before they were
+    locked, only a later statement sees.
+    """
+    return connection.execute(select(*key_columns()).where(*wanted).with_for_update(skip_locked=True)).all()
+
+
+def _among_keys(keys: Sequence[Row[tuple[object, ...]]]) -> ColumnElement[bool]:
+    """Return the condition that a conversion is one of these, as one parameter a column."""
+    columns = [
+        bindparam(f"keys_{name}", [row[place] for row in keys], ARRAY(CONVERSION.table.c[name].type))
+        for place, name in enumerate(KEY)
+    ]
+    listed = func.unnest(*columns).table_valued(*KEY).render_derived()
+    return tuple_(*key_columns()).in_(select(*(listed.c[name] for name in KEY)))
 
 
 def _retained(table: Erasable, reason: Reason, now: datetime) -> Occasion:
@@ -156,23 +185,31 @@ def _retained(table: Erasable, reason: Reason, now: datetime) -> Occasion:
 def delete_rows(connection: Connection, table: Erasable, wanted: Sequence[ColumnElement[bool]]) -> list[Gone]:
     """Delete the rows that fulfil all of what is wanted, and return what the book needs to know of them.
 
-    They are counted first, by the database: to hand over each deleted row would take the interpreter's lock for each,
-    and the writer's thread would wait for it among the postbacks.
+    They are summed up by the database: to hand over each deleted row would take the interpreter's lock for each, and
+    the writer's thread would wait for it among the postbacks. A server sums up what it deletes. SQLite cannot, so there
+    they are counted first: nobody else writes in between.
     """
+    told = _told_of(table)
+    if connection.dialect.name == "postgresql":
+        return _summed(connection, delete(table).where(*wanted).returning(*told).cte("gone"))
+    if gone := _summed(connection, select(*told).where(*wanted).subquery()):
+        connection.execute(delete(table).where(*wanted))
+    return gone
+
+
+def _told_of(table: Erasable) -> list[ColumnElement[Any]]:
     fixed = table_of(table).outcome
     outcome: SQLColumnExpression[str] = literal(fixed.value) if fixed else col(RejectedPostback.outcome)
     size: SQLColumnExpression[int] = bytes_taken() if table is RejectedPostback else literal(0)
     process = case((col(table.door) == "replay", ""), else_=func.substr(table.request_id, 1, 16))
-    rows = select(
-        outcome.label("outcome"), process.label("process"), col(table.received_at).label("at"), size.label("taken")
-    ).where(*wanted)
-    some = rows.subquery()
-    kind, first, last = (some.c.outcome, some.c.process), func.min(some.c.at), func.max(some.c.at)
-    summed = select(*kind, func.count(), first, last, cast(func.sum(some.c.taken), BigInteger)).group_by(*kind)
-    gone = [Gone(*row) for row in connection.execute(summed)]
-    if gone:
-        connection.execute(delete(table).where(*wanted))
-    return gone
+    named = {"outcome": outcome, "process": process, "at": col(table.received_at), "taken": size}
+    return [expression.label(name) for name, expression in named.items()]
+
+
+def _summed(connection: Connection, rows: FromClause) -> list[Gone]:
+    kind, at = (rows.c.outcome, rows.c.process), rows.c.at
+    sums = select(*kind, func.count(), func.min(at), func.max(at), cast(func.sum(rows.c.taken), BigInteger))
+    return [Gone(*row) for row in connection.execute(sums.group_by(*kind))]
 
 
 def _same_key(table: type[Duplicate] | type[StatusChange]) -> list[ColumnElement[bool]]:

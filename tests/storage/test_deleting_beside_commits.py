@@ -1,0 +1,141 @@
+"""Erasure and retention on PostgreSQL, beside commits on the same keys: one after the other, whoever comes first.
+
+The commits are those of a ledger in short: lock the conversion, write what belongs to it, commit.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from time import monotonic, sleep
+
+import psycopg
+import pytest
+
+from service.core.postback import ConversionKey
+from service.core.unavailable import StorageError
+from service.storage.database import PostgresDatabase, database_at
+from service.storage.deletions.deleting import Removed
+from service.storage.erasure import sha256
+from tests.support import builders
+from tests.support.outside.postgres import run_sql
+
+KEY: ConversionKey = ("ezmob", False, "a", "", "")
+NOW = builders.RECEIVED_AT + timedelta(days=100)
+PATIENCE = 20.0
+LOOK_AT = "SELECT 1 FROM conversion WHERE click_id = 'a' FOR KEY SHARE"
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+REPEAT = """
+    INSERT INTO duplicate (sender, is_test, click_id, goal, transaction_id, received_at, request_id, door)
+    SELECT sender, is_test, click_id, goal, transaction_id, received_at, 'repeat', door FROM conversion
+"""
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[PostgresDatabase]:
+    """Give a database with one conversion."""
+    opened = database_at(postgres_url)
+    assert isinstance(opened, PostgresDatabase)
+    ledger = opened.ledger()
+    ledger.open()
+    ledger.commit([builders.postback("c=a&value=1")])
+    ledger.close()
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def beside(work: Callable[[], object]) -> Iterator["Future[object]"]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(work)
+
+
+def until(url: str, statement: str, wanted: int) -> None:
+    """Wait for the number that a query returns."""
+    end = monotonic() + PATIENCE
+    while run_sql(url, statement)[0][0] != wanted:
+        assert monotonic() < end, statement
+        sleep(0.01)
+
+
+def rows(url: str) -> list[int]:
+    tables = ("conversion", "duplicate", "deletion")
+    return [int(str(run_sql(url, f"SELECT count(*) FROM {table}")[0][0])) for table in tables]  # noqa: S608 - our own names
+
+
+def forget(database: PostgresDatabase) -> Removed:
+    return database.deletions().remove_conversions(KEY, KEY, NOW, NOW)
+
+
+def test_an_erasure_waits_for_a_commit_and_takes_what_that_wrote(postgres_url: str, database: PostgresDatabase) -> None:
+    erasure = database.erasure()
+    with psycopg.connect(postgres_url) as live, beside(lambda: erasure.erase("a", [], "me", NOW)) as erased:
+        live.execute(LOOK_AT)
+        until(postgres_url, WAITING, 1)
+        live.execute(REPEAT)
+        live.commit()
+        counted = erased.result(PATIENCE)
+    assert counted == {"conversion": 1, "status_change": 0, "duplicate": 1, "rejected_postback": 0, "replay": 0}
+    assert rows(postgres_url)[:2] == [0, 0]
+
+
+def test_a_commit_that_holds_the_tables_for_long_ends_the_erasure_and_nothing_is_deleted(
+    postgres_url: str, database: PostgresDatabase
+) -> None:
+    with psycopg.connect(postgres_url) as live:
+        live.execute(LOOK_AT)
+        with pytest.raises(StorageError, match="nothing is erased, because others hold the tables"):
+            database.erasure().erase("a", [], "me", NOW)
+    assert rows(postgres_url) == [1, 0, 0]
+
+
+def test_the_moment_of_an_erasure_is_read_when_nobody_can_write(postgres_url: str, database: PostgresDatabase) -> None:
+    moment, held = NOW + timedelta(seconds=1), []
+
+    def clock() -> datetime:
+        locked = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'ExclusiveLock' AND locktype = 'relation'"
+        held.append(run_sql(postgres_url, locked)[0][0])
+        return moment
+
+    database.erasure(clock=clock).erase("a", [], "me", NOW)
+    assert held == [4]
+    assert {entry.deleted_at for entry in database.deletions().book(9)} == {moment}
+
+
+def test_an_erasure_is_not_dated_before_it_was_asked_for(database: PostgresDatabase) -> None:
+    database.erasure(clock=lambda: NOW - timedelta(days=1)).erase("a", [], "me", NOW)
+    assert {entry.deleted_at for entry in database.deletions().book(9)} == {NOW}
+
+
+def test_an_erasure_that_found_nothing_is_noted_so_that_what_is_on_its_way_can_be_refused(
+    database: PostgresDatabase,
+) -> None:
+    database.erasure().erase("b", [], "me", NOW)
+    (entry,) = database.deletions().book(9)
+    assert (entry.rows, entry.click_id_sha256) == (0, sha256("b"))
+
+
+def test_retention_leaves_a_conversion_that_a_commit_looks_at_and_then_what_that_wrote_keeps_it(
+    postgres_url: str, database: PostgresDatabase
+) -> None:
+    with psycopg.connect(postgres_url) as live:
+        live.execute(LOOK_AT)
+        assert forget(database).rows == 0
+        live.execute(REPEAT)
+    assert forget(database).rows == 0
+    assert rows(postgres_url) == [1, 1, 0]
+
+
+def test_a_commit_waits_for_retention_and_then_finds_the_conversion_gone(
+    postgres_url: str, database: PostgresDatabase
+) -> None:
+    with psycopg.connect(postgres_url) as book, beside(lambda: forget(database)) as removed:
+        book.execute("LOCK TABLE deletion IN EXCLUSIVE MODE")  # stops it after it deleted, before it commits
+        until(postgres_url, WAITING, 1)
+        with psycopg.connect(postgres_url) as live:
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                live.execute(f"{LOOK_AT} NOWAIT")
+            live.rollback()
+            book.rollback()
+            assert removed.result(PATIENCE) == Removed(1, 0)
+            assert live.execute(LOOK_AT).fetchall() == []
