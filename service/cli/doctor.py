@@ -31,6 +31,10 @@ _Probe = Annotated[
     ),
 ]
 _Offline = Annotated[bool, typer.Option("--offline", help="The service is stopped on purpose: look at files only.")]
+_AcceptClock = Annotated[
+    bool,
+    typer.Option("--accept-clock", help="This machine's clock is right: retention deletes by it again, from now on."),
+]
 
 
 def doctor(  # noqa: PLR0913 - each parameter is one option of the command
@@ -41,13 +45,15 @@ def doctor(  # noqa: PLR0913 - each parameter is one option of the command
     deep: _Deep = False,
     probe: _Probe = False,
     offline: _Offline = False,
+    accept_clock: _AcceptClock = False,
     as_json: Json = False,
 ) -> None:
     """Examine this installation: one line for each check, and what to do.
 
     Compares settings, running process, database file, clocks, certificates
     and the public URL. Run it with the service's own settings, as its user,
-    while it serves: it only reads, and stores nothing without --probe.
+    while it serves: it only reads, and stores nothing without --probe or
+    --accept-clock.
 
     Example: python -m service doctor --public-url https://track.example.com
 
@@ -64,7 +70,7 @@ def doctor(  # noqa: PLR0913 - each parameter is one option of the command
 
     if probe and offline:
         refuse(["--probe sends a postback and --offline sends nothing: use one of them"])
-    choices = Choices(tuple(operator_url or ()), public_url, timeout, deep, probe, offline)
+    choices = Choices(tuple(operator_url or ()), public_url, timeout, deep, probe, offline, accept_clock)
     report = examine(_case(choices), doctor_report.print_nothing if as_json else doctor_report.print_finding)
     if as_json:
         print_json(report.summary())

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
 from service.spool.journal import Journal, journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
+from service.storage.deletions.deleting import Deletions
 from service.telemetry.certificate import certificate_expiry
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -94,14 +96,14 @@ class _Wiring:
         self._database = database = database_at(settings.database_url)
         spooling = database.shared and settings.spool == "on"
         ledger = database.ledger(COMMIT_SECONDS) if spooling else database.ledger()
-        self._ledger = OpenedLater(ledger, self._migrate)
+        self._ledger = OpenedLater(ledger, self._migrate, self._begin_clock)
         deadline = DATABASE_SECONDS if spooling else DEADLINE_SECONDS
         self.storing = Writer(self._ledger.committing(), metrics, deadline=deadline)
         self._spool = Spool(_journal(settings, worker), self.storing, metrics, log) if spooling else None
         self.writer = self._spool.writer if self._spool else self.storing
         self.readiness = Readiness(self.writer, metrics)
         self._vitals = Vitals(metrics, log, self.readiness, database.space)
-        self._retention = Retention(partial(database.deletions, self.storing), _limits(settings), metrics, log)
+        self._retention = Retention(self._deletions, _limits(settings), metrics, log)
         metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
         self._tokens = _tokens(settings, log)
         self.authenticator = _authenticator(settings, log, self._tokens)
@@ -149,6 +151,16 @@ class _Wiring:
         """Run pending migrations if we are told to; it blocks, and raises StorageError."""
         if self._database.shared and self._settings.migrate:
             self._database.migrations().up("head", lambda step: self._log.logger.info("migrating", detail=step))
+
+    def _begin_clock(self) -> None:
+        """Note until when clocks were believed, before this process writes by its own. Raises StorageError."""
+        self._database.deletions().clock.begin(datetime.now(UTC))
+
+    def _deletions(self) -> Deletions:
+        """Return what retention deletes by. Raises StorageError before the database was opened."""
+        if not self._ledger.is_open:
+            raise StorageError(f"{self._database.name} is not open yet", ErrorKind.PG_CONNECTION)
+        return self._database.deletions(self.storing)
 
 
 def _authenticator(settings: Settings, log: Log, tokens: "TokenVerifier | None") -> Authenticator:

@@ -29,17 +29,26 @@ _REFUSED = (
 class OpenedLater:
     """A ledger whose database need not be there at the start: until it is, every commit tries to open it first.
 
-    `prepare` is what such a belated opening does before: run the migrations that the start could not.
+    `prepare` is what such a belated opening does before: run the migrations that the start could not. `begin` is what
+    every opening does before the first commit.
     """
 
-    def __init__(self, ledger: Ledger, prepare: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, ledger: Ledger, prepare: Callable[[], None] = lambda: None, begin: Callable[[], None] = lambda: None
+    ) -> None:
         self._ledger = ledger
         self._prepare = prepare
+        self._begin = begin
         self.is_open = False
 
     def open(self) -> None:
         """Open the ledger. Raises StorageError."""
         self._ledger.open()
+        try:
+            self._begin()
+        except BaseException:
+            self._ledger.close()
+            raise
         self.is_open = True
 
     def committing(self) -> Committing:

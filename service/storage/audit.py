@@ -6,7 +6,7 @@ shrinking, and PostgreSQL's tables from being vacuumed. What only one engine can
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -52,8 +52,11 @@ class Counts(NamedTuple):
 class Audit(ABC):
     """Questions to one database, which may be being written; as a context manager it opens and closes the connection.
 
-    All raise StorageError: its kind is INTERRUPTED when the seconds given at the opening did not suffice.
+    All raise StorageError: its kind is INTERRUPTED when the seconds given at the opening did not suffice. `sha256` is
+    how this engine hashes the column click_id, as the book of deletions has it.
     """
+
+    sha256: str
 
     @abstractmethod
     def __enter__(self) -> Self:
@@ -103,6 +106,13 @@ class Audit(ABC):
         newest = self.rows("SELECT max(probed_at) FROM write_probe")[0][0]
         return None if newest is None else str(newest)
 
+    def trusted_at(self) -> datetime | None:
+        """Return when retention's clock was last believed, None before the first start."""
+        for (value,) in self.rows("SELECT trusted_at FROM trusted_clock"):
+            moment = datetime.fromisoformat(str(value))
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return None
+
     def holds(self, request_id: str) -> bool:
         """Say whether a rejected postback is kept under this request id."""
         return bool(self.rows("SELECT 1 FROM rejected_postback WHERE request_id = :id", id=request_id))
@@ -136,6 +146,12 @@ class Audit(ABC):
             Outcome.DUPLICATE.value: self._number(_orphaned("duplicate")),
             Outcome.CONFLICT.value: self._number(_ORPHANED_CONFLICTS),
         }
+
+    def erased_rows(self) -> dict[str, int]:
+        """Return by table how many rows came before their click id was erased. Import may bring such a row back."""
+        if not self._number("SELECT count(*) FROM deletion WHERE click_id_sha256 IS NOT NULL"):
+            return {}
+        return {table: self._number(_erased(table, self.sha256)) for table in TABLES}
 
     def repeated_keys(self) -> int:
         """Return how many keys have more than one conversion (law 3)."""
@@ -177,6 +193,12 @@ def _table_of(outcome: str) -> str:
 def _orphaned(table: str) -> str:
     matched = " AND ".join(f"conversion.{column} = {table}.{column}" for column in KEY)
     return f"SELECT count(*) FROM {table} WHERE NOT EXISTS (SELECT 1 FROM conversion WHERE {matched})"  # noqa: S608 - our own names
+
+
+def _erased(table: str, sha256: str) -> str:
+    erased = f"deletion.click_id_sha256 = {sha256} AND deletion.deleted_at >= {table}.received_at"
+    came = f"{table}.door <> 'import' AND EXISTS (SELECT 1 FROM deletion WHERE {erased})"  # noqa: S608 - our own names
+    return f"SELECT count(*) FROM {table} WHERE click_id IS NOT NULL AND {came}"  # noqa: S608 - our own names
 
 
 @cache

@@ -39,8 +39,9 @@ class Pool:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """Take a connection for as long as the context is open."""
+        taken = self._connected()
         try:
-            with self.engine.connect() as connection:
+            with taken as connection:
                 try:
                     yield connection
                 except DBAPIError:
@@ -48,6 +49,14 @@ class Pool:
                     raise
         except DBAPIError as error:
             raise self.classify(error) from error
+
+    def _connected(self) -> Connection:
+        """Take a connection. One that cannot be opened (no descriptor is left) leaves nothing in doubt."""
+        try:
+            return self.engine.connect()
+        except DBAPIError as error:
+            told = self.classify(error)
+            raise StorageError(str(told), told.kind) from error
         except NoneFree:
             raise StorageError(f"{_MOST} connections are in use, and none came back", ErrorKind.TIMEOUT) from None
 

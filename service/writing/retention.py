@@ -16,8 +16,10 @@ from threading import Event, Thread
 from typing import NamedTuple
 
 from service.core.chunk import ChunkSize
+from service.core.program import PROGRAM
 from service.core.unavailable import StorageError
 from service.storage.deletions.book import Reason
+from service.storage.deletions.clock import FAR
 from service.storage.deletions.deleting import Deletions, Removed
 from service.storage.deletions.finding import CHUNK, PAGE_ROWS, Aged, Found, Rank
 from service.storage.schema.registry import CONVERSION, StoredTable, table_of
@@ -28,6 +30,10 @@ from service.telemetry.metrics import Metrics
 _MADE_ROOM = 0.9  # of what may be kept is left, so that not every look deletes and measures everything
 _FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a chunk rests as long as it took
 _STOP_SECONDS = 1.0
+_SUSPECT = (
+    f"nothing is deleted: the clock is more than {FAR.days} days ahead of when it was last believed; "
+    f"mend it, or run `{PROGRAM} doctor --accept-clock` if it is right"
+)
 _AGED: tuple[Aged, ...] = (RejectedPostback, Duplicate)  # row by row; conversions are walked through
 
 
@@ -65,10 +71,14 @@ _CLOCK = Clock()
 
 
 class Looked(NamedTuple):
-    """How many rows one look deleted, by table and reason, and the error that ended it."""
+    """How many rows one look deleted, by table and reason, and the error that ended it.
+
+    `suspect` says that nothing may be deleted, because the clock is far ahead of when it was last believed.
+    """
 
     deleted: Counter[tuple[str, Reason]]
     failure: Exception | None
+    suspect: bool = False
 
 
 class Retention:
@@ -95,7 +105,8 @@ class Retention:
         self._measured_up_to = 0
         self._taken: Counter[Rank] = Counter()
         self._deleted: Counter[tuple[str, Reason]] = Counter()
-        self._failing = False
+        self._failing = self._suspect = False
+        self._looked_at = clock.now()
         metrics.rejected_capacity_bytes = limits.rejected_bytes
 
     @asynccontextmanager
@@ -119,21 +130,29 @@ class Retention:
         """Delete what is over the limits now, and return what went, also before an error. Blocks."""
         failure = None
         try:
-            deletions = self._open()
-            if self._clock.seconds() - self._aged_at >= self._pace.age_seconds:
-                self._delete_old(deletions)
-                self._aged_at = self._clock.seconds()
-            self._measure(deletions)
-            if self._taken.total() > self._limits.rejected_bytes:
-                self._make_room(deletions)
+            self._look(self._open())
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
             failure = error
         deleted, self._deleted = self._deleted, Counter()
-        return Looked(deleted, failure)
+        return Looked(deleted, failure, self._metrics.retention_clock_suspect)
+
+    def _look(self, deletions: Deletions) -> None:
+        self._looked_at = self._clock.now()  # all ages count from here, so that a clock that jumps now does no harm
+        trusted = deletions.clock.trusts(self._looked_at)
+        self._metrics.retention_clock_suspect = not trusted
+        if trusted and self._clock.seconds() - self._aged_at >= self._pace.age_seconds:
+            self._delete_old(deletions)
+            self._aged_at = self._clock.seconds()
+        self._measure(deletions)
+        if trusted and self._taken.total() > self._limits.rejected_bytes:
+            self._make_room(deletions)
 
     def tell(self, looked: Looked) -> None:
         """Log what a look did; on the event loop."""
-        deleted, failure = looked
+        deleted, failure, suspect = looked
+        if suspect and not self._suspect:
+            self._log.logger.warning("retention_clock_suspect", detail=_SUSPECT)
+        self._suspect = suspect
         for (table, reason), rows in deleted.items():
             say = self._log.logger.info if reason is Reason.AGE else self._log.logger.warning
             say("deleted", table=table, reason=reason.value, rows=rows)
@@ -224,7 +243,7 @@ class Retention:
         return days
 
     def _since(self, days: int) -> datetime:
-        return self._clock.now() - timedelta(days=days)
+        return self._looked_at - timedelta(days=days)
 
     def _may_go_on(self, still_alone: Callable[[], None]) -> bool:
         still_alone()

@@ -1,26 +1,24 @@
 """Retention: what is over the limits goes, in the promised order, counted and said, beside the writer's commits."""
 
 import asyncio
+import os
+import resource
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from service.core.outcome import Outcome
-from service.core.postback import Rejection
 from service.core.unavailable import ErrorKind, StorageError
-from service.storage.database import SqliteDatabase
 from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions, Removed
-from service.storage.deletions.finding import CHUNK, ROW_BYTES, Aged
-from service.storage.location import SqliteFile
-from service.storage.sqlite.ledger import SqliteLedger
+from service.storage.deletions.finding import CHUNK, Aged
+from service.storage.reads.quarantine import Chosen
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import NOBODY
 from service.writing.committing import OnThread
@@ -28,67 +26,15 @@ from service.writing.retention import Clock, Limits, Looked, Pace, Retention
 from service.writing.writer import Writer
 from tests.support import builders
 from tests.support.engines import NotingTurns
-from tests.support.fakes import PATIENCE, KeptLines, in_time, kept_log, samples
+from tests.support.fakes import PATIENCE, in_time, kept_log, samples
+from tests.writing.kept import AT_ONCE, EACH, FOR_EVER, days, keeping, rejected
 
 pytestmark = pytest.mark.anyio
-
-CAME = builders.RECEIVED_AT
-FOR_EVER = Limits(0, 0, 0, 2**30)
-EACH = 1000  # bytes that one of `rejected` takes
-CLOCK = Clock()
-AT_ONCE = Pace(pause_seconds=0.0, rest=0.0)
-
-
-class Kept:
-    """A database with a retention beside it, whose clock the test sets."""
-
-    def __init__(self, path: Path, limits: Limits, pace: Pace, clock: Clock) -> None:
-        self.database = SqliteDatabase(SqliteFile(path))
-        self.ledger = SqliteLedger(path)
-        self.ledger.open()
-        self.metrics, self.lines, self.now = Metrics(), KeptLines(), CAME
-        self.opening: list[Exception] = []
-        log = kept_log(self.lines, self.metrics)
-        clock = clock._replace(now=lambda: self.now)
-        self.retention = Retention(self._open, limits, self.metrics, log, pace=pace, clock=clock)
-
-    def _open(self) -> Deletions:
-        if self.opening:
-            raise self.opening[0]
-        return self.database.deletions()
-
-    def look(self) -> Looked:
-        """Look once, as the thread does, and tell it, as the loop does."""
-        looked = self.retention.look()
-        self.retention.tell(looked)
-        return looked
-
-    def left(self, table: str = "rejected_postback") -> list[str]:
-        """Return the click ids that a table holds, oldest first."""
-        with self.database.audit() as audit:
-            return [str(row[0]) for row in audit.rows(f"SELECT click_id FROM {table} ORDER BY received_at")]  # noqa: S608 - our own
-
-
-@contextmanager
-def keeping(path: Path, limits: Limits, pace: Pace = AT_ONCE, clock: Clock = CLOCK) -> Iterator[Kept]:
-    kept = Kept(path, limits, pace, clock)
-    yield kept
-    kept.ledger.close()
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "postback.db"
-
-
-def rejected(name: str, days: int = 0, sender: str | None = "ezmob") -> Rejection:
-    raw = builders.raw(f"c={name}&x=", received_at=CAME + timedelta(days=days))
-    filled = raw._replace(query=raw.query + b"x" * (EACH - ROW_BYTES - len(raw.as_sent())))
-    return Rejection(filled, sender, Outcome.INVALID_VALUE, "", name)
-
-
-def days(number: float) -> datetime:
-    return CAME + timedelta(days=number)
 
 
 def deleted(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -172,7 +118,8 @@ def test_what_another_replica_deleted_is_not_deleted_for_again(path: Path) -> No
         kept.look()
         log = kept_log(kept.lines, kept.metrics)
         limits = FOR_EVER._replace(rejected_bytes=9 * EACH)
-        Retention(kept.database.deletions, limits, Metrics(), log, pace=AT_ONCE).look()
+        clock = Clock(now=lambda: kept.now)
+        Retention(kept.database.deletions, limits, Metrics(), log, pace=AT_ONCE, clock=clock).look()
         kept.ledger.commit([rejected(f"{n}", n) for n in range(10, 12)])
         kept.look()
         assert len(kept.left()) == 8 + 2
@@ -230,6 +177,39 @@ def test_an_error_is_said_once_until_it_is_over_and_the_next_look_tries_again(pa
         assert [line["detail"] for line in kept.lines.events("retention_failed")][1:] == ["LookupError: no such thing"]
 
 
+async def test_running_out_of_descriptors_ends_nothing_and_the_next_look_tries_again(path: Path) -> None:
+    """Its connection is opened on the writer's thread, where what leaves a file in doubt ends the service."""
+    with keeping(path, FOR_EVER._replace(rejected_bytes=2 * EACH)) as kept:
+        writer = Writer(OnThread(kept.ledger), kept.metrics)
+        writer.start()
+        await in_time(writer.write(NOBODY, *(rejected(f"{n}") for n in range(9))))
+        kept.database.deletions().clock.begin(kept.now)
+        kept.database.close()
+        await asyncio.to_thread(kept.database.quarantine().count, Chosen())  # it can read, and must connect to delete
+        kept.opened = [kept.database.deletions(writer)]
+        with no_descriptors_left():
+            looked = await asyncio.to_thread(kept.look, trusted=False)
+        assert isinstance(looked.failure, StorageError)
+        assert len(kept.lines.events("retention_failed")) == 1
+        await in_time(writer.write(NOBODY, rejected("later")))
+        await asyncio.to_thread(kept.look, trusted=False)
+        assert len(kept.left()) == 1
+        await in_time(writer.close())
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    """Let this process open no more files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(it.name) for it in Path("/proc/self/fd").iterdir()) + 1, hard))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        with suppress(OSError):
+            while True:
+                stack.enter_context(Path(os.devnull).open("rb"))
+        yield
+
+
 async def test_it_deletes_on_the_writers_thread_and_stops_when_told(path: Path) -> None:
     with keeping(path, FOR_EVER) as kept:
         writer = Writer(OnThread(kept.ledger), kept.metrics)
@@ -238,6 +218,7 @@ async def test_it_deletes_on_the_writers_thread_and_stops_when_told(path: Path) 
         limits, pace = FOR_EVER._replace(rejected_bytes=2 * EACH), replace(AT_ONCE, look_seconds=0.01)
         log = kept_log(kept.lines, kept.metrics)
         retention = Retention(lambda: kept.database.deletions(turns), limits, kept.metrics, log, pace=pace)
+        kept.database.deletions().clock.begin(datetime.now(UTC))
         async with retention.running():
             await in_time(writer.write(NOBODY, *(rejected(f"{n}") for n in range(9))))
             async with asyncio.timeout(PATIENCE):

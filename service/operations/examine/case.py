@@ -68,7 +68,7 @@ class Choices:
     """What the person who asks may choose; times are seconds.
 
     `operator_urls` and `public_url` replace those of the settings. `deep` reads everything, however long it takes.
-    `probe` sends one real postback. `offline` sends nothing at all.
+    `probe` sends one real postback. `offline` sends nothing at all. `accept_clock` lets retention go by this clock.
     """
 
     operator_urls: Sequence[str] = ()
@@ -77,6 +77,7 @@ class Choices:
     deep: bool = False
     probe: bool = False
     offline: bool = False
+    accept_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

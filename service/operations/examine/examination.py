@@ -10,6 +10,7 @@ from service.operations.examine import (
     configuration,
     conservation,
     database,
+    deletions,
     keys,
     operator_listener,
     public_listener,
@@ -80,6 +81,7 @@ def examine(case: Case, progress: Progress) -> Report:
     take(keys.check(case))
     rows, compared = conservation.check(case, operators)
     take(compared)
+    take(deletions.check(case))
     take(spool.check(case, operators))
     take([clocks.check_clock()])
     take(clocks.check_certificate(case, operators))

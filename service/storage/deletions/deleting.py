@@ -38,6 +38,7 @@ from sqlmodel import col
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey
 from service.storage.deletions.book import Gone, Occasion, Reason, book_page, note
+from service.storage.deletions.clock import ClockGuard
 from service.storage.deletions.finding import Aged, Finding, bytes_taken, key_columns
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page
@@ -63,13 +64,14 @@ class Removed(NamedTuple):
 class Deletions(Finding):
     """Finds and deletes. Every method may block, is a transaction or read of its own, and raises StorageError.
 
-    `turns` gives a deletion its turn among the commits.
+    `turns` gives a deletion its turn among the commits. `clock` says whether a clock may be gone by.
     """
 
     def __init__(self, reads: Pool, writes: Pool, turns: Turns = IMMEDIATE) -> None:
         super().__init__(reads)
         self._writes = writes
         self._turns = turns
+        self.clock = ClockGuard(reads, writes, turns)
 
     @contextmanager
     def alone(self) -> Iterator[Callable[[], None] | None]:

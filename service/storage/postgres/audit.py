@@ -44,6 +44,8 @@ class Standby(NamedTuple):
 class PostgresAudit(Audit):
     """Questions to one database."""
 
+    sha256 = "encode(sha256(convert_to(click_id, 'UTF8')), 'hex')"
+
     def __init__(self, engine: Engine, seconds: float | None = None) -> None:
         self._engine = engine
         self._seconds = seconds

@@ -1,5 +1,6 @@
 """Owns how a SQLite file is asked: on a connection that can neither write nor checkpoint; and whether it is whole."""
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ _BUSY_SECONDS = 2.0
 class SqliteAudit(Audit):
     """Questions to one file."""
 
+    sha256 = "sha256(click_id)"
+
     def __init__(self, path: Path, seconds: float | None = None) -> None:
         self._path = path
         self._seconds = seconds
@@ -32,6 +35,7 @@ class SqliteAudit(Audit):
                 f"{self._path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
             )
             self._connection.execute("PRAGMA wal_autocheckpoint=0")
+            self._connection.create_function("sha256", 1, _sha256, deterministic=True)
         if self._seconds is not None:
             deadline = time.monotonic() + self._seconds
             self._connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
@@ -73,6 +77,10 @@ class SqliteAudit(Audit):
         """Ask a question; parameters are `:named`."""
         with _told():
             return self._connection.execute(statement, parameters).fetchall()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager

@@ -150,6 +150,11 @@ DELETED_ROWS = _counter(
 )
 REJECTED_BYTES = _gauge("rejected_bytes", "", "Bytes that kept rejections take, measured every few seconds.")
 REJECTED_CAPACITY_BYTES = _gauge("rejected_capacity_bytes", "", "Bytes that they may take before the oldest go.")
+RETENTION_CLOCK_SUSPECT = _gauge(
+    "retention_clock_suspect",
+    "",
+    "1 while nothing is deleted because the clock is far ahead of when it was last believed, else 0.",
+)
 
 EVENT_LOOP_LAG = _histogram(
     "event_loop_lag_seconds", "", "How much later than due a timer ran, tried four times a second."

@@ -67,6 +67,7 @@ class Metrics:
         self.space = Space()
         self.rejected_bytes = 0
         self.rejected_capacity_bytes = 0
+        self.retention_clock_suspect = False
         self.certificate_expires_at = 0.0
         self.key_expires_at = 0.0
         self.senders: frozenset[str] = frozenset()  # who is registered: each starts at 0
@@ -226,6 +227,7 @@ class Metrics:
         yield deleted
         yield declared.REJECTED_BYTES.of(self.rejected_bytes)
         yield declared.REJECTED_CAPACITY_BYTES.of(self.rejected_capacity_bytes)
+        yield declared.RETENTION_CLOCK_SUSPECT.of(self.retention_clock_suspect)
         yield declared.STORAGE_FREE_BYTES.of(self.space.free)
         yield declared.STORAGE_CAPACITY_BYTES.of(self.space.capacity)
 
