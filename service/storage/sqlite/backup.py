@@ -20,6 +20,7 @@ from service.storage.sqlite.file import (
     sync_directory,
 )
 from service.storage.sqlite.ledger import migrations_of
+from service.storage.sqlite.restoring import restoring
 
 _PAGES = 2_000  # copied at a time, 8 MB: between two of them there is time to tell how far it is
 _BESIDE = ("", "-wal", "-shm")  # SQLite's three names of one database
@@ -70,20 +71,22 @@ def back_up(source: Path, target: Path, tell: Tell = lambda _: None, pages: int 
 def restore(backup: Path, target: Path) -> Restored:
     """Put a copy of a backup in a database's place; what stands there is moved aside, with its write-ahead log.
 
-    Raises StorageError when the backup is damaged or not ours, or while a process serves the target: then nothing
-    has changed.
+    Both files are locked until the new one is durable: who is started meanwhile is told so. Raises StorageError when
+    the backup is damaged or not ours, or while a process serves the target: then nothing has changed.
     """
     rows = _checked(backup)
     part = target.with_name(f"{target.name}.part")
     try:
         create_private_directory(target.parent)
         was_there = target.exists()
-        lock = FileLock(target)
-        with closing(lock):
-            _begin(part)
-            shutil.copyfile(backup, part)
-            before = _move_aside(target) if was_there else None
-            _publish(part, target)
+        with restoring(target) as moving, closing(FileLock(target, restoring=True)):
+            part.unlink(missing_ok=True)
+            with closing(FileLock(part)):
+                shutil.copyfile(backup, part)
+                _sync(part)
+                moving()
+                before = _move_aside(target) if was_there else None
+                _publish(part, target)
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror}", ErrorKind.CANTOPEN) from error
     return Restored(Copy(target, rows), before)
@@ -132,13 +135,17 @@ def _copy_pages(source: Path, part: Path, tell: Tell, pages: int) -> None:
 
 def _publish(part: Path, target: Path) -> None:
     """Give a complete file its name, so that a power cut leaves all of it or nothing."""
-    descriptor = os.open(part, os.O_RDONLY)
+    _sync(part)
+    part.rename(target)
+    sync_directory(target.absolute())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    part.rename(target)
-    sync_directory(target.absolute())
 
 
 def _move_aside(target: Path) -> Path:

@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.storage.pool import POOLED
+from service.storage.sqlite.restoring import assert_whole, sync
 
 _PRIVATE = 0o600  # of a new file: SQLite gives those that it puts beside it, -wal and -shm, the same mode
 _PRIVATE_DIRECTORY = 0o700
@@ -81,14 +82,31 @@ class FileLock:
     The lock is flock on the file itself, which SQLite's own locks (POSIX) do not see.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Create the file if need be and lock it. Raises OSError, or StorageError if another process holds it."""
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+    def __init__(self, path: Path, *, restoring: bool = False) -> None:
+        """Create the file if need be and lock it; only a restore may lock what is being restored.
+
+        Raises OSError, or StorageError if another process holds it.
+        """
+        while True:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+            try:
+                self._lock(path, restoring=restoring)
+            except BaseException:
+                self.close()
+                raise
+            if identities([path]) == [_identity(os.fstat(self._descriptor))]:
+                return
+            self.close()  # it was replaced between the opening and the lock
+
+    def _lock(self, path: Path, *, restoring: bool) -> None:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._descriptor)
+            if not restoring:
+                assert_whole(path)  # then it is the restore that holds it
             raise StorageError(f"another process is serving {path}", ErrorKind.LOCKED) from None
+        if not restoring:
+            assert_whole(path)
 
     def close(self) -> None:
         """Let another process write. Only after SQLite's connection is closed: this drops the process's POSIX locks."""
@@ -216,16 +234,16 @@ def rewrite(path: Path) -> None:
 def identities(names: Sequence[str | Path]) -> list[tuple[int, int]]:
     """Say which files are at these names: SQLite goes on writing to a deleted one, and 200 would be no receipt."""
     try:
-        return [(stat.st_dev, stat.st_ino) for stat in map(os.stat, names)]
+        return [_identity(status) for status in map(os.stat, names)]
     except FileNotFoundError:
         return []
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def sync_directory(path: Path) -> None:
     """Make a new file's directory entry durable: SQLite syncs the file, and a power cut can still lose its name."""
     for directory in (path.parent, path.parent.parent):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(directory)
