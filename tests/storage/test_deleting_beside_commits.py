@@ -14,9 +14,11 @@ import pytest
 
 from service.core.postback import ConversionKey
 from service.core.unavailable import StorageError
+from service.core.verdict import ERASED
 from service.storage.database import PostgresDatabase, database_at
 from service.storage.deletions.deleting import Removed
 from service.storage.erasure import sha256
+from service.storage.schema.registry import OF_POSTBACKS
 from tests.support import builders
 from tests.support.outside.postgres import run_sql
 
@@ -28,6 +30,11 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 REPEAT = """
     INSERT INTO duplicate (sender, is_test, click_id, goal, transaction_id, received_at, request_id, door)
     SELECT sender, is_test, click_id, goal, transaction_id, received_at, 'repeat', door FROM conversion
+"""
+BOOKED = """
+    INSERT INTO deletion (run, table_name, reason, outcome, process, rows, first_received_at, last_received_at,
+        deleted_by, deleted_at, click_id_sha256)
+    VALUES ('erase 1', 'conversion', 'erase', 'stored', '', 1, now(), now(), 'me', now(), %s)
 """
 
 
@@ -69,12 +76,13 @@ def forget(database: PostgresDatabase) -> Removed:
 
 def test_an_erasure_waits_for_a_commit_and_takes_what_that_wrote(postgres_url: str, database: PostgresDatabase) -> None:
     erasure = database.erasure()
-    with psycopg.connect(postgres_url) as live, beside(lambda: erasure.erase("a", [], "me", NOW)) as erased:
+    with psycopg.connect(postgres_url) as live:
         live.execute(LOOK_AT)
-        until(postgres_url, WAITING, 1)
-        live.execute(REPEAT)
-        live.commit()
-        counted = erased.result(PATIENCE)
+        with beside(lambda: erasure.erase("a", [], "me", NOW)) as erased:
+            until(postgres_url, WAITING, 1)
+            live.execute(REPEAT)
+            live.commit()
+            counted = erased.result(PATIENCE)
     assert counted == {"conversion": 1, "status_change": 0, "duplicate": 1, "rejected_postback": 0, "replay": 0}
     assert rows(postgres_url)[:2] == [0, 0]
 
@@ -129,13 +137,34 @@ def test_retention_leaves_a_conversion_that_a_commit_looks_at_and_then_what_that
 def test_a_commit_waits_for_retention_and_then_finds_the_conversion_gone(
     postgres_url: str, database: PostgresDatabase
 ) -> None:
-    with psycopg.connect(postgres_url) as book, beside(lambda: forget(database)) as removed:
+    with psycopg.connect(postgres_url) as book, psycopg.connect(postgres_url) as live:
         book.execute("LOCK TABLE deletion IN EXCLUSIVE MODE")  # stops it after it deleted, before it commits
-        until(postgres_url, WAITING, 1)
-        with psycopg.connect(postgres_url) as live:
+        with beside(lambda: forget(database)) as removed:
+            until(postgres_url, WAITING, 1)
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 live.execute(f"{LOOK_AT} NOWAIT")
             live.rollback()
             book.rollback()
             assert removed.result(PATIENCE) == Removed(1, 0)
-            assert live.execute(LOOK_AT).fetchall() == []
+        assert live.execute(LOOK_AT).fetchall() == []
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["new", "repeated"])
+def test_a_commit_that_waits_for_an_erasure_is_judged_by_what_that_wrote(
+    postgres_url: str, database: PostgresDatabase, *, again: bool
+) -> None:
+    """Both arrived before it. What is left to judge is read after the wait, the book as well."""
+    entries = [builders.postback("c=a&value=1"), *([builders.rejection(click_id="a")] if again else [])]
+    ledger = database.ledger(PATIENCE)
+    ledger.open()
+    locked = f"LOCK TABLE {', '.join(table.name for table in OF_POSTBACKS)} IN EXCLUSIVE MODE"
+    with psycopg.connect(postgres_url) as erasing:
+        erasing.execute(locked)
+        with beside(lambda: ledger.commit(entries).verdicts) as verdicts:
+            until(postgres_url, WAITING, 1)
+            erasing.execute("DELETE FROM conversion")
+            erasing.execute(BOOKED, [sha256("a")])
+            erasing.commit()
+            assert verdicts.result(PATIENCE) == [ERASED] * len(entries)
+    ledger.close()
+    assert rows(postgres_url) == [0, 0, 1]

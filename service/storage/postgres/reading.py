@@ -12,6 +12,7 @@ from service.storage.ledger import recorded_verdict
 from service.storage.postgres.batch import Batch
 from service.storage.postgres.connection import AsyncServerConnection
 from service.storage.postgres.statements import statements
+from service.storage.schema.registry import CONVERSION
 
 _IDLE_SECONDS = 5  # in a transaction: who died between two statements must not keep others waiting
 _ERASED = "SELECT click_id_sha256, max(deleted_at) FROM deletion WHERE click_id_sha256 IS NOT NULL"
@@ -21,6 +22,7 @@ _LOCKS = 0x706F_7374  # "post": the advisory locks of those who judge
 async def begin(connection: AsyncServerConnection, batch: Batch) -> dict[str, datetime]:
     """Begin a transaction, and return the click ids that were erased since the batch arrived, by their hashes.
 
+    No erasure begins from then on until it ends: one that is under way is waited for before the book is read.
     Those who look up what a process wrote wait until its last transaction has ended, and its next ones wait for them.
     """
     arrived = [one.raw.received_at for one in batch.entries if not isinstance(one, Probe) and one.raw.door != "import"]
@@ -34,6 +36,7 @@ async def begin(connection: AsyncServerConnection, batch: Batch) -> dict[str, da
         "BEGIN ISOLATION LEVEL READ COMMITTED",
         f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
         f"SELECT {asked}",
+        f"LOCK TABLE {CONVERSION.name} IN ROW SHARE MODE",
         f"{_ERASED} AND deleted_at >= '{since}' GROUP BY 1",
     )
     cursor = await connection.execute("; ".join(texts).encode())
