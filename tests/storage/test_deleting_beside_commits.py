@@ -14,7 +14,7 @@ import pytest
 
 from service.core.postback import ConversionKey
 from service.core.unavailable import StorageError
-from service.core.verdict import ERASED
+from service.core.verdict import ERASED, Entry
 from service.storage.database import PostgresDatabase, database_at
 from service.storage.deletions.deleting import Removed
 from service.storage.erasure import sha256
@@ -154,7 +154,7 @@ def test_a_commit_that_waits_for_an_erasure_is_judged_by_what_that_wrote(
     postgres_url: str, database: PostgresDatabase, *, again: bool
 ) -> None:
     """Both arrived before it. What is left to judge is read after the wait, the book as well."""
-    entries = [builders.postback("c=a&value=1"), *([builders.rejection(click_id="a")] if again else [])]
+    entries: list[Entry] = [builders.postback("c=a&value=1"), *([builders.rejection(click_id="a")] if again else [])]
     ledger = database.ledger(PATIENCE)
     ledger.open()
     locked = f"LOCK TABLE {', '.join(table.name for table in OF_POSTBACKS)} IN EXCLUSIVE MODE"
