@@ -1,16 +1,23 @@
-"""Owns the row of retention: what is deleted, why, and how much room rejected postbacks have left."""
+"""Owns the row of retention: what is deleted, why, by which clock, and how much room rejected postbacks have left."""
 
 from dashboards import promql
 from dashboards.leads import INTAKE
-from dashboards.panels import HALF, ORANGE, RED, About, Look, Panel, Query, timeseries_panel
+from dashboards.panels import MEDIUM, ORANGE, RED, About, Look, Panel, Query, states_panel, timeseries_panel
 from dashboards.promql import MOST
 from dashboards.sdk import units
-from service.telemetry.metrics.catalogue import DELETED_ROWS, REJECTED_BYTES, REJECTED_CAPACITY_BYTES
+from service.telemetry.metrics.catalogue import (
+    DELETED_ROWS,
+    REJECTED_BYTES,
+    REJECTED_CAPACITY_BYTES,
+    RETENTION_CLOCK_SUSPECT,
+)
+
+CLOCK = {0: ("believed", "green"), 1: ("suspect", "orange")}
 
 
 def retention() -> list[Panel]:
     """Return the row."""
-    return [_deleted(), _fill()]
+    return [_deleted(), _fill(), _clock()]
 
 
 def _deleted() -> Panel:
@@ -25,7 +32,7 @@ def _deleted() -> Panel:
         (INTAKE,),
     )
     query = Query(promql.busiest(DELETED_ROWS, "table", "reason"), "{{table}} {{reason}}")
-    return timeseries_panel(about, query, size=HALF)
+    return timeseries_panel(about, query, size=MEDIUM)
 
 
 def _fill() -> Panel:
@@ -41,4 +48,19 @@ def _fill() -> Panel:
     )
     taken, whole = (promql.gauge(it, "instance") for it in (REJECTED_BYTES, REJECTED_CAPACITY_BYTES))
     query = Query(promql.most(f"{taken} / clamp_min({whole}, 1)"), "{{instance}}")
-    return timeseries_panel(about, query, size=HALF, look=Look(limits=[(0.9, ORANGE), (1.1, RED)]))
+    return timeseries_panel(about, query, size=MEDIUM, look=Look(limits=[(0.9, ORANGE), (1.1, RED)]))
+
+
+def _clock() -> Panel:
+    about = About(
+        603,
+        "Retention, clock",
+        units.Short,
+        "suspect: the clock is more than 30 days ahead of when one was last believed, so nothing is deleted, for age "
+        "or for size, until a person has looked. The five most in need.",
+        "suspect at all: is the clock wrong? If it is right, `doctor --accept-clock` says so.",
+        ("PostbackRetentionClockSuspect",),
+        (INTAKE,),
+    )
+    suspect = promql.gauge(RETENTION_CLOCK_SUSPECT, "instance", how="max")
+    return states_panel(about, Query(promql.most(suspect), "{{instance}}"), CLOCK, MEDIUM)

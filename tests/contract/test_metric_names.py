@@ -44,6 +44,7 @@ CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other peopl
     "postback_received_total": ("counter", "door outcome"),
     "postback_rejected_bytes": ("gauge", ""),
     "postback_rejected_capacity_bytes": ("gauge", ""),
+    "postback_retention_clock_suspect": ("gauge", ""),
     "postback_rows_written_total": ("counter", "table"),
     "postback_sender_received_total": ("counter", "family sender"),
     "postback_mistakes_total": ("counter", "mistake"),
