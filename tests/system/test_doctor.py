@@ -62,7 +62,7 @@ def forge(database: Path, received_at: datetime, request_id: str = "f" * 32) -> 
     """Add a conversion by hand."""
     moment = received_at.isoformat(" ", "microseconds")[:26]
     key, value = ("ezmob", 0, "forged", "", ""), ("1", 1_000_000, None, "{}")
-    insert(database, "conversion", (*key, *value, moment, request_id, "postback", None))
+    insert(database, "conversion", (*key, *value, moment, request_id, "postback", None, None))
 
 
 def lose_a_conversion(service: Service) -> None:
