@@ -45,6 +45,7 @@ class ErrorKind(StrEnum):
     INTERRUPTED = "INTERRUPTED"  # not answered within the seconds given
     CANTOPEN = "CANTOPEN"  # a file cannot be opened or written
     EXISTS = "EXISTS"  # a file is there that must not be replaced
+    ANOTHER_DATABASE = "ANOTHER_DATABASE"  # a journal's entries are for it
     UNREADABLE = "UNREADABLE"  # a journal that is none of ours
     COPY = "COPY"  # the target of a copy is not what it must be
 

@@ -23,7 +23,8 @@ from service.operator.routes import operator_routes
 from service.process.vitals import Vitals
 from service.settings import Settings
 from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
-from service.spool.journal import Journal, journal_paths
+from service.spool.journal import Journal
+from service.spool.places import journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
 from service.storage.deletions.deleting import Deletions
@@ -99,7 +100,7 @@ class _Wiring:
         self._ledger = OpenedLater(ledger, self._migrate, self._begin_clock)
         deadline = DATABASE_SECONDS if spooling else DEADLINE_SECONDS
         self.storing = Writer(self._ledger.committing(), metrics, deadline=deadline)
-        self._spool = Spool(_journal(settings, worker), self.storing, metrics, log) if spooling else None
+        self._spool = self._spool_beside(worker) if spooling else None
         self.writer = self._spool.writer if self._spool else self.storing
         self.readiness = Readiness(self.writer, metrics)
         self._vitals = Vitals(metrics, log, self.readiness, database.space)
@@ -147,6 +148,12 @@ class _Wiring:
                 self._database.close()
                 raise
 
+    def _spool_beside(self, worker: int) -> Spool:
+        settings = self._settings
+        journal = Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
+        home = partial(self._database.spooling, self.storing)
+        return Spool(journal, self.storing, self._metrics, self._log, spooling=home)
+
     def _migrate(self) -> None:
         """Run pending migrations if we are told to; it blocks, and raises StorageError."""
         if self._database.shared and self._settings.migrate:
@@ -192,10 +199,6 @@ def _tokens(settings: Settings, log: Log) -> "TokenVerifier | None":
 def _limits(settings: Settings) -> Limits:
     days = (settings.rejected_days, settings.duplicate_days, settings.conversion_days)
     return Limits(*days, settings.rejected_max_bytes)
-
-
-def _journal(settings: Settings, worker: int) -> Journal:
-    return Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
 
 
 async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:

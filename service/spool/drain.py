@@ -2,70 +2,41 @@
 
 They go through the database's own writer, beside live traffic: one connection, one order, one group commit. Each step
 takes at most half of the places that are free, so live postbacks wait for one more batch at most; and up to a whole
-batch, so the backlog shrinks much faster than it can grow. A step that fails is tried again from its beginning: the
-database knows its own rows, so nothing is stored twice.
+batch, so the backlog shrinks much faster than it can grow. A step that fails is tried again from its beginning: what
+the database has recorded of an entry is its verdict, so nothing is judged or stored twice.
+
+A step takes from the own journal and from those that nobody has. Of a click id that waits in yet another journal, of a
+process beside this one, the earlier entry goes first.
 """
 
 import asyncio
-import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from service.core.judging import Manner
 from service.core.outcome import Outcome
-from service.core.postback import ConversionKey, Postback
+from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
-from service.core.verdict import Probe, Verdict
-from service.spool.encoding import Kept, Unreadable, decode
-from service.spool.following import MOST_REMEMBERED
-from service.spool.journal import Journal, Waiting
+from service.core.verdict import ERASED, Probe
+from service.spool.backlog import MOST, Backlog
+from service.spool.journal import Journal
 from service.spool.outage import Outage
+from service.spool.pace import PACE, Pace
+from service.spool.steps import Moved, Step, in_one_batch
 from service.storage.daemon_thread import run_in_daemon_thread
+from service.storage.spooling import ErasedEntry, Spooling
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import NOBODY, Move
 from service.writing.writer import Writer, Written
 
-_MOST = 256  # entries in a step: they are decoded in one turn of the event loop
 _STOP_SECONDS = 2.0  # a step ends by the writer's deadline; a disk that hangs is not waited for
 
 
-class Pace(NamedTuple):
-    """How patiently the drain tries again. All in seconds but `suspicious`.
-
-    After so many failures in a row the oldest entry itself may be the reason; it was alone in the last ones.
-    """
-
-    first_delay: float = 0.1  # between two attempts to reach a database that is away
-    longest_delay: float = 2.0
-    suspicious: int = 8
-    idle: float = 5.0  # between two looks at a spool that nobody put anything into
-    passed_over: float = 30.0  # until an entry that could not be moved alone is tried again
-
-    def delay(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures in a row: twice as long each time, a random half of it."""
-        longest: float = min(self.longest_delay, self.first_delay * 2 ** min(failures, 10))
-        return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret
-
-
-PACE = Pace()
-
-
-class _Step(NamedTuple):
-    waiting: Waiting
-    entry: Kept
-
-    @property
-    def key(self) -> ConversionKey | int:
-        """Return what entries that must keep their order have in common."""
-        return self.entry.key if isinstance(self.entry, Postback) else self.waiting.seq
-
-
 class Drain:
-    """The task that moves entries from a journal to the database, and finds out when an outage is over."""
+    """The task that moves entries from journals to the database, and finds out when an outage is over."""
 
     def __init__(  # noqa: PLR0913 - what it works with
         self,
@@ -75,32 +46,40 @@ class Drain:
         metrics: Metrics,
         log: Log,
         *,
+        spooling: Callable[[], Spooling],
         pace: Pace = PACE,
-        monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._database = database
         self._outage = outage
-        self._following = outage.following
         self._metrics = metrics
         self._books = metrics.books
         self._log = log.logger
+        self._spooling = spooling
         self._pace = pace
-        self._monotonic = monotonic
         self._clock = clock
-        self._tried_up_to = 0  # the seq up to which commits were tried: their rows may be there already
-        self._set_aside: dict[int, float] = {}  # entries that could not be moved alone, and when to try them again
-        self._in_hand: list[_Step] | None = None  # the whole backlog, when one look saw all of it
-        self._most = _MOST  # entries in a step; after a failure fewer, until a single one is left to blame
+        self._identity = ""  # of the database, once it was asked
+        self._most = MOST  # entries in a step; after a failure fewer, until a single one is left to blame
         self._failures = 0
         self._told_broken = False
         self._stopping = False
 
-    def start(self) -> None:
-        """Start draining, what was found at the start first; call it in the running loop."""
-        self._tried_up_to = self._journal.found_up_to  # an earlier process may have been killed before it removed them
-        self._following.found(self._journal.click_ids(MOST_REMEMBERED + 1))
+    async def begin(self, backlog: Backlog) -> None:
+        """Start draining, what was found at the start first.
+
+        Raises StorageError if the journal is for another database. If that is away now, it is asked before anything is
+        drained.
+        """
+        self._backlog = backlog
+        await run_in_daemon_thread(backlog.others.measure)
+        if not self._outage.on:
+            try:
+                await self._know_database(at_start=True)
+            except StorageError as error:
+                if error.kind is ErrorKind.ANOTHER_DATABASE:
+                    raise
+                self._outage.begin(error)
         self._task = asyncio.create_task(self._drain_forever())
 
     async def stop(self) -> None:
@@ -115,9 +94,9 @@ class Drain:
         while not self._stopping:
             self._outage.wake.clear()
             try:
-                moved = await self._step()
+                waits = await self._step()
                 self._failures = 0
-                if not moved and not await self._take_over():
+                if not waits:
                     await self._rest()
             except (StorageError, Overloaded):
                 self._tell_broken()
@@ -143,80 +122,53 @@ class Drain:
             if not self._told_broken:
                 await run_in_daemon_thread(self._journal.measure)
 
-    async def _take_over(self) -> bool:
-        """Fetch what a process of this worker left that ended during an outage; say whether there was any."""
-        if self._outage.on or self._told_broken or self._stopping:
-            return False
-        taken = await run_in_daemon_thread(lambda: self._journal.take_over(_MOST))
-        if taken:
-            self._following.found(await run_in_daemon_thread(lambda: self._journal.click_ids(MOST_REMEMBERED + 1)))
-        self._tried_up_to = max(self._tried_up_to, self._journal.found_up_to)
-        return taken > 0
+    async def _know_database(self, *, at_start: bool = False) -> None:
+        """Ask the database for its name, and have the journal bear it. Raises StorageError."""
+        identity = await run_in_daemon_thread(lambda: self._spooling().identity())
+        if at_start:
+            await run_in_daemon_thread(lambda: self._backlog.others.assert_same_database(identity))
+        await run_in_daemon_thread(lambda: self._journal.claim(identity))
+        self._identity = identity
 
     async def _step(self) -> bool:
         """Move the oldest entries; say whether there were any. Raises what kept them from being moved."""
-        self._following.look()
-        waiting = await self._oldest()
-        steps = [step for step in map(self._read, waiting) if step]
-        self._in_hand = steps if len(waiting) < _MOST else None
-        self._tell_what_waits()
-        if steps and self._failures >= self._pace.suspicious:
-            await self._suspect(steps[0], [step for step in steps if step.key != steps[0].key][:1])
-        elif steps:
-            await self._move(_in_one_batch(steps)[: self._most])
-        elif self._outage.on and not waiting and not self._following.anybody_entering:
+        if not self._identity and not self._told_broken:
+            await self._database.write(NOBODY, Probe(datetime.now(UTC)))
+            await self._know_database()
+        async with self._backlog.in_hand(self._identity) as journals:
+            steps = await self._backlog.oldest(journals)
+            if steps and self._failures >= self._pace.suspicious:
+                await self._suspect(steps[0], [step for step in steps if step.key != steps[0].key][:1])
+            elif steps:
+                await self._move(in_one_batch(steps)[: self._most])
+        if not steps and self._outage.on and not self._outage.entering:
             await self._database.write(NOBODY, Probe(datetime.now(UTC)))
             self._outage.end()
-        return bool(waiting)
+        if not steps and self._backlog.held_back:
+            await asyncio.sleep(self._pace.delay(0))
+        return bool(steps) or self._backlog.held_back
 
-    def _tell_what_waits(self, left: Collection[int] = ()) -> None:
-        """Say which click ids still wait, while the whole backlog is in hand; `left` has just left it."""
-        if self._in_hand is not None:
-            self._in_hand = [step for step in self._in_hand if step.waiting.seq not in left]
-            self._following.seen([step.entry.click_id for step in self._in_hand if isinstance(step.entry, Postback)])
-
-    async def _oldest(self) -> list[Waiting]:
-        if self._told_broken:
-            return []
-        now = self._monotonic()
-        passing_over = [seq for seq, again_at in self._set_aside.items() if again_at > now]
-        return await run_in_daemon_thread(lambda: self._journal.oldest(_MOST, passing_over))
-
-    def _read(self, waiting: Waiting) -> _Step | None:
-        try:
-            return _Step(waiting, decode(waiting.version, waiting.outcome, waiting.text))
-        except Unreadable as error:
-            self._putaside(waiting, error)
-            return None
-
-    def _putaside(self, waiting: Waiting, error: Exception) -> None:
-        """Let the others pass: for a while if the database failed, until the next start if it is the entry itself."""
-        passes = isinstance(error, StorageError) and error.kind != ErrorKind.PG_OTHER
-        self._set_aside[waiting.seq] = self._monotonic() + (self._pace.passed_over if passes else float("inf"))
-        tell = self._log.warning if passes else self._log.critical
-        event = "spool_entry_passed_over" if passes else "spool_entry_set_aside"
-        tell(event, seq=waiting.seq, request_id=waiting.request_id, reason=str(error))
-
-    async def _move(self, steps: Sequence[_Step]) -> None:
+    async def _move(self, steps: Sequence[Step]) -> None:
         """Commit as many of the steps as there is room for, and remove them."""
         steps = steps[: (self._database.room_left + 1) // 2]
         with self._books.move() as move:
-            futures = [self._database.write(move, step.entry, manner=self._manner(step)) for step in steps]
+            futures = [self._database.write(move, step.entry, manner=Manner.DRAINED) for step in steps]
             if not futures:
                 raise Overloaded("live postbacks take every place")
-            self._tried_up_to = max(self._tried_up_to, steps[-1].waiting.seq)
             results = list(zip(steps, await asyncio.gather(*futures, return_exceptions=True), strict=True))
-            if committed := [(step, result.verdict) for step, result in results if isinstance(result, Written)]:
+            if moved := [Moved(step, result.verdict) for step, result in results if isinstance(result, Written)]:
                 self._outage.end()
-                await self._remove(move, committed)
-        self._most = _MOST
+                await self._note_erased([one.step for one in moved if one.verdict is ERASED])
+                for journal in dict.fromkeys(one.step.journal for one in moved):
+                    await self._remove(move, journal, [one for one in moved if one.step.journal is journal])
+        self._most = MOST
         for error in (result for _, result in results if isinstance(result, Exception)):
             self._most = max(1, len(steps) // 4)
             if isinstance(error, StorageError):
                 self._outage.begin(error)
             raise error
 
-    async def _suspect(self, oldest: _Step, another: Sequence[_Step]) -> None:
+    async def _suspect(self, oldest: Step, another: Sequence[Step]) -> None:
         """Tell a database that is away from an entry that no attempt can move: the others must not wait for it."""
         try:
             await self._move([oldest])
@@ -224,31 +176,34 @@ class Drain:
             if not another:
                 raise
             await self._move(another)  # raises if this one cannot be moved either: then it is the database
-            await self._move_or_putaside(oldest)
+            await self._move_or_put_aside(oldest)
 
-    async def _move_or_putaside(self, step: _Step) -> None:
+    async def _move_or_put_aside(self, step: Step) -> None:
         try:
             await self._move([step])
         except Overloaded:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be this entry's
-            self._putaside(step.waiting, error)
+            self._backlog.put_aside(step.waiting, error)
 
-    def _manner(self, step: _Step) -> Manner:
-        again = step.waiting.seq <= self._tried_up_to or step.waiting.request_id in self._outage.may_hold
-        return Manner.DRAINED if again else Manner.NEW
+    async def _note_erased(self, steps: Sequence[Step]) -> None:
+        """Have the book say that these were dropped, before they leave the journal."""
+        if steps:
+            noted = [
+                ErasedEntry(one.waiting.request_id, one.waiting.outcome, one.entry.raw.received_at) for one in steps
+            ]
+            await run_in_daemon_thread(lambda: self._spooling().note_erased(noted))
 
-    async def _remove(self, move: Move, committed: Sequence[tuple[_Step, Verdict]]) -> None:
-        """Take what is in the database out of the journal, and count both in one turn of the loop.
+    async def _remove(self, move: Move, journal: Journal, moved: Sequence[Moved]) -> None:
+        """Take what is in the database out of its journal, and count both in one turn of the loop.
 
-        Until then nobody was told of them. If the journal cannot be written, this is tried for ever, for there is no
-        other way to go on: committing them again would keep duplicates and rejections twice.
+        Until then nobody was told of them. A journal that cannot be written for a while is tried for ever.
         """
-        seqs = [step.waiting.seq for step, _ in committed]
+        seqs = [one.step.waiting.seq for one in moved]
         failures = 0
         while True:
             try:
-                removed = await run_in_daemon_thread(lambda: self._journal.remove(seqs))
+                removed = await run_in_daemon_thread(lambda: journal.remove(seqs))
                 break
             except StorageError as error:
                 if isinstance(error, StorageBroken):
@@ -256,42 +211,22 @@ class Drain:
                 self._metrics.count_storage_error("spool", error.kind)
                 await asyncio.sleep(self._pace.delay(failures))
                 failures += 1
-        inherited = sum(seq <= self._journal.found_up_to for seq in seqs)
-        move.left(Counter(_became(step, verdict) for step, verdict in committed), removed, inherited)
-        self._tell_what_waits(set(seqs))
-        for step, verdict in committed:
-            self._tell_moved(step, verdict)
+        own = journal is self._journal
+        inherited = sum(seq <= journal.found_up_to for seq in seqs) if own else removed
+        move.left(Counter(one.became for one in moved), removed, inherited, adopted=0 if own else removed)
+        for one in moved:
+            self._tell_moved(one)
 
-    def _tell_moved(self, step: _Step, verdict: Verdict) -> None:
-        self._outage.may_hold.discard(step.waiting.request_id)
-        if not isinstance(step.entry, Postback):
+    def _tell_moved(self, moved: Moved) -> None:
+        """Log what the canonical line could not know: it said `spooled`."""
+        step, verdict = moved
+        request_id = step.waiting.request_id
+        if verdict is ERASED:
+            self._log.warning("drained", outcome=moved.became, request_id=request_id, detail=verdict.detail)
+        elif not isinstance(step.entry, Postback):
             return
-        if verdict.outcome is Outcome.STORED and not step.entry.is_test:
+        elif verdict.outcome is Outcome.STORED and not step.entry.is_test:
             self._metrics.last_stored_at = self._clock()
         elif verdict.outcome.kept:
-            self._tell_kept(step, verdict)
-
-    def _tell_kept(self, step: _Step, verdict: Verdict) -> None:
-        """Log what the canonical line could not know: it said `spooled`."""
-        kept, word = step.waiting.request_id, verdict.outcome.value
-        click_id = step.entry.click_id
-        self._log.warning("drained", outcome=word, request_id=kept, click_id=click_id, detail=verdict.detail)
-
-
-def _became(step: _Step, verdict: Verdict) -> str:
-    """Return the word for what became of an entry: a rejection is what it was."""
-    return str(verdict.outcome.value) if isinstance(step.entry, Postback) else "rejected"
-
-
-def _in_one_batch(steps: Sequence[_Step]) -> list[_Step]:
-    """Return the steps before the first that brings a key of theirs with another value or status.
-
-    The writer may commit them in two batches, of which the first can fail: the later value must not be stored then.
-    """
-    said: dict[ConversionKey, tuple[int, str | None, str | None]] = {}
-    for place, step in enumerate(steps):
-        if isinstance(step.entry, Postback):
-            now = (step.entry.value_micros, step.entry.currency, step.entry.conversion_status)
-            if said.setdefault(step.entry.key, now) != now:
-                return list(steps[:place])
-    return list(steps)
+            click_id, detail = step.entry.click_id, verdict.detail
+            self._log.warning("drained", outcome=moved.became, request_id=request_id, click_id=click_id, detail=detail)

@@ -1,10 +1,10 @@
 """Owns the choice between database and spool for each entry, within one request's deadline."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from service.core.judging import Manner
-from service.core.unavailable import Overloaded, StorageBroken, StorageError
-from service.core.verdict import Entry, Probe
+from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
+from service.core.verdict import Entry
 from service.spool.outage import Outage
 from service.telemetry.metrics.books import Teller
 from service.writing.writer import Writer, Written
@@ -12,6 +12,7 @@ from service.writing.writer import Writer, Written
 DATABASE_SECONDS = 0.9  # what the database has of a request's 1.5 s
 COMMIT_SECONDS = 0.8  # what a commit with its retries has of that: its connection is free again when it is given up
 SPOOL_SECONDS = 0.4  # what the journal's fsync has after that; the rest is the pace at which deadlines are looked at
+_ATOMIC = "a batch of all or none is judged by the database"
 
 
 class SpoolingWriter:
@@ -21,41 +22,53 @@ class SpoolingWriter:
     is back. Two writers of the same kind, so both have their group commit, their bounded queue and their deadline.
     """
 
-    def __init__(self, database: Writer, spool: Writer, outage: Outage) -> None:
+    def __init__(
+        self, database: Writer, spool: Writer, outage: Outage, follows: Callable[[Sequence[Entry]], bool]
+    ) -> None:
+        """Have who `follows` something that waits in the spool go there as well."""
         self._database = database
         self._spool = spool
         self._outage = outage
+        self._follows = follows
 
     async def write(self, teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> Written:
         """Return the verdicts once the entries are durable, all in the database or all in the spool.
 
         Raises Overloaded or StorageError when neither takes them: they may be in the database, and are in no spool.
+        Entries of which all are stored or none are never spooled.
         """
-        tried = False
-        if not self._outage.on and not self._outage.following.must(entries):
+        if manner is Manner.ATOMIC:
+            return await self._write_together(teller, entries)
+        if not self._outage.on and not self._follows(entries):
             try:
-                future = self._database.write(teller, *entries, manner=manner)
-                tried = True
-                return await future
+                return await self._database.write(teller, *entries, manner=manner)
             except StorageBroken:
                 raise
             except StorageError as error:
                 self._outage.begin(error)
             except Overloaded:
                 pass  # it is there, and slower than what arrives: the spool takes the rest
-        return await self._spool_them(teller, entries, tried=tried)
+        return await self._spool_them(teller, entries)
 
-    async def _spool_them(self, teller: Teller, entries: Sequence[Entry], *, tried: bool) -> Written:
-        held = {entry.raw.request_id for entry in entries if not isinstance(entry, Probe)} if tried else set()
-        self._outage.may_hold |= held  # before they are in the spool, where the drain may find them at once
-        self._outage.following.enter(entries)
+    async def _write_together(self, teller: Teller, entries: Sequence[Entry]) -> Written:
+        if self._outage.on:
+            raise StorageError(f"{_ATOMIC}, which is away: send it again", ErrorKind.PG_CONNECTION)
+        if self._follows(entries):
+            raise StorageError(f"{_ATOMIC}, and a click id of it waits in the spool: send it again", ErrorKind.LOCKED)
+        try:
+            return await self._database.write(teller, *entries, manner=Manner.ATOMIC)
+        except StorageBroken:
+            raise
+        except StorageError as error:
+            self._outage.begin(error)
+            raise
+
+    async def _spool_them(self, teller: Teller, entries: Sequence[Entry]) -> Written:
+        self._outage.entering += 1
         try:
             written = await self._spool.write(teller, *entries)
-        except Overloaded:  # after any other failure they may be in the journal all the same
-            self._outage.may_hold -= held
-            raise
         finally:
-            self._outage.following.entered(entries)
+            self._outage.entering -= 1
         self._outage.wake.set()
         return written
 

@@ -1,26 +1,29 @@
 """Owns the journal: a SQLite file where entries wait in the order of their arrival, each fsynced before its receipt.
 
 It has the one method that a writer needs of storage, so a second group commit stands before it. An entry leaves only by
-`remove`, after the database's commit. Bounded in bytes: a full journal is a 503, never a false 200.
+`remove`, after the database's commit. Bounded in bytes: a full journal is a 503, never a false 200. It bears the name
+of the database that its entries are for.
 """
 
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from service.core.judging import Part
 from service.core.outcome import Outcome
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe, Verdict
+from service.spool import ownership
 from service.spool.encoding import VERSION, Kept, encode, outcome_of
+from service.spool.flags import Flags
 from service.storage.ledger import Committed
 from service.storage.sqlite.file import (
     FileLock,
@@ -32,19 +35,20 @@ from service.storage.sqlite.file import (
 )
 from service.storage.sqlite.statements import Repeated, insert
 
-FILE_NAME = "spool.db"
 MAX_BYTES = 2**30  # a million postbacks, roughly
 RESERVED_BYTES = 8 * 2**20  # of the disk: removing entries takes room as well, or it could never be drained
 _COLUMNS = ("version", "outcome", "request_id", "click_id", "received_at", "entry")
+_WAITING = ("seq", "version", "outcome", "request_id", "received_at", "entry")  # of Waiting
 _INSERTION = Repeated(  # seq is made here, and is never known
     f"INSERT INTO entry ({', '.join(_COLUMNS)}) VALUES ",  # noqa: S608 - our own names
     f"({', '.join('?' * len(_COLUMNS))})",
     " ON CONFLICT DO NOTHING",
 )
-_TAKING_OVER_SECONDS = 0.1
+_PATIENCE_SECONDS = 5.0  # whoever drains a journal that was left has it for one step, which a deadline ends
+_AGAIN_SECONDS = 0.1
 _ROW_BYTES = 200  # of columns and B-tree around an entry's text
 
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS entry (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     version INTEGER NOT NULL,
@@ -54,7 +58,9 @@ CREATE TABLE IF NOT EXISTS entry (
     received_at TEXT NOT NULL,
     entry TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS ix_entry_click_id ON entry (click_id);
 CREATE TABLE IF NOT EXISTS write_probe (id INTEGER PRIMARY KEY, probed_at TEXT NOT NULL);
+{ownership.SCHEMA}
 """
 
 
@@ -65,6 +71,7 @@ class Waiting(NamedTuple):
     version: int
     outcome: str
     request_id: str
+    received_at: str
     text: str
 
 
@@ -79,12 +86,11 @@ class JournalSize(NamedTuple):
     oldest_at: float = 0.0
 
 
-def journal_paths(spool_directory: Path, worker: int) -> tuple[Path, ...]:
-    """Return the journals that one worker may take: each process has one of its own, because a file has one writer.
+class Held(Protocol):
+    """What keeps other processes from a journal's file until it is closed."""
 
-    The second is for who comes while the first is still open: in a rolling restart the old process finishes later.
-    """
-    return tuple(spool_directory / f"worker-{worker}{turn}" / FILE_NAME for turn in ("", "-next"))
+    def close(self) -> None:
+        """Let another process have it."""
 
 
 class Journal:
@@ -93,8 +99,8 @@ class Journal:
     After an I/O error nothing that the file says can be trusted: `broken` is set, and every later call raises it.
     """
 
-    def __init__(self, *paths: Path, max_bytes: int = MAX_BYTES) -> None:
-        """Take the first of the paths that no other process has, when it is opened."""
+    def __init__(self, *paths: Path, max_bytes: int = MAX_BYTES, patience: float = _PATIENCE_SECONDS) -> None:
+        """Take the first of the paths that no other process has, when it is opened; wait for one so many seconds."""
         self._paths = paths
         self.path = paths[0]
         self.size = JournalSize(capacity=max_bytes)
@@ -102,13 +108,18 @@ class Journal:
         self.found_up_to = 0  # the seq of the last of them
         self.broken: StorageBroken | None = None
         self._max_bytes = max_bytes
+        self._patience = patience
         self._lock = Lock()
 
-    def open(self) -> None:
-        """Lock, create what is not there, and count what was left. Raises StorageError."""
-        self.path, self._file_lock = self._free_path()
+    def open(self, held: Held | None = None) -> None:
+        """Lock, unless the first path is `held`; create what is not there, and count what was left.
+
+        Raises StorageError.
+        """
+        self.path, self._held = (self.path, held) if held else self._free_path()
         self._names = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         try:
+            self.flags = Flags(self.path.parent.parent)
             self._connection = connect_writer(self.path)
             self._connection.executescript(_SCHEMA)
             self.found, last = self._connection.execute("SELECT count(*), max(seq) FROM entry").fetchone()
@@ -116,61 +127,36 @@ class Journal:
             for path in (self.path, self.path.parent):
                 sync_directory(path)
         except (sqlite3.Error, StorageError) as error:
-            self._file_lock.close()
+            self._held.close()
             raise error if isinstance(error, StorageError) else storage_error(error) from error
         self._files = identities(self._names)
         self.measure()
 
     def _free_path(self) -> tuple[Path, FileLock]:
-        for path in (*self._paths, *self._paths):
-            try:
-                create_private_directory(path.parent)
-                return path, FileLock(path)
-            except OSError as error:
-                raise StorageError(f"cannot open the spool {path}: {error.strerror}", ErrorKind.CANTOPEN) from error
-            except StorageError as error:
-                taken = error
-                time.sleep(_TAKING_OVER_SECONDS)  # whoever takes over has it for a moment only
-        raise taken
+        end = time.monotonic() + self._patience
+        while True:
+            for path in self._paths:
+                try:
+                    create_private_directory(path.parent)
+                    return path, FileLock(path)
+                except OSError as error:
+                    raise StorageError(f"cannot open the spool {path}: {error.strerror}", ErrorKind.CANTOPEN) from error
+                except StorageError:
+                    if time.monotonic() >= end and path == self._paths[-1]:
+                        raise
+            time.sleep(_AGAIN_SECONDS)
 
-    def take_over(self, count: int) -> int:
-        """Move up to so many entries here from this worker's other journal, if nobody has it; return how many.
+    def claim(self, identity: str) -> None:
+        """Note that the entries are for the database of this name. Raises StorageBroken if they are for another one.
 
-        Only into an empty journal. A process of a rolling restart may end during an outage, and this is what it left.
-        Each entry is here, durably, before it is removed there: after a kill in between it is in both, and the
-        database knows its own row.
+        A journal without entries is anybody's.
         """
-        for path in self._paths:
-            if path != self.path and path.exists():
-                try:
-                    left = Journal(path, max_bytes=self._max_bytes)
-                    left.open()
-                except StorageError:  # its process is still there, or the file is unusable: doctor names it
-                    continue
-                try:
-                    return self._take_over(left, count)
-                finally:
-                    left.close()
-        return 0
-
-    def _take_over(self, left: "Journal", count: int) -> int:
-        rows = left.rows(count)
         with self._using():
-            if not rows or self._connection.execute("SELECT EXISTS (SELECT 1 FROM entry)").fetchone() == (1,):
-                return 0
-            self._refuse_beyond_capacity(sum(_ROW_BYTES + len(row[-1]) for row in rows.values()))
-            self._append([*rows.values()])
-            (self.found_up_to,) = self._connection.execute("SELECT max(seq) FROM entry").fetchone()
-            self.found += len(rows)
-            self._measure()
-        left.remove(rows.keys())
-        return len(rows)
-
-    def rows(self, count: int) -> dict[int, _Row]:
-        """Return the oldest rows as they are, by seq."""
-        statement = f"SELECT seq, {', '.join(_COLUMNS)} FROM entry ORDER BY seq LIMIT ?"  # noqa: S608 - our own names
-        with self._using():
-            return {row[0]: row[1:] for row in self._connection.execute(statement, (count,))}
+            name = ownership.name_of(self._connection)
+            if name not in (None, identity) and self._any():
+                raise ownership.anothers(self.path, str(name), identity)
+            if name != identity:
+                ownership.note_name(self._connection, identity)
 
     def commit(self, entries: Sequence[Entry], _parts: Sequence[Part] = ()) -> Committed:
         """Append the entries and return their verdicts once they are durable; a probe commits and leaves nothing.
@@ -179,40 +165,43 @@ class Journal:
         """
         kept = [entry for entry in entries if not isinstance(entry, Probe)]
         rows = [_row(entry) for entry in kept]
+        durable = {"spool": len(rows)}
         with self._using():
             self._refuse_beyond_capacity(sum(_ROW_BYTES + len(row[-1]) for row in rows))
+            self.flags.set(self.path, waits=True)
             self._append(rows)
-            if len(kept) < len(entries):
-                self._connection.execute("INSERT OR REPLACE INTO write_probe VALUES (1, ?)", (str(datetime.now(UTC)),))
-            if identities(self._names) != self._files:
-                raise StorageBroken(f"{self.path} or its WAL was moved or deleted", ErrorKind.MOVED)
-            self._measure()
-        return Committed([_verdict(entry) for entry in entries], {"spool": len(rows)})
+            with _broken_beside(durable):
+                if len(kept) < len(entries):
+                    self._connection.execute(
+                        "INSERT OR REPLACE INTO write_probe VALUES (1, ?)", (str(datetime.now(UTC)),)
+                    )
+                if identities(self._names) != self._files:
+                    raise StorageBroken(f"{self.path} or its WAL was moved or deleted", ErrorKind.MOVED)
+                self._measure()
+        return Committed([_verdict(entry) for entry in entries], durable)
 
     def _append(self, rows: Sequence[_Row]) -> None:
         insert(self._connection, _INSERTION, rows)
 
-    def oldest(self, count: int, passing_over: Collection[int] = ()) -> list[Waiting]:
-        """Return the entries that have waited longest, in order, without those of the given seqs."""
+    def oldest(self, count: int, passing_over: Collection[str] = (), click_ids: Collection[str] = ()) -> list[Waiting]:
+        """Return the entries that have waited longest, in order, without those of the given request or click ids."""
         statement = (
-            "SELECT seq, version, outcome, request_id, entry FROM entry "
-            "WHERE seq NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?"
+            f"SELECT {', '.join(_WAITING)} FROM entry WHERE request_id NOT IN (SELECT value FROM json_each(?)) "  # noqa: S608 - our own names
+            "AND (click_id IS NULL OR click_id NOT IN (SELECT value FROM json_each(?))) ORDER BY seq LIMIT ?"
         )
+        left_out = (json.dumps([*passing_over]), json.dumps([*click_ids]))
         with self._using():
-            return [Waiting(*row) for row in self._connection.execute(statement, (json.dumps([*passing_over]), count))]
-
-    def click_ids(self, most: int) -> list[str]:
-        """Return the click ids that wait, so many at most."""
-        statement = "SELECT DISTINCT click_id FROM entry WHERE click_id IS NOT NULL LIMIT ?"
-        with self._using():
-            return [click_id for (click_id,) in self._connection.execute(statement, (most,))]
+            return [Waiting(*row) for row in self._connection.execute(statement, (*left_out, count))]
 
     def remove(self, seqs: Collection[int]) -> int:
         """Remove entries that the database has committed; return how many there were."""
         statement = "DELETE FROM entry WHERE seq IN (SELECT value FROM json_each(?))"
         with self._using():
             removed = self._connection.execute(statement, (json.dumps([*seqs]),)).rowcount
-            self._measure()
+            try:
+                self._measure()
+            except (OSError, sqlite3.Error) as error:  # they are gone all the same: the next use hears of it
+                self._noted(_broken(error))
         return removed
 
     def measure(self) -> None:
@@ -224,7 +213,8 @@ class Journal:
         """Close the file; it keeps what waits."""
         with self._lock:
             self._connection.close()
-            self._file_lock.close()
+            self.flags.close()
+            self._held.close()
 
     @contextmanager
     def _using(self) -> Iterator[None]:
@@ -236,6 +226,8 @@ class Journal:
                 yield
             except sqlite3.Error as error:
                 raise self._noted(storage_error(error)) from error
+            except OSError as error:
+                raise self._noted(_broken(error)) from error
             except StorageBroken as error:
                 raise self._noted(error) from None
 
@@ -258,6 +250,10 @@ class Journal:
         capacity = min(self._max_bytes, taken + max(0, self._free() - RESERVED_BYTES))
         oldest = self._connection.execute("SELECT received_at FROM entry ORDER BY seq LIMIT 1").fetchone()
         self.size = JournalSize(taken, capacity, datetime.fromisoformat(oldest[0]).timestamp() if oldest else 0.0)
+        self.flags.set(self.path, waits=oldest is not None)
+
+    def _any(self) -> bool:
+        return bool(self._connection.execute("SELECT EXISTS (SELECT 1 FROM entry)").fetchone()[0])
 
     def _taken(self) -> int:
         """Return the bytes of pages in use; the file keeps those of entries that have left, for the next."""
@@ -270,6 +266,21 @@ class Journal:
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+@contextmanager
+def _broken_beside(rows: Mapping[str, int]) -> Iterator[None]:
+    """Whatever fails now, these rows are durable: nobody may be told so, and they must be counted."""
+    try:
+        yield
+    except Exception as error:
+        broken = _broken(error)
+        raise StorageBroken(str(broken), broken.kind, rows) from error
+
+
+def _broken(error: Exception) -> StorageBroken:
+    told = storage_error(error) if isinstance(error, sqlite3.Error) else error
+    return StorageBroken(str(told), told.kind if isinstance(told, StorageError) else ErrorKind.CANTOPEN)
 
 
 def _verdict(entry: Entry) -> Verdict:

@@ -1,9 +1,8 @@
-"""Owns what is known of the database's absence: since when, why, and what it may hold all the same."""
+"""Owns what is known of the database's absence: since when, and why."""
 
 import asyncio
 
 from service.core.unavailable import StorageError
-from service.spool.following import Following
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 
@@ -11,15 +10,13 @@ from service.telemetry.metrics import Metrics
 class Outage:
     """Begins with the first commit that fails, ends with the first that works. All on the event loop.
 
-    `wake` tells the drain that there is something to do. `may_hold` has the request ids of spooled entries whose commit
-    was tried and not answered: the database may hold them, and the drain must expect to find its own row there.
+    `wake` tells the drain that there is something to do; `entering` counts what is on its way into the spool.
     """
 
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self.on = False
         self.wake = asyncio.Event()
-        self.may_hold: set[str] = set()
-        self.following = Following()
+        self.entering = 0
         self._metrics = metrics
         self._log = log.logger
 

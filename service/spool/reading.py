@@ -1,10 +1,8 @@
 """Owns looking into journals from outside, beside the process that writes them: what waits, since when, whose it is."""
 
 import fcntl
-import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -15,46 +13,41 @@ from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import amount
 from service.spool.encoding import Unreadable, decode
-from service.spool.journal import FILE_NAME
+from service.spool.ownership import name_of
+from service.spool.places import journals
 from service.storage.reads.history import Arrival
 from service.storage.sqlite.file import storage_error
 
 _BUSY_SECONDS = 2.0
-_DIRECTORY = re.compile(r"worker-(\d+)(?:-next)?")
 
 
 class Looked(NamedTuple):
-    """What one journal holds: its worker, entries, bytes, when the oldest came (None: empty), who has it open."""
+    """What one journal holds: entries, bytes, when the oldest came (None: empty), and for which database, if it knows.
 
-    worker: int
+    That is the name in the database's own table `database_identity`.
+    """
+
     path: Path
     entries: int
     taken: int
     oldest_at: datetime | None
-    in_use: bool
+    database: str | None
 
 
-def journals(spool_directory: Path) -> Iterator[tuple[int, Path]]:
-    """Yield each journal with its worker's number."""
-    for path in sorted(spool_directory.glob(f"*/{FILE_NAME}")):
-        if named := _DIRECTORY.fullmatch(path.parent.name):
-            yield int(named[1]), path
-
-
-def look(worker: int, path: Path) -> Looked:
+def look(path: Path) -> Looked:
     """Look into a journal. Raises StorageError if it cannot be read."""
-    in_use = _in_use(path)  # before it is opened: closing a descriptor drops all locks that this process has on a file
-    with _reading(path) as connection:
+    with closing(connect(path)) as connection:
         try:
             entries, oldest = connection.execute("SELECT count(*), min(received_at) FROM entry").fetchone()
             count, free, each = (
                 int(connection.execute(f"PRAGMA {name}").fetchone()[0])
                 for name in ("page_count", "freelist_count", "page_size")
             )
+            database = name_of(connection)
         except sqlite3.Error as error:
             raise storage_error(error) from error
     came = datetime.fromisoformat(oldest) if oldest else None
-    return Looked(worker, path, entries, (count - free) * each, came, in_use)
+    return Looked(path, entries, (count - free) * each, came, database)
 
 
 def own_entries(spool_directory: Path, process: str) -> Counter[str]:
@@ -62,7 +55,7 @@ def own_entries(spool_directory: Path, process: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     statement = "SELECT outcome, count(*) FROM entry WHERE request_id >= ? AND request_id < ? GROUP BY outcome"
     for _, path in journals(spool_directory):
-        with _reading(path) as connection:
+        with closing(connect(path)) as connection:
             try:
                 counts.update(dict(connection.execute(statement, (process, f"{process}g")).fetchall()))
             except sqlite3.Error as error:
@@ -75,7 +68,7 @@ def arrivals(spool_directory: Path, click_id: str) -> list[Arrival]:
     statement = "SELECT version, outcome, entry FROM entry WHERE click_id = ? ORDER BY seq"
     found = []
     for _, path in journals(spool_directory):
-        with _reading(path) as connection:
+        with closing(connect(path)) as connection:
             try:
                 rows = connection.execute(statement, (click_id,)).fetchall()
             except sqlite3.Error as error:
@@ -96,17 +89,21 @@ def _arrival(row: tuple[int, str, str], path: Path) -> Arrival:
     return Arrival(raw.received_at, outcome, entry.sender, raw.door, raw.request_id, detail)
 
 
-def _reading(path: Path) -> "closing[sqlite3.Connection]":
+def connect(path: Path, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connection:
+    """Return a connection that cannot write. Raises StorageError."""
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=busy_seconds)
     except sqlite3.Error as error:
         raise storage_error(error) from error
     connection.execute("PRAGMA wal_autocheckpoint=0")
-    return closing(connection)
+    return connection
 
 
-def _in_use(path: Path) -> bool:
-    """Say whether a process has the journal's lock."""
+def in_use(path: Path) -> bool:
+    """Say whether a process has the journal's lock. Not for a process that has connections to it.
+
+    Closing a descriptor drops all the locks that the process has on the file.
+    """
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -7,12 +7,17 @@ from typing import NamedTuple
 from service.core.judging import Part
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry
-from service.spool.drain import PACE, Drain, Pace
+from service.spool.backlog import Backlog
+from service.spool.drain import Drain
 from service.spool.fallback import SPOOL_SECONDS, SpoolingWriter
 from service.spool.journal import Journal
+from service.spool.others import Others
 from service.spool.outage import Outage
+from service.spool.pace import PACE, Pace
+from service.spool.waiting import WaitingClickIds
 from service.storage.daemon_thread import run_in_daemon_thread
 from service.storage.ledger import AsyncLedger, Committed, Ledger
+from service.storage.spooling import Spooling
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.commits import JournalCounts
@@ -97,16 +102,19 @@ class Spool:
         metrics: Metrics,
         log: Log,
         *,
+        spooling: Callable[[], Spooling],
         deadline: float = SPOOL_SECONDS,
         pace: Pace = PACE,
     ) -> None:
         self._journal = journal
+        self._waiting: WaitingClickIds | None = None
         self._spool = Writer(OnThread(journal), JournalCounts(metrics), deadline=deadline)
         self._outage = Outage(metrics, log)
-        self._drain = Drain(journal, database, self._outage, metrics, log, pace=pace)
+        self._drain = Drain(journal, database, self._outage, metrics, log, spooling=spooling, pace=pace)
         self._metrics = metrics
-        self._log = log.logger
-        self.writer = SpoolingWriter(database, self._spool, self._outage)
+        self._log = log
+        self._pace = pace
+        self.writer = SpoolingWriter(database, self._spool, self._outage, self._follows)
 
     def stands_in(self, error: StorageError) -> bool:
         """Begin with an outage if that is what kept the database from being opened; say whether it is."""
@@ -119,16 +127,23 @@ class Spool:
     async def running(self) -> AsyncIterator[None]:
         """Open the journal, drain while the context is open, and leave what is left for the next start.
 
-        Raises StorageError when the journal cannot be opened or another process has it.
+        Raises StorageError when the journal cannot be opened, another process has it, or it is for another database.
         """
         self._journal.open()
+        others = Others(self._journal, self._log)
+        self._waiting = WaitingClickIds(self._journal.flags)
         self._metrics.spool.watch(self._journal)
         self._spool.start()
-        self._drain.start()
-        self._log.info("spool_open", path=str(self._journal.path), waiting=self._journal.found)
+        await self._drain.begin(Backlog(self._journal, others, self._waiting, self._log, self._pace))
+        self._log.logger.info("spool_open", path=str(self._journal.path), waiting=self._journal.found)
         try:
             yield
         finally:
             await self._drain.stop()
             if await self._spool.close():  # else a hung disk holds the connection
+                self._waiting.close()
+                others.close()
                 self._journal.close()
+
+    def _follows(self, entries: Sequence[Entry]) -> bool:
+        return self._waiting is not None and self._waiting.any_of(entries)

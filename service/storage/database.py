@@ -23,6 +23,7 @@ from service.storage.reads.history import History
 from service.storage.reads.quarantine import Quarantine
 from service.storage.replays import Replays
 from service.storage.senders import Senders
+from service.storage.spooling import Spooling
 from service.storage.sqlite.audit import SqliteAudit
 from service.storage.sqlite.file import assert_there, patient, reader_engine, rewrite, second_engine, storage_error
 from service.storage.sqlite.ledger import SqliteLedger, migrations_of
@@ -78,6 +79,9 @@ class Database(Protocol):
 
         Raises StorageError when there is nothing to read.
         """
+
+    def spooling(self, turns: Turns = IMMEDIATE) -> Spooling:
+        """Return what a spool asks and notes. Raises StorageError when there is nothing to ask."""
 
     def audit(self, seconds: float | None = None) -> Audit:
         """Return the questions that `doctor` asks, each answered within so many seconds."""
@@ -145,6 +149,10 @@ class SqliteDatabase:
     def senders(self, turns: Turns = IMMEDIATE) -> Senders:
         """Return changes on such a connection: beside the serving process it is never the last one to close."""
         return Senders(self._reads(), self._writes(turns), turns)
+
+    def spooling(self, turns: Turns = IMMEDIATE) -> Spooling:
+        """Return notes in such a connection's turn."""
+        return Spooling(self._reads(), self._writes(turns), turns)
 
     def audit(self, seconds: float | None = None) -> SqliteAudit:
         """Return questions on a connection of its own, which can be interrupted."""
@@ -219,6 +227,10 @@ class PostgresDatabase:
     def senders(self, turns: Turns = IMMEDIATE) -> Senders:
         """Return changes in transactions of their own."""
         return Senders(self._reading, self._writing, turns)
+
+    def spooling(self, turns: Turns = IMMEDIATE) -> Spooling:
+        """Return notes in transactions of their own."""
+        return Spooling(self._reading, self._writing, turns)
 
     def audit(self, seconds: float | None = None) -> PostgresAudit:
         """Return questions in such a transaction."""

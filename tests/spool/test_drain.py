@@ -9,8 +9,7 @@ from service.core.judging import Part
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Probe
-from service.spool.drain import Pace, _in_one_batch, _Step
-from service.spool.journal import Journal, Waiting
+from service.spool.journal import Journal
 from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
@@ -156,27 +155,6 @@ async def test_a_partly_durable_step_is_settled_by_the_next(tmp_path: Path) -> N
         assert there.metrics.books.late >= 1
         assert there.spool("recognised_total") == {(): float(there.metrics.books.late)}
         assert there.stored() == {"a": "1", "b": "2"}
-
-
-def steps(*queries: str) -> list[_Step]:
-    """Return steps of these postbacks."""
-    return [_Step(Waiting(seq, 1, "spooled", "", ""), builders.postback(query)) for seq, query in enumerate(queries)]
-
-
-def test_two_values_of_one_key_are_never_committed_in_one_step() -> None:
-    mixed = steps("c=a&value=1", "c=b&value=2", "c=a&value=1.00", "c=a&value=1&goal=g", "c=a&value=2", "c=c&value=1")
-    assert _in_one_batch(mixed) == mixed[:4]
-    assert _in_one_batch(mixed[4:]) == mixed[4:]
-    currencies = steps("c=a&value=1&currency=EUR", "c=a&value=1&currency=USD")
-    assert _in_one_batch(currencies) == currencies[:1]
-
-
-def test_pauses_grow_to_a_bound_and_no_two_are_alike() -> None:
-    pace = Pace(first_delay=0.1, longest_delay=2.0)
-    assert 0.05 <= pace.delay(0) <= 0.1
-    assert 0.1 <= pace.delay(1) <= 0.2
-    assert all(1.0 <= pace.delay(failures) <= 2.0 for failures in (5, 20, 10**6))
-    assert len({pace.delay(3) for _ in range(10)}) > 5
 
 
 async def test_an_outage_that_nobody_notices_ends_by_a_probe(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.spool.journal import Journal, journal_paths
+from service.spool.journal import Journal
+from service.spool.places import journal_paths
 from tests.support import builders
 from tests.support.fakes import PATIENCE
 from tests.support.outages import BALANCED, committed, left_by_an_earlier_process, site, spooled

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.core.unavailable import ErrorKind, StorageBroken
-from service.spool.drain import Pace
 from service.spool.fallback import DATABASE_SECONDS, SPOOL_SECONDS
+from service.spool.pace import Pace
 from service.writing.writer import DEADLINE_SECONDS
 from tests.support.fakes import in_time, samples
 from tests.support.outages import AWAY, BALANCED, DEADLINE, site
@@ -112,7 +112,7 @@ async def test_a_database_that_is_there_and_too_slow_is_relieved_by_the_spool(tm
 
 
 async def test_a_full_spool_is_503_and_never_a_false_200(tmp_path: Path) -> None:
-    async with site(tmp_path, "away", max_bytes=100_000) as there:
+    async with site(tmp_path, "away", max_bytes=120_000) as there:
         outcomes = await there.receive(*some(100)) + await there.receive(*some(100, start=100))
         spooled = outcomes.count("spooled")
         assert 0 < spooled < 200

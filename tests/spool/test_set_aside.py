@@ -11,7 +11,7 @@ from service.core.judging import Part
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry
-from service.spool.journal import journal_paths
+from service.spool.places import journal_paths
 from service.storage.ledger import Committed
 from tests.support import builders
 from tests.support.outages import IMPATIENT, ShakyLedger, left_by_an_earlier_process, site, spooled

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.spool.journal import Journal, journal_paths
+from service.spool.journal import Journal
+from service.spool.places import journal_paths
 from service.storage.database import database_at
 from service.storage.sqlite.backup import back_up, restore
 from service.storage.sqlite.ledger import SqliteLedger

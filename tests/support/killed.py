@@ -7,7 +7,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from service.spool.drain import Pace
+from service.spool.pace import Pace
 from tests.support import builders
 from tests.support.outages import Behaviour, Site, site
 

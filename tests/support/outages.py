@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +15,11 @@ from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Verdict
 from service.intake import Intake
-from service.spool.drain import Pace
-from service.spool.journal import MAX_BYTES, Journal, journal_paths
+from service.spool.journal import MAX_BYTES, Journal
+from service.spool.pace import Pace
+from service.spool.places import journal_paths
 from service.spool.wiring import OpenedLater, Spool
+from service.storage.database import database_at
 from service.storage.ledger import Committed
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
@@ -150,7 +153,9 @@ async def site(  # noqa: PLR0913 - what a test may choose
     writer = Writer(ledger.committing(), metrics, deadline=deadline, capacity=capacity)
     journal = Journal(journal_paths(folder / "spool", 0)[0], max_bytes=max_bytes)
     # a slow disk of the tests' is not what they test
-    spool = Spool(journal, writer, metrics, log, deadline=PATIENCE, pace=pace)
+    home = database_at(f"sqlite:///{database.path}")
+    asked = partial(home.spooling, writer)
+    spool = Spool(journal, writer, metrics, log, spooling=asked, deadline=PATIENCE, pace=pace)
     put_migrated(database.path)
     with suppress(StorageError):
         ledger.open()
@@ -164,6 +169,7 @@ async def site(  # noqa: PLR0913 - what a test may choose
             database.released.set()
     finally:
         database.released.set()
+        home.close()
         if await in_time(writer.close()):
             ledger.close()
 

@@ -9,10 +9,11 @@ from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, graded, not_checked, ok, unreadable, warning, wrong
 from service.operations.examine.http import NoAnswer
 from service.operations.examine.operator_listener import OperatorListener
-from service.spool.reading import Looked, journals, look
+from service.spool.places import journals
+from service.spool.reading import Looked, in_use, look
 from service.telemetry.metrics import catalogue
 
-CHECKS = ("spool", "spool_orphans", "spool_private", "spool_counted")
+CHECKS = ("spool", "spool_orphans", "spool_database", "spool_private", "spool_counted")
 _FILLING, _FULL = 0.5, 0.9
 _DRAIN = "docs/spool.md says how to drain it by hand. Its postbacks were answered 200 and are in no database."
 
@@ -20,17 +21,20 @@ _DRAIN = "docs/spool.md says how to drain it by hand. Its postbacks were answere
 def check(case: Case, operators: Sequence[OperatorListener]) -> Iterator[Finding]:
     """Yield the findings; journals in SPOOL_DIR are checked even when no spool is in use."""
     try:
-        found = [look(worker, path) for worker, path in journals(case.settings.spool_dir)]
+        paths = [path for _, path in journals(case.settings.spool_dir)]
+        idle = {path for path in paths if not in_use(path)}  # before they are opened, as it says
+        found = [look(path) for path in paths]
     except StorageError as error:
         yield unreadable("spool", error)
         yield from (not_checked(name, "a journal could not be read") for name in CHECKS[1:])
         return
     used = case.database.shared and case.settings.spool == "on"
-    own = [one for one in found if used and one.worker <= case.settings.workers]
-    yield _own(case, own) if used else _unused(case)
-    yield _orphans([one for one in found if one not in own])
-    yield file_modes.check("spool_private", [one.path for one in found])
-    yield _counted(own, operators) if used else ok("spool_counted", "no spool is in use")
+    left = [one for one in found if one.entries and one.path in idle]
+    yield _own(case, found, left) if used else _unused(case)
+    yield _orphans(left, served=used and len(idle) < len(paths))
+    yield _database(case, found) if used else ok("spool_database", "no spool is in use")
+    yield file_modes.check("spool_private", paths)
+    yield _counted(found, operators) if used else ok("spool_counted", "no spool is in use")
 
 
 def _unused(case: Case) -> Finding:
@@ -39,18 +43,17 @@ def _unused(case: Case) -> Finding:
     return ok("spool", "none: SQLite has no use for one")
 
 
-def _own(case: Case, own: list[Looked]) -> Finding:
+def _own(case: Case, own: list[Looked], left: list[Looked]) -> Finding:
     if not own:
         advice = "The service makes it when it starts: start it, or mend POSTBACK_SPOOL_DIR."
         return warning("spool", f"there is no journal in {case.settings.spool_dir.absolute()}", advice)
     entries, fill = sum(one.entries for one in own), max(one.taken for one in own) / case.settings.spool_max_bytes
     age = max((_age(one) for one in own), default=0.0)
-    idle = [one for one in own if not one.in_use]
     sentence = f"{entries} postbacks wait, the oldest for {age:,.0f} s; {fill:.0%} of the room is taken"
-    if idle:
-        sentence += f"; nobody has {', '.join(str(one.path) for one in idle)} open"
+    if left:
+        sentence += f"; nobody has {', '.join(str(one.path) for one in left)} open"
     advice = "The database is away, or the drain is stuck: see PostbackSpooling in the runbook."
-    bad = fill > _FULL or any(one.entries for one in idle)
+    bad = fill > _FULL or len(left) == len([one for one in own if one.entries]) > 0
     return graded("spool", sentence, advice, bad=bad, doubtful=entries > 0 or fill > _FILLING)
 
 
@@ -58,12 +61,27 @@ def _age(one: Looked) -> float:
     return (datetime.now(UTC) - one.oldest_at).total_seconds() if one.oldest_at else 0.0
 
 
-def _orphans(others: list[Looked]) -> Finding:
-    left = [one for one in others if one.entries]
+def _orphans(left: list[Looked], *, served: bool) -> Finding:
     if not left:
         return ok("spool_orphans", "no journal is left over that anything waits in")
     sentence = ", ".join(f"{one.entries} postbacks in {one.path}" for one in left)
-    return wrong("spool_orphans", f"no worker of these settings drains {sentence}", _DRAIN)
+    if served:
+        advice = "A process of this SPOOL_DIR drains it, once the database is there; if not, its log says why."
+        return warning("spool_orphans", f"whose process has ended: {sentence}", advice)
+    return wrong("spool_orphans", f"no process with this SPOOL_DIR drains {sentence}", _DRAIN)
+
+
+def _database(case: Case, found: list[Looked]) -> Finding:
+    try:
+        identity = case.database.spooling().identity()
+    except StorageError as error:
+        return unreadable("spool_database", error)
+    others = [one for one in found if one.database not in (None, identity)]
+    if not others:
+        return ok("spool_database", "every journal is for this database, or not yet for any")
+    sentence = ", ".join(f"{one.path} ({one.entries} wait) for {one.database}" for one in others)
+    advice = "Give each database a POSTBACK_SPOOL_DIR of its own; what waits is drained by a service of its database."
+    return wrong("spool_database", f"this database is {identity}, and there is {sentence}", advice)
 
 
 def _counted(own: list[Looked], operators: Sequence[OperatorListener]) -> Finding:
@@ -73,7 +91,7 @@ def _counted(own: list[Looked], operators: Sequence[OperatorListener]) -> Findin
     (operator,) = operators
     try:
         before = operator.scrape()
-        entries = look(own[0].worker, own[0].path).entries
+        entries = look(own[0].path).entries
         after = operator.scrape()
     except (NoAnswer, StorageError) as reason:
         return not_checked("spool_counted", str(reason))

@@ -13,6 +13,7 @@ from service.core.outcome import Outcome
 from service.core.postback import Door
 
 UNKNOWN = "unknown"  # the sender of what nobody could show to be theirs
+ERASED_WORD = "erased"  # what became of an entry that waited while its click id was erased: it has no row
 
 
 class Teller(Protocol):
@@ -39,6 +40,7 @@ class Books:
         self.drained: Tally[str] = Tally()  # what became of those in the database
         self.recognised = 0  # those of them whose row was there already
         self.inherited = 0  # those of them that an earlier process had spooled
+        self.adopted = 0  # those of them that were in another journal, which nobody had
 
     def move(self) -> "Move":
         """Begin to move entries from the spool to the database."""
@@ -49,7 +51,8 @@ class Books:
         """Law 5 as sums that must be 0, by the name of the check."""
         promised = sum(count for (_, outcome, _), count in self.received.items() if not outcome.our_fault)
         promised += sum(count for outcome, count in self.tests.items() if not outcome.our_fault)
-        durable = self.untold + self.late + self.drained.total() - self.recognised
+        with_row = self.drained.total() - self.drained[ERASED_WORD]
+        durable = self.untold + self.late + with_row - self.recognised
         arrived = self.arrived.total() + self.tests_arrived
         return {
             "arrivals": arrived - self.in_progress - self.received.total() - self.tests.total(),
@@ -160,13 +163,18 @@ class Move:
             self._durable += entries
             self._books.untold += entries
 
-    def left(self, became: Mapping[str, int], removed: int, inherited: int) -> None:
-        """Count entries that left the spool: what became of them in the database, and how many rows it removed."""
-        self._durable -= sum(became.values())
-        self._books.untold -= sum(became.values())
+    def left(self, became: Mapping[str, int], removed: int, inherited: int, adopted: int = 0) -> None:
+        """Count entries that left the spool: what became of them in the database, and how many rows it removed.
+
+        Those that were erased have no row there, so they were never durable.
+        """
+        with_row = sum(became.values()) - became.get(ERASED_WORD, 0)
+        self._durable -= with_row
+        self._books.untold -= with_row
         self._books.drained.update(became)
         self._books.removed += removed
         self._books.inherited += inherited
+        self._books.adopted += adopted
 
     def __exit__(self, *_: object) -> None:
         """Settle what is open."""

@@ -135,7 +135,9 @@ SPOOL_OLDEST = _gauge(
     "spool_oldest_timestamp_seconds", "", "When the oldest of them came (Unix time); 0 if none waits."
 )
 SPOOL_DRAINED = _counter(
-    "spool_drained", "outcome", "Entries moved from the spool to the database, by what became of them there."
+    "spool_drained",
+    "outcome",
+    "Entries moved from the spool to the database, by what became of them there. erased: no row, see the book.",
 )
 SPOOL_RECOGNISED = _counter(
     "spool_recognised", "", "Those of them whose row was there already: its commit had worked, its answer was lost."
@@ -187,7 +189,7 @@ DELETED = (
     *(("conversion", "age"), ("duplicate", "age")),
     *(("rejected_postback", reason) for reason in ("age", "size", "size_known")),
 )
-DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "rejected")
+DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "rejected", "erased")
 LIVE_DOORS = tuple(dict.fromkeys(DOORS.values()))  # import and replay are commands: no series of theirs could rise
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody needs to know which

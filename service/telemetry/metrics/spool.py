@@ -53,9 +53,9 @@ class SpoolCounts:
 
     @property
     def entries(self) -> int:
-        """Return how many entries wait: what was found at the start, what came, what left."""
+        """Return how many entries wait in the own journal: what was found at the start, what came, what left."""
         found = self._journal.found if self._journal else 0
-        return found + self._books.appended - self._books.removed
+        return found + self._books.appended + self._books.adopted - self._books.removed
 
     def collect(self) -> Iterator[Metric]:
         """Turn the counts into metric families."""

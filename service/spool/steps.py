@@ -1,0 +1,71 @@
+"""Owns what one step of the drain moves: entries of several journals in one order, and which of them go together."""
+
+from collections.abc import Iterable, Sequence
+from heapq import merge
+from typing import NamedTuple
+
+from service.core.postback import ConversionKey, Postback
+from service.core.verdict import ERASED, Verdict
+from service.spool.encoding import Kept
+from service.spool.journal import Journal, Waiting
+from service.spool.waiting import Came
+from service.telemetry.metrics.books import ERASED_WORD
+
+
+class Step(NamedTuple):
+    """One entry on its way: the journal that it waits in, its row there, and what it says."""
+
+    journal: Journal
+    waiting: Waiting
+    entry: Kept
+
+    @property
+    def key(self) -> ConversionKey | str:
+        """Return what entries that must keep their order have in common."""
+        return self.entry.key if isinstance(self.entry, Postback) else self.waiting.request_id
+
+    @property
+    def came(self) -> Came:
+        """Return when it came."""
+        return Came(self.waiting.received_at, self.waiting.request_id)
+
+    @property
+    def follows(self) -> str | None:
+        """Return the click id whose order it keeps; a rejection keeps none."""
+        return self.entry.click_id if isinstance(self.entry, Postback) else None
+
+
+class Moved(NamedTuple):
+    """A step that the database has judged."""
+
+    step: Step
+    verdict: Verdict
+
+    @property
+    def became(self) -> str:
+        """Return the word for what became of it: a rejection is what it was."""
+        if self.verdict is ERASED:
+            return ERASED_WORD
+        return str(self.verdict.outcome.value) if isinstance(self.step.entry, Postback) else "rejected"
+
+
+def in_order(journals: Iterable[Sequence[Step]]) -> list[Step]:
+    """Return the steps of several journals: each journal's in its own order, and of their heads the earliest first.
+
+    So the order has no circle in it, whatever the clock did.
+    """
+    return list(merge(*journals, key=lambda step: step.came))
+
+
+def in_one_batch(steps: Sequence[Step]) -> list[Step]:
+    """Return the steps before the first that brings a key of theirs with another value or status.
+
+    The writer may commit them in two batches, of which the first can fail: the later value must not be stored then.
+    """
+    said: dict[ConversionKey, tuple[int, str | None, str | None]] = {}
+    for place, step in enumerate(steps):
+        if isinstance(step.entry, Postback):
+            now = (step.entry.value_micros, step.entry.currency, step.entry.conversion_status)
+            if said.setdefault(step.entry.key, now) != now:
+                return list(steps[:place])
+    return list(steps)

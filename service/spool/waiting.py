@@ -1,0 +1,92 @@
+"""Owns the question whether a click id waits in a journal of this directory: its newcomers must follow, not overtake.
+
+Which of two values came first decides what is stored (law 3), and a status follows another. The journals themselves are
+asked, own and others', beside the processes that have them: only while a flag says that something waits there.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from service.core.postback import Postback
+from service.core.unavailable import StorageError
+from service.core.verdict import Entry
+from service.spool.flags import Flags
+from service.spool.reading import connect
+from service.storage.sqlite.file import identities
+
+_HELD = """
+    SELECT EXISTS (SELECT 1 FROM entry WHERE outcome = 'spooled' AND click_id IN (SELECT value FROM json_each(?)))
+"""
+_OLDEST = """
+    SELECT click_id, received_at, request_id FROM entry WHERE seq IN (
+        SELECT min(seq) FROM entry WHERE outcome = 'spooled' AND click_id IN (SELECT value FROM json_each(?))
+        GROUP BY click_id)
+"""
+_BUSY_SECONDS = 0.05  # the event loop waits: a reader meets a lock only while a journal is opened or closed
+
+
+class Came(NamedTuple):
+    """When an entry came, and among those of one moment its request id: what says which of two was earlier."""
+
+    received_at: str
+    request_id: str
+
+
+class _Reader(NamedTuple):
+    connection: sqlite3.Connection
+    file: list[tuple[int, int]]
+
+
+class WaitingClickIds:
+    """Looks into every journal of a directory. `any_of` is for the event loop, `oldest` for any other thread."""
+
+    def __init__(self, flags: Flags) -> None:
+        self._flags = flags
+        self._readers: dict[Path, _Reader] = {}
+
+    def any_of(self, entries: Iterable[Entry]) -> bool:
+        """Say whether one of the entries must not overtake what waits."""
+        if not self._flags.any():
+            return False
+        click_ids = json.dumps([entry.click_id for entry in entries if isinstance(entry, Postback)])
+        return any(self._holds(path, click_ids) for path in self._flags.waiting())
+
+    def oldest(self, click_ids: Collection[str], but: Collection[Path]) -> dict[str, Came]:
+        """Return when the oldest entry of each click id came that waits in another journal than these.
+
+        Of several journals the earliest. One that cannot be read is left out: nobody can drain it either.
+        """
+        found: dict[str, Came] = {}
+        for path in self._flags.waiting():
+            if path not in but:
+                with suppress(sqlite3.Error, StorageError), closing(connect(path)) as connection:
+                    for click_id, *came in connection.execute(_OLDEST, (json.dumps([*click_ids]),)):
+                        found[click_id] = min(Came(*came), found.get(click_id, Came(*came)))
+        return found
+
+    def close(self) -> None:
+        """Close the connections, before their journals' locks are given back."""
+        while self._readers:
+            self._readers.popitem()[1].connection.close()
+
+    def _holds(self, path: Path, click_ids: str) -> bool:
+        """Say whether one of them waits there; not if that cannot be read, or nobody would be served any more."""
+        try:
+            return bool(self._reader(path).execute(_HELD, (click_ids,)).fetchone()[0])
+        except (sqlite3.Error, StorageError):
+            if reader := self._readers.pop(path, None):
+                reader.connection.close()
+            return False
+
+    def _reader(self, path: Path) -> sqlite3.Connection:
+        reader, file = self._readers.get(path), identities([path])
+        if reader and reader.file == file:
+            return reader.connection
+        if reader:
+            reader.connection.close()
+        self._readers[path] = _Reader(connect(path, _BUSY_SECONDS), file)
+        return self._readers[path].connection
