@@ -125,9 +125,9 @@ class Drain:
     async def _know_database(self, *, at_start: bool = False) -> None:
         """Ask the database for its name, and have the journal bear it. Raises StorageError."""
         identity = await run_in_daemon_thread(lambda: self._spooling().identity())
-        if at_start:
-            await run_in_daemon_thread(lambda: self._backlog.others.assert_same_database(identity))
         await run_in_daemon_thread(lambda: self._journal.claim(identity))
+        if at_start:  # after the own name is noted: of two that start at the same time, one sees the other's
+            await run_in_daemon_thread(lambda: self._backlog.others.assert_same_database(identity))
         self._identity = identity
 
     async def _step(self) -> bool:

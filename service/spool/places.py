@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FILE_NAME = "spool.db"
-MOST_PLACES = 128  # of 64 workers, two each
+MOST_PLACES = 130  # of worker 0, which is alone, and of workers 1 to 64: two each
 _TURNS = ("", "-next")
 _DIRECTORY = re.compile(r"worker-(0|[1-9]\d*)(-next)?")
 

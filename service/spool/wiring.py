@@ -132,18 +132,27 @@ class Spool:
         self._journal.open()
         others = Others(self._journal, self._log)
         self._waiting = WaitingClickIds(self._journal.flags)
+        try:
+            await self._drain.begin(Backlog(self._journal, others, self._waiting, self._log, self._pace))
+        except StorageError:
+            self._close(others)
+            raise
         self._metrics.spool.watch(self._journal)
         self._spool.start()
-        await self._drain.begin(Backlog(self._journal, others, self._waiting, self._log, self._pace))
         self._log.logger.info("spool_open", path=str(self._journal.path), waiting=self._journal.found)
         try:
             yield
         finally:
             await self._drain.stop()
             if await self._spool.close():  # else a hung disk holds the connection
-                self._waiting.close()
-                others.close()
-                self._journal.close()
+                self._close(others)
+
+    def _close(self, others: Others) -> None:
+        """Close what reads the journals before their locks are given back."""
+        if self._waiting:
+            self._waiting.close()
+        others.close()
+        self._journal.close()
 
     def _follows(self, entries: Sequence[Entry]) -> bool:
         return self._waiting is not None and self._waiting.any_of(entries)

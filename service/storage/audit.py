@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 from service.core.outcome import Outcome
 from service.storage.schema.registry import KEY, OF_POSTBACKS, REJECTED
 from service.storage.schema.registry import TABLES as DECLARED
+from service.storage.spooling import SPOOL
 
 KEPT = {table.name: table.outcome.value for table in OF_POSTBACKS if table.outcome}
 TABLES = tuple(table.name for table in OF_POSTBACKS)
@@ -33,7 +34,8 @@ class Counts(NamedTuple):
     """The rows of one table under one outcome.
 
     `own` were written by the window's process; `foreign` arrived after it started, and it did not write them; `future`
-    are from after now; `last_day` from the day before now. `deleted` were its own, and the book of deletions has them.
+    are from after now; `last_day` from the day before now. `deleted` were its own, and the book of deletions has them;
+    `dropped` were answered so by it, waited in a spool while their click id was erased, and never became rows.
     """
 
     rows: int
@@ -42,6 +44,7 @@ class Counts(NamedTuple):
     future: int
     last_day: int
     deleted: int = 0
+    dropped: int = 0
 
     @property
     def written(self) -> int:
@@ -131,9 +134,9 @@ class Audit(ABC):
             for outcome, *numbers in self.rows(_counting(table), **bounds):
                 if numbers[0]:
                     found[str(outcome)] = Counts(*(int(str(number)) for number in numbers))
-        for outcome, deleted in self.rows(_DELETED, process=window.process):
+        for outcome, deleted, dropped in self.rows(_DELETED, process=window.process, spool=SPOOL):
             left = found.get(str(outcome), _NONE)
-            found[str(outcome)] = left._replace(deleted=int(str(deleted)))
+            found[str(outcome)] = left._replace(deleted=int(str(deleted)), dropped=int(str(dropped)))
         return found
 
     def orphans(self) -> dict[str, int]:
@@ -183,7 +186,7 @@ def of_table(table: str, counts: Mapping[str, Counts]) -> Counts:
 def unknown_outcomes(counts: Mapping[str, Counts]) -> list[str]:
     """Return the words in `rejected_postback` that are no outcome whose input is kept."""
     known = {*KEPT.values(), *(outcome.value for outcome in Outcome if outcome.kept)}
-    return sorted(set(counts) - known)
+    return sorted({outcome for outcome, found in counts.items() if found.rows} - known)
 
 
 def _table_of(outcome: str) -> str:
@@ -212,7 +215,9 @@ def _counting(table: str) -> str:
 
 _NONE = Counts(0, 0, 0, 0, 0)
 _DELETED = """
-    SELECT outcome, sum(rows) FROM deletion WHERE process = :process AND process <> '' AND table_name <> 'replay'
+    SELECT outcome, coalesce(sum(rows) FILTER (WHERE table_name <> :spool), 0),
+        coalesce(sum(rows) FILTER (WHERE table_name = :spool), 0)
+    FROM deletion WHERE process = :process AND process <> '' AND table_name <> 'replay'
     GROUP BY outcome
 """
 _LAST_DAY = "received_at > :yesterday AND received_at <= :now"

@@ -205,7 +205,10 @@ def test_so_much_of_the_disk_stays_free_that_entries_can_be_removed(
 def test_a_journal_whose_file_was_deleted_gives_no_receipt_and_is_never_used_again(journal: Journal, name: str) -> None:
     append(journal, "a")
     (journal.path.parent / name).unlink()
-    for use in (lambda: append(journal, "b"), lambda: journal.oldest(1), lambda: journal.remove([1]), journal.measure):
+    with pytest.raises(StorageBroken, match="moved or deleted") as told:
+        append(journal, "b")
+    assert told.value.rows == {"spool": 1}  # where the file is now, it has it
+    for use in (lambda: append(journal, "c"), lambda: journal.oldest(1), lambda: journal.remove([1]), journal.measure):
         with pytest.raises(StorageBroken, match="moved or deleted"):
             use()
     assert journal.broken is not None
@@ -225,3 +228,54 @@ def test_a_journal_that_another_process_has_is_passed_over_for_the_next(tmp_path
     assert again.path == old.path
     for journal in (new, again):
         journal.close()
+
+
+def test_what_left_before_something_failed_has_left_and_the_journal_is_not_used_again(journal: Journal) -> None:
+    append(journal, "a", "b")
+    journal.path.parent.rename(journal.path.parent.with_name("elsewhere"))
+    assert journal.remove([1]) == 1
+    assert isinstance(journal.broken, StorageBroken)
+    with pytest.raises(StorageBroken, match="No such file"):
+        journal.remove([2])
+
+
+def test_a_flag_says_whether_anything_waits(journal: Journal) -> None:
+    assert not journal.flags.any()
+    append(journal, "a")
+    assert list(journal.flags.waiting()) == [journal.path]
+    journal.remove([1])
+    assert not journal.flags.any()
+    journal.flags.set(journal.path, waits=True)  # before an append that failed
+    journal.measure()
+    assert not journal.flags.any()
+
+
+def test_a_journal_bears_the_name_of_the_database_that_its_entries_are_for(journal: Journal) -> None:
+    journal.claim("first")
+    append(journal, "a")
+    journal.claim("first")
+    with pytest.raises(StorageBroken, match="POSTBACK_DATABASE_URL") as refused:
+        journal.claim("second")
+    assert refused.value.kind == ErrorKind.ANOTHER_DATABASE
+    assert journal.broken is refused.value
+
+
+def test_a_journal_in_which_nothing_waits_is_for_whichever_database_comes(journal: Journal) -> None:
+    journal.claim("first")
+    journal.claim("second")
+    append(journal, "a")
+    journal.claim("second")
+
+
+def test_a_journal_of_the_version_before_takes_the_name_of_the_first_database(tmp_path: Path) -> None:
+    journal = Journal(journal_paths(tmp_path, 0)[0])
+    journal.open()
+    append(journal, "a")
+    journal.close()
+    with closing(sqlite3.connect(journal.path)) as connection, connection:
+        connection.executescript("DROP INDEX ix_entry_click_id; DROP TABLE database_identity")
+    later = Journal(journal.path)
+    later.open()
+    later.claim("first")
+    assert click_ids(later) == ["a"]
+    later.close()

@@ -150,7 +150,8 @@ def _difference(table: str, low: int, high: int) -> str:
 def _outcomes_counted(comparison: Comparison) -> Finding:
     faults = []
     for outcome in (outcome.value for outcome in Outcome if not outcome.our_fault and outcome is not Outcome.SPOOLED):
-        own = comparison.counts[outcome].written if outcome in comparison.counts else 0
+        counts = comparison.counts.get(outcome)
+        own = counts.written + counts.dropped if counts else 0
         own += comparison.waiting.get(outcome, 0)
         low, high = comparison.drift(own, *_ANSWERED, catalogue.SPOOL_DRAINED.name, outcome=outcome)
         if high < 0:

@@ -1,0 +1,100 @@
+"""The order of a click id: kept across the journals of a directory, whoever has them, and across restarts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from service.core.postback import Postback
+from service.spool.journal import Journal
+from service.spool.places import journal_paths
+from tests.support import builders
+from tests.support.outages import BALANCED, left_by_an_earlier_process, site, spooled
+
+pytestmark = pytest.mark.anyio
+
+
+def came(seconds: float, query: str) -> Postback:
+    """Return a postback that came so many seconds after the first."""
+    return builders.postback(query, received_at=builders.RECEIVED_AT + timedelta(seconds=seconds))
+
+
+@contextmanager
+def another_worker(folder: Path, *postbacks: Postback) -> Iterator[Journal]:
+    """Have another worker's journal open in which these wait, as a process beside this one does."""
+    journal = Journal(journal_paths(folder / "spool", 1)[0])
+    journal.open()
+    journal.commit(postbacks)
+    yield journal
+    journal.close()
+
+
+async def test_a_newcomer_follows_what_waits_in_another_workers_journal(tmp_path: Path) -> None:
+    with another_worker(tmp_path, builders.postback("c=a&value=1")) as other:
+        async with site(tmp_path) as there:
+            assert await there.receive("c=a&value=2", "c=b&value=1") == ["spooled", "stored"]
+            other.remove([1])
+            await there.drained()
+            assert there.stored() == {"a": "2", "b": "1"}
+            assert await there.receive("c=a&value=2") == ["duplicate"]
+
+
+async def test_an_entry_waits_until_an_earlier_one_of_its_click_id_has_left_another_journal(tmp_path: Path) -> None:
+    left_by_an_earlier_process(
+        tmp_path, came(1, "c=a&value=2"), came(2, "c=b&value=1"), came(2, "c=d&value=1"), came(4, "c=c&value=1")
+    )
+    with another_worker(tmp_path, came(0, "c=a&value=1"), came(3, "c=b&value=2"), came(3, "c=c&value=2")) as other:
+        async with site(tmp_path) as there:
+            await there.until(lambda: len(there.stored()) == 2)
+            assert there.stored() == {"b": "1", "d": "1"}
+            other.remove([1, 3])
+            await there.drained()
+            assert there.stored() == {"a": "2", "b": "1", "c": "1", "d": "1"}
+
+
+async def test_entries_that_wait_for_another_worker_keep_nobody_behind_them_from_leaving(tmp_path: Path) -> None:
+    behind = [came(number, f"c=a&value={number}") for number in range(1, 600)]
+    left_by_an_earlier_process(tmp_path, *behind, came(601, "c=b&value=1"))
+    with another_worker(tmp_path, came(0, "c=a&value=0")):
+        async with site(tmp_path) as there:
+            await there.until(lambda: there.stored() == {"b": "1"})
+            assert there.spool("entries") == {(): 599.0}
+
+
+async def test_a_journal_that_nobody_has_is_drained_in_one_order_with_the_own(tmp_path: Path) -> None:
+    """A rolling restart leaves the older entries in the predecessor's journal."""
+    left_by_an_earlier_process(tmp_path, came(1, "c=a&value=2"), came(3, "c=b&value=2"))
+    with another_worker(tmp_path, came(0, "c=a&value=1"), came(2, "c=b&value=1"), came(4, "c=a&value=3")):
+        pass
+    async with site(tmp_path) as there:
+        await there.until(lambda: there.metrics.books.drained.total() == 5)
+        assert there.stored() == {"a": "1", "b": "1"}
+        kept = there.rows("SELECT received_at FROM rejected_postback ORDER BY received_at")
+        assert len(kept) == 3
+        assert there.spool("entries") == {}
+        assert there.spool("inherited_total") == {(): 5.0}
+        assert there.drift == BALANCED
+
+
+async def test_what_ends_during_an_outage_is_drained_although_something_waits_in_the_own_journal(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path) as there:
+        await spooled(there, "c=own&value=1")
+        with another_worker(tmp_path, builders.postback("c=left&value=1")):
+            pass
+        there.database.recover()
+        await there.until(lambda: there.stored() == {"own": "1", "left": "1"})
+        await there.drained()
+
+
+async def test_a_newcomer_follows_what_a_process_left_that_has_ended(tmp_path: Path) -> None:
+    with another_worker(tmp_path, *(came(number, f"c={number}&value=1") for number in range(300))):
+        pass
+    async with site(tmp_path) as there:
+        await there.receive("c=299&value=2")
+        await there.drained()
+        await there.until(lambda: len(there.stored()) == 300)
+        assert set(there.stored().values()) == {"1"}

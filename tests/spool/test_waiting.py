@@ -1,0 +1,106 @@
+"""Who must follow into the spool: whoever has the click id of something that waits there, in whichever journal."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from service.core.postback import Postback
+from service.spool.flags import Flags
+from service.spool.journal import Journal
+from service.spool.places import journal_paths
+from service.spool.waiting import Came, WaitingClickIds
+from tests.support import builders
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[tuple[Journal, Journal]]:
+    """Open the journals of two workers of one directory."""
+    opened = [Journal(journal_paths(tmp_path, worker)[0]) for worker in (1, 2)]
+    for journal in opened:
+        journal.open()
+    yield opened[0], opened[1]
+    for journal in opened:
+        journal.close()
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, two: tuple[Journal, Journal]) -> Iterator[WaitingClickIds]:
+    """Look into both."""
+    assert two
+    looking = WaitingClickIds(Flags(tmp_path))
+    yield looking
+    looking.close()
+
+
+def came(seconds: float, click_id: str = "a") -> Postback:
+    """Return a postback that came so many seconds after the first."""
+    at = builders.RECEIVED_AT + timedelta(seconds=seconds)
+    return builders.postback(f"c={click_id}&value=1", received_at=at)
+
+
+def test_who_has_a_waiting_click_id_follows_and_nobody_else(
+    two: tuple[Journal, Journal], waiting: WaitingClickIds
+) -> None:
+    assert not waiting.any_of([came(0)])
+    for journal in two:
+        journal.commit([came(0)])
+        assert waiting.any_of([came(1, "b"), came(1)])
+        assert not waiting.any_of([came(1, "b")])
+        assert not waiting.any_of([builders.rejection(click_id="a")])
+        journal.remove([1])
+        assert not waiting.any_of([came(1)])
+
+
+def test_a_rejection_that_waits_holds_nobody_back(two: tuple[Journal, Journal], waiting: WaitingClickIds) -> None:
+    two[0].commit([builders.rejection(click_id="a")])
+    assert not waiting.any_of([came(1)])
+    assert waiting.oldest(["a"], ()) == {}
+
+
+def test_what_waits_is_seen_as_soon_as_it_is_durable(two: tuple[Journal, Journal], waiting: WaitingClickIds) -> None:
+    for number in range(20):
+        assert not waiting.any_of([came(0, str(number))])
+        two[number % 2].commit([came(0, str(number))])
+        assert waiting.any_of([came(1, str(number))])
+
+
+def test_a_click_id_of_any_characters_is_found(two: tuple[Journal, Journal], waiting: WaitingClickIds) -> None:
+    click_id = "%F0%9F%98%80%22%5C%27"
+    two[0].commit([came(0, click_id)])
+    assert waiting.any_of([came(1, click_id)])
+
+
+def test_of_several_journals_the_earliest_entry_of_a_click_id_counts(
+    two: tuple[Journal, Journal], waiting: WaitingClickIds
+) -> None:
+    first, second, third = came(1), came(2), came(3)
+    two[0].commit([second, came(9, "b")])
+    two[1].commit([first, third])
+    assert waiting.oldest(["a", "c"], ()) == {"a": Came(first.raw.received_at.isoformat(), first.raw.request_id)}
+    assert waiting.oldest(["a"], [two[1].path]) == {
+        "a": Came(second.raw.received_at.isoformat(), second.raw.request_id)
+    }
+
+
+def test_of_one_journal_its_own_order_counts_whatever_the_clock_did(
+    two: tuple[Journal, Journal], waiting: WaitingClickIds
+) -> None:
+    before, after = came(9), came(1)
+    two[0].commit([before])
+    two[0].commit([after])
+    assert waiting.oldest(["a"], ())["a"].request_id == before.raw.request_id
+
+
+def test_a_journal_that_cannot_be_read_holds_nobody_back(
+    two: tuple[Journal, Journal], waiting: WaitingClickIds
+) -> None:
+    two[0].commit([came(0)])
+    two[1].commit([came(0)])
+    assert waiting.any_of([came(1)])
+    for journal in two:
+        for name in ("spool.db", "spool.db-wal", "spool.db-shm"):
+            (journal.path.parent / name).unlink()
+    assert not waiting.any_of([came(1)])
+    assert waiting.oldest(["a"], ()) == {}
