@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from service.core.judging import Manner
 from service.core.outcome import Outcome
 from service.core.postback import Postback
-from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
+from service.core.unavailable import Overloaded, StorageBroken, StorageError
 from service.core.verdict import ERASED, Probe
 from service.spool.backlog import MOST, Backlog
 from service.spool.journal import Journal
@@ -77,9 +77,8 @@ class Drain:
             try:
                 await self._know_database(at_start=True)
             except StorageError as error:
-                if error.kind is ErrorKind.ANOTHER_DATABASE:
+                if not self._outage.begin_with(error):
                     raise
-                self._outage.begin(error)
         self._task = asyncio.create_task(self._drain_forever())
 
     async def stop(self) -> None:

@@ -14,7 +14,7 @@ from service.core.unavailable import StorageError
 from service.spool.journal import Journal
 from service.spool.ownership import anothers
 from service.spool.places import journals
-from service.spool.reading import look
+from service.spool.reading import Looked, look
 from service.storage.sqlite.file import identities
 from service.telemetry.log import Log
 
@@ -53,8 +53,8 @@ class Others:
     def assert_same_database(self, identity: str) -> None:
         """Raise StorageError if somebody uses the directory for another database, or left postbacks for it there."""
         for path in self._paths():
-            found = look(path)
-            if found.database not in (None, identity) and (found.entries or self._in_use(path)):
+            found = self._look(path)
+            if found and found.database not in (None, identity) and (found.entries or self._in_use(path)):
                 raise anothers(path, str(found.database), identity)
 
     def measure(self) -> None:
@@ -93,6 +93,12 @@ class Others:
                     journal = Journal(path)
                     journal.open(lock)
                     yield journal
+
+    def _look(self, path: Path) -> Looked | None:
+        try:
+            return look(path)
+        except StorageError:  # doctor names it
+            return None
 
     def _claimed(self, journal: Journal, identity: str) -> bool:
         try:

@@ -2,9 +2,15 @@
 
 import asyncio
 
-from service.core.unavailable import StorageError
+from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
+
+_REFUSED = (
+    ErrorKind.MIGRATION,
+    ErrorKind.PG_NOT_DURABLE,
+    ErrorKind.PG_OTHER,
+)  # waiting mends none of them, so a start must not hide them
 
 
 class Outage:
@@ -26,6 +32,13 @@ class Outage:
         if not self.on:
             self.on = self._metrics.spool.active = True
             self._log.error("database_away", reason=str(error), error=error.kind)
+
+    def begin_with(self, error: StorageError) -> bool:
+        """Start with an outage if that is what kept the database from being used; say whether it is."""
+        if isinstance(error, StorageBroken) or error.kind in _REFUSED:
+            return False
+        self.begin(error)
+        return True
 
     def end(self) -> None:
         """Send newcomers to the database again."""

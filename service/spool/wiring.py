@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from service.core.judging import Part
-from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.core.unavailable import StorageError
 from service.core.verdict import Entry
 from service.spool.backlog import Backlog
 from service.spool.drain import Drain
@@ -23,12 +23,6 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.commits import JournalCounts
 from service.writing.committing import Committing, OnLoop, OnThread
 from service.writing.writer import Writer
-
-_REFUSED = (
-    ErrorKind.MIGRATION,
-    ErrorKind.PG_NOT_DURABLE,
-    ErrorKind.PG_OTHER,
-)  # waiting mends none of them, so a start must not hide them
 
 
 class OpenedLater:
@@ -118,10 +112,7 @@ class Spool:
 
     def stands_in(self, error: StorageError) -> bool:
         """Begin with an outage if that is what kept the database from being opened; say whether it is."""
-        if isinstance(error, StorageBroken) or error.kind in _REFUSED:
-            return False
-        self._outage.begin(error)
-        return True
+        return self._outage.begin_with(error)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

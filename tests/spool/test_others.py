@@ -128,3 +128,4 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, others: Others)
     (tmp_path / "worker-2").mkdir()
     (tmp_path / "worker-2" / "spool.db").write_bytes(b"long enough to be read as a header" * 99)
     assert taken(others, everything=True) == []
+    others.assert_same_database(OURS)

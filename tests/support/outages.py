@@ -3,18 +3,19 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from service.core.judging import Part
-from service.core.postback import Postback
+from service.core.postback import Postback, Rejection
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Entry, Verdict
 from service.intake import Intake
+from service.spool.fallback import SpoolingWriter
 from service.spool.journal import MAX_BYTES, Journal
 from service.spool.pace import Pace
 from service.spool.places import journal_paths
@@ -88,6 +89,7 @@ class Site:
     """A service with a spool on a shaky ledger, without its HTTP."""
 
     database: ShakyLedger
+    writer: SpoolingWriter
     intake: Intake
     metrics: Metrics
     readiness: Readiness
@@ -165,7 +167,8 @@ async def site(  # noqa: PLR0913 - what a test may choose
     try:
         async with spool.running():
             intake = Intake(from_ezmob, spool.writer, LiveRecord(metrics, log))
-            yield Site(database, intake, metrics, Readiness(spool.writer, metrics, probe_seconds=0.0), journal, lines)
+            readiness = Readiness(spool.writer, metrics, probe_seconds=0.0)
+            yield Site(database, spool.writer, intake, metrics, readiness, journal, lines)
             database.released.set()
     finally:
         database.released.set()
@@ -186,9 +189,19 @@ def committed(batches: Sequence[Sequence[Entry]]) -> list[str]:
     return [entry.click_id for batch in batches for entry in batch if isinstance(entry, Postback)]
 
 
-def left_by_an_earlier_process(folder: Path, *postbacks: Postback) -> None:
+def left_by_an_earlier_process(folder: Path, *postbacks: Postback | Rejection) -> None:
     """Make a journal with these entries."""
     journal = Journal(journal_paths(folder / "spool", 0)[0])
     journal.open()
     journal.commit(postbacks)
+    journal.close()
+
+
+@contextmanager
+def another_worker(folder: Path, *postbacks: Postback) -> Iterator[Journal]:
+    """Have another worker's journal open in which these wait, as a process beside this one does."""
+    journal = Journal(journal_paths(folder / "spool", 1)[0])
+    journal.open()
+    journal.commit(postbacks)
+    yield journal
     journal.close()
