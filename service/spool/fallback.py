@@ -1,10 +1,11 @@
 """Owns the choice between database and spool for each entry, within one request's deadline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from service.core.judging import Manner
 from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
 from service.core.verdict import Entry
+from service.spool.following import Following
 from service.spool.outage import Outage
 from service.telemetry.metrics.books import Teller
 from service.writing.writer import Writer, Written
@@ -22,14 +23,11 @@ class SpoolingWriter:
     is back. Two writers of the same kind, so both have their group commit, their bounded queue and their deadline.
     """
 
-    def __init__(
-        self, database: Writer, spool: Writer, outage: Outage, follows: Callable[[Sequence[Entry]], bool]
-    ) -> None:
-        """Have who `follows` something that waits in the spool go there as well."""
+    def __init__(self, database: Writer, spool: Writer, outage: Outage) -> None:
+        self.following: Following | None = None  # once the journals are open
         self._database = database
         self._spool = spool
         self._outage = outage
-        self._follows = follows
 
     async def write(self, teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> Written:
         """Return the verdicts once the entries are durable, all in the database or all in the spool.
@@ -39,7 +37,7 @@ class SpoolingWriter:
         """
         if manner is Manner.ATOMIC:
             return await self._write_together(teller, entries)
-        if not self._outage.on and not self._follows(entries):
+        if not self._outage.on and not await self._must_follow(entries):
             try:
                 return await self._database.write(teller, *entries, manner=manner)
             except StorageBroken:
@@ -53,7 +51,7 @@ class SpoolingWriter:
     async def _write_together(self, teller: Teller, entries: Sequence[Entry]) -> Written:
         if self._outage.on:
             raise StorageError(f"{_ATOMIC}, which is away: send it again", ErrorKind.PG_CONNECTION)
-        if self._follows(entries):
+        if await self._must_follow(entries):
             raise StorageError(f"{_ATOMIC}, and a click id of it waits in the spool: send it again", ErrorKind.LOCKED)
         try:
             return await self._database.write(teller, *entries, manner=Manner.ATOMIC)
@@ -62,6 +60,10 @@ class SpoolingWriter:
         except StorageError as error:
             self._outage.begin(error)
             raise
+
+    async def _must_follow(self, entries: Sequence[Entry]) -> bool:
+        following = self.following
+        return following is not None and following.anything() and await following.must(entries)
 
     async def _spool_them(self, teller: Teller, entries: Sequence[Entry]) -> Written:
         self._outage.entering += 1

@@ -90,9 +90,10 @@ def _arrival(row: tuple[int, str, str], path: Path) -> Arrival:
 
 
 def connect(path: Path, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connection:
-    """Return a connection that cannot write. Raises StorageError."""
+    """Return a connection that cannot write, for one thread at a time. Raises StorageError."""
+    name = f"{path.resolve().as_uri()}?mode=ro"
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=busy_seconds)
+        connection = sqlite3.connect(name, uri=True, timeout=busy_seconds, check_same_thread=False)
     except sqlite3.Error as error:
         raise storage_error(error) from error
     connection.execute("PRAGMA wal_autocheckpoint=0")

@@ -1,32 +1,31 @@
-"""Owns the question whether a click id waits in a journal of this directory: its newcomers must follow, not overtake.
+"""Owns the question which click ids wait in the journals of a directory, and since when.
 
-Which of two values came first decides what is stored (law 3), and a status follows another. The journals themselves are
-asked, own and others', beside the processes that have them: only while a flag says that something waits there.
+The journals themselves are asked, own and others', beside the processes that have them: only while a flag says that
+something waits there.
 """
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from service.core.postback import Postback
 from service.core.unavailable import StorageError
-from service.core.verdict import Entry
 from service.spool.flags import Flags
 from service.spool.reading import connect
 from service.storage.sqlite.file import identities
 
-_HELD = """
-    SELECT EXISTS (SELECT 1 FROM entry WHERE outcome = 'spooled' AND click_id IN (SELECT value FROM json_each(?)))
+_AMONG = """
+    SELECT DISTINCT click_id FROM entry WHERE outcome = 'spooled' AND click_id IN (SELECT value FROM json_each(?))
 """
 _OLDEST = """
     SELECT click_id, received_at, request_id FROM entry WHERE seq IN (
         SELECT min(seq) FROM entry WHERE outcome = 'spooled' AND click_id IN (SELECT value FROM json_each(?))
         GROUP BY click_id)
 """
-_BUSY_SECONDS = 0.05  # the event loop waits: a reader meets a lock only while a journal is opened or closed
+_BUSY_SECONDS = 0.05  # newcomers wait: a reader meets a lock only while a journal is opened or closed
 
 
 class Came(NamedTuple):
@@ -42,18 +41,20 @@ class _Reader(NamedTuple):
 
 
 class WaitingClickIds:
-    """Looks into every journal of a directory. `any_of` is for the event loop, `oldest` for any other thread."""
+    """Looks into every journal of a directory. Both questions block, and each is asked by one thread at a time."""
 
     def __init__(self, flags: Flags) -> None:
         self._flags = flags
         self._readers: dict[Path, _Reader] = {}
 
-    def any_of(self, entries: Iterable[Entry]) -> bool:
-        """Say whether one of the entries must not overtake what waits."""
-        if not self._flags.any():
-            return False
-        click_ids = json.dumps([entry.click_id for entry in entries if isinstance(entry, Postback)])
-        return any(self._holds(path, click_ids) for path in self._flags.waiting())
+    def anything(self) -> bool:
+        """Say whether anything waits; this does not block."""
+        return self._flags.any()
+
+    def among(self, click_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the click ids that wait. Rejections of theirs do not count: their order decides nothing."""
+        asked = json.dumps([*click_ids])
+        return frozenset(chain.from_iterable(self._held(path, asked) for path in self._flags.waiting()))
 
     def oldest(self, click_ids: Collection[str], but: Collection[Path]) -> dict[str, Came]:
         """Return when the oldest entry of each click id came that waits in another journal than these.
@@ -73,14 +74,14 @@ class WaitingClickIds:
         while self._readers:
             self._readers.popitem()[1].connection.close()
 
-    def _holds(self, path: Path, click_ids: str) -> bool:
-        """Say whether one of them waits there; not if that cannot be read, or nobody would be served any more."""
+    def _held(self, path: Path, asked: str) -> list[str]:
+        """Return those that wait in one journal; none if it cannot be read, or nobody would be served any more."""
         try:
-            return bool(self._reader(path).execute(_HELD, (click_ids,)).fetchone()[0])
+            return [click_id for (click_id,) in self._reader(path).execute(_AMONG, (asked,))]
         except (sqlite3.Error, StorageError):
             if reader := self._readers.pop(path, None):
                 reader.connection.close()
-            return False
+            return []
 
     def _reader(self, path: Path) -> sqlite3.Connection:
         reader, file = self._readers.get(path), identities([path])

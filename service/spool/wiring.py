@@ -10,6 +10,7 @@ from service.core.verdict import Entry
 from service.spool.backlog import Backlog
 from service.spool.drain import Drain
 from service.spool.fallback import SPOOL_SECONDS, SpoolingWriter
+from service.spool.following import Following
 from service.spool.journal import Journal
 from service.spool.others import Others
 from service.spool.outage import Outage
@@ -101,14 +102,13 @@ class Spool:
         pace: Pace = PACE,
     ) -> None:
         self._journal = journal
-        self._waiting: WaitingClickIds | None = None
         self._spool = Writer(OnThread(journal), JournalCounts(metrics), deadline=deadline)
         self._outage = Outage(metrics, log)
         self._drain = Drain(journal, database, self._outage, metrics, log, spooling=spooling, pace=pace)
         self._metrics = metrics
         self._log = log
         self._pace = pace
-        self.writer = SpoolingWriter(database, self._spool, self._outage, self._follows)
+        self.writer = SpoolingWriter(database, self._spool, self._outage)
 
     def stands_in(self, error: StorageError) -> bool:
         """Begin with an outage if that is what kept the database from being opened; say whether it is."""
@@ -121,12 +121,17 @@ class Spool:
         Raises StorageError when the journal cannot be opened, another process has it, or it is for another database.
         """
         self._journal.open()
-        others = Others(self._journal, self._log)
-        self._waiting = WaitingClickIds(self._journal.flags)
+        others, waiting = Others(self._journal, self._log), WaitingClickIds(self._journal.flags)
+        self.writer.following = Following(waiting)
+
+        def close() -> None:
+            for part in (waiting, others, self._journal):  # what reads the journals before their locks are given back
+                part.close()
+
         try:
-            await self._drain.begin(Backlog(self._journal, others, self._waiting, self._log, self._pace))
+            await self._drain.begin(Backlog(self._journal, others, waiting, self._log, self._pace))
         except StorageError:
-            self._close(others)
+            close()
             raise
         self._metrics.spool.watch(self._journal)
         self._spool.start()
@@ -136,14 +141,4 @@ class Spool:
         finally:
             await self._drain.stop()
             if await self._spool.close():  # else a hung disk holds the connection
-                self._close(others)
-
-    def _close(self, others: Others) -> None:
-        """Close what reads the journals before their locks are given back."""
-        if self._waiting:
-            self._waiting.close()
-        others.close()
-        self._journal.close()
-
-    def _follows(self, entries: Sequence[Entry]) -> bool:
-        return self._waiting is not None and self._waiting.any_of(entries)
+                close()
