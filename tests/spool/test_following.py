@@ -86,4 +86,8 @@ async def test_one_who_hangs_up_takes_nobodys_answer_away(waiting: Noting) -> No
 
 async def test_whoever_gets_no_answer_in_time_follows(waiting: Noting) -> None:
     waiting.goes_on.clear()
-    assert await in_time(Following(waiting, 0.01).must([B]))
+    following = Following(waiting, 0.01)
+    assert await in_time(following.must([B]))
+    waiting.goes_on.set()
+    assert following._looking  # noqa: SLF001 - its thread must end before the loop does
+    await asyncio.wait([following._looking])  # noqa: SLF001 - same
