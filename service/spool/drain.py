@@ -75,7 +75,7 @@ class Drain:
         await run_in_daemon_thread(backlog.others.measure)
         if not self._outage.on:
             try:
-                await self._know_database(at_start=True)
+                await self._know_database()
             except StorageError as error:
                 if not self._outage.begin_with(error):
                     raise
@@ -121,12 +121,12 @@ class Drain:
             if not self._told_broken:
                 await run_in_daemon_thread(self._journal.measure)
 
-    async def _know_database(self, *, at_start: bool = False) -> None:
-        """Ask the database for its name, and have the journal bear it. Raises StorageError."""
+    async def _know_database(self) -> None:
+        """Ask the database for its name, have the journal bear it, and compare the others'. Raises StorageError."""
         identity = await run_in_daemon_thread(lambda: self._spooling().identity())
         await run_in_daemon_thread(lambda: self._journal.claim(identity))
-        if at_start:  # after the own name is noted: of two that start at the same time, one sees the other's
-            await run_in_daemon_thread(lambda: self._backlog.others.assert_same_database(identity))
+        # after the own name is noted: of two that start at the same time, one sees the other's
+        await run_in_daemon_thread(lambda: self._backlog.others.assert_same_database(identity))
         self._identity = identity
 
     async def _step(self) -> bool:

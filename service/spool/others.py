@@ -51,11 +51,15 @@ class Others:
         self._told: set[Path] = set()
 
     def assert_same_database(self, identity: str) -> None:
-        """Raise StorageError if somebody uses the directory for another database, or left postbacks for it there."""
+        """Refuse the directory if somebody uses it for another database, or left postbacks for that there.
+
+        Raises StorageBroken, after which the own journal is not used either.
+        """
         for path in self._paths():
             found = self._look(path)
             if found and found.database not in (None, identity) and (found.entries or self._in_use(path)):
-                raise anothers(path, str(found.database), identity)
+                self._own.broken = anothers(path, str(found.database), identity)
+                raise self._own.broken
 
     def measure(self) -> None:
         """Set the flags of what was left: a power cut may have lost them."""

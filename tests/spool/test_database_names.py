@@ -58,6 +58,21 @@ async def test_if_the_database_was_away_at_the_start_its_name_is_compared_before
         assert there.drift == BALANCED
 
 
+async def test_if_the_database_was_away_at_the_start_a_shared_directory_is_refused_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    with another_worker(tmp_path) as other:
+        other.claim(THEIRS)
+        other.commit([builders.postback("c=a&value=1")])
+        async with site(tmp_path, "away") as there:
+            await spooled(there, "c=a&value=1")
+            there.database.recover()
+            await there.until(lambda: not there.metrics.spool.active)
+            assert await there.receive("c=b&value=1") == ["stored"]
+            assert there.stored() == {"b": "1"}
+            assert "worker-1" in str(there.lines.events("spool_broken")[0]["reason"])
+
+
 async def test_a_journal_takes_the_name_at_the_first_contact(tmp_path: Path) -> None:
     async with site(tmp_path, "away") as there:
         await spooled(there, "c=a&value=1")
