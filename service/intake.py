@@ -15,7 +15,7 @@ from service.core.judging import AllRefused, Manner, Refusal
 from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.outcome import Outcome, Rejected
 from service.core.parsing import parse
-from service.core.postback import Postback, RawPostback, Rejection, as_test
+from service.core.postback import Postback, RawPostback, Rejection
 from service.core.verdict import Understood, Verdict
 from service.telemetry.metrics.books import Account
 from service.writing.writer import Writes
@@ -91,7 +91,7 @@ class Intake:
         started = self._clock()
         caller = await self._who(raw, credentials)
         if isinstance(caller, Caller):
-            raw = as_test(raw) if caller.is_test else raw
+            raw = _of(caller, raw)
             (verdict,) = await self._settle([raw], [self._understand(raw, caller)], started, caller.would_reject)
         else:
             (verdict,) = await self._settle([raw], [caller], started)
@@ -106,7 +106,7 @@ class Intake:
         caller = await self._who(raw, credentials, whole)
         if not isinstance(caller, Caller):
             return await self._settle_whole(whole, caller, started)
-        whole = as_test(whole) if caller.is_test else whole
+        whole = _of(caller, whole)
         batch = await self._split_batch(raw, whole, caller)
         if not isinstance(batch, Batch):
             return await self._settle_whole(whole, batch, started, caller.would_reject)
@@ -174,7 +174,7 @@ class Intake:
             return rejection_of(whole, caller.sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(whole, error)
-        return replace(batch, raw=as_test(batch.raw)) if caller.is_test else batch
+        return replace(batch, raw=_of(caller, batch.raw))
 
     async def _understand_all(self, rows: Rows) -> list[Understood]:
         """Parse many, and let others have their turns."""
@@ -191,8 +191,6 @@ class Intake:
         sender = caller.sender
         try:
             postback = parse(_admitted(raw, caller) if caller.refusal else raw, sender)
-            if caller.is_test and not postback.is_test:  # the body says otherwise
-                postback = postback._replace(is_test=True)
             odd = diagnose_accepted(postback, sender) if self._suspects else None
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
@@ -267,6 +265,11 @@ class Intake:
         if ending:
             raise ending
         return verdicts
+
+
+def _of(caller: Caller, raw: RawPostback) -> RawPostback:
+    """Return the input with what its sender's key says of it: that of a test key is a test, whatever it holds."""
+    return raw._replace(is_test=True) if caller.is_test else raw
 
 
 def _admitted(raw: RawPostback, caller: Caller) -> RawPostback:

@@ -151,7 +151,8 @@ class Authenticator:
             if self._fallback is None:
                 raise
             outcome = error.outcome if isinstance(error, Rejected) else Outcome.STORAGE_UNAVAILABLE
-            caller = Caller(self._fallback.sender, would_reject=(WouldReject("credentials", outcome),))
+            is_test = isinstance(error, Rejected) and error.is_test
+            caller = Caller(self._fallback.sender, is_test, would_reject=(WouldReject("credentials", outcome),))
             return await self._checked(raw, credentials, _Identified(self._fallback), caller)
         return await self._checked(raw, credentials, found, self._admitted(raw, found))
 
@@ -175,7 +176,7 @@ class Authenticator:
         if not wait:
             return rejected
         why = f"more than {self._strangers.rate:g} a second from one address, and: {rejected.detail}"
-        return Rejected(Outcome.RATE_LIMITED, why, retry_after(wait))
+        return Rejected(Outcome.RATE_LIMITED, why, retry_after(wait), is_test=rejected.is_test)
 
     async def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> _Identified:
         """Return whose credentials these are. Raises `Rejected`, and Unavailable if that cannot be decided now."""
@@ -207,10 +208,11 @@ class Authenticator:
         if not key.live(raw.received_at):
             ended, at = ("was revoked", key.revoked_at) if key.revoked_at else ("expired", key.expires_at)
             when = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
-            raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} {ended}{when}")
+            raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} {ended}{when}", is_test=key.is_test)
         registered = roster.senders.get(key.sender)
         if registered is None:
-            raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} belongs to no registered sender")
+            why = f"API key {key.id} belongs to no registered sender"
+            raise Rejected(Outcome.UNAUTHENTICATED, why, is_test=key.is_test)
         return _Identified(registered, key)
 
     async def _checked(self, raw: RawPostback, credentials: Credentials, found: _Identified, caller: Caller) -> Caller:

@@ -19,7 +19,8 @@ from service.cli.setting_up import (
 )
 
 if TYPE_CHECKING:
-    from service.operations.importing import ImportFile, ImportResult
+    from service.operations.import_file import ImportFile
+    from service.operations.importing import ImportResult
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _FORMS: dict[str, Literal["csv", "ndjson"]] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
@@ -74,10 +75,12 @@ def import_(  # noqa: PLR0913 - the options
     Example: python -m service import january.csv.gz --received-at time
 
     JSON keys: done, request_id (a row's is that, and -N), rows, resumed_after,
-    outcomes {outcome: count}, report.
+    outcomes {outcome: count}, report, rules_of (when it was begun, if the
+    sender's rules have changed since: those of then apply).
 
-    Exit code: 0 every row was accepted, 1 some were rejected, 2 it cannot be
-    read, stored or reported, 130 interrupted.
+    Exit code: 0 every row was accepted, 1 some were rejected, or another
+    import of the file is under way, 2 it cannot be read, stored or reported,
+    130 interrupted.
     """
     rows = _rows_of(file, form, received_at, sender)
     result = _parsed(rows) if dry_run else _imported(rows, report or file.with_name(f"{file.name}.report.{rows.form}"))
@@ -91,7 +94,7 @@ def import_(  # noqa: PLR0913 - the options
 def _rows_of(
     path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None, sender: str | None
 ) -> "ImportFile":
-    from service.operations.importing import ImportFile
+    from service.operations.import_file import ImportFile
     from service.operations.row_file import RowFile
 
     whose = chosen_sender(sender, settings_or_refuse(), registered())
@@ -107,8 +110,12 @@ def _parsed(rows: "ImportFile") -> "ImportResult":
     """Foresee what parsing makes of each row."""
     from service.operations.importing import rehearse_import
 
-    with readable_or_refuse(), progress("parsing", rows.size, in_bytes=True) as advance:
-        return asyncio.run(rehearse_import(rows, advance))
+    with (
+        configured_database() as database,
+        readable_or_refuse(),
+        progress("parsing", rows.size, in_bytes=True) as advance,
+    ):
+        return asyncio.run(rehearse_import(database, rows, advance))
 
 
 def _imported(rows: "ImportFile", report: Path) -> "ImportResult":
@@ -134,6 +141,9 @@ def _imported(rows: "ImportFile", report: Path) -> "ImportResult":
 
 def _print(result: "ImportResult") -> None:
     rows, rejected = result.outcomes.total(), result.rejected
+    if result.rules_of:
+        when = f"{result.rules_of:%Y-%m-%d %H:%M} UTC"
+        typer.echo(f"by the sender's rules of {when}, when this import was begun: they have changed since")
     for word, count in result.outcomes.most_common():
         typer.echo(f"{count:>11,}  {word}")
     if not result.done:

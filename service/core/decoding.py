@@ -15,9 +15,11 @@ from typing import NoReturn
 from service.core.outcome import Outcome, Rejected
 
 MAX_PARAMETERS = 64
+FIRST_MOMENT, END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 Pairs = list[tuple[str, str]]
 
+_JSON_SPACE = " \t\r\n"
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _PERCENT_MACRO = re.compile(rb"%[A-Za-z_][A-Za-z0-9_.\-]*%")
@@ -46,10 +48,10 @@ def decode_json(body: bytes) -> Pairs:
     Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
     """
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8").strip(_JSON_SPACE)
         members, end = _OBJECT.raw_decode(text)
         if end < len(text):
-            members = _OBJECT.decode(text)  # white space, or an error that this one words well
+            members = _OBJECT.decode(text)  # an error that this one words well
     except UnicodeDecodeError as error:
         raise Rejected(Outcome.INVALID_ENCODING, f"the body is not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
@@ -98,15 +100,19 @@ def _plain_names(header: bytes) -> list[str]:
 def decode_moment(text: str) -> datetime:
     """Decode an ISO 8601 date or time into UTC, which it is in where it names no zone. Raises ValueError.
 
-    With dashes: without them milliseconds since 1970 would pass for a day of the 18th century.
+    With dashes: without them milliseconds since 1970 would pass for a day of the 18th century. From FIRST_MOMENT on and
+    before END_OF_TIME: what is outside of them is a mistake, and not every reader could show it.
     """
     if text[4:5] != "-":
         raise ValueError(f"no ISO 8601 time: {text[:40]!a}")
     try:
         read = datetime.fromisoformat(text)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"no ISO 8601 time: {text[:40]!a}") from None
+    if not FIRST_MOMENT <= moment < END_OF_TIME:
+        raise ValueError(f"not between {FIRST_MOMENT:%Y-%m-%d} and {END_OF_TIME:%Y-%m-%d} UTC: {text[:40]!a}")
+    return moment
 
 
 def too_many_parameters(count: int) -> Rejected:

@@ -25,11 +25,12 @@ def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnos
 
 def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
     """Return the rejection to keep. Without a known sender nothing else that the postback claims is believed."""
+    raw = raw._replace(is_test=True) if rejected.is_test else raw
     pairs = claimed(raw)
     click_id = claimed_click_id(pairs, sender or EZMOB)
     if sender is None:
         return Rejection(raw, None, rejected.outcome, rejected.detail, click_id, retry_after=rejected.retry_after)
-    diagnosis, is_test = diagnose_rejected(rejected.outcome, pairs, sender), claims_test(pairs)
+    diagnosis, is_test = diagnose_rejected(rejected.outcome, pairs, sender), raw.is_test or claims_test(pairs)
     return Rejection(
         raw, sender.name, rejected.outcome, rejected.detail, click_id, diagnosis, is_test, rejected.retry_after
     )

@@ -3,19 +3,19 @@
 import re
 from datetime import datetime, timedelta
 
-from service.core.decoding import decode_moment
+from service.core.decoding import END_OF_TIME, FIRST_MOMENT, decode_moment
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(rf"([0-9]{{1,9}})([{''.join(_UNITS)}])")
 
 
 def past_moment(text: str, now: datetime) -> datetime | None:
-    """Read an ISO time, in UTC where it names no zone, or how long ago; None if it is neither."""
+    """Read an ISO time, in UTC where it names no zone, or how long ago; None if it is neither, or out of bounds."""
     return _read(text, now, -1)
 
 
 def coming_moment(text: str, now: datetime) -> datetime | None:
-    """Read an ISO time, or how long from now: 90d; None if it is neither."""
+    """Read an ISO time, or how long from now: 90d; None if it is neither, or out of bounds."""
     return _read(text, now, 1)
 
 
@@ -27,7 +27,8 @@ def utc(moment: datetime) -> str:
 def _read(text: str, now: datetime, direction: int) -> datetime | None:
     try:
         if span := _SPAN.fullmatch(text):
-            return now + direction * timedelta(**{_UNITS[span[2]]: int(span[1])})
+            moment = now + direction * timedelta(**{_UNITS[span[2]]: int(span[1])})
+            return moment if FIRST_MOMENT <= moment < END_OF_TIME else None
         return decode_moment(text)
     except (ValueError, OverflowError):
         return None

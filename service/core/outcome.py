@@ -188,11 +188,12 @@ class Rejected(Exception):  # noqa: N818 - the word of the field; it is an outco
     """A postback that cannot be accepted, with the outcome and what exactly was wrong.
 
     `detail` is for the log line and the kept row: it names the parameter and never carries a secret. `retry_after` is
-    in seconds, for outcomes that are worth another try.
+    in seconds, for outcomes that are worth another try. `is_test`: what it showed was a test key that is over.
     """
 
-    def __init__(self, outcome: Outcome, detail: str, retry_after: int = 1) -> None:
+    def __init__(self, outcome: Outcome, detail: str, retry_after: int = 1, *, is_test: bool = False) -> None:
         super().__init__(outcome, detail)
+        self.is_test = is_test
         self.outcome = outcome
         self.detail = detail
         self.retry_after = retry_after

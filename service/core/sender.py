@@ -1,8 +1,8 @@
 """Owns what a sender is: its parameter names, required fields, number format, status words and duplicate policy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self, cast
 
 from service.core.lifecycle import STATUS_WORDS, Status
 
@@ -30,6 +30,29 @@ class Sender:
     numbers: NumberFormat = "point"
     statuses: Mapping[str, Status] = field(default_factory=lambda: STATUS_WORDS)
     duplicates: DuplicatePolicy = "first"
+
+    def rules(self) -> dict[str, object]:
+        """Return all of it as JSON holds it: what is judged once is judged again by the same rules."""
+        return {
+            "name": self.name,
+            "fields": dict(self.fields),
+            "required": sorted(self.required),
+            "numbers": self.numbers,
+            "statuses": dict(self.statuses),
+            "duplicates": self.duplicates,
+        }
+
+    @classmethod
+    def by(cls, rules: Mapping[str, object]) -> Self:
+        """Return the sender that wrote these rules."""
+        return cls(
+            name=str(rules["name"]),
+            fields=cast("Mapping[str, Field]", rules["fields"]),
+            required=frozenset(cast("Sequence[Field]", rules["required"])),
+            numbers=cast("NumberFormat", rules["numbers"]),
+            statuses=cast("Mapping[str, Status]", rules["statuses"]),
+            duplicates=cast("DuplicatePolicy", rules["duplicates"]),
+        )
 
 
 # EZmob's postback URL is `/conversion?c={click_id}&value={value}` (EZmob help desk); the other names are the trade's.

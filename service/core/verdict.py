@@ -4,7 +4,7 @@ The first value of a key stands (law 3). A status may change, and each change is
 now follows from its rows and is stored nowhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -90,6 +90,15 @@ class Winner(NamedTuple):
         """Return the change that a postback made."""
         return next((change for change in self.changes if change.request_id == request_id), None)
 
+    def statements(self) -> "Iterator[Statement]":
+        """Yield all that was said of the conversion, in order; a change without a value leaves the value as it was."""
+        said: Winner | Change = self
+        yield said
+        for change in self.changes:
+            if change.value:
+                said = change
+            yield change._replace(value=said.value, value_micros=said.value_micros, currency=said.currency)
+
     def changed_by(self, postback: Postback) -> "Winner":
         """Return what the conversion is after one more change."""
         status = str(postback.conversion_status)
@@ -112,10 +121,8 @@ ERASED = Verdict(
 
 
 def repeats(first: Statement, postback: Postback) -> bool:
-    """Tell whether a postback repeats an earlier statement: the same status, if it has one, and the same amount."""
-    if postback.conversion_status is None:
-        return (first.value_micros, first.currency) == (postback.value_micros, postback.currency)
-    if postback.conversion_status != first.conversion_status:
+    """Tell whether a postback repeats an earlier statement: the same status and amount, each if it was sent."""
+    if postback.conversion_status not in (None, first.conversion_status):
         return False
     return not postback.value or (first.value_micros, first.currency) == (postback.value_micros, postback.currency)
 
@@ -125,8 +132,7 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     status = postback.conversion_status
     if winner.change_by(postback.raw.request_id):  # its own, of an ambiguous commit that is being retried
         return _updated(winner, postback)
-    history: list[Statement] = [winner, *winner.changes]
-    if any(repeats(said, postback) for said in history):
+    if any(repeats(said, postback) for said in winner.statements()):
         return REPEATED
     if status is None or status == winner.status:
         return Verdict(

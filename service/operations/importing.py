@@ -1,41 +1,39 @@
 """Owns import: a file of postbacks, of any size, read row by row and sent down the straight line.
 
-What a row is called follows from what the file holds and from the row's number, so the ledger recognises its own rows
-when the same file is given again, and an import that was interrupted stores everything once.
+The ledger recognises its own rows when the same file is given again, and the book says by which rules they are judged,
+so an import that was interrupted stores everything once.
 """
 
+import asyncio
 import gc
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from itertools import islice, repeat
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import quote
+from typing import NamedTuple, Protocol
 
-from service.auth.authenticator import Caller
-from service.core.batch import CSV, JSON, MAX_HEADER_BYTES, row_postbacks
-from service.core.chunk import CHUNK_BYTES, next_chunk
-from service.core.decoding import decode_csv, decode_json, decode_moment
-from service.core.mistakes import rejection_of
-from service.core.outcome import Family, Outcome, Rejected
-from service.core.postback import Postback, RawPostback, Rejection
-from service.core.sender import EZMOB, Sender
+from service.core.moment import utc
+from service.core.outcome import Family, Outcome
+from service.core.postback import RawPostback
+from service.core.unavailable import StorageError
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
+from service.operations.errors import Ended
+from service.operations.import_file import ImportFile
 from service.operations.import_report import Report, ReportForm
 from service.operations.own_line import AHEAD, rehearsing, storing, vouched
-from service.operations.row_file import Advance, RowFile, UnreadableFile
+from service.operations.row_file import Advance
 from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
-from service.storage.ledger import MAX_BATCH, Ledger
+from service.storage.guard import Held
+from service.storage.imports import Imports
+from service.storage.ledger import Ledger, Manner
 
 ACCEPTED = "accepted"  # all that parsing can say of a row that would be stored, a duplicate or a conflict
 _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit
-_AHEAD = timedelta(minutes=5)  # what another machine's clock may be ahead of ours; more is a mistake in the file
 _GARBAGE_OBJECTS = 100_000  # made, before the collector looks: the usual 700 are a fraction of a group
 
 
@@ -53,57 +51,8 @@ class ImportReport(Protocol):
         """Forget all."""
 
 
-class ImportFile:
-    """A file to import. To make one is to read it once, for its digest. Raises UnreadableFile.
-
-    `request_id` is what its rows are called, before their `-1`, `-2` and so on; `size` its bytes, unpacked.
-    `moment_column` names the column that says when each postback was received; without one it is now. `group_rows` is
-    how many rows are stored together.
-    """
-
-    def __init__(
-        self,
-        file: RowFile,
-        moment_column: str | None = None,
-        advance: Advance = lambda _: None,
-        sender: Sender = EZMOB,
-        *,
-        group_rows: int = MAX_BATCH,
-    ) -> None:
-        self.form = file.form
-        self.caller = Caller(sender)
-        self.amend = _Dating(moment_column, sender) if moment_column is not None else None
-        self._file = file
-        self._group_rows = group_rows
-        self._state = file.state()
-        self._header = file.header()
-        if moment_column is not None and moment_column in sender.fields:
-            raise UnreadableFile(f"{moment_column} is the postback's {sender.fields[moment_column]}, and no time")
-        if file.form == "csv":
-            _assert_header(self._header, moment_column, sender)
-        how = f"import {file.form} {sender.name} {sender.numbers} {moment_column or ''}\n"
-        self.request_id, self.size = file.digest(how, advance)
-
-    def groups(
-        self, first: int = 0, advance: Advance = lambda _: None, most_bytes: int = CHUNK_BYTES
-    ) -> Generator[Rows]:
-        """Yield the rows after the first so many, as many at once as are stored together. Raises UnreadableFile.
-
-        These are fewer than `group_rows` where they have `most_bytes`.
-        """
-        raw = _raw(self._file, self.request_id)
-        with self._file.rows(advance) as rows:
-            rest = islice(rows, first + (self._file.form == "csv"), None)
-            while some := next_chunk(rest, self._group_rows, len, most_bytes)[0]:
-                yield Rows(row_postbacks(raw, self._header, some, first), repeat(self.caller))
-                first += len(some)
-        if self._file.state() != self._state:
-            raise UnreadableFile(f"{self._file.path} was changed while it was being read: give it again")
-
-    def one(self, number: int) -> RawPostback:
-        """Return the row with this number. Raises UnreadableFile."""
-        with closing(self.groups(number - 1)) as groups:
-            return next(groups).raws[0]
+class UnderWay(Ended):
+    """Another import of the same file is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +60,7 @@ class ImportResult:
     """What became of the rows of a file, by outcome; only foreseen unless it is `done`.
 
     `resumed_after` is after how many rows an earlier import was gone on with, `report` where each row is told.
+    `rules_of` is when the import was begun, if the sender's rules have changed since: those of then apply.
     """
 
     request_id: str
@@ -118,6 +68,7 @@ class ImportResult:
     done: bool = False
     resumed_after: int = 0
     report: Path | None = None
+    rules_of: datetime | None = None
 
     @property
     def rejected(self) -> int:
@@ -129,7 +80,16 @@ class ImportResult:
         """Return it as JSON shows it."""
         done = {"resumed_after": self.resumed_after, "report": str(self.report)} if self.done else {}
         counts = {"rows": self.outcomes.total(), "outcomes": dict(self.outcomes.most_common())}
-        return {"done": self.done, "request_id": self.request_id, **done, **counts}
+        rules_of = self.rules_of and utc(self.rules_of)
+        return {"done": self.done, "request_id": self.request_id, **done, **counts, "rules_of": rules_of}
+
+
+class Begun(NamedTuple):
+    """An import that was begun, now or before: by which rules, and in which manner its rows are written."""
+
+    rows: ImportFile
+    manner: Manner
+    rules_of: datetime | None = None
 
 
 async def import_file(
@@ -137,33 +97,82 @@ async def import_file(
 ) -> ImportResult:
     """Store what is not in the report yet, each row once, and write what became of each into the report.
 
-    Raises BeingServed, NoReport, StorageError, UnreadableFile, and OSError where the report cannot be written.
+    Raises BeingServed, UnderWay, NoReport, StorageError, UnreadableFile, and OSError where the report cannot be
+    written.
     """
-    with sole_writer(database, "import") as ledger, Report(report, form, rows.request_id) as told:
-        resumed_after = await import_rows(rows, database, ledger, told, advance)
-        outcomes = Counter({outcome.value: count for outcome, count in told.tally.items()})
-    return ImportResult(rows.request_id, outcomes, done=True, resumed_after=resumed_after, report=report)
+    with sole_writer(database, "import") as ledger, database.imports().alone(rows.request_ids[0]) as held:
+        if held is None:
+            raise UnderWay("another import of this file is under way: wait for its end, and look into its report")
+        begun = await begin_import(database, rows)
+        with Report(report, form, begun.rows.request_id) as told:
+            resumed_after = await import_rows(begun, database, ledger, told, advance, held=held)
+    outcomes = Counter({outcome.value: count for outcome, count in told.tally.items()})
+    return ImportResult(begun.rows.request_id, outcomes, True, resumed_after, report, begun.rules_of)  # noqa: FBT003 - it is done
 
 
-async def import_rows(
-    rows: ImportFile, database: Database, ledger: Ledger, report: ImportReport, advance: Advance = lambda _: None
+async def begin_import(database: Database, rows: ImportFile) -> Begun:
+    """Note by which rules a file is judged, or find those by which it was before. Raises StorageError, UnreadableFile.
+
+    Versions before migration 0007 noted nothing; what they imported is known by its first row.
+    """
+    book = database.imports()
+    begun = _as_begun(book, rows)
+    begun.rows.assert_header()
+    if begun.manner is Manner.AGAIN:
+        return begun
+    manner = Manner.AGAIN if await _holds(database, rows, 1) else Manner.NEW
+    await asyncio.to_thread(book.begin, rows.to_begin(datetime.now(UTC)))
+    return Begun(rows, manner)
+
+
+def _as_begun(book: Imports, rows: ImportFile) -> Begun:
+    """Return a file as it was begun before, or as it would be now."""
+    before = min(book.begun(rows.request_ids), key=lambda file: file.begun_at, default=None)
+    if before is None:
+        return Begun(rows, Manner.NEW)
+    again = rows.as_begun(before)
+    return Begun(again, Manner.AGAIN, before.begun_at if again.caller != rows.caller else None)
+
+
+async def import_rows(  # noqa: PLR0913 - all that takes part
+    begun: Begun,
+    database: Database,
+    ledger: Ledger,
+    report: ImportReport,
+    advance: Advance = lambda _: None,
+    *,
+    held: Held = lambda: None,
 ) -> int:
     """Store what is not in the report yet, and return after how many rows that went on.
 
     Rows are committed in order, so where the report's last one is, all are. Where it is not, the report is of another
-    database, or of this one before a backup was restored: everything is imported. Raises StorageError, UnreadableFile.
+    database, or of this one before a backup was restored: everything is imported. Before each group it is asked whether
+    nobody else may import the file (`held`). Raises StorageError, UnreadableFile.
     """
+    rows = begun.rows
     if report.rows and not await _holds(database, rows, report.rows):
         report.start_over()
     gone_on_after = report.rows
     with _undisturbed(), closing(rows.groups(report.rows, advance)) as groups:
-        async with storing(ledger, rows.caller, report.add) as intake:
-            await intake.receive_rows(groups, amend=rows.amend, ahead=AHEAD)
+        async with storing(ledger, rows.caller, report.add, begun.manner) as intake:
+            await intake.receive_rows(_while_held(groups, held), amend=rows.amend, ahead=AHEAD)
     return gone_on_after
 
 
-async def rehearse_import(rows: ImportFile, advance: Advance = lambda _: None) -> ImportResult:
+def _while_held(groups: Iterator[Rows], held: Held) -> Iterator[Rows]:
+    for rows in groups:
+        held()
+        yield rows
+
+
+async def rehearse_import(database: Database, rows: ImportFile, advance: Advance = lambda _: None) -> ImportResult:
     """Foresee what parsing makes of each row: ACCEPTED, or the outcome of its rejection. Raises UnreadableFile."""
+    try:
+        begun = _as_begun(database.imports(), rows)
+    except StorageError:  # not there, or before its migration: then it was not begun
+        begun = Begun(rows, Manner.NEW)
+    rows = begun.rows
+    rows.assert_header()
     counted: Counter[str] = Counter()
 
     def told(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:
@@ -173,12 +182,14 @@ async def rehearse_import(rows: ImportFile, advance: Advance = lambda _: None) -
     intake = rehearsing(None, vouched(rows.caller), told)
     with closing(rows.groups(advance=advance)) as groups:
         await intake.receive_rows(groups, amend=rows.amend)
-    return ImportResult(rows.request_id, counted)
+    return ImportResult(rows.request_id, counted, rules_of=begun.rules_of)
 
 
 async def _holds(database: Database, rows: ImportFile, number: int) -> bool:
     """Say whether a row is in the database, as whatever. It is only asked: a row out of turn could take a key."""
     raw = rows.one(number)
+    if raw is None:
+        return False
     click_ids: list[str | None] = []
 
     def told(_raws: object, understood: Sequence[Understood], _verdicts: object) -> None:
@@ -202,86 +213,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         sys.setswitchinterval(interval)
         gc.set_threshold(*thresholds)
-
-
-def _raw(file: RowFile, request_id: str) -> RawPostback:
-    """Return what all rows of a file have in common; the path says in which file a rejected row stood."""
-    return RawPostback(
-        door="import",
-        method="IMPORT",
-        path=f"/{quote(file.path.name)}",
-        query=b"",
-        content_type=CSV if file.form == "csv" else JSON,
-        content_encoding="",
-        body=b"",
-        complete=True,
-        host=b"",
-        forwarded=False,
-        client_ip="",
-        received_at=datetime.now(UTC),
-        request_id=request_id,
-        trace_id=request_id,
-    )
-
-
-def _assert_header(header: bytes, moment_column: str | None, sender: Sender) -> None:
-    """Refuse a file of which no row could be accepted, rather than keep millions of rejections."""
-    if len(header) > MAX_HEADER_BYTES:
-        raise UnreadableFile(f"the header has more than {MAX_HEADER_BYTES} bytes, with which each rejected row is kept")
-    try:
-        names = [name for name, _ in decode_csv(header + b"\n" + header)]
-    except Rejected as refused:
-        raise UnreadableFile(f"the first line is no header of CSV: {refused.detail}") from None
-    missing = sorted(sender.required.difference(field for name in names if (field := sender.fields.get(name))))
-    wanted = {field: " or ".join(name for name, named in sender.fields.items() if named == field) for field in missing}
-    lines = [f"no column is called {names} ({field})" for field, names in wanted.items()]
-    if moment_column is not None and moment_column not in names:
-        lines.append(f"no column is called {moment_column}")
-    if lines:
-        raise UnreadableFile(f"{'; '.join(lines)}; the header is {', '.join(names)[:400]!a}")
-
-
-class _Dating:
-    """Gives each row the moment that its own column names."""
-
-    def __init__(self, column: str, sender: Sender) -> None:
-        self._column = column
-        self._sender = sender
-
-    def __call__(self, one: Understood) -> Understood:
-        """Return the row with its moment; one that names none that can be is rejected."""
-        match one:
-            case Postback():
-                try:
-                    return one._replace(raw=self._dated(one.raw, one.params.get(self._column)))
-                except Rejected as refused:
-                    return self._rejected(rejection_of(one.raw, self._sender, refused))
-            case Rejection():
-                return self._rejected(one)
-            case _:
-                return one
-
-    def _rejected(self, rejection: Rejection) -> Rejection:
-        """Return a rejected row with its own moment, where that can be read: a replay keeps it."""
-        raw = rejection.raw
-        try:
-            pairs = decode_csv(raw.body) if raw.content_type == CSV else decode_json(raw.body)
-            return replace(rejection, raw=self._dated(raw, dict(pairs).get(self._column)))
-        except Rejected:
-            return rejection
-
-    def _dated(self, raw: RawPostback, text: str | list[str] | None) -> RawPostback:
-        return raw._replace(received_at=_moment(text, self._column, raw))
-
-
-def _moment(text: str | list[str] | None, column: str, raw: RawPostback) -> datetime:
-    """Return the moment that a row names. Raises `Rejected`: it names none, or one that cannot have been yet."""
-    if not isinstance(text, str):
-        raise Rejected(Outcome.MALFORMED_BODY, f"{column} is {'there more than once' if text else 'absent'}")
-    try:
-        moment = decode_moment(text)
-    except ValueError as error:
-        raise Rejected(Outcome.MALFORMED_BODY, f"{column} is {error}") from None
-    if moment > raw.received_at + _AHEAD:
-        raise Rejected(Outcome.MALFORMED_BODY, f"{column} is more than 5 minutes in the future: {text[:40]!a}")
-    return moment

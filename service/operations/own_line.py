@@ -4,7 +4,7 @@ No series and no log line: what became of each row is told to whoever runs the l
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from operator import itemgetter
 from typing import NoReturn
@@ -13,14 +13,14 @@ from service.auth.authenticator import Authenticate, Caller
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.outcome import Outcome
 from service.core.postback import Postback, RawPostback, Rejection
-from service.core.verdict import Understood, Verdict
+from service.core.verdict import Entry, Understood, Verdict
 from service.intake import Intake
-from service.storage.ledger import Ledger
+from service.storage.ledger import Ledger, Manner
 from service.telemetry.metrics import Metrics
-from service.telemetry.metrics.books import UNKNOWN, Account, Books
+from service.telemetry.metrics.books import UNKNOWN, Account, Books, Teller
 from service.writing.committing import OnThread
 from service.writing.foresight import Foresight, Winners
-from service.writing.writer import Writer
+from service.writing.writer import Writer, Writes, Written
 
 _PATIENCE_SECONDS = 24 * 3600.0  # nobody waits for an answer here
 
@@ -72,15 +72,26 @@ def vouched(caller: Caller) -> Authenticate:
     return authenticate
 
 
+class _InOneManner:
+    """A writer to which the line says nothing of the manner, because it is the same for all."""
+
+    def __init__(self, writer: Writes, manner: Manner) -> None:
+        self._writer = writer
+        self._manner = manner
+
+    def write(self, teller: Teller, /, *entries: Entry, manner: Manner = Manner.NEW) -> Awaitable[Written]:  # noqa: ARG002 - the line's, which knows of none
+        return self._writer.write(teller, *entries, manner=self._manner)
+
+
 @asynccontextmanager
-async def storing(ledger: Ledger, caller: Caller, told: Told) -> AsyncIterator[Intake]:
-    """Give a line that stores through an open ledger, which nobody else uses meanwhile."""
+async def storing(ledger: Ledger, caller: Caller, told: Told, manner: Manner) -> AsyncIterator[Intake]:
+    """Give a line that stores in this manner through an open ledger, which nobody else uses meanwhile."""
     metrics = Metrics()
     patient = _PATIENCE_SECONDS
     writer = Writer(OnThread(ledger), metrics, deadline=patient, quick_seconds=patient)  # each group is a full commit
     writer.start()
     try:
-        yield Intake(vouched(caller), writer, OwnRecord(told, metrics.books), suspects=False)
+        yield Intake(vouched(caller), _InOneManner(writer, manner), OwnRecord(told, metrics.books), suspects=False)
     finally:
         await writer.close()
 

@@ -1,7 +1,8 @@
 """Owns replay: rejected postbacks sent down the straight line again, where today's rules make a difference.
 
 The raw input is parsed again, with the moment it first arrived. Who sent it is not asked again: what came with no
-proof of its sender needs a person who vouches for it. What would end as it did before is left alone.
+proof of its sender needs a person who vouches for it. What would end as it did before is left alone. What was begun is
+gone on with by the rules of then, so that whoever interrupts a replay makes no second outcome.
 """
 
 import asyncio
@@ -13,17 +14,17 @@ from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
 from service.auth.authenticator import Caller
-from service.core.outcome import Outcome
-from service.core.postback import INCOMPLETE, Door, Postback, RawPostback
+from service.core.outcome import Family, Outcome
+from service.core.postback import INCOMPLETE, TEST_KEY, Door, Postback, RawPostback
 from service.core.sender import EZMOB, PRESETS, Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
+from service.operations.dating import Dating, column_refused
 from service.operations.own_line import rehearsing, storing, vouched
 from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
-from service.storage.ledger import Ledger
-from service.storage.reads.history import History
-from service.storage.reads.quarantine import Chosen, Quarantine
+from service.storage.ledger import Ledger, Manner
+from service.storage.reads.quarantine import Chosen
 from service.storage.replays import Replays
 from service.storage.schema.tables import RejectedPostback, Replay
 
@@ -50,10 +51,15 @@ class Step(NamedTuple):
 
 
 class Again(NamedTuple):
-    """The input of a rejected postback as it arrived then, with the request_id of its replay, and whose it is."""
+    """The input of a rejected postback as it arrived then, with the request_id of its replay, and whose it is.
+
+    `moment_column` is what an import asked for its moment; `begun` says that its replay was begun before.
+    """
 
     raw: RawPostback
     caller: Caller
+    moment_column: str | None = None
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class ReplayReport:
 async def rehearse(database: Database, chosen: Chosen, author: Author) -> ReplayReport:
     """Count what a replay of the chosen rows would do. Raises StorageError."""
     steps: Counter[Step] = Counter()
-    async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
+    async for page in Rehearsal(database, author).attempts(chosen):
         steps += _counted(page)
     return ReplayReport(steps)
 
@@ -114,7 +120,7 @@ async def replay(
         agree(foreseen)
         book = database.replays()
         steps: Counter[Step] = Counter()
-        async for page in Rehearsal(database.quarantine(), database.history(), author).attempts(chosen):
+        async for page in Rehearsal(database, author).attempts(chosen):
             steps += _counted(await carry_out(page, ledger, book, author))
             steps += _counted(attempt for attempt in page if attempt.again is None)
     return ReplayReport(steps, done=True)
@@ -127,20 +133,35 @@ def _counted(attempts: Iterable[Attempt]) -> Counter[Step]:
 class Rehearsal:
     """Foresees what a replay would do, without doing it. It remembers the keys it would store or change only."""
 
-    def __init__(self, quarantine: Quarantine, history: History, author: Author) -> None:
-        self._quarantine = quarantine
+    def __init__(self, database: Database, author: Author) -> None:
+        self._quarantine = database.quarantine()
+        self._imports = database.imports()
         self._author = author
-        self._line = rehearsing(history.winners, vouched(Caller(author.sender)), self._hear)
+        self._line = rehearsing(database.history().winners, vouched(Caller(author.sender)), self._hear)
         self._foreseen: dict[str, tuple[Understood, Verdict]] = {}
 
     async def attempts(self, chosen: Chosen) -> AsyncIterator[list[Attempt]]:
         """Yield pages of what would become of the chosen rows, oldest first: the first value of a key stands."""
         for page in self._quarantine.pages(chosen, oldest_first=True):
-            agains = [_again(rejected, self._author) for rejected in page]
+            agains = self._agains(page)
             self._foreseen.clear()
             if rows := [again for again in agains if again]:
-                await self._line.receive_rows([_rows(rows)], amend=_from_replay)
+                await self._line.receive_rows([_rows(rows)], amend=_amending(rows))
             yield [self._attempt(*pair) for pair in zip(page, agains, strict=True)]
+
+    def _agains(self, page: Sequence[RejectedPostback]) -> list[Again | None]:
+        """Return the input of each, and by whose rules it is judged: those by which its replay was begun, if it was."""
+        begun = self._quarantine.replays_of([rejected.request_id for rejected in page])
+        imports = {_request(rejected) for rejected in page if rejected.door == "import"}
+        columns = {file.request_id: file.rules["moment_column"] for file in self._imports.begun(imports)}
+        agains: list[Again | None] = []
+        for rejected in page:
+            again = _again(rejected, self._author)
+            if again and rejected.door == "import":
+                column = columns.get(_request(rejected), column_refused(rejected.detail))
+                again = again._replace(moment_column=column)
+            agains.append(again and _as_begun(again, begun.get(rejected.request_id)))
+        return agains
 
     def _hear(self, raws: Sequence[RawPostback], understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
         told = zip(understood, verdicts, strict=True)
@@ -151,7 +172,7 @@ class Rehearsal:
             return Attempt(rejected, rejected.outcome)
         one, verdict = self._foreseen[again.raw.request_id]
         outcome = str(verdict.outcome.value)
-        changes = isinstance(one, Postback) and outcome != rejected.outcome
+        changes = isinstance(one, Postback) and (again.begun or outcome != rejected.outcome)
         return Attempt(rejected, outcome, again if changes else None)
 
 
@@ -159,41 +180,66 @@ async def carry_out(attempts: Sequence[Attempt], ledger: Ledger, book: Replays, 
     """Store what makes a difference, at most a batch, and return what became of it. Raises StorageError.
 
     Interrupted anywhere, it can be repeated: the new request_id follows from the old one, so the ledger recognises its
-    own rows, and the book says what was begun.
+    own rows, and the book says what was begun, and by which rules: whoever was first decides.
     """
-    chosen = [(attempt.rejected, attempt.again) for attempt in attempts if attempt.again]
-    if not chosen:
+    wanted = [(attempt.rejected, attempt.again) for attempt in attempts if attempt.again]
+    if not wanted:
         return []
-    now = datetime.now(UTC)
-    begun = [
-        Replay(
-            rejected_request_id=rejected.request_id,
-            request_id=again.raw.request_id,
-            replayed_by=author.name,
-            replayed_at=now,
-        )
-        for rejected, again in chosen
-    ]
-    await asyncio.to_thread(book.begin, begun)
+    begun = await asyncio.to_thread(book.begin, [_to_begin(*one, author) for one in wanted])
+    chosen = [(rejected, _as_begun(again, begun.get(rejected.request_id))) for rejected, again in wanted]
     done: list[Attempt] = []
 
     def told(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:
         for (rejected, again), verdict in zip(chosen, verdicts, strict=True):
-            done.append(Attempt(rejected, verdict.outcome.value, again))
+            failed = verdict.outcome.family is Family.FAILED  # nothing of it is stored: its click id was erased
+            done.append(Attempt(rejected, rejected.outcome) if failed else Attempt(rejected, verdict.outcome.value, again))
 
-    async with storing(ledger, Caller(author.sender), told) as intake:
-        await intake.receive_rows([_rows([again for _, again in chosen])], amend=_from_replay)
-    await asyncio.to_thread(book.finish, {attempt.rejected.request_id: attempt.outcome for attempt in done})
+    rows = [again for _, again in chosen]
+    async with storing(ledger, Caller(author.sender), told, Manner.AGAIN) as intake:
+        await intake.receive_rows([_rows(rows)], amend=_amending(rows))
+    finished = {attempt.rejected.request_id: attempt.outcome for attempt in done if attempt.again}
+    await asyncio.to_thread(book.finish, finished)
     return done
+
+
+def _to_begin(rejected: RejectedPostback, again: Again, author: Author) -> Replay:
+    return Replay(
+        rejected_request_id=rejected.request_id,
+        request_id=again.raw.request_id,
+        replayed_by=author.name,
+        replayed_at=datetime.now(UTC),
+        rules=again.caller.sender.rules(),
+    )
+
+
+def _as_begun(again: Again, replay: Replay | None) -> Again:
+    """Return what is replayed as its replay was begun; versions before migration 0007 noted no rules."""
+    if replay is None or replay.rules is None:
+        return again._replace(begun=replay is not None)
+    return again._replace(caller=Caller(Sender.by(replay.rules)), begun=True)
 
 
 def _rows(rows: Sequence[Again]) -> Rows:
     return Rows([again.raw for again in rows], [again.caller for again in rows])
 
 
-def _from_replay(one: Understood) -> Understood:
-    """Return what was understood as its door understood it then, to be stored as a replay."""
-    return one._replace(raw=one.raw._replace(door="replay")) if isinstance(one, Postback) else one
+def _amending(rows: Sequence[Again]) -> Callable[[Understood], Understood]:
+    """Return what makes a replay of what was understood as its door understood it then."""
+    columns = {again.raw.request_id: (again.moment_column, again.caller.sender) for again in rows}
+
+    def amend(one: Understood) -> Understood:
+        if isinstance(one, Verdict):
+            return one
+        column, sender = columns[one.raw.request_id]
+        dated = one if column is None else Dating(column, sender)(one)
+        return dated._replace(raw=dated.raw._replace(door="replay")) if isinstance(dated, Postback) else dated
+
+    return amend
+
+
+def _request(rejected: RejectedPostback) -> str:
+    """Return the request_id of the batch or file whose row it is."""
+    return rejected.request_id.rpartition("-")[0]
 
 
 def new_request_id(rejected_request_id: str) -> str:
@@ -224,6 +270,7 @@ def raw_again(rejected: RejectedPostback) -> RawPostback:
         received_at=rejected.received_at,
         request_id=request_id,
         trace_id=request_id,
+        is_test=TEST_KEY in described,
     )
 
 

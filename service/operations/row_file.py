@@ -2,7 +2,7 @@
 
 import hashlib
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -44,15 +44,16 @@ class RowFile:
         with self.rows() as rows:
             return next(rows, b"")
 
-    def digest(self, salt: str, advance: Advance) -> tuple[str, int]:
-        """Return what the content is known by, 32 hex digits, and how many bytes it has, unpacked."""
-        digest, size = hashlib.sha256(salt.encode()), 0
+    def digests(self, salts: Sequence[str], advance: Advance) -> tuple[list[str], int]:
+        """Return what the content is known by, 32 hex digits for each salt, and how many bytes it has, unpacked."""
+        digests, size = [hashlib.sha256(salt.encode()) for salt in salts], 0
         with self._told(), open_unpacked(self.path) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
+                for digest in digests:
+                    digest.update(chunk)
                 size += len(chunk)
                 advance(len(chunk))
-        return digest.hexdigest()[:32], size
+        return [digest.hexdigest()[:32] for digest in digests], size
 
     def state(self) -> tuple[int, int, int]:
         """Return what does not stay the same when somebody changes the file."""

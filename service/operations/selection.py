@@ -12,6 +12,7 @@ from service.storage.reads.quarantine import Chosen
 
 __all__ = ["Chosen", "Filters", "Wanted"]  # what is meant, for whoever passes it on
 
+_NO_TIME = "no time between 2000 and 2100; it looks like 2026-01-31, 2026-01-31T08:30, 2h or 7d"
 _KEPT = [outcome.value for outcome in Outcome if outcome.kept]
 
 
@@ -38,7 +39,7 @@ class Filters:
     def _wrong_times(self, now: datetime) -> Iterator[Mistake]:
         for field, text in (("since", self.since), ("until", self.until)):
             if text is not None and past_moment(text, now) is None:
-                yield Mistake(field, text, "no time; it looks like 2026-01-31, 2026-01-31T08:30, 2h or 7d")
+                yield Mistake(field, text, _NO_TIME)
 
 
 def _wrong_outcomes(outcomes: Sequence[str]) -> Iterator[Mistake]:

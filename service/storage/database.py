@@ -11,6 +11,7 @@ from service.core.unavailable import StorageError
 from service.storage.audit import Audit
 from service.storage.deletions.deleting import Deletions
 from service.storage.erasure import NOW, Erasure
+from service.storage.imports import Imports
 from service.storage.ledger import Ledger
 from service.storage.location import PostgresServer, SqliteFile, location_of
 from service.storage.migrations import Migrations
@@ -61,6 +62,12 @@ class Database(Protocol):
 
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return the book of replays, to be written while this process's own ledger is open."""
+
+    def imports(self, turns: Turns = IMMEDIATE) -> Imports:
+        """Return the book of imports, to be read at any time, and written while this process's own ledger is open.
+
+        Raises StorageError when there is nothing to read.
+        """
 
     def deletions(self, turns: Turns = IMMEDIATE) -> Deletions:
         """Return what deletes, while this process's own ledger is open.
@@ -137,6 +144,10 @@ class SqliteDatabase:
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return writes on connections that never checkpoint, beside the ledger's of this process."""
         return Replays(self._writes(turns), turns)
+
+    def imports(self, turns: Turns = IMMEDIATE) -> Imports:
+        """Return writes on such connections, and reads on those that can do nothing else."""
+        return Imports(self._reads(), self._writes(turns), turns)
 
     def deletions(self, turns: Turns = IMMEDIATE) -> Deletions:
         """Return what deletes on such a connection, in its turn: nobody waits for a lock then."""
@@ -215,6 +226,10 @@ class PostgresDatabase:
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return writes in transactions of their own."""
         return Replays(self._writing, turns)
+
+    def imports(self, turns: Turns = IMMEDIATE) -> Imports:
+        """Return writes in transactions of their own."""
+        return Imports(self._reading, self._writing, turns)
 
     def deletions(self, turns: Turns = IMMEDIATE) -> Deletions:
         """Return what deletes, beside the ledger's connection."""

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy import JSON, TextClause, bindparam, text
+from sqlmodel import Session, col, select
 
 from service.storage.pool import Pool
 from service.storage.schema.tables import Replay, UtcDateTime
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 _BEGIN = text("""
-    INSERT INTO replay (rejected_request_id, request_id, replayed_by, replayed_at)
-    VALUES (:rejected_request_id, :request_id, :replayed_by, :replayed_at) ON CONFLICT DO NOTHING
-""").bindparams(bindparam("replayed_at", type_=UtcDateTime))
+    INSERT INTO replay (rejected_request_id, request_id, replayed_by, replayed_at, rules)
+    VALUES (:rejected_request_id, :request_id, :replayed_by, :replayed_at, :rules) ON CONFLICT DO NOTHING
+""").bindparams(bindparam("replayed_at", type_=UtcDateTime), bindparam("rules", type_=JSON(none_as_null=True)))
 _FINISH = text("UPDATE replay SET outcome = :outcome WHERE rejected_request_id = :request_id")
 _MARK = text("""
     UPDATE rejected_postback SET replay_outcome = :outcome,
@@ -31,10 +32,20 @@ class Replays:
         self._writes = writes
         self._turns = turns
 
-    def begin(self, replays: Sequence[Replay]) -> None:
-        """Note who is about to replay what. One that was begun before stays as it was."""
+    def begin(self, replays: Sequence[Replay]) -> dict[str, Replay]:
+        """Note who is about to replay what, by which rules. One that was begun before stays as it was.
+
+        Return what the book says now, by the request_id of the rejected postback.
+        """
         rows = [replay.model_dump() for replay in replays]
-        take_turn(self._turns, lambda: self._execute((_BEGIN, rows)))
+        wanted = select(Replay).where(col(Replay.rejected_request_id).in_([row["rejected_request_id"] for row in rows]))
+
+        def work() -> dict[str, Replay]:
+            with self._writes.transaction() as connection, Session(connection) as session:
+                connection.execute(_BEGIN, rows)
+                return {replay.rejected_request_id: replay for replay in session.exec(wanted)}
+
+        return take_turn(self._turns, work)
 
     def finish(self, outcomes: Mapping[str, str]) -> None:
         """Note what became of each rejected postback, by its request_id, in the book and in its own row."""

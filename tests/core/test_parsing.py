@@ -189,14 +189,24 @@ def test_extra_parameters_may_hold_macros_and_brackets() -> None:
     assert parse(builders.raw("c=a&value=1&sub={sub}"), EZMOB).params == {"sub": "{sub}"}
 
 
-@pytest.mark.parametrize("raw", [builders.raw("c=a&value=1&test=1"), builders.raw("test=true&c=a&value=1")])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        builders.raw("c=a&value=1&test=1"),
+        builders.raw("test=true&c=a&value=1"),
+        builders.raw("test=1&c=a&value=1&test=1"),
+        builders.raw("c=a&value=1&test=0&test=1"),
+        builders.posted(b"c=a&value=1&test=1", "application/x-www-form-urlencoded", query=b"test=1"),
+        builders.posted(b'{"c":"a","value":1,"test":0}', "application/json", is_test=True),
+    ],
+)
 def test_a_test_says_so_and_is_a_conversion_of_its_own(raw: RawPostback) -> None:
     parsed = parse(raw, EZMOB)
     assert parsed.key == ("ezmob", True, "a", "", "")
     assert parsed.params == {}
 
 
-@pytest.mark.parametrize("test", ["0", "", "no", "TRUE", "1&test=1", "abc", "2"])
+@pytest.mark.parametrize("test", ["0", "", "no", "TRUE", "0&test=2", "abc", "2"])
 def test_only_one_word_makes_a_test_and_any_other_is_kept(test: str) -> None:
     parsed = parse(builders.raw(f"c=a&value=1&test={test}"), EZMOB)
     assert not parsed.is_test

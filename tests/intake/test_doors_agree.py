@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.intake import Intake
-from service.operations.importing import ImportFile
+from service.operations.import_file import ImportFile
 from service.operations.own_line import storing
 from service.operations.replay import Author, Rehearsal, carry_out
 from service.operations.row_file import RowFile
 from service.storage.database import SqliteDatabase, database_at
+from service.storage.ledger import Manner
 from service.storage.reads.quarantine import Chosen
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
@@ -121,7 +122,7 @@ class Site:
                 file = self.path.with_name(f"{self._files}.csv")
                 file.write_text(table(given), encoding="utf-8")
                 rows = ImportFile(RowFile(file, "csv"))
-                async with storing(self._ledger, rows.caller, ignored) as line:
+                async with storing(self._ledger, rows.caller, ignored, Manner.NEW) as line:
                     await line.receive_rows(rows.groups(), amend=rows.amend)
             case "replay":  # each was refused by a rule that is no longer today's
                 refused = [builders.raw(urlencode(one)) for one in given]
@@ -136,7 +137,7 @@ class Site:
     async def _replay(self) -> None:
         database = database_at(f"sqlite:///{self.path}")
         assert isinstance(database, SqliteDatabase)
-        rehearsal = Rehearsal(database.quarantine(), database.history(), AUTHOR)
+        rehearsal = Rehearsal(database, AUTHOR)
         async for page in rehearsal.attempts(Chosen(not_replayed=True)):
             await carry_out(page, self._ledger, database.replays(), AUTHOR)
 

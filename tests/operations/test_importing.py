@@ -17,7 +17,7 @@ from service.core.outcome import Rejected, explanation
 from service.core.parsing import parse
 from service.core.sender import EZMOB
 from service.core.verdict import Entry
-from service.operations.importing import ImportFile
+from service.operations.import_file import ImportFile
 from service.operations.replay import raw_again
 from service.operations.row_file import RowFile, UnreadableFile
 from service.storage.ledger import Committed, Ledger
@@ -188,14 +188,14 @@ def test_a_file_that_changes_meanwhile_is_told(engine: Engine, ledger: Ledger, t
 )
 def test_a_file_of_which_no_row_could_be_accepted_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     with pytest.raises(UnreadableFile, match=reason):
-        written(tmp_path, content)
+        written(tmp_path, content).assert_header()
 
 
 @pytest.mark.parametrize("column", ["value", "c", "elsewhere"])
 def test_a_column_that_can_be_no_time_is_refused(tmp_path: Path, column: str) -> None:
     written(tmp_path)
     with pytest.raises(UnreadableFile, match=column):
-        ImportFile(RowFile(tmp_path / "rows.csv", "csv"), column)
+        ImportFile(RowFile(tmp_path / "rows.csv", "csv"), column).assert_header()
 
 
 POSTBACKS = st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["1", "1.0", "2", "x"])), min_size=1, max_size=15)
@@ -223,6 +223,7 @@ def test_however_a_file_is_cut_into_files_the_conversions_are_the_same(
 
 def test_what_is_kept_of_a_row_says_in_which_file_it_stood(tmp_path: Path) -> None:
     raw = written(tmp_path, b"c,value\na,1\n", "with blank?.csv").one(1)
+    assert raw
     sent = raw.as_sent()
     assert sent == b"IMPORT /with%20blank%3F.csv\r\ncontent-type: text/csv\r\n\r\nc,value\na,1"
     assert raw.door == "import"

@@ -94,9 +94,10 @@ def test_a_digest_is_that_of_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(CONTENT)
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(CONTENT, mtime=0))
     plain, packed = RowFile(tmp_path / "a.csv", "csv"), RowFile(tmp_path / "b.csv.gz", "csv")
-    assert plain.digest("x", str) == packed.digest("x", str)
-    assert plain.digest("x", str) != plain.digest("y", str)
-    assert plain.digest("x", str)[1] == len(CONTENT)
+    (one, other), size = plain.digests(["x", "y"], str)
+    assert packed.digests(["x", "y"], str) == ([one, other], size)
+    assert one != other
+    assert size == len(CONTENT)
 
 
 def test_lines_come_out_of_a_stream_whatever_it_is_cut_into(tmp_path: Path) -> None:

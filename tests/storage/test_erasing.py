@@ -56,7 +56,7 @@ def stored(engine: Engine, ledger: Ledger) -> None:
 
 
 async def replay(engine: Engine, ledger: Ledger) -> None:
-    rehearsal = Rehearsal(engine.database.quarantine(), engine.database.history(), Author("me"))
+    rehearsal = Rehearsal(engine.database, Author("me"))
     async for page in rehearsal.attempts(Chosen(outcomes=("invalid_value",))):
         await carry_out(page, ledger, engine.database.replays(), Author("me"))
 

@@ -4,8 +4,9 @@ import asyncio
 import json
 from pathlib import Path
 
+from service.operations.import_file import ImportFile
 from service.operations.import_report import Report
-from service.operations.importing import ImportFile, import_rows
+from service.operations.importing import begin_import, import_rows
 from service.operations.row_file import Form, RowFile
 from service.storage.database import Database
 from service.storage.ledger import MAX_BATCH, Ledger
@@ -61,8 +62,9 @@ def imported(
     rows: ImportFile, database: Database, ledger: Ledger, report: Path, form: Form = "csv"
 ) -> tuple[int, dict[str, int]]:
     """Import as the command does; return after which row it went on, and the tally."""
-    with Report(report, form, rows.request_id) as told:
-        after = asyncio.run(import_rows(rows, database, ledger, told))
+    begun = asyncio.run(begin_import(database, rows))
+    with Report(report, form, begun.rows.request_id) as told:
+        after = asyncio.run(import_rows(begun, database, ledger, told))
         return after, {outcome.value: number for outcome, number in told.tally.items()}
 
 

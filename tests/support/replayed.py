@@ -27,7 +27,7 @@ def foreseen(engine: Engine, author: Author = ME) -> list[Attempt]:
     """Rehearse the replay of everything that waits."""
 
     async def attempts() -> list[Attempt]:
-        rehearsal = Rehearsal(engine.database.quarantine(), engine.database.history(), author)
+        rehearsal = Rehearsal(engine.database, author)
         return [attempt async for page in rehearsal.attempts(WAITING) for attempt in page]
 
     return asyncio.run(attempts())

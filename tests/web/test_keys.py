@@ -118,7 +118,8 @@ async def test_what_comes_with_a_tests_key_is_a_test(served: Served, query: str)
 
 async def test_a_rejected_test_says_that_it_is_one_when_it_is_replayed(served: Served) -> None:
     await served.public.get("/postback?c=a&value=x", headers=bearer(TEST_KEY))
-    assert served.rows("SELECT raw FROM rejected_postback") == [(b"GET /postback?c=a&value=x&test=1",)]
+    kept = b"GET /postback?c=a&value=x\r\ncontent-type: \r\nx-test-key: true\r\n\r\n"
+    assert served.rows("SELECT raw FROM rejected_postback") == [(kept,)]
     assert served.counted("postback_test_received_total") == {("invalid_value",): 1.0}
 
 

@@ -4,8 +4,8 @@ So at any moment what is left and what the book says add up to what was written.
 holds the write lock for milliseconds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -40,6 +40,7 @@ from service.core.postback import ConversionKey
 from service.storage.deletions.book import Gone, Occasion, Reason, book_page, note
 from service.storage.deletions.clock import ClockGuard
 from service.storage.deletions.finding import Aged, Finding, bytes_taken, key_columns
+from service.storage.guard import Held, alone
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page
 from service.storage.schema.registry import CONVERSION, KEY, table_of
@@ -73,21 +74,9 @@ class Deletions(Finding):
         self._turns = turns
         self.clock = ClockGuard(reads, writes, turns)
 
-    @contextmanager
-    def alone(self) -> Iterator[Callable[[], None] | None]:
-        """Be the only replica that deletes; None if another one is. What is given asks whether it is still so.
-
-        On a server an open transaction holds the lock, and not a session: a pooler in transaction mode gives those to
-        others. Between two questions it is idle and has no snapshot, so it keeps nothing from being vacuumed.
-        """
-        if self._writes.engine.dialect.name != "postgresql":
-            yield lambda: None
-            return
-        with self._writes.transaction() as guard:
-            if not guard.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK_KEY}).scalar():
-                yield None
-                return
-            yield lambda: guard.execute(text("SELECT 1")).close()
+    def alone(self) -> AbstractContextManager[Held | None]:
+        """Be the only replica that deletes; None if another one is."""
+        return alone(self._writes, _LOCK_KEY)
 
     def remove(self, table: Aged, ids: Sequence[int], reason: Reason, now: datetime) -> Removed:
         """Delete rows by id; those that are gone already count for nothing."""

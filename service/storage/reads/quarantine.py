@@ -1,6 +1,6 @@
 """Owns the reads of what was not accepted: chosen by filters, listed, counted, and walked through page by page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -114,6 +114,12 @@ class Quarantine:
         with self._reads.session() as session:
             rows = session.exec(found.order_by(*_order(oldest_first=True))).all()
         return {click_id: (outcome, detail) for click_id, outcome, detail in rows if click_id is not None}
+
+    def replays_of(self, request_ids: Collection[str]) -> dict[str, Replay]:
+        """Return the replays that were begun of rejected postbacks, by the request_ids of these."""
+        begun = select(Replay).where(col(Replay.rejected_request_id).in_(request_ids))
+        with self._reads.session() as session:
+            return {replay.rejected_request_id: replay for replay in session.exec(begun)}
 
     def replay_of(self, request_id: str) -> Replay | None:
         """Return the replay that a request_id is part of, as the rejected one or as the new one."""

@@ -1,0 +1,139 @@
+"""Owns a file to import: its rows as raw postbacks, what they are called, and by whose rules they are judged.
+
+What a row is called follows from what the file holds and from the row's number.
+"""
+
+import copy
+from collections.abc import Generator
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import islice, repeat
+from typing import Self, get_args
+from urllib.parse import quote
+
+from service.auth.authenticator import Caller
+from service.core.batch import CSV, JSON, MAX_HEADER_BYTES, row_postbacks
+from service.core.chunk import CHUNK_BYTES, next_chunk
+from service.core.decoding import decode_csv
+from service.core.outcome import Rejected
+from service.core.postback import RawPostback
+from service.core.sender import EZMOB, NumberFormat, Sender
+from service.intake import Rows
+from service.operations.dating import Dating
+from service.operations.row_file import Advance, RowFile, UnreadableFile
+from service.storage.ledger import MAX_BATCH
+from service.storage.schema.tables import ImportedFile
+
+
+class ImportFile:
+    """A file to import. To make one is to read it once, for its digest. Raises UnreadableFile.
+
+    `request_id` is what its rows are called, before their `-1`, `-2` and so on: by the sender's format of numbers as it
+    is now, or was when the import was begun, which is one of `request_ids`. `size` is its bytes, unpacked.
+    `moment_column` names the column that says when each postback was received; without one it is now. `group_rows` is
+    how many rows are stored together.
+    """
+
+    def __init__(
+        self,
+        file: RowFile,
+        moment_column: str | None = None,
+        advance: Advance = lambda _: None,
+        sender: Sender = EZMOB,
+        *,
+        group_rows: int = MAX_BATCH,
+    ) -> None:
+        self.form = file.form
+        self._file = file
+        self._column = moment_column
+        self._group_rows = group_rows
+        self._state = file.state()
+        self._header = file.header()
+        formats: tuple[NumberFormat, ...] = get_args(NumberFormat)
+        hows = [f"import {file.form} {sender.name} {numbers} {moment_column or ''}\n" for numbers in formats]
+        self.request_ids, self.size = file.digests(hows, advance)
+        self.request_id, self.caller = self.request_ids[formats.index(sender.numbers)], Caller(sender)
+
+    @property
+    def amend(self) -> Dating | None:
+        """What gives each row its moment, where a column does."""
+        return None if self._column is None else Dating(self._column, self.caller.sender)
+
+    def as_begun(self, before: ImportedFile) -> Self:
+        """Return it as it was begun before: judged by the rules of then, whatever the sender's are now."""
+        begun = copy.copy(self)
+        begun.request_id, begun.caller = before.request_id, Caller(Sender.by(before.rules))
+        return begun
+
+    def to_begin(self, now: datetime) -> ImportedFile:
+        """Return what the book says of it once it is begun."""
+        sender = self.caller.sender
+        rules = {**sender.rules(), "moment_column": self._column}
+        name = self._file.path.name
+        return ImportedFile(request_id=self.request_id, name=name, sender=sender.name, rules=rules, begun_at=now)
+
+    def assert_header(self) -> None:
+        """Raise UnreadableFile for a file of which no row could be accepted."""
+        fields = self.caller.sender.fields
+        if self._column is not None and self._column in fields:
+            raise UnreadableFile(f"{self._column} is the postback's {fields[self._column]}, and no time")
+        if self.form == "csv":
+            _assert_header(self._header, self._column, self.caller.sender)
+
+    def groups(
+        self, first: int = 0, advance: Advance = lambda _: None, most_bytes: int = CHUNK_BYTES
+    ) -> Generator[Rows]:
+        """Yield the rows after the first so many, as many at once as are stored together. Raises UnreadableFile.
+
+        These are fewer than `group_rows` where they have `most_bytes`.
+        """
+        raw = _raw(self._file, self.request_id)
+        with self._file.rows(advance) as rows:
+            rest = islice(rows, first + (self._file.form == "csv"), None)
+            while some := next_chunk(rest, self._group_rows, len, most_bytes)[0]:
+                yield Rows(row_postbacks(raw, self._header, some, first), repeat(self.caller))
+                first += len(some)
+        if self._file.state() != self._state:
+            raise UnreadableFile(f"{self._file.path} was changed while it was being read: give it again")
+
+    def one(self, number: int) -> RawPostback | None:
+        """Return the row with this number, if there is one. Raises UnreadableFile."""
+        with closing(self.groups(number - 1)) as groups:
+            return next((rows.raws[0] for rows in groups), None)
+
+
+def _raw(file: RowFile, request_id: str) -> RawPostback:
+    """Return what all rows of a file have in common; the path says in which file a rejected row stood."""
+    return RawPostback(
+        door="import",
+        method="IMPORT",
+        path=f"/{quote(file.path.name)}",
+        query=b"",
+        content_type=CSV if file.form == "csv" else JSON,
+        content_encoding="",
+        body=b"",
+        complete=True,
+        host=b"",
+        forwarded=False,
+        client_ip="",
+        received_at=datetime.now(UTC),
+        request_id=request_id,
+        trace_id=request_id,
+    )
+
+
+def _assert_header(header: bytes, moment_column: str | None, sender: Sender) -> None:
+    """Refuse a file of which no row could be accepted, rather than keep millions of rejections."""
+    if len(header) > MAX_HEADER_BYTES:
+        raise UnreadableFile(f"the header has more than {MAX_HEADER_BYTES} bytes, with which each rejected row is kept")
+    try:
+        names = [name for name, _ in decode_csv(header + b"\n" + header)]
+    except Rejected as refused:
+        raise UnreadableFile(f"the first line is no header of CSV: {refused.detail}") from None
+    missing = sorted(sender.required.difference(field for name in names if (field := sender.fields.get(name))))
+    wanted = {field: " or ".join(name for name, named in sender.fields.items() if named == field) for field in missing}
+    lines = [f"no column is called {names} ({field})" for field, names in wanted.items()]
+    if moment_column is not None and moment_column not in names:
+        lines.append(f"no column is called {moment_column}")
+    if lines:
+        raise UnreadableFile(f"{'; '.join(lines)}; the header is {', '.join(names)[:400]!a}")
