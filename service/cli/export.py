@@ -9,6 +9,7 @@ import typer
 from service.cli.choosing import ClickId, SenderName, Since, Until, wanted
 from service.cli.setting_up import configured_database, refuse
 
+CLOCK_WRONG = "a clock was wrong when they came, or is wrong now (see doctor)"
 Format = Annotated[
     Literal["csv", "ndjson", "parquet"],
     typer.Option("--format", help="csv for a spreadsheet, ndjson for a program, parquet for an analysis."),
@@ -32,7 +33,9 @@ def export(  # noqa: PLR0913 - the filters
     In the order of sender, click id, goal and transaction id. Every column of
     the table; times are UTC, value is as it was sent, value_micros the same
     in millionths. conversion_status is the one it has now, since changed_at;
-    current_value is the last value that came with one, or the first. In CSV a
+    current_value is the last value that came with one, or the first;
+    drained_at is when it left a spool. What is from after now, because a
+    clock was wrong, is left out and counted on stderr. In CSV a
     cell that a spreadsheet would take for a formula begins with an
     apostrophe; NDJSON and Parquet are exact. Parquet needs one package more
     (make parquet), and --output or a pipe.
@@ -46,7 +49,9 @@ def export(  # noqa: PLR0913 - the filters
 
     meant = wanted(sender, since, until, click_id, tests=test)
     with configured_database() as database:
-        export_conversions(database, meant, form, target_of(output, form))
+        left_out = export_conversions(database, meant, form, target_of(output, form))
+    if left_out:
+        typer.echo(f"left out: {left_out:,} conversions that are from after now; {CLOCK_WRONG}", err=True)
 
 
 def target_of(output: Path | None, form: str) -> Path | BinaryIO:

@@ -11,6 +11,7 @@ from service.core.postback import answered_status
 
 if TYPE_CHECKING:
     from service.operations.lookup import Found
+    from service.storage.reads.history import Arrival
 
 
 def lookup(
@@ -20,7 +21,8 @@ def lookup(
 ) -> None:
     """Tell whether a conversion arrived, when, how often, what we answered, and its status.
 
-    What waits in this host's spool (SPOOL_DIR) is told too, also while the database is away.
+    What waits in this host's spool (SPOOL_DIR) is told too, also while the database is away. What left it is told
+    with both: the answer of then, and what became of it.
 
     Example: python -m service lookup my-first-click
 
@@ -49,13 +51,21 @@ def _lines(found: "Found") -> Iterator[str]:
     yield f"{found.click_id}: {_state(found)}; arrived {times}"
     for arrival in arrivals:
         when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
-        status = answered_status(arrival.door, arrival.outcome)
-        answer = f"{status} {arrival.outcome.value}" if status else arrival.outcome.value
-        yield f"  {when} UTC  {arrival.door}  {answer}: {arrival.detail}  [{arrival.request_id}]"
+        yield f"  {when} UTC  {arrival.door}  {_answer(arrival)}: {arrival.detail}  [{arrival.request_id}]"
     if len(found.now) > 1 or any(one.conversion_status for one in found.now):
         yield from _current(found)
     if not found.stored:
         yield f"What to do: {arrivals[-1].outcome.hint}"
+
+
+def _answer(arrival: "Arrival") -> str:
+    """Say what was answered, and where that was before it was judged, what became of it."""
+    status = answered_status(arrival.door, arrival.answered)
+    answer = f"{status} {arrival.answered.value}" if status else arrival.answered.value
+    if arrival.answered is arrival.outcome or arrival.drained_at is None:
+        return answer
+    when = arrival.drained_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
+    return f"{answer}, and at {when} UTC {arrival.outcome.value}"
 
 
 def _current(found: "Found") -> Iterator[str]:

@@ -39,8 +39,8 @@ def list_(  # noqa: PLR0913 - the filters
     Example: python -m service rejected list --outcome invalid_value --since 7d
 
     JSON keys: rejected [{id received_at outcome status sender click_id
-    detail door request_id replayed_at replay_outcome raw raw_encoding}],
-    more.
+    detail door request_id replayed_at replay_outcome raw raw_encoding
+    answered drained_at}], more.
 
     Exit code: 0 listed (there may be none), 2 bad usage, or the database
     cannot be read.
@@ -72,7 +72,7 @@ def show(
 
     JSON keys: those of `list`, and hint, replay {rejected_request_id
     request_id outcome replayed_by replayed_at} or null, later
-    [{received_at outcome door request_id detail}].
+    [{received_at outcome door request_id detail answered drained_at}].
 
     Example: python -m service rejected show 42
 
@@ -151,7 +151,10 @@ def _answer(shown: "Shown") -> str:
     """Say what was answered."""
     if shown.row.door in {"import", "replay"}:
         return f"no HTTP answer: it came from {'an import' if shown.row.door == 'import' else 'a replay'}"
-    return f"HTTP {shown.status or 'unknown'}"
+    drained_at = shown.row.drained_at
+    if drained_at is None or shown.answered == shown.row.outcome:
+        return f"HTTP {shown.status or 'unknown'}"
+    return f"answered {shown.answered}, HTTP {shown.status}; judged when it left the spool, {utc(drained_at)}"
 
 
 def _replayed(shown: "Shown") -> str:

@@ -9,6 +9,7 @@ import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
+from service.cli.export import CLOCK_WRONG
 from service.cli.printing import print_json
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, settings_or_refuse
@@ -52,7 +53,8 @@ def replay(  # noqa: PLR0913 - the filters
     or --yes is missing where nobody can be asked.
     """
     wanted = chosen(outcome, sender, since, until, click_id)
-    wanted = replace(wanted, until=wanted.until or datetime.now(UTC), not_replayed=True)
+    asked, now = wanted.until, datetime.now(UTC)
+    wanted = replace(wanted, until=asked or now, not_replayed=True)
     from service.operations import replay as operations
 
     author = _author(by, vouches=vouch)
@@ -65,6 +67,9 @@ def replay(  # noqa: PLR0913 - the filters
     with configured_database() as database, dry_run_advised():
         rehearsing = operations.rehearse(database, wanted, author) if dry_run else None
         report = asyncio.run(rehearsing or operations.replay(database, wanted, author, agree))
+        left_out = 0 if asked else database.quarantine().count(replace(wanted, since=datetime.now(UTC), until=None))
+    if left_out:
+        typer.echo(f"left out: {left_out:,} that are from after now; {CLOCK_WRONG}", err=True)
     if as_json:
         print_json(report.members())
     else:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from service.core.lifecycle import Status
-from service.core.outcome import Diagnosis, Outcome
+from service.core.outcome import Diagnosis, Family, Outcome
 
 Door = Literal["postback", "pixel", "batch", "import", "replay"]
 
@@ -108,6 +108,15 @@ class Rejection:
 def sent_status(door: str, outcome: Outcome) -> int:
     """Return the HTTP status that a door sends: a pixel's is always 200, because a browser must not show an error."""
     return 200 if door == "pixel" else outcome.status
+
+
+_JUDGED = frozenset({Outcome.CONFLICT, Outcome.ILLEGAL_TRANSITION})  # beside what is accepted: parsing never says them
+
+
+def answered(outcome: Outcome, *, drained: bool) -> Outcome:
+    """Return the outcome that the sender was told: `spooled`, if it was judged only when it left the spool."""
+    judged = outcome.family is Family.ACCEPTED or outcome in _JUDGED
+    return Outcome.SPOOLED if drained and judged else outcome
 
 
 def answered_status(door: str, outcome: Outcome) -> int | None:

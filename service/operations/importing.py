@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from service.core.judging import Manner
 from service.core.moment import utc
 from service.core.outcome import Family, Outcome
 from service.core.postback import RawPostback
@@ -30,7 +31,7 @@ from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
 from service.storage.guard import Held
 from service.storage.imports import Imports
-from service.storage.ledger import Ledger, Manner
+from service.storage.ledger import Ledger
 
 ACCEPTED = "accepted"  # all that parsing can say of a row that would be stored, a duplicate or a conflict
 _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit

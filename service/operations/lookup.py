@@ -75,10 +75,12 @@ def _members(arrival: Arrival) -> dict[str, object]:
     return {
         "received_at": arrival.received_at,
         "outcome": arrival.outcome.value,
-        "status": answered_status(arrival.door, arrival.outcome),
+        "status": answered_status(arrival.door, arrival.answered),
         "sender": arrival.sender,
         "door": arrival.door,
         "request_id": arrival.request_id,
         "detail": arrival.detail,
         "is_test": arrival.is_test,
+        "answered": arrival.answered.value,
+        "drained_at": arrival.drained_at,
     }

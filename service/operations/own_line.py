@@ -11,11 +11,12 @@ from typing import NoReturn
 
 from service.auth.authenticator import Authenticate, Caller
 from service.auth.credentials import NO_CREDENTIALS, Credentials
+from service.core.judging import Manner
 from service.core.outcome import Outcome
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.verdict import Entry, Understood, Verdict
 from service.intake import Intake
-from service.storage.ledger import Ledger, Manner
+from service.storage.ledger import Ledger
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import UNKNOWN, Account, Books, Teller
 from service.writing.committing import OnThread

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from service.core.moment import utc
 from service.core.outcome import Outcome
-from service.core.postback import answered_status
+from service.core.postback import answered, answered_status
 from service.operations.errors import NotFound
 from service.operations.row_shape import Cell, Types
 from service.storage.database import Database
@@ -30,6 +30,8 @@ COLUMNS: Types = {
     "replay_outcome": str | None,
     "raw": str,
     "raw_encoding": str,
+    "answered": str,
+    "drained_at": datetime | None,
 }
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -58,6 +60,11 @@ class Shown:
     def status(self) -> int | None:
         """The HTTP status that was answered; None if nobody was, or for an outcome of another version's."""
         return _status(self.row)
+
+    @property
+    def answered(self) -> str:
+        """The outcome that the sender was told."""
+        return _answered(self.row)
 
     @property
     def hint(self) -> str:
@@ -104,13 +111,22 @@ def members(row: RejectedPostback) -> dict[str, Cell]:
         row.replay_outcome,
         raw,
         encoding,
+        _answered(row),
+        utc(row.drained_at) if row.drained_at else None,
     )
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def _status(row: RejectedPostback) -> int | None:
-    word = row.outcome.upper()
+    word = _answered(row).upper()
     return answered_status(row.door, Outcome[word]) if word in Outcome.__members__ else None
+
+
+def _answered(row: RejectedPostback) -> str:
+    """Return the word that the sender was told; one of another version is what it is."""
+    word = row.outcome.upper()
+    known = Outcome.__members__.get(word)
+    return str(answered(known, drained=row.drained_at is not None).value) if known else row.outcome
 
 
 def _raw(raw: bytes) -> tuple[str, str]:
@@ -138,4 +154,6 @@ def _arrived(arrival: Arrival) -> dict[str, object]:
         "door": arrival.door,
         "request_id": arrival.request_id,
         "detail": arrival.detail,
+        "answered": arrival.answered.value,
+        "drained_at": arrival.drained_at and utc(arrival.drained_at),
     }

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
 from service.auth.authenticator import Caller
+from service.core.judging import Manner
 from service.core.outcome import Family, Outcome
 from service.core.postback import INCOMPLETE, TEST_KEY, Door, Postback, RawPostback
 from service.core.sender import EZMOB, PRESETS, Sender
@@ -23,7 +24,7 @@ from service.operations.dating import Dating, column_refused
 from service.operations.own_line import rehearsing, storing, vouched
 from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
-from service.storage.ledger import Ledger, Manner
+from service.storage.ledger import Ledger
 from service.storage.reads.quarantine import Chosen
 from service.storage.replays import Replays
 from service.storage.schema.tables import RejectedPostback, Replay
@@ -192,7 +193,8 @@ async def carry_out(attempts: Sequence[Attempt], ledger: Ledger, book: Replays, 
     def told(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:
         for (rejected, again), verdict in zip(chosen, verdicts, strict=True):
             failed = verdict.outcome.family is Family.FAILED  # nothing of it is stored: its click id was erased
-            done.append(Attempt(rejected, rejected.outcome) if failed else Attempt(rejected, verdict.outcome.value, again))
+            outcome = rejected.outcome if failed else str(verdict.outcome.value)
+            done.append(Attempt(rejected, outcome, None if failed else again))
 
     rows = [again for _, again in chosen]
     async with storing(ledger, Caller(author.sender), told, Manner.AGAIN) as intake:

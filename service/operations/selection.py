@@ -33,8 +33,8 @@ class Filters:
     def conversions(self, now: datetime, *, tests: bool = False) -> Wanted:
         """Return which conversions are meant, until now at the latest. Raises WrongValues."""
         refuse_wrong(self._wrong_times(now))
-        until = min(_read(self.until, now) or now, now)
-        return Wanted(self.sender, self.click_id, _read(self.since, now), until, tests)
+        asked = _read(self.until, now)
+        return Wanted(self.sender, self.click_id, _read(self.since, now), min(asked or now, now), tests, asked)
 
     def _wrong_times(self, now: datetime) -> Iterator[Mistake]:
         for field, text in (("since", self.since), ("until", self.until)):

@@ -11,6 +11,7 @@ from functools import cache
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from service.core.decoding import END_OF_TIME, FIRST_MOMENT
 from service.core.outcome import Outcome
 from service.storage.schema.registry import KEY, OF_POSTBACKS, REJECTED
 from service.storage.schema.registry import TABLES as DECLARED
@@ -34,8 +35,9 @@ class Counts(NamedTuple):
     """The rows of one table under one outcome.
 
     `own` were written by the window's process; `foreign` arrived after it started, and it did not write them; `future`
-    are from after now; `last_day` from the day before now. `deleted` were its own, and the book of deletions has them;
-    `dropped` were answered so by it, waited in a spool while their click id was erased, and never became rows.
+    are from after now; `last_day` from the day before now; `out_of_bounds` from a time that no door takes. `deleted`
+    were its own, and the book of deletions has them; `dropped` were answered so by it, waited in a spool while their
+    click id was erased, and never became rows.
     """
 
     rows: int
@@ -43,6 +45,7 @@ class Counts(NamedTuple):
     foreign: int
     future: int
     last_day: int
+    out_of_bounds: int = 0
     deleted: int = 0
     dropped: int = 0
 
@@ -128,6 +131,7 @@ class Audit(ABC):
             "started": self.moment(window.started),
             "now": self.moment(window.now),
             "yesterday": self.moment(window.now - timedelta(days=1)),
+            **self._bounds(),
         }
         found: dict[str, Counts] = {}
         for table in TABLES:
@@ -138,6 +142,14 @@ class Audit(ABC):
             left = found.get(str(outcome), _NONE)
             found[str(outcome)] = left._replace(deleted=int(str(deleted)), dropped=int(str(dropped)))
         return found
+
+    def out_of_bounds(self, table: str, limit: int) -> list[str]:
+        """Return the first request ids of a table's rows whose time no door takes, so many at most."""
+        statement = f"SELECT request_id FROM {table} WHERE {_OUT_OF_BOUNDS} ORDER BY request_id LIMIT :limit"  # noqa: S608 - our own names
+        return [str(request_id) for (request_id,) in self.rows(statement, limit=limit, **self._bounds())]
+
+    def _bounds(self) -> dict[str, Value]:
+        return {"first": self.moment(FIRST_MOMENT), "end_of_time": self.moment(END_OF_TIME)}
 
     def orphans(self) -> dict[str, int]:
         """Return how many duplicates and conflicts have no conversion that they repeat, by outcome.
@@ -208,7 +220,7 @@ def _erased(table: str, sha256: str) -> str:
 def _counting(table: str) -> str:
     outcome, group = (f"'{KEPT[table]}'", "") if table in KEPT else ("outcome", " GROUP BY outcome")
     own = "request_id >= :process AND request_id < :end"
-    counted = (own, f"received_at > :started AND NOT ({own})", "received_at > :now", _LAST_DAY)
+    counted = (own, f"received_at > :started AND NOT ({own})", "received_at > :now", _LAST_DAY, _OUT_OF_BOUNDS)
     columns = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in counted)
     return f"SELECT {outcome}, count(*), {columns} FROM {table}{group}"  # noqa: S608 - our own names
 
@@ -221,6 +233,7 @@ _DELETED = """
     GROUP BY outcome
 """
 _LAST_DAY = "received_at > :yesterday AND received_at <= :now"
+_OUT_OF_BOUNDS = "NOT (received_at >= :first AND received_at < :end_of_time)"
 _ORPHANED_CONFLICTS = """
     SELECT count(*) FROM rejected_postback WHERE outcome = 'conflict' AND NOT EXISTS (
         SELECT 1 FROM conversion

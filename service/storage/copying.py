@@ -85,7 +85,6 @@ def _opened(source: SqliteFile) -> Iterator[sqlite3.Connection]:
 def _connected(target: PostgresServer) -> Iterator[ServerConnection]:
     try:
         with closing(ServerConnection.to(target)) as connection:
-            connection.execute("SET TIME ZONE 'UTC'")
             yield connection
     except psycopg.Error as error:
         raise postgres_error(error) from error

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.core.judging import Manner
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.intake import Intake
@@ -23,7 +24,6 @@ from service.operations.own_line import storing
 from service.operations.replay import Author, Rehearsal, carry_out
 from service.operations.row_file import RowFile
 from service.storage.database import SqliteDatabase, database_at
-from service.storage.ledger import Manner
 from service.storage.reads.quarantine import Chosen
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics

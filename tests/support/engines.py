@@ -10,7 +10,6 @@ from threading import current_thread
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import text
 
 from service.storage.database import Database, database_at
 from service.storage.ledger import Ledger
@@ -102,7 +101,6 @@ class Engine:
         place = location_of(self.url)
         if isinstance(place, Place):
             with engine_of(place).connect() as connection:
-                connection.execute(text("SET TIME ZONE 'UTC'"))
                 return [_plain(tuple(row)) for row in connection.exec_driver_sql(statement)]
         with closing(sqlite3.connect(place.path)) as connection:
             return connection.execute(statement).fetchall()

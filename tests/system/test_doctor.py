@@ -84,7 +84,11 @@ def add_a_row_under_its_name(service: Service) -> None:
     ("tamper", "wrong", "sentence"),
     [
         (lose_a_conversion, {"rows_counted", "outcomes_counted", "orphans"}, "conversion: 1 rows that the process"),
-        (add_rows, {"foreign_rows", "future_rows"}, "1 rows came since the start that the process did not write"),
+        (
+            add_rows,
+            {"foreign_rows", "future_rows", "times"},
+            "1 rows came since the start that the process did not write",
+        ),
         (add_a_row_under_its_name, {"rows_counted", "outcomes_counted"}, "conversion: 1 rows more than the process"),
     ],
 )

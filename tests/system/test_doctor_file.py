@@ -50,7 +50,7 @@ def replace(path: Path) -> None:
 
 BY_HAND = {"orphans", "one_outcome", "known_outcomes", "schema", "journal_mode"}
 FILE = {"journal_mode", "schema_version", "schema", "integrity"}
-ROWS = {"rows_counted", "outcomes_counted", "foreign_rows", "future_rows", "known_outcomes", "disk_lasts"}
+ROWS = {"rows_counted", "outcomes_counted", "foreign_rows", "future_rows", "times", "known_outcomes", "disk_lasts"}
 LAWS = {"orphans", "repeated_keys", "one_outcome"}
 UNREADABLE = FILE | ROWS | LAWS | {"keys_expiring", "keys_unused", "erased_rows", "retention_clock"}
 

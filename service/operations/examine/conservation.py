@@ -32,7 +32,8 @@ from service.storage.audit import TABLES, Counts, Window, of_table, unknown_outc
 from service.telemetry.metrics import catalogue
 
 COMPARED = ("rows_counted", "outcomes_counted", "foreign_rows")
-CHECKS = (*COMPARED, "future_rows", "known_outcomes", "disk_lasts", "orphans", "repeated_keys", "one_outcome")
+_OF_ROWS = (*COMPARED, "future_rows", "times", "known_outcomes", "disk_lasts")
+CHECKS = (*_OF_ROWS, "orphans", "repeated_keys", "one_outcome")
 _ANSWERED = (catalogue.RECEIVED.name, catalogue.TEST_RECEIVED.name)
 _STARTED = "process_start_time_seconds"
 _START_MARGIN = timedelta(seconds=2)  # the system tells a process's start to about a second
@@ -40,6 +41,7 @@ _CLOCK_MARGIN = timedelta(seconds=2)
 _TRIES = 3  # a commit may be durable a moment before it is counted
 _BETWEEN_SECONDS = 0.1
 _SORTED_ROWS = 1_000_000
+_NAMED = 5  # rows
 _FEW_DAYS, _SOME_DAYS = 2, 14
 _ROW_BYTES = 250
 _LONG_DAYS = 3650
@@ -54,7 +56,7 @@ def check(case: Case, operators: Sequence[OperatorListener]) -> tuple[dict[str, 
         names = [operator.url if operator else "" for operator in asked]
         compared = worst_of([findings for _, findings in compared_all], names)
     except StorageError as error:
-        return {}, [unreadable(name, error) for name in CHECKS[:6]] + list(_laws(case, 0))
+        return {}, [unreadable(name, error) for name in _OF_ROWS] + list(_laws(case, 0))
     rows = {outcome: found.rows for outcome, found in comparison.counts.items() if found.rows}
     return rows, [*compared, *_of_rows(case, comparison.counts), *_laws(case, sum(rows.values()))]
 
@@ -192,11 +194,23 @@ def _of_rows(case: Case, counts: Mapping[str, Counts]) -> Iterator[Finding]:
     sentence = f"{future} rows are from after now" if future else "no row is from after now"
     advice = "A clock was wrong when they came, or is wrong now: see clock_sync."
     yield graded("future_rows", sentence, advice, bad=future > 0, doubtful=False)
+    yield from guarded([("times", partial(_times, case, sum(found.out_of_bounds for found in counts.values())))])
     unknown = unknown_outcomes(counts)
     sentence = f"in rejected_postback: {', '.join(unknown)}" if unknown else "every row's outcome is one of ours"
     advice = "Written by hand or by a newer version: run that version's doctor."
     yield graded("known_outcomes", sentence, advice, bad=bool(unknown), doubtful=False)
     yield _disk_lasts(case, counts)
+
+
+def _times(case: Case, number: int) -> Finding:
+    if not number:
+        return ok("times", "every row's time is between 2000 and 2100")
+    with case.audit() as audit:
+        named = [f"{table} {request_id}" for table in TABLES for request_id in audit.out_of_bounds(table, _NAMED)]
+    more = ", …" if number > len(named[:_NAMED]) else ""
+    advice = "An older version imported them; correct received_at by hand, or erase their click ids."
+    sentence = f"{number} rows are from before 2000 or after 2099: {', '.join(named[:_NAMED])}{more}"
+    return wrong("times", sentence, advice)
 
 
 def _disk_lasts(case: Case, counts: Mapping[str, Counts]) -> Finding:

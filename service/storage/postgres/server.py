@@ -1,5 +1,6 @@
 """Owns how a PostgreSQL server is reached: what a connection must promise, deadlines on every wait, errors."""
 
+import os
 import sys
 import time
 import traceback
@@ -58,6 +59,9 @@ _CONNECT = {
     "keepalives_count": "3",
     "tcp_user_timeout": "5000",
 }
+# The time zone of every connection that libpq makes: a moment of the year 1 has no text west of UTC that a driver could
+# read. It is part of the start, as a parameter that poolers know and follow; they refuse `options=-c timezone=UTC`.
+os.environ["PGTZ"] = "UTC"
 _PROMISES = """
     SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding'),
            pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,

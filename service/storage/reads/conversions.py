@@ -5,13 +5,13 @@ The key's order, because the table has no other: an index by time would be one m
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Row, RowMapping, Select, select, tuple_
+from sqlalchemy import ColumnElement, Row, RowMapping, Select, func, select, tuple_
 
 from service.core.chunk import CHUNK_BYTES, ChunkSize, next_chunk
 from service.storage.pool import Pool
@@ -32,7 +32,7 @@ class Stored(NamedTuple):
     """A conversion as it is stored, the columns of CONVERSION in their order; but its status is the one it has now.
 
     `current_value`, in millionths and its currency beside it, is the last that was sent with a status, or the first.
-    `changed_at` is when the status was last changed.
+    `changed_at` is when the status was last changed, `drained_at` when it left a spool: its sender was told `spooled`.
     """
 
     sender: str
@@ -52,6 +52,7 @@ class Stored(NamedTuple):
     current_value_micros: int
     current_currency: str | None
     changed_at: datetime | None = None
+    drained_at: datetime | None = None
 
     def changed(self, change: "RowMapping") -> "Stored":
         """Return what it is after a change."""
@@ -67,13 +68,21 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which conversions are meant; what is left empty excludes none. `since` is included, `until` is not."""
+    """Which conversions are meant; what is left empty excludes none. `since` is included, `until` is not.
+
+    `asked_until` is what was asked for where `until` is now: what is from after now is left out.
+    """
 
     sender: str | None = None
     click_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     tests: bool = False  # also what was sent as a test
+    asked_until: datetime | None = None
+
+    def after(self, now: datetime) -> "Wanted":
+        """Return what was asked for, and is from after now."""
+        return replace(self, since=max(now, self.since or now), until=self.asked_until)
 
 
 class _Position(NamedTuple):
@@ -118,6 +127,19 @@ class Conversions:
                 return Page(rows, None if all_read else cursor_to(_ORDER, _position(rows[-1])))
         return Page([], None)
 
+    def count(self, wanted: Wanted) -> int:
+        """Return how many are chosen. Reads all of them."""
+        number = 0
+        if wanted.since and wanted.until and wanted.until <= wanted.since:
+            return number
+        for sender, is_test in self._stretches(wanted, None):
+            chosen = (
+                select(func.count()).select_from(CONVERSION.table).where(*_conditions(wanted, sender, is_test=is_test))
+            )
+            with self._reads.session() as session:
+                number += session.connection().execute(chosen).scalar_one()
+        return number
+
     def received(self, click_ids: Sequence[str]) -> dict[str, list[datetime]]:
         """Return when the conversions of each of these click ids were received, tests left out."""
         found: dict[str, list[datetime]] = defaultdict(list)
@@ -153,7 +175,7 @@ class Conversions:
 
 
 def _stored(row: Row[tuple[Any, ...]]) -> Stored:
-    return Stored._make((*row, row.value, row.value_micros, row.currency, None))
+    return Stored._make((*row[:-1], row.value, row.value_micros, row.currency, None, row.drained_at))
 
 
 def _size(row: Stored) -> int:
@@ -190,15 +212,18 @@ def page_after(
     last: tuple[str, str, str] | None, wanted: Wanted, sender: str, limit: int = PAGE_ROWS, *, is_test: bool
 ) -> Select[tuple[object, ...]]:
     """Return the query for one page: the beginning of the primary key is given, so the rest of it is read in order."""
-    chosen = select(*(_TABLE[name] for name in CONVERSION.columns)).order_by(*_PLACE)
-    chosen = chosen.where(_TABLE.sender == sender, _TABLE.is_test == is_test).limit(limit)
+    chosen = select(*(_TABLE[name] for name in CONVERSION.columns), _TABLE.drained_at).order_by(*_PLACE)
+    chosen = chosen.where(*_conditions(wanted, sender, is_test=is_test)).limit(limit)
     chosen = chosen.execution_options(yield_per=_FETCHED_ROWS)
-    if last is not None:
-        chosen = chosen.where(tuple_(*_PLACE) > tuple_(*last))
+    return chosen if last is None else chosen.where(tuple_(*_PLACE) > tuple_(*last))
+
+
+def _conditions(wanted: Wanted, sender: str, *, is_test: bool) -> Iterator[ColumnElement[bool]]:
+    yield _TABLE.sender == sender
+    yield _TABLE.is_test == is_test
     if wanted.click_id is not None:
-        chosen = chosen.where(_TABLE.click_id == wanted.click_id)
+        yield _TABLE.click_id == wanted.click_id
     if wanted.since is not None:
-        chosen = chosen.where(_TABLE.received_at >= wanted.since)
+        yield _TABLE.received_at >= wanted.since
     if wanted.until is not None:
-        chosen = chosen.where(_TABLE.received_at < wanted.until)
-    return chosen
+        yield _TABLE.received_at < wanted.until

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from service.core.outcome import Outcome
-from service.core.postback import ConversionKey, Postback
+from service.core.postback import ConversionKey, Postback, answered
 from service.core.verdict import Change, Winner, amount, last_with_value
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
@@ -38,7 +38,10 @@ SENDERS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One postback that reached us: when, through which door, and the answer it got. `detail` says why, or what."""
+    """One postback that reached us: when, through which door, and what became of it. `detail` says why, or what.
+
+    What waited in a spool was judged at `drained_at`, after the answer.
+    """
 
     received_at: datetime
     outcome: Outcome
@@ -47,6 +50,12 @@ class Arrival:
     request_id: str
     detail: str
     is_test: bool = False
+    drained_at: datetime | None = None
+
+    @property
+    def answered(self) -> Outcome:
+        """The outcome that its sender was told."""
+        return answered(self.outcome, drained=self.drained_at is not None)
 
 
 class Current(NamedTuple):
@@ -197,7 +206,7 @@ _TOLD = (_stored, _changed, _repeated, _rejected)
 
 def _arrival(row: Conversion | StatusChange | Duplicate | RejectedPostback, outcome: Outcome, detail: str) -> Arrival:
     is_test = not isinstance(row, RejectedPostback) and row.is_test
-    return Arrival(row.received_at, outcome, row.sender, row.door, row.request_id, detail, is_test)
+    return Arrival(row.received_at, outcome, row.sender, row.door, row.request_id, detail, is_test, row.drained_at)
 
 
 def _labels(row: Conversion | StatusChange | Duplicate) -> str:
