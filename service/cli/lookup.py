@@ -10,8 +10,7 @@ from service.cli.setting_up import configured_database, settings_or_refuse
 from service.core.postback import answered_status
 
 if TYPE_CHECKING:
-    from service.operations.lookup import Found
-    from service.storage.reads.history import Arrival
+    from service.operations.lookup import Arrival, Found
 
 
 def lookup(

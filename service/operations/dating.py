@@ -14,7 +14,7 @@ from service.core.verdict import Understood
 
 _AHEAD = timedelta(minutes=5)  # what another machine's clock may be ahead of ours; more is a mistake in the file
 _FUTURE = "more than 5 minutes in the future"
-_REFUSED = re.compile(rf"(.+) is (?:absent|there more than once|no ISO 8601 time: .*|{_FUTURE}: .*)")
+_REFUSED = re.compile(rf"(.+) is (?:absent|there more than once|no ISO 8601 time: .*|not between .*|{_FUTURE}: .*)")
 
 
 class Dating:

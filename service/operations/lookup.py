@@ -11,6 +11,8 @@ from service.spool.reading import arrivals as spooled_arrivals
 from service.storage.database import Database
 from service.storage.reads.history import Arrival, Current
 
+__all__ = ["Arrival", "Found", "look_up"]
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

@@ -51,7 +51,8 @@ class Replays:
         """Note what became of each rejected postback, by its request_id, in the book and in its own row."""
         rows: list[dict[str, object]]
         rows = [{"request_id": request_id, "outcome": outcome} for request_id, outcome in outcomes.items()]
-        take_turn(self._turns, lambda: self._execute((_FINISH, rows), (_MARK, rows)))
+        if rows:
+            take_turn(self._turns, lambda: self._execute((_FINISH, rows), (_MARK, rows)))
 
     def _execute(self, *statements: tuple[TextClause, list[dict[str, object]]]) -> None:
         with self._writes.transaction() as connection:

@@ -63,6 +63,7 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
         "report": "rows.csv.report.csv",
         "rows": 4,
         "outcomes": TOLD,
+        "rules_of": None,
     }
     assert again.answer() == {**answer, "resumed_after": 4}
     with (bare / "rows.csv.report.csv").open(encoding="utf-8", newline="") as file:

@@ -26,7 +26,8 @@ def test_lookup_tells_what_became_of_a_click_id(
     assert isinstance(answer["arrivals"], list)
     assert [arrival["outcome"] for arrival in answer["arrivals"]] == outcomes
     for arrival in answer["arrivals"]:
-        assert set(arrival) == {"received_at", "outcome", "status", "sender", "door", "request_id", "detail", "is_test"}
+        what = {"outcome", "status", "answered", "detail", "is_test"}
+        assert set(arrival) == {"received_at", "drained_at", "sender", "door", "request_id", *what}
         assert arrival["received_at"] == "2026-01-02T03:04:05.678901Z"
 
 

@@ -19,7 +19,7 @@ def test_what_is_said_is_read_against_the_clock_that_is_given() -> None:
     filters = Filters("ezmob", "7d", "2026-01-30", "x")
     since, until = NOW - timedelta(days=7), datetime(2026, 1, 30, tzinfo=UTC)
     assert filters.rejected(["invalid_value"], NOW) == Chosen(("invalid_value",), "ezmob", since, until, "x")
-    assert filters.conversions(NOW, tests=True) == Wanted("ezmob", "x", since, until, tests=True)
+    assert filters.conversions(NOW, tests=True) == Wanted("ezmob", "x", since, until, tests=True, asked_until=until)
 
 
 def test_conversions_that_are_still_to_come_are_not_meant() -> None:

@@ -70,7 +70,7 @@ class Stored(NamedTuple):
 class Wanted:
     """Which conversions are meant; what is left empty excludes none. `since` is included, `until` is not.
 
-    `asked_until` is what was asked for where `until` is now: what is from after now is left out.
+    `asked_until` is `until` as it was asked for, before it was made now at the latest.
     """
 
     sender: str | None = None
