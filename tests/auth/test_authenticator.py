@@ -15,6 +15,7 @@ from service.auth.authenticator import (
     authenticate_open,
 )
 from service.auth.credentials import Credentials
+from service.core.mistakes import rejection_of
 from service.core.outcome import Outcome, Rejected
 from service.core.roster import EMPTY_ROSTER, Roster
 from service.core.sender import EZMOB, PRESETS
@@ -220,6 +221,18 @@ async def test_a_disabled_senders_key_is_known_and_forbidden() -> None:
 async def test_once_there_is_a_key_a_loopback_name_alone_lets_nobody_in(mode: Mode) -> None:
     with pytest.raises(Rejected):
         await authenticator(roster(), mode)[0](builders.raw())
+
+
+@pytest.mark.parametrize("is_test", [True, False])
+async def test_what_shows_a_test_key_that_is_over_is_a_test_all_the_same(*, is_test: bool) -> None:
+    """A replay that somebody vouches for must make no real conversion of it."""
+    over = roster_key(revoked_at=NOW, is_test=is_test)
+    with pytest.raises(Rejected) as rejected:
+        await caller_of(roster(key=over), KEY)
+    kept = rejection_of(builders.raw(), None, rejected.value)
+    assert (rejected.value.is_test, kept.raw.is_test) == (is_test, is_test)
+    lenient = replace(SENDER, report_only=frozenset({"credentials"}))
+    assert (await caller_of(roster(lenient, over), KEY)).is_test is is_test
 
 
 async def test_a_revoked_last_key_does_not_open_the_door() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ DATABASE = "data/postback.db"
 ROWS = "c,value,note\na,1.50,\na,1.5,\nb,x,\n=c,-2,=1+1\n"
 TOLD = {"stored": 2, "duplicate": 1, "invalid_value": 1}
 COLUMNS = ["sender", "is_test", "click_id", "goal", "transaction_id", "value", "value_micros", "currency", "params"]
+CLOCK = "a clock was wrong when they came, or is wrong now (see doctor)"
 COLUMNS += ["received_at", "request_id", "door", "conversion_status"]
 COLUMNS += ["current_value", "current_value_micros", "current_currency", "changed_at", "drained_at"]
 
@@ -160,6 +162,25 @@ def test_an_export_for_a_spreadsheet_holds_no_formula_and_keeps_numbers(service:
 
 
 @pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("filters", "left_out"),
+    [((), 1), (("--test",), 2), (("--until", "2026-01-03"), 0), (("--sender", "another"), 0), (("--click-id", "a"), 0)],
+)
+def test_an_export_says_what_it_leaves_out_because_it_is_from_after_now(
+    service: Command, bare: Path, filters: tuple[str, ...], left_out: int
+) -> None:
+    """The clock was ahead when they came, and was set back."""
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ahead = datetime.now(UTC) + timedelta(days=500)
+    ledger.commit([builders.postback(f"c=ahead&value=1&test={test}", received_at=ahead) for test in (0, 1)])
+    ledger.close()
+    ended = service("export", *filters)
+    assert (ended.code, "ahead" in ended.out) == (0, False)
+    assert ended.err == (f"left out: {left_out} conversions that are from after now; {CLOCK}\n" if left_out else "")
+
+
+@pytest.mark.usefixtures("stored")
 def test_an_export_for_a_program_is_exact(service: Command) -> None:
     ended = service("export", "--format", "ndjson", "--since", "2026-01-02", "--until", "2026-01-03")
     rows = [json.loads(line) for line in ended.out.splitlines()]
@@ -263,3 +284,18 @@ def test_without_a_database_there_is_no_answer_and_none_is_made(service: Command
     ended = service(*command.split())
     assert (ended.code, ended.err) == (2, f"there is no database at {Path(DATABASE).absolute()}\n")
     assert [path.name for path in bare.iterdir()] == ["partner.csv"]
+
+
+def test_a_changed_policy_stores_no_file_again_and_it_is_said(service: Command, bare: Path) -> None:
+    (bare / "rows.csv").write_text(ROWS)
+    first = service("import", "rows.csv", "--json").answer()
+    stored = count(bare / DATABASE)
+    service("senders", "add", "ezmob", "--preset", "ezmob", "--duplicates", "sum")
+    for arguments in (("--report", "again.csv"), ("--dry-run",)):
+        again = service("import", "rows.csv", *arguments)
+        assert again.out.startswith("by the sender's rules of 20")
+        assert "when this import was begun: they have changed since" in again.out
+    assert count(bare / DATABASE) == stored
+    told = service("import", "rows.csv", "--json").answer()
+    assert told["outcomes"] == first["outcomes"]
+    assert str(told["rules_of"]).endswith("Z")

@@ -1,5 +1,8 @@
 """The command `lookup`: what became of a click id, for people and for programs."""
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,24 @@ def test_lookup_tells_what_a_pixel_was_answered_and_what_became_of_it(service: C
     assert isinstance(arrivals, list)
     assert [(it["door"], it["status"], it["outcome"]) for it in arrivals] == [("pixel", 200, "invalid_value")]
     assert "  pixel  200 invalid_value: " in service("lookup", "seen").out
+
+
+def test_lookup_tells_what_was_answered_then_and_what_became_of_it(service: Command, bare: Path) -> None:
+    life = ["c=late&value=1&conversion_status=rejected", "c=late&value=1&conversion_status=approved"]
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.postback(query) for query in life])
+    ledger.close()
+    with closing(sqlite3.connect(bare / DATABASE)) as connection:  # SQLite has no spool, but may be a copy
+        for table in ("conversion", "rejected_postback"):
+            connection.execute(f"UPDATE {table} SET drained_at = '2026-01-02 03:05:00.000000'")  # noqa: S608 - our own names
+        connection.commit()
+    told = service("lookup", "late").out.splitlines()
+    assert "  postback  200 spooled, and at 2026-01-02 03:05:00.000 UTC stored: rejected, value 1 " in told[1]
+    assert "  postback  200 spooled, and at 2026-01-02 03:05:00.000 UTC illegal_transition: " in told[2]
+    shown = service("rejected", "show", "1")
+    assert "outcome      illegal_transition (answered spooled, HTTP 200; judged when it left the spool, " in shown.out
+    answer = service("rejected", "show", "1", "--json").answer()
+    assert (answer["outcome"], answer["answered"], answer["status"]) == ("illegal_transition", "spooled", 200)
+    exported = [json.loads(line) for line in service("export", "--format", "ndjson").out.splitlines()]
+    assert [row["drained_at"] is not None for row in exported] == [True]

@@ -90,3 +90,16 @@ def test_a_body_we_cannot_read_is_an_unsupported_media_type(content_type: str, c
 def test_a_body_that_broke_off_is_not_a_postback() -> None:
     broken = builders.posted(b'{"c": "a", "value": 1}', complete=False)
     assert outcome_of(broken) == (Outcome.MALFORMED_BODY, "the sender hung up after 22 bytes of the body")
+
+
+@pytest.mark.parametrize("before", [b" ", b"\n", b"\r\n\t "])
+@pytest.mark.parametrize("after", [b"", b"\n"])
+def test_json_may_begin_and_end_with_white_space(before: bytes, after: bytes) -> None:
+    assert parse(builders.posted(before + b'{"c": "a", "value": 1}' + after), EZMOB).click_id == "a"
+
+
+@pytest.mark.parametrize(
+    "body", [b" ", b"\x0b{}", "\u2003{}".encode(), b' {"c": "a", "value": 1} x', b" \xef\xbb\xbf{}"]
+)
+def test_other_white_space_is_no_json(body: bytes) -> None:
+    assert outcome_of(builders.posted(body))[0] is Outcome.MALFORMED_BODY

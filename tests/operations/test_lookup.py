@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.core.judging import Manner, Part
 from service.core.outcome import Outcome
 from service.core.unavailable import StorageError
 from service.operations.lookup import look_up
@@ -54,3 +55,24 @@ def test_what_waits_is_told_though_the_database_is_away(spool_directory: Path) -
     assert found.unknown
     with pytest.raises(StorageError):
         look_up(away, spool_directory, "never")
+
+
+def test_what_was_drained_is_told_with_both_answers(postgres_url: str, tmp_path: Path) -> None:
+    """A rejection has its own answer at once, also where it waits in the spool."""
+    engine = Engine(postgres_url)
+    ledger = engine.database.ledger()
+    ledger.open()
+    batch = [builders.postback(query) for query in ("c=a&value=1", "c=a&value=2", "c=a&value=1")]
+    refused = builders.rejection(Outcome.INVALID_VALUE, "a")
+    ledger.commit([*batch, refused], [Part(0, 4, Manner.DRAINED)])
+    ledger.commit([builders.postback("c=a&value=1")])
+    ledger.close()
+    arrivals = look_up(engine.database, tmp_path, "a").members()["arrivals"]
+    assert isinstance(arrivals, list)
+    assert [(it["outcome"], it["answered"], it["status"], it["drained_at"] is not None) for it in arrivals] == [
+        ("stored", "spooled", 200, True),
+        ("conflict", "spooled", 200, True),
+        ("duplicate", "spooled", 200, True),
+        ("invalid_value", "invalid_value", Outcome.INVALID_VALUE.status, True),
+        ("duplicate", "duplicate", 200, False),
+    ]

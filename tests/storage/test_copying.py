@@ -7,13 +7,14 @@ import pytest
 from service.core.chunk import CHUNK_BYTES, ChunkSize
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
+from service.core.sender import EZMOB
 from service.core.unavailable import StorageError
 from service.core.verdict import Entry
 from service.storage.copying import Compared, copy
 from service.storage.database import SqliteDatabase
 from service.storage.location import PostgresServer as Place
 from service.storage.location import SqliteFile, location_of
-from service.storage.schema.tables import Replay
+from service.storage.schema.tables import ImportedFile, Replay
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders, registration
 from tests.support.engines import Engine
@@ -46,7 +47,11 @@ def source(path: Path) -> SqliteFile:
     entries.append(Rejection(everything, None, Outcome.UNSUPPORTED_MEDIA_TYPE, "NUL to \\xff", None))
     ledger.commit(entries)
     book = SqliteDatabase(SqliteFile(path)).replays()
-    book.begin([Replay(rejected_request_id="r", request_id="n", replayed_by="é", replayed_at=builders.RECEIVED_AT)])
+    rules = EZMOB.rules()
+    at = builders.RECEIVED_AT
+    book.begin([Replay(rejected_request_id="r", request_id="n", replayed_by="é", replayed_at=at, rules=rules)])
+    file = ImportedFile(request_id="f", name="é.csv", sender="ezmob", rules=rules, begun_at=at)
+    SqliteDatabase(SqliteFile(path)).imports().begin(file)
     ledger.commit([builders.rejection(Outcome.MISSING_VALUE, "gone")])
     erasure = SqliteDatabase(SqliteFile(path)).erasure()
     erasure.erase("gone", erasure.find("gone"), "é", builders.RECEIVED_AT)
@@ -84,7 +89,7 @@ ALL = {
     "sender": 1,
     "api_key": 1,
     "signing_secret": 1,
-    "imported_file": 0,
+    "imported_file": 1,
 }
 
 
@@ -97,7 +102,8 @@ def test_everything_arrives_as_it_was(source: SqliteFile, target: Place, postgre
         "SELECT click_id, number, conversion_status, value, CAST(params AS text) FROM status_change ORDER BY click_id",
         "SELECT id, click_id, request_id FROM duplicate ORDER BY id",
         "SELECT id, raw, click_id, outcome, replayed_at FROM rejected_postback ORDER BY id",
-        "SELECT * FROM replay",
+        "SELECT rejected_request_id, request_id, replayed_at, CAST(rules AS text) FROM replay",
+        "SELECT request_id, name, sender, CAST(rules AS text), begun_at FROM imported_file",
         "SELECT * FROM deletion",
         "SELECT name, CAST(fields AS text), CAST(required AS text), CAST(networks AS text), created_at FROM sender",
         "SELECT id, secret_sha256, CAST(doors AS text), expires_at, revoked_at FROM api_key",

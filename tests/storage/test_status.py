@@ -1,5 +1,6 @@
 """The life of a conversion, on every engine: each status is a row of its own, and none is ever overwritten."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -7,7 +8,9 @@ import pytest
 
 from service.core.judging import Manner, Part
 from service.core.outcome import Outcome
+from service.core.parsing import parse
 from service.core.postback import Postback
+from service.core.sender import PRESETS
 from service.core.verdict import Entry
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted
@@ -58,6 +61,31 @@ def test_a_whole_life_is_judged_in_order_whether_it_comes_in_one_commit_or_in_ma
     assert engine.rows(HISTORY) == [(1, "approved", "10", None), (2, "rejected", "10", None)]
     kept = engine.rows("SELECT outcome FROM rejected_postback ORDER BY id")
     assert kept == [("illegal_transition",), ("conflict",), ("illegal_transition",)]
+
+
+KEITARO = PRESETS["keitaro"]  # which need not send a value
+
+
+@pytest.mark.parametrize(
+    ("queries", "outcome"),
+    [
+        (("payout=5", "status=sale", "payout=0"), "conflict"),
+        (("payout=5", "status=sale", "status=sale&payout=0"), "conflict"),
+        (("payout=5", "status=sale", "status=sale&payout=5"), "duplicate"),
+        (("payout=5", "status=sale", "payout=5"), "duplicate"),
+        (("payout=5", "status=sale", "status=sale"), "duplicate"),
+        (("payout=5", "status=sale", ""), "duplicate"),
+        (("payout=5", ""), "duplicate"),
+        (("payout=5", "status=sale&payout=0", "payout=0"), "duplicate"),
+        (("payout=5", "status=sale&payout=7", "status=refund", "payout=0"), "conflict"),
+        (("payout=5", "status=sale&payout=7", "status=refund", "status=refund&payout=7"), "duplicate"),
+        (("", "status=sale", "payout=0"), "duplicate"),  # a first value that was not sent counts as 0
+        (("", "payout=5"), "conflict"),
+    ],
+)
+def test_a_value_that_was_not_sent_is_no_value_of_0(ledger: Ledger, queries: Sequence[str], outcome: str) -> None:
+    postbacks = [parse(builders.raw(f"subid=a&{query}"), KEITARO) for query in queries]
+    assert [outcomes(ledger, postback)[0] for postback in postbacks][-1] == outcome
 
 
 def test_what_is_written_is_counted_by_table(ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.outside import postgres
-from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.harness import Service, command, wait_for
 from tests.support.outside.ledger import Ledger, run, run_until
 from tests.support.outside.postgres import PostgresServer, run_sql
 from tests.support.outside.tools import need, search_path
@@ -98,6 +98,26 @@ def test_behind_a_pooler_nothing_is_lost_or_doubled_while_it_changes_connections
         assert max((first.stored_answers + second.stored_answers).values()) == 1
         assert (first.answers + second.answers).keys() <= {"stored", "duplicate"}
     figures(f"through PgBouncer: {dict(first.answers + second.answers)}, 0 lost, 0 doubled, no 503")
+
+
+def test_through_a_pooler_too_a_moment_of_the_year_1_is_read_in_utc(tmp_path: Path) -> None:
+    """West of UTC it has no text that the driver could read."""
+    with PostgresServer({"timezone": "America/New_York"}) as server:
+        database = server.new_database()
+        with pooled(server, database) as url:
+            assert command(tmp_path, url, "migrate", "up").returncode == 0
+            run_sql(server.url(database), ANCIENT)
+            for arguments in (("export",), ("lookup", "ancient")):
+                ended = command(tmp_path, url, *arguments)
+                assert (ended.returncode, ended.stderr) == (0, "")
+                assert "0001-01-01" in ended.stdout
+
+
+ANCIENT = """
+    INSERT INTO conversion (sender, is_test, click_id, goal, transaction_id, value, value_micros, params, received_at,
+        request_id, door)
+    VALUES ('ezmob', false, 'ancient', '', '', '1', 1000000, '{}', '0001-01-01 00:00:00+00', 'r', 'import')
+"""
 
 
 def test_migrations_and_a_start_work_behind_a_pooler_too(tmp_path: Path) -> None:
