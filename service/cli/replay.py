@@ -67,9 +67,7 @@ def replay(  # noqa: PLR0913 - the filters
     with configured_database() as database, dry_run_advised():
         rehearsing = operations.rehearse(database, wanted, author) if dry_run else None
         report = asyncio.run(rehearsing or operations.replay(database, wanted, author, agree))
-        left_out = 0 if asked else database.quarantine().count(replace(wanted, since=datetime.now(UTC), until=None))
-    if left_out:
-        typer.echo(f"left out: {left_out:,} that are from after now; {CLOCK_WRONG}", err=True)
+        _tell_left_out(0 if asked else operations.left_out(database, wanted))
     if as_json:
         print_json(report.members())
     else:
@@ -83,6 +81,11 @@ def _author(by: str | None, *, vouches: bool) -> "Author":
     settings, rows = settings_or_refuse(), registered()
     known = {name: one.sender for name, one in rows.roster().senders.items()}
     return Author(by or user(), vouches, chosen_sender(None, settings, rows), known)
+
+
+def _tell_left_out(left_out: int) -> None:
+    if left_out:
+        typer.echo(f"left out: {left_out:,} that are from after now; {CLOCK_WRONG}", err=True)
 
 
 def _print(report: "ReplayReport", *, err: bool = False) -> None:

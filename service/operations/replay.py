@@ -127,6 +127,11 @@ async def replay(
     return ReplayReport(steps, done=True)
 
 
+def left_out(database: Database, chosen: Chosen) -> int:
+    """Return how many rows are from after now, because a clock was wrong when they came. Raises StorageError."""
+    return database.quarantine().count(replace(chosen, since=datetime.now(UTC), until=None))
+
+
 def _counted(attempts: Iterable[Attempt]) -> Counter[Step]:
     return Counter(Step(one.rejected.outcome, one.outcome, one.again is not None) for one in attempts)
 

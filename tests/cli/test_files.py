@@ -6,7 +6,6 @@ import io
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ DATABASE = "data/postback.db"
 ROWS = "c,value,note\na,1.50,\na,1.5,\nb,x,\n=c,-2,=1+1\n"
 TOLD = {"stored": 2, "duplicate": 1, "invalid_value": 1}
 COLUMNS = ["sender", "is_test", "click_id", "goal", "transaction_id", "value", "value_micros", "currency", "params"]
-CLOCK = "a clock was wrong when they came, or is wrong now (see doctor)"
 COLUMNS += ["received_at", "request_id", "door", "conversion_status"]
 COLUMNS += ["current_value", "current_value_micros", "current_currency", "changed_at", "drained_at"]
 
@@ -159,25 +157,6 @@ def test_an_export_for_a_spreadsheet_holds_no_formula_and_keeps_numbers(service:
     assert rows[0][5:9] == ["-2", "-2000000", "", "{}"]
     assert rows[1][5:10] == ["1.50", "1500000", "EUR", '{"note":"=1+1"}', "2026-01-02T03:04:05.678901Z"]
     assert {path.name for path in bare.iterdir()} == {"data", "all.csv"}
-
-
-@pytest.mark.usefixtures("stored")
-@pytest.mark.parametrize(
-    ("filters", "left_out"),
-    [((), 1), (("--test",), 2), (("--until", "2026-01-03"), 0), (("--sender", "another"), 0), (("--click-id", "a"), 0)],
-)
-def test_an_export_says_what_it_leaves_out_because_it_is_from_after_now(
-    service: Command, bare: Path, filters: tuple[str, ...], left_out: int
-) -> None:
-    """The clock was ahead when they came, and was set back."""
-    ledger = SqliteLedger(bare / DATABASE)
-    ledger.open()
-    ahead = datetime.now(UTC) + timedelta(days=500)
-    ledger.commit([builders.postback(f"c=ahead&value=1&test={test}", received_at=ahead) for test in (0, 1)])
-    ledger.close()
-    ended = service("export", *filters)
-    assert (ended.code, "ahead" in ended.out) == (0, False)
-    assert ended.err == (f"left out: {left_out} conversions that are from after now; {CLOCK}\n" if left_out else "")
 
 
 @pytest.mark.usefixtures("stored")

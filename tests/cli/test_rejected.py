@@ -6,7 +6,7 @@ import io
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -253,14 +253,3 @@ def test_without_a_database_there_is_no_answer_and_none_is_made(service: Command
     assert ended.code == 2
     assert f"there is no database at {Path(DATABASE).absolute()}" in ended.err
     assert list(bare.iterdir()) == []
-
-
-def test_a_replay_says_what_it_leaves_out_because_it_is_from_after_now(service: Command, stored: Path) -> None:
-    ledger = SqliteLedger(stored)
-    ledger.open()
-    ahead = builders.raw("c=ahead&value=1", received_at=datetime.now(UTC) + timedelta(days=500))
-    ledger.commit([Rejection(ahead, "ezmob", Outcome.INVALID_VALUE, "an older rule", "ahead")])
-    ledger.close()
-    ended = service("replay", "--dry-run")
-    assert "left out: 1 that are from after now; a clock was wrong" in ended.err
-    assert service("replay", "--dry-run", "--until", "2026-03-01").err == ""

@@ -16,7 +16,7 @@ from service.operations.importing import UnderWay, begin_import, import_file, im
 from service.operations.row_file import RowFile, UnreadableFile
 from service.storage.ledger import Ledger
 from tests.support import builders
-from tests.support.engines import Engine
+from tests.support.engines import ON_POSTGRES, Engine
 from tests.support.outside.postgres import run_sql
 
 PENDING = replace(EZMOB, statuses={"lead0": "pending"})
@@ -131,8 +131,8 @@ def test_a_file_that_is_refused_is_not_begun(engine: Engine, ledger: Ledger, tmp
     assert engine.rows("SELECT * FROM imported_file") == []
 
 
-def test_one_import_of_a_file_at_a_time(postgres_url: str, tmp_path: Path) -> None:
-    engine = Engine(postgres_url)
+@ON_POSTGRES
+def test_one_import_of_a_file_at_a_time(engine: Engine, tmp_path: Path) -> None:
     with_comma = given(tmp_path, CHANGED["has a decimal comma"])  # which makes it no other file
     rows, report = given(tmp_path, PENDING), tmp_path / "report.csv"
     with engine.database.imports().alone(with_comma.request_ids[0]) as held:
@@ -145,11 +145,11 @@ def test_one_import_of_a_file_at_a_time(postgres_url: str, tmp_path: Path) -> No
     assert asyncio.run(import_file(engine.database, rows, tmp_path / "its.csv", "csv")).outcomes.total() == 6
 
 
-def test_who_is_no_longer_alone_stops_before_the_next_group(postgres_url: str, tmp_path: Path) -> None:
-    engine = Engine(postgres_url)
+@ON_POSTGRES
+def test_who_is_no_longer_alone_stops_before_the_next_group(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
     rows = given(tmp_path, PENDING, "c,value\n" + "".join(f"k{number},1\n" for number in range(20)))
 
-    async def run(ledger: Ledger) -> None:
+    async def run() -> None:
         begun = await begin_import(engine.database, rows)
         with engine.database.imports().alone(rows.request_ids[0]) as held:
             assert held
@@ -157,16 +157,13 @@ def test_who_is_no_longer_alone_stops_before_the_next_group(postgres_url: str, t
 
             def terminated() -> None:
                 if told.rows:
-                    run_sql(postgres_url, _TERMINATE)
+                    run_sql(engine.url, _TERMINATE)
                 held()
 
             await import_rows(begun, engine.database, ledger, told, held=terminated)
 
-    ledger = engine.database.ledger()
-    ledger.open()
     with pytest.raises(StorageError):
-        asyncio.run(run(ledger))
-    ledger.close()
+        asyncio.run(run())
     assert 0 < len(engine.rows(KEYS)) < 20
     with engine.database.imports().alone(rows.request_ids[0]) as held:
         assert held  # whoever lost it holds no lock

@@ -13,7 +13,7 @@ from service.spool.journal import Journal
 from service.storage.database import database_at
 from service.storage.ledger import Ledger
 from tests.support import builders
-from tests.support.engines import Engine
+from tests.support.engines import ON_POSTGRES, Engine
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/postback?connect_timeout=1"
 
@@ -57,16 +57,13 @@ def test_what_waits_is_told_though_the_database_is_away(spool_directory: Path) -
         look_up(away, spool_directory, "never")
 
 
-def test_what_was_drained_is_told_with_both_answers(postgres_url: str, tmp_path: Path) -> None:
+@ON_POSTGRES
+def test_what_was_drained_is_told_with_both_answers(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
     """A rejection has its own answer at once, also where it waits in the spool."""
-    engine = Engine(postgres_url)
-    ledger = engine.database.ledger()
-    ledger.open()
     batch = [builders.postback(query) for query in ("c=a&value=1", "c=a&value=2", "c=a&value=1")]
     refused = builders.rejection(Outcome.INVALID_VALUE, "a")
     ledger.commit([*batch, refused], [Part(0, 4, Manner.DRAINED)])
     ledger.commit([builders.postback("c=a&value=1")])
-    ledger.close()
     arrivals = look_up(engine.database, tmp_path, "a").members()["arrivals"]
     assert isinstance(arrivals, list)
     assert [(it["outcome"], it["answered"], it["status"], it["drained_at"] is not None) for it in arrivals] == [

@@ -17,7 +17,7 @@ from service.storage.erasure import sha256
 from service.storage.ledger import Ledger
 from service.storage.replays import Replays
 from tests.support import builders
-from tests.support.engines import Engine
+from tests.support.engines import ON_POSTGRES, Engine
 from tests.support.imported import imported
 from tests.support.replayed import ME, carried_out, foreseen, outcomes, refused, replayed
 
@@ -92,11 +92,9 @@ def test_what_was_begun_by_a_version_before_is_finished_by_the_rules_of_now(engi
     assert counted(engine) == [1, 0, 0, 1]
 
 
-def test_what_was_erased_meanwhile_is_not_stored_and_not_called_replayed(postgres_url: str) -> None:
+@ON_POSTGRES
+def test_what_was_erased_meanwhile_is_not_stored_and_not_called_replayed(engine: Engine, ledger: Ledger) -> None:
     """On SQLite nobody erases beside a replay."""
-    engine = Engine(postgres_url)
-    ledger = engine.database.ledger()
-    ledger.open()
     ledger.commit([refused("c=gone&value=1")])
     attempts = foreseen(engine)
     engine.change(
@@ -106,7 +104,6 @@ def test_what_was_erased_meanwhile_is_not_stored_and_not_called_replayed(postgre
         f" '{sha256('gone')}')"
     )
     assert carried_out(attempts, engine, ledger) == ["invalid_value"]
-    ledger.close()
     assert engine.rows("SELECT replayed_at, replay_outcome FROM rejected_postback") == [(None, None)]
     assert counted(engine) == [0, 0, 0, 1]
 

@@ -147,6 +147,9 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     given.database.close()
 
 
+ON_POSTGRES = pytest.mark.parametrize("engine", [pytest.param("postgres", marks=pytest.mark.processes)], indirect=True)
+
+
 @pytest.fixture
 def ledger(engine: Engine) -> Iterator[Ledger]:
     """Open the engine's ledger on an empty database, and close it after the test."""
