@@ -58,10 +58,27 @@ def split_answer(received: bytes, *, head_only: bool = False) -> tuple[Answer, b
     status_line, *lines = head.decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in lines)
     headers = {name.lower(): text.strip() for name, _, text in pairs}
+    status = int(status_line.split(" ")[1])
+    if headers.get("transfer-encoding") == "chunked":
+        whole = _split_chunks(rest)
+        return whole and (Answer(status, headers, whole[0]), whole[1])
     length = 0 if head_only else int(headers.get("content-length", "0"))
     if len(rest) < length:
         return None
-    return Answer(int(status_line.split(" ")[1]), headers, rest[:length]), rest[length:]
+    return Answer(status, headers, rest[:length]), rest[length:]
+
+
+def _split_chunks(received: bytes) -> tuple[bytes, bytes] | None:
+    """Return a body that came in chunks and what follows it; None while it is incomplete."""
+    body = b""
+    while True:
+        size, line, received = received.partition(b"\r\n")
+        length = int(size, 16) if line else 0
+        if not line or len(received) < length + 2:
+            return None
+        if not length:
+            return body, received[2:]
+        body, received = body + received[:length], received[length + 2 :]
 
 
 class Wire:
