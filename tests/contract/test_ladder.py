@@ -15,7 +15,7 @@ TESTS = REPOSITORY / "tests"
 ROOMS = sorted(path.name for path in TESTS.iterdir() if (path / "__init__.py").exists())
 MODULES = sorted(TESTS.rglob("*.py"))
 RUNGS = ("quick", "test", "proofs", "soak")
-VARIABLES = ("POSTBACK_REQUIRE_TOOLS", "POSTBACK_SOAK", "POSTBACK_CLOCK")
+VARIABLES = ("POSTBACK_REQUIRE_TOOLS", "POSTBACK_SOAK", "POSTBACK_MODEL_SEED", "POSTBACK_CLOCK")
 CLOCKS = {"time", "datetime", "sleep", "random", "monotonic", "perf_counter", "Event"}
 
 
@@ -56,7 +56,7 @@ def test_nobody_imports_a_module_of_tests() -> None:
 
 
 def test_what_drives_the_running_service_needs_no_other_helper() -> None:
-    paths = [*(TESTS / "support" / "outside").glob("*.py"), *(TESTS / "system").glob("*.py")]
+    paths = [*(TESTS / "support" / "outside").rglob("*.py"), *(TESTS / "system").glob("*.py")]
     found = {(path.name, ".".join(parts)) for path in paths for parts in from_tests(path)}
     assert {(name, helper) for name, helper in found if not helper.startswith("support.outside.")} == set()
 

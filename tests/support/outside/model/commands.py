@@ -12,18 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tests.support.outside.harness import clean_environment
 from tests.support.outside.model import doors
 from tests.support.outside.model.clients import operation
 from tests.support.outside.model.history import NEVER_ENDED, Erasure, History, Operation
-from tests.support.outside.model.mix import ACME, SENDERS, Mix
+from tests.support.outside.model.mix import ACME, FILED, SENDERS, Mix, Postback
 from tests.support.outside.model.rows import Sql, replays_of
 
 _PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.5  # before something is given again
 _MOST_TIMES = 50
+_WRONG_TIME = frozenset({"malformed_body"})
 _FILLING = 1500  # rows of a file that only make it long enough to be killed halfway
 
 
@@ -35,6 +37,7 @@ class Commands:
         self._directory = directory
         self._environment = {**clean_environment(), "POSTBACK_DATABASE_URL": database_url}
         self._chance = chance
+        self._filed = FILED
         self._numbers = 0
 
     async def run(self, *arguments: str, killed_after: float | None = None) -> int:
@@ -66,17 +69,18 @@ class Commands:
 
     async def import_file(self, history: History, mix: Mix) -> None:
         """Import a file; it is killed, or given twice at once, and then given until it is done."""
-        sender, form = self._chance.choice(SENDERS), self._chance.choice([".ndjson", ".csv"])
+        sender, form = self._chance.choice([*SENDERS, self._filed]), self._chance.choice([".ndjson", ".csv"])
         self._numbers += 1
         path = self._directory / f"file-{mix.prefix}{self._numbers}{form}"
         hot = [mix.next(sender) for _ in range(150)]
         rows = [*hot, *(mix.filling(sender) for _ in range(_FILLING))]
         self._chance.shuffle(rows)
+        rows, dated = self._dated(rows)
         path.write_bytes(doors.ndjson(rows) if form == ".ndjson" else doors.as_csv(rows))
         sent = [operation(one, "import", "", group=path.name, place=place) for place, one in enumerate(rows, 1)]
         history.operations.extend(sent)
         report = path.with_name(f"{path.name}.report{form}")
-        given = ("import", str(path), "--sender", sender.name)
+        given = ("import", str(path), "--sender", sender.name, *dated)
         if self._chance.random() < 0.5:
             await self.run(*given, killed_after=self._chance.uniform(0.7, 2.0))
         if self._chance.random() < 0.3:
@@ -84,7 +88,29 @@ class Commands:
         if self._chance.random() < 0.3:
             report.unlink(missing_ok=True)
         await self._until(0, 1, given=given)
+        if sender is self._filed:
+            await self._import_again(given, report)
         _note_report(sent, report)
+
+    def _dated(self, rows: list[Postback]) -> tuple[list[Postback], Sequence[str]]:
+        """Give the rows of some files a time of their own, a few of them one that cannot be."""
+        if self._chance.random() < 0.6:
+            return rows, ()
+        return [self._with_a_time(one) for one in rows], ("--received-at", "at")
+
+    def _with_a_time(self, one: Postback) -> Postback:
+        impossible = self._chance.random() < 0.01
+        year = self._chance.choice(["0001", "1999", "2101", "9999"]) if impossible else "2026"
+        rejected = one.rejected | _WRONG_TIME if impossible else one.rejected
+        return replace(one, parameters={**one.parameters, "at": f"{year}-03-01T12:00:00Z"}, rejected=rejected)
+
+    async def _import_again(self, given: Sequence[str], report: Path) -> None:
+        """Give the file again after its sender's policy changed: what it was judged by is recorded."""
+        policy = self._chance.choice([other for other in ("first", "click", "sum") if other != self._filed.policy])
+        await self._until(0, given=("senders", "set", self._filed.name, "--duplicates", policy))
+        self._filed = self._filed._replace(policy=policy)
+        await asyncio.to_thread(report.unlink)
+        await self._until(0, 1, given=given)
 
     async def erase(self, history: History, click_id: str) -> None:
         """Erase a click id; one erasure in five is killed."""

@@ -38,6 +38,7 @@ class Faults:
         """Every kind of fault."""
         return {
             "host killed": self._host_killed,
+            "worker killed": self._worker_killed,
             "host restarted": self._host_restarted,
             "rolling restart": self._rolled,
             "rolling restart in an outage": self._rolled_in_an_outage,
@@ -81,9 +82,15 @@ class Faults:
         await asyncio.to_thread(host.stop)
         await asyncio.to_thread(host.start)
 
+    async def _worker_killed(self) -> None:
+        self._several().kill_a_worker()
+        await self._a_while(1.0)
+
+    def _several(self) -> Host:
+        return next(host for host in self._hosts if host.workers > 1)
+
     async def _rolled(self) -> None:
-        (several, *_) = (host for host in self._hosts if host.workers > 1)
-        several.roll()
+        self._several().roll()
         await self._a_while(2.0)
 
     async def _rolled_in_an_outage(self) -> None:

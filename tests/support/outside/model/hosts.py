@@ -1,5 +1,6 @@
 """Owns the hosts: the service as a process that is killed, stopped, restarted and rolled, on one database."""
 
+import os
 import signal
 import sqlite3
 import time
@@ -64,6 +65,13 @@ class Host:
         """Replace its workers one after the other, and wait for nothing."""
         if self._service and self._service.alive:
             self._service.send_signal(signal.SIGHUP)
+
+    def kill_a_worker(self) -> None:
+        """SIGKILL for the worker that began to serve last; its supervisor starts another."""
+        assert self._service
+        ready = [line for line in self._service.log_lines() if line["event"] == "worker_ready"]
+        with suppress(ProcessLookupError):
+            os.kill(int(str(ready[-1]["pid"])), signal.SIGKILL)
 
     def revive(self) -> None:
         """Start it, unless it serves."""

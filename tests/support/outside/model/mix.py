@@ -58,7 +58,9 @@ SUMMA = Sender(
     {"click_id": "cid", "value": "payout", "currency": "currency", "transaction_id": "txid", "status": "status"},
     value_required=False,
 )
+FILED = ACME._replace(name="filed")  # sends files only; its policy changes from one to the next
 SENDERS = (ACME, KLICK, SUMMA)
+REGISTERED = (*SENDERS, FILED)
 
 
 @dataclass(frozen=True, slots=True)

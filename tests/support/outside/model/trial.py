@@ -17,7 +17,7 @@ from tests.support.outside.model.commands import Commands
 from tests.support.outside.model.faults import Faults
 from tests.support.outside.model.history import History
 from tests.support.outside.model.hosts import Host
-from tests.support.outside.model.mix import SENDERS, Mix
+from tests.support.outside.model.mix import REGISTERED, Mix
 from tests.support.outside.model.rows import note_in_the_book, rows_of
 from tests.support.outside.postgres import PostgresServer, run_sql
 from tests.support.outside.proxy import Proxy
@@ -62,7 +62,7 @@ class Trial:
     def _register(self) -> None:
         migrate(self._directory, self.url)
         self._keys = {}
-        for sender in SENDERS:
+        for sender in REGISTERED:
             given = ("--preset", sender.preset, "--duplicates", sender.policy)
             done(self._directory, self.url, "senders", "add", sender.name, *given)
             self._keys[sender.name] = str(told(self._directory, self.url, "keys", "create", sender.name, *DOORS)["key"])
