@@ -106,7 +106,7 @@ class Check:
             if operation.atomic:
                 groups[operation.group].append(operation)
         for group in groups.values():
-            kept = [one for one in group if one.row and one.row.outcome in ACCEPTED and one.answer != "refused"]
+            kept = [one for one in group if one.row and one.row.outcome in ACCEPTED]
             missing = [one for one in group if one not in kept and (one.row or not self._may_be_erased(one))]
             if kept and missing:
                 sentence = f"of {len(group)} rows of an atomic batch {len(kept)} are stored"

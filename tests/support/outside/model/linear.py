@@ -19,11 +19,15 @@ _Test = Callable[[Operation | Erasure], bool]
 
 
 class _Step(NamedTuple):
-    """A position of the search: which events are placed (bits), which rows of nobody are taken, and what is stored."""
+    """A position of the search: which events are placed (bits), which rows of nobody are taken, and what is stored.
+
+    `owing`: something is placed whose row an erasure must yet take.
+    """
 
     placed: int
     taken: int
     conversion: Conversion
+    owing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Search:
         )
 
     def _complete(self, step: _Step) -> bool:
-        return step.placed & self._needed == self._needed and step.taken == self._all_taken
+        return step.placed & self._needed == self._needed and step.taken == self._all_taken and not step.owing
 
     def _enabled(self, step: _Step) -> Iterator[Operation | Erasure]:
         for number, event in enumerate(self._events):
@@ -93,18 +97,13 @@ class Search:
             one = step._replace(placed=step.placed | 1 << number)
             if isinstance(event, Erasure):
                 if not step.placed & self._with_rows and not step.taken:
-                    found.append(one._replace(conversion=NEVER))
+                    found.append(one._replace(conversion=NEVER, owing=False))
                 continue
             ways = self._ways(event, step, one)
-            if event.surely and ways and not event.perhaps and self._free(event, step, ways):
-                return ways[:1]
+            if event.outcome and [way.conversion for way in ways] == [step.conversion]:
+                return ways
             found.extend(ways)
         return found
-
-    def _free(self, event: Operation, step: _Step, ways: list[_Step]) -> bool:
-        """Tell whether nothing is lost by placing it at once."""
-        settled = event.row is None or not self._erasures & ~step.placed
-        return settled and len(ways) == 1 and ways[0].conversion == step.conversion and event.outcome is not None
 
     def _ways(self, event: Operation, step: _Step, one: _Step) -> list[_Step]:
         """Return in which ways an operation may be placed now."""
@@ -112,13 +111,14 @@ class Search:
         left = self._erasures & ~step.placed
         if event.row:
             numbered = event.row.number in (0, len(step.conversion))
-            fits = outcome == event.row.outcome and numbered and not left & self._needed
+            fits = outcome == event.row.outcome and numbered and not left & self._needed and not step.owing
             return [one._replace(conversion=after)] if fits else []
         ways = []
-        if outcome == "duplicate" and not left & self._needed:
+        if outcome == "duplicate" and not left & self._needed and not step.owing:
             ways += [one._replace(taken=one.taken | bit) for bit in self._free_bits(event, step)]
         if not left and not event.of_the_whole:
             return ways
+        one = one._replace(owing=step.owing or not event.of_the_whole)
         if event.outcome:
             ways += [one._replace(conversion=after)] if outcome == event.outcome else []
         else:
