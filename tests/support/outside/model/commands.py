@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.support.outside.harness import clean_environment
@@ -25,7 +26,7 @@ from tests.support.outside.model.rows import Sql, replays_of
 _PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.5  # before something is given again
 _MOST_TIMES = 50
-_WRONG_TIME = frozenset({"malformed_body"})
+_WRONG_TIMES = ("0001-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2101-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
 _FILLING = 1500  # rows of a file that only make it long enough to be killed halfway
 
 
@@ -100,9 +101,10 @@ class Commands:
 
     def _with_a_time(self, one: Postback) -> Postback:
         impossible = self._chance.random() < 0.01
-        year = self._chance.choice(["0001", "1999", "2101", "9999"]) if impossible else "2026"
-        rejected = one.rejected | _WRONG_TIME if impossible else one.rejected
-        return replace(one, parameters={**one.parameters, "at": f"{year}-03-01T12:00:00Z"}, rejected=rejected)
+        yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds")  # well within retention
+        moment = self._chance.choice(_WRONG_TIMES) if impossible else yesterday
+        rejected = one.rejected | {"malformed_body"} if impossible else one.rejected
+        return replace(one, parameters={**one.parameters, "at": moment}, rejected=rejected)
 
     async def _import_again(self, given: Sequence[str], report: Path) -> None:
         """Give the file again after its sender's policy changed: what it was judged by is recorded."""
