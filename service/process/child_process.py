@@ -33,8 +33,9 @@ class Worker:
 
     def tell(self, order: bytes) -> None:
         """Say how it is to end."""
-        with suppress(ConnectionError):
-            self._orders.write(order)
+        if not self._orders.is_closing():  # closed: it has ended already
+            with suppress(ConnectionError):
+                self._orders.write(order)
 
     async def ended(self, within: float | None = None) -> int:
         """Wait for its end, kill it when that takes too long, and return its exit code (negative: the signal's)."""

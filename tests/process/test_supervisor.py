@@ -154,6 +154,19 @@ def test_hang_up_replaces_one_after_the_other_and_the_new_one_serves_before_the_
     assert {supervised.ask()[2] for _ in range(30)} == {0}  # planned: not counted
 
 
+def test_a_worker_that_dies_while_it_is_replaced_takes_nobody_along(supervised: Supervised) -> None:
+    supervised.listening()
+    supervised.tell(2, "slow")
+    supervised.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: supervised.count("starting", 2), SECONDS)
+    dead = supervised.pid(2)
+    os.kill(dead, signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{dead}").exists(), SECONDS)
+    (supervised.directory / "slow-2").unlink()
+    wait_for(lambda: supervised.lines("workers_replaced"), SECONDS)
+    assert {supervised.ask()[0] for _ in range(60)} == {1, 2, 3}
+
+
 def test_a_new_worker_that_does_not_start_leaves_the_old_ones_serving(supervised: Supervised) -> None:
     supervised.listening()
     before = [supervised.pid(number) for number in (1, 2, 3)]

@@ -1,7 +1,7 @@
 """A worker in forty lines: it keeps its end of the channel, tells who it is to whoever connects, and fails when told.
 
 What it does is written to the file `events`, a line each. The file `fail-N` makes worker N end with the code in it,
-`deaf-N` makes it take no orders.
+`deaf-N` makes it take no orders, `slow-N` makes it wait until that file is gone before it is ready.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import sys
+import time
 from pathlib import Path
 
 assigned = json.loads(sys.argv[sys.argv.index("--worker") + 1])
@@ -28,6 +29,11 @@ fail = Path(f"fail-{number}")
 if fail.exists():
     note("failed")
     sys.exit(int(fail.read_text(encoding="ascii")))
+slow = Path(f"slow-{number}")
+if slow.exists():
+    note("starting")
+while slow.exists():
+    time.sleep(0.01)
 note("ready")
 channel.send(b"r")
 while True:
