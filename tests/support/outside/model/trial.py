@@ -169,7 +169,7 @@ class OnPostgres(Trial):
             elif work % 3 == 1:
                 await self.commands.import_file(history, mix)
             else:
-                await asyncio.gather(*(self.commands.erase(history, mix.click_id()) for _ in range(2)))
+                await asyncio.gather(*(self.commands.erase(history, mix.click_id()) for _ in range(3)))
 
     def _sql_in_time(self, statement: str) -> Sequence[SqlRow]:
         """Read the database, when it is there."""
