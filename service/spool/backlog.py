@@ -15,8 +15,8 @@ from service.spool.encoding import Unreadable, decode
 from service.spool.journal import Journal, Waiting
 from service.spool.others import Others
 from service.spool.pace import Pace
-from service.spool.steps import Step, in_order
-from service.spool.waiting import WaitingClickIds
+from service.spool.steps import Step, before, in_order
+from service.spool.waiting import Came, WaitingClickIds
 from service.storage.daemon_thread import run_in_daemon_thread
 from service.telemetry.log import Log
 
@@ -74,11 +74,11 @@ class Backlog:
         passing_over = [request_id for request_id, again_at in self._set_aside.items() if again_at > now]
         held_back: set[str] = set()
         movable: list[Step] = []
-        while steps := in_order([await self._steps(journal, passing_over, held_back) for journal in journals]):
-            earlier = await self._earlier_elsewhere(steps, journals)
-            if movable := [step for step in steps if step.follows not in earlier]:
+        while steps := in_order([await self._steps(journal, passing_over, held_back) for journal in journals])[:MOST]:
+            elsewhere = await self._oldest_elsewhere(steps, journals)
+            if movable := before(steps, elsewhere):
                 break
-            held_back |= earlier
+            held_back |= elsewhere.keys()
         self.held_back = bool(held_back)
         return movable
 
@@ -101,15 +101,11 @@ class Backlog:
             self.put_aside(waiting, error)
             return None
 
-    async def _earlier_elsewhere(self, steps: Sequence[Step], journals: Sequence[Journal]) -> set[str]:
-        """Return the click ids of which an entry that came before the first of these waits in another journal."""
-        first: dict[str, Step] = {}
-        for step in steps:
-            if step.follows is not None:
-                first.setdefault(step.follows, step)
+    async def _oldest_elsewhere(self, steps: Sequence[Step], journals: Sequence[Journal]) -> dict[str, Came]:
+        """Return when the oldest entry came that waits in another journal, for those of these click ids that do."""
+        click_ids = {step.follows for step in steps if step.follows is not None}
         have = {journal.path for journal in journals}
-        elsewhere = await run_in_daemon_thread(lambda: self._waiting.oldest(first, have)) if first else {}
-        return {click_id for click_id, came in elsewhere.items() if came < first[click_id].came}
+        return await run_in_daemon_thread(lambda: self._waiting.oldest(click_ids, have)) if click_ids else {}
 
 
 def _close_all(journals: Sequence[Journal]) -> None:

@@ -1,6 +1,6 @@
 """Owns what one step of the drain moves: entries of several journals in one order, and which of them go together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import merge
 from typing import NamedTuple
 
@@ -55,6 +55,21 @@ def in_order(journals: Iterable[Sequence[Step]]) -> list[Step]:
     So the order has no circle in it, whatever the clock did.
     """
     return list(merge(*journals, key=lambda step: step.came))
+
+
+def before(steps: Sequence[Step], elsewhere: Mapping[str, Came]) -> list[Step]:
+    """Return the steps that came before what waits elsewhere of their click id; what follows one that did not waits.
+
+    The oldest one is asked for each step by itself: what waits elsewhere may have come between two of these.
+    """
+    found, held_back = [], set[str]()
+    for step in steps:
+        click_id = step.follows or ""
+        if click_id in held_back or (click_id in elsewhere and elsewhere[click_id] < step.came):
+            held_back.add(click_id)
+        else:
+            found.append(step)
+    return found
 
 
 def in_one_batch(steps: Sequence[Step]) -> list[Step]:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.core.postback import Postback
+from service.spool.journal import Journal
+from service.spool.places import journal_paths
 from tests.support import builders
 from tests.support.outages import BALANCED, another_worker, left_by_an_earlier_process, site, spooled
 
@@ -38,6 +40,31 @@ async def test_an_entry_waits_until_an_earlier_one_of_its_click_id_has_left_anot
             other.remove([1, 3])
             await there.drained()
             assert there.stored() == {"a": "2", "b": "1", "c": "1", "d": "1"}
+
+
+async def test_an_entry_waits_for_one_that_came_between_it_and_an_earlier_one_of_its_own_journal(
+    tmp_path: Path,
+) -> None:
+    left_by_an_earlier_process(
+        tmp_path, came(0, "c=a&value=1"), came(2, "c=a&value=1&goal=g"), came(3, "c=b&value=1&goal=g")
+    )
+    with another_worker(tmp_path, came(1, "c=a&value=2&goal=g")):
+        async with site(tmp_path) as there:
+            await there.until(lambda: there.metrics.books.drained.total() == 2)
+            assert there.rows("SELECT click_id, goal FROM conversion ORDER BY click_id") == [("a", ""), ("b", "g")]
+
+
+async def test_what_nobody_has_does_not_overtake_what_waits_behind_many_that_are_held_back(tmp_path: Path) -> None:
+    behind = [came(number, f"c=a&value={number}") for number in range(1, 400)]
+    left_by_an_earlier_process(tmp_path, *behind, came(400, "c=b&value=1"))
+    left = Journal(journal_paths(tmp_path / "spool", 2)[0])
+    left.open()
+    left.commit([came(500, "c=b&value=2")])
+    left.close()
+    with another_worker(tmp_path, came(0, "c=a&value=0")):
+        async with site(tmp_path) as there:
+            await there.until(lambda: there.metrics.books.drained.total() == 2)
+            assert there.stored() == {"b": "1"}
 
 
 async def test_entries_that_wait_for_another_worker_keep_nobody_behind_them_from_leaving(tmp_path: Path) -> None:
