@@ -20,7 +20,7 @@ from service.storage.spooling import SPOOL
 KEPT = {table.name: table.outcome.value for table in OF_POSTBACKS if table.outcome}
 TABLES = tuple(table.name for table in OF_POSTBACKS)
 
-Value = str | int | datetime | None
+Value = str | int | bytes | datetime | None
 
 
 class Window(NamedTuple):
@@ -59,10 +59,13 @@ class Audit(ABC):
     """Questions to one database, which may be being written; as a context manager it opens and closes the connection.
 
     All raise StorageError: its kind is INTERRUPTED when the seconds given at the opening did not suffice. `sha256` is
-    how this engine hashes the column click_id, as the book of deletions has it.
+    how this engine hashes the column click_id, as the book of deletions has it; `earlier` is how it says `{moment}`
+    less `{seconds}`, `contains` how it asks whether `{raw}` has `{text}` in it.
     """
 
     sha256: str
+    earlier: str
+    contains: str
 
     @abstractmethod
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ from service.operations.examine import (
     conservation,
     database,
     deletions,
+    histories,
     keys,
     operator_listener,
     public_listener,
@@ -81,6 +82,7 @@ def examine(case: Case, progress: Progress) -> Report:
     take(keys.check(case))
     rows, compared = conservation.check(case, operators)
     take(compared)
+    take(histories.check(case))
     take(deletions.check(case))
     take(spool.check(case, operators))
     take([clocks.check_clock()])

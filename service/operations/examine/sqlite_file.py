@@ -8,11 +8,13 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from service.core.unavailable import StorageError
 from service.operations.examine import file_modes
 from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, graded, guarded, not_checked, ok, warning, wrong
 from service.storage.sqlite.audit import SqliteAudit
 from service.storage.sqlite.file import connect_writer
+from service.storage.sqlite.restoring import assert_whole
 from service.storage.sqlite.space import measure_space
 
 CHECKS = (
@@ -50,9 +52,8 @@ _FAULTS_SHOWN = 3
 
 def check(case: Case, path: Path) -> Iterator[Finding]:
     """Yield the findings about the file; without one, only that."""
-    if why := _unreadable(path):
-        advice = "Start the service once, or mend POSTBACK_DATABASE_URL; a relative path is from the working directory."
-        yield wrong("database_file", why, advice)
+    if (absent := _replaced(path) or _missing(path)) is not None:
+        yield absent
         yield from (not_checked(name, "there is no database") for name in CHECKS[1:])
         return
     yield _file(path)
@@ -70,11 +71,25 @@ def check(case: Case, path: Path) -> Iterator[Finding]:
     )
 
 
-def _unreadable(path: Path) -> str:
+def _replaced(path: Path) -> Finding | None:
     try:
-        return "" if path.is_file() else f"there is no database at {path.absolute()}"
+        assert_whole(path)
+    except OSError:  # its folder may not be entered
+        return None
+    except StorageError as error:
+        advice = "Until it ends, or is given again, no service starts with this database (docs/backup.md)."
+        return wrong("database_file", str(error), advice)
+    return None
+
+
+def _missing(path: Path) -> Finding | None:
+    advice = "Start the service once, or mend POSTBACK_DATABASE_URL; a relative path is from the working directory."
+    try:
+        if path.is_file():
+            return None
     except OSError as error:  # its folder may not be entered
-        return f"{path.absolute()}: {error.strerror}"
+        return wrong("database_file", f"{path.absolute()}: {error.strerror}", advice)
+    return wrong("database_file", f"there is no database at {path.absolute()}", advice)
 
 
 def _file(path: Path) -> Finding:

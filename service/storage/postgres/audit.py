@@ -45,6 +45,8 @@ class PostgresAudit(Audit):
     """Questions to one database."""
 
     sha256 = "encode(sha256(convert_to(click_id, 'UTF8')), 'hex')"
+    earlier = "{moment} - interval '{seconds} seconds'"
+    contains = "position(CAST('{text}' AS BYTEA) IN {raw}) > 0"
 
     def __init__(self, engine: Engine, seconds: float | None = None) -> None:
         self._engine = engine

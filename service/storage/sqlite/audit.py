@@ -22,6 +22,8 @@ class SqliteAudit(Audit):
     """Questions to one file."""
 
     sha256 = "sha256(click_id)"
+    earlier = "strftime('%Y-%m-%d %H:%M:%f', {moment}, '-{seconds} seconds')"
+    contains = "instr({raw}, CAST('{text}' AS BLOB)) > 0"
 
     def __init__(self, path: Path, seconds: float | None = None) -> None:
         self._path = path
