@@ -140,7 +140,7 @@ def _before(audit: Audit) -> str:
     arrived = " OR ".join(
         f"later.door = '{door}' AND later.received_at < {since(seconds=margin)}" for door, margin in MARGINS.items()
     )
-    return f"first.door NOT IN ('import', 'replay') AND ({arrived})"
+    return f"later.received_at < first.received_at AND first.door NOT IN ('import', 'replay') AND ({arrived})"
 
 
 def _keyed(table: str, audit: Audit, before: str = CONVERSION.name) -> str:
