@@ -10,7 +10,7 @@ from typing import NamedTuple
 from service.core.lifecycle import STATUSES, may_become
 from service.core.outcome import Outcome
 from service.core.postback import TEST, TEST_VALUES
-from service.storage.audit import TABLES, Audit
+from service.storage.audit import KEPT, TABLES, Audit
 from service.storage.deletions.book import Reason
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, REJECTED
 
@@ -75,6 +75,22 @@ def replayed_as_real(audit: Audit) -> dict[str, str]:
         JOIN {REJECTED.name} AS kept ON kept.request_id = replay.rejected_request_id AND {says}
     """)  # noqa: S608 - our own names
     return {str(rejected): str(request_id) for rejected, request_id in found}
+
+
+def contradicted_replays(audit: Audit) -> list[str]:
+    """Return the request ids of rows of replays whose outcome is not the one that was noted of the replay."""
+    rows = " UNION ALL ".join(
+        f"SELECT request_id, '{KEPT[table]}' AS outcome FROM {table} WHERE door = 'replay'"  # noqa: S608 - our own names
+        if table in KEPT
+        else f"SELECT request_id, outcome FROM {table} WHERE door = 'replay'"  # noqa: S608 - our own names
+        for table in TABLES
+    )
+    found = audit.rows(f"""
+        SELECT made.request_id FROM replay JOIN ({rows}) AS made ON made.request_id = replay.request_id
+        LEFT JOIN {REJECTED.name} AS kept ON kept.request_id = replay.rejected_request_id
+        WHERE made.outcome <> replay.outcome OR kept.replay_outcome <> replay.outcome ORDER BY 1
+    """)  # noqa: S608 - our own names
+    return [str(request_id) for (request_id,) in found]
 
 
 def marked_as_tests(audit: Audit) -> list[str]:

@@ -43,6 +43,7 @@ class Plant(NamedTuple):
         change(url, *(Template(statement).substitute(WORDS) for statement in self.statements))
 
 
+TOGETHER = ("histories", "order", "replays", "tests_apart", "refused_batches")
 EARLY_DUPLICATE = "UPDATE duplicate SET received_at = $LONG_AGO $LIFE"
 PLANTS = {
     "a repeat that has a row of its own": Plant(
@@ -111,6 +112,12 @@ PLANTS = {
     ),
     "a status that may not follow": Plant(
         ("UPDATE conversion SET conversion_status = 'rejected' $LIFE",), {"histories"}
+    ),
+    "a replay that was judged twice": Plant(
+        ("UPDATE replay SET outcome = 'duplicate' WHERE outcome = 'stored'",), {"replays"}
+    ),
+    "a replay that its input's row tells otherwise": Plant(
+        ("UPDATE rejected_postback SET replay_outcome = 'duplicate' WHERE replay_outcome = 'stored'",), {"replays"}
     ),
     "a replayed test that counts": Plant(
         ("UPDATE conversion SET is_test = FALSE WHERE click_id = 'late'",), {"tests_apart"}
@@ -231,7 +238,7 @@ def test_a_healthy_database_with_rows_of_every_kind_has_none_of_it(planted: Plan
     assert set(rows) > {"stored", "updated", "duplicate", "conflict", "illegal_transition", "invalid_value"}
     for examined in (planted.served, planted.healthy):
         assert (examined.named("wrong"), examined.named("warning"), examined.err) == (set(), replication, "")
-        assert {examined.check(name)[0] for name in ("histories", "order", "tests_apart", "refused_batches")} == {"ok"}
+        assert {examined.check(name)[0] for name in TOGETHER} == {"ok"}
 
 
 def test_a_restore_that_was_cut_off_is_found(command: Command, sqlite: Planted, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from service.operations.replay import raw_again
 from service.storage.audit_histories import (
     MARGINS,
     broken_histories,
+    contradicted_replays,
     marked_as_tests,
     refused_and_stored,
     replayed_as_real,
@@ -17,7 +18,7 @@ from service.storage.audit_histories import (
 )
 from service.storage.schema.tables import RejectedPostback
 
-CHECKS = ("histories", "order", "tests_apart", "refused_batches")
+CHECKS = ("histories", "order", "replays", "tests_apart", "refused_batches")
 _FAULTS = {
     "numbers": "changes that are not numbered 1, 2, 3",
     "repeated": "a change to the status that there was",
@@ -27,7 +28,7 @@ _FAULTS = {
 
 def check(case: Case) -> Iterator[Finding]:
     """Yield the findings."""
-    checks = (_histories, _order, _tests_apart, _refused_batches)
+    checks = (_histories, _order, _replays, _tests_apart, _refused_batches)
     yield from guarded((name, partial(one, case)) for name, one in zip(CHECKS, checks, strict=True))
 
 
@@ -56,6 +57,18 @@ def _order(case: Case) -> Finding:
             "order", "every conversion arrived before what repeats or changes it", "", bad=False, doubtful=False
         )
     return graded("order", sentence, advice, bad=bool(told), doubtful=True)
+
+
+def _replays(case: Case) -> Finding:
+    with case.audit() as audit:
+        found = contradicted_replays(audit)
+    sentence = (
+        f"{len(found)} replays became something else than is noted of them ({found[0]})"
+        if found
+        else "every replay became what is noted of it"
+    )
+    advice = "Changed by hand, or judged twice by an older version (law 2): compare the row with the table `replay`."
+    return graded("replays", sentence, advice, bad=bool(found), doubtful=False)
 
 
 def _tests_apart(case: Case) -> Finding:
