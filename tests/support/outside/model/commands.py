@@ -10,7 +10,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from tests.support.outside.model import doors
 from tests.support.outside.model.clients import operation
 from tests.support.outside.model.history import NEVER_ENDED, Erasure, History, Operation
 from tests.support.outside.model.mix import ACME, FILED, SENDERS, Mix, Postback
-from tests.support.outside.model.rows import Sql, replays_of
+from tests.support.outside.model.rows import Sql, replays_of, tags_of_rejected
 
 _PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.5  # before something is given again
@@ -127,14 +127,16 @@ class Commands:
         history.understood_from = min(history.understood_from, time.time())
         await self._until(0, given=("senders", "set", ACME.name, "--status", f"{mix.word}=approved"))
         began, chosen = time.time(), await asyncio.to_thread(_waiting, sql, mix.prefix)
+        tags = await asyncio.to_thread(tags_of_rejected, sql, mix.prefix)
         self._numbers += 1
-        sent = _replayed(history, chosen, began, f"replay-{self._numbers}")
+        sent = _replayed(history, chosen, tags, began, f"replay-{self._numbers}")
         given = ("replay", "--outcome", "invalid_status", "--sender", ACME.name, "--yes", "--by", "model")
         if self._chance.random() < 0.5:
             await self.run(*given, killed_after=self._chance.uniform(0.7, 1.5))
         await self._until(0, given=given)
         ended, told = time.time(), await asyncio.to_thread(replays_of, sql)
-        sent |= _replayed(history, told.keys() - sent.keys(), began, "")  # kept, or drained, only meanwhile
+        tags = await asyncio.to_thread(tags_of_rejected, sql, mix.prefix)
+        sent |= _replayed(history, told.keys() - sent.keys(), tags, began, "")  # kept, or drained, only meanwhile
         for rejected in sent.keys() & told.keys():
             one = sent[rejected]
             one.request_id, one.answer = told[rejected]
@@ -149,17 +151,20 @@ def _waiting(sql: Sql, prefix: str) -> list[str]:
     return [str(request_id) for (request_id,) in found]
 
 
-def _replayed(history: History, chosen: Iterable[str], began: float, group: str) -> dict[str, Operation]:
+def _replayed(
+    history: History, chosen: Iterable[str], tags: Mapping[str, str], began: float, group: str
+) -> dict[str, Operation]:
     """Return the second life of each postback that was rejected for the odd word, by the first one's request id.
 
-    What an earlier replay gave a second life has its own already.
+    It is known by its tag: who was cut off before the answer knows no request id. What an earlier replay gave a second
+    life has its own already.
     """
     replayed = {one.tag for one in history.operations if one.door == "replay" and one.request_id}
-    known = {one.request_id: one for one in history.operations if one.odd and one.tag not in replayed}
+    known = {one.tag: one for one in history.operations if one.odd and one.tag not in replayed and one.door != "replay"}
     return {
         request_id: Operation(first.tag, first.key, first.said, "replay", began, group=group, place=place)
         for place, request_id in enumerate(chosen)
-        if (first := known.get(request_id))
+        if (first := known.get(tags.get(request_id, "")))
     }
 
 

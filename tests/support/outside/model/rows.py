@@ -82,6 +82,11 @@ def note_in_the_book(sql: Sql, erasures: Sequence[Erasure]) -> None:
         erasure.surely = erasure.surely or erasure.at is not None
 
 
+def tags_of_rejected(sql: Sql, prefix: str) -> dict[str, str]:
+    """Return by request id how the senders numbered what was rejected under click ids that begin so."""
+    return {row.request_id: row.tag for row in _rejected(sql, prefix)}
+
+
 def replays_of(sql: Sql) -> dict[str, tuple[str, str | None]]:
     """Return what became of each replay: the new request id and the outcome, by the rejected request id."""
     found = sql("SELECT rejected_request_id, request_id, outcome FROM replay")
