@@ -4,10 +4,11 @@ What a row is called follows from what the file holds and from the row's number.
 """
 
 import copy
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice, repeat
+from pathlib import Path
 from typing import Self, get_args
 from urllib.parse import quote
 
@@ -95,6 +96,16 @@ class ImportFile:
                 first += len(some)
         if self._file.state() != self._state:
             raise UnreadableFile(f"{self._file.path} was changed while it was being read: give it again")
+
+    @property
+    def path(self) -> Path:
+        """Return where the file is."""
+        return self._file.path
+
+    def first(self, count: int) -> Sequence[RawPostback]:
+        """Return the first so many rows, at most a group. Raises UnreadableFile."""
+        with closing(self.groups()) as groups:
+            return next((rows.raws[:count] for rows in groups), ())
 
     def one(self, number: int) -> RawPostback | None:
         """Return the row with this number, if there is one. Raises UnreadableFile."""

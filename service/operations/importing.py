@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from service.core.judging import Manner
 from service.core.moment import utc
 from service.core.outcome import Family, Outcome
-from service.core.postback import RawPostback
+from service.core.postback import Postback, RawPostback, Rejection
 from service.core.unavailable import StorageError
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
@@ -34,6 +35,7 @@ from service.storage.imports import Imports
 from service.storage.ledger import Ledger
 
 ACCEPTED = "accepted"  # all that parsing can say of a row that would be stored, a duplicate or a conflict
+_LOOKED_AT = 20  # rows of a file that nobody noted: whether an earlier version has stored them
 _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit
 _GARBAGE_OBJECTS = 100_000  # made, before the collector looks: the usual 700 are a fraction of a group
 
@@ -54,6 +56,10 @@ class ImportReport(Protocol):
 
 class UnderWay(Ended):
     """Another import of the same file is under way."""
+
+
+class OtherRules(Ended):
+    """A version that noted no rules has imported some of the file, and by other ones than the sender's present ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +104,8 @@ async def import_file(
 ) -> ImportResult:
     """Store what is not in the report yet, each row once, and write what became of each into the report.
 
-    Raises BeingServed, UnderWay, NoReport, StorageError, UnreadableFile, and OSError where the report cannot be
-    written.
+    Raises BeingServed, UnderWay, OtherRules, NoReport, StorageError, UnreadableFile, and OSError where the report
+    cannot be written.
     """
     with sole_writer(database, "import") as ledger, database.imports().alone(rows.request_ids[0]) as held:
         if held is None:
@@ -112,16 +118,16 @@ async def import_file(
 
 
 async def begin_import(database: Database, rows: ImportFile) -> Begun:
-    """Note by which rules a file is judged, or find those by which it was before. Raises StorageError, UnreadableFile.
+    """Note by which rules a file is judged, or find those by which it was before.
 
-    Versions before migration 0007 noted nothing; what they imported is known by its first row.
+    Raises OtherRules, StorageError, UnreadableFile.
     """
     book = database.imports()
     begun = _as_begun(book, rows)
     begun.rows.assert_header()
     if begun.manner is Manner.AGAIN:
         return begun
-    manner = Manner.AGAIN if await _holds(database, rows, 1) else Manner.NEW
+    manner = Manner.AGAIN if await _was_begun_unnoted(database, rows) else Manner.NEW
     await asyncio.to_thread(book.begin, rows.to_begin(datetime.now(UTC)))
     return Begun(rows, manner)
 
@@ -184,6 +190,48 @@ async def rehearse_import(database: Database, rows: ImportFile, advance: Advance
     with closing(rows.groups(advance=advance)) as groups:
         await intake.receive_rows(groups, amend=rows.amend)
     return ImportResult(rows.request_id, counted, rules_of=begun.rules_of)
+
+
+async def _was_begun_unnoted(database: Database, rows: ImportFile) -> bool:
+    """Say whether a version before migration 0007, which noted no rules, has imported some of the file.
+
+    What it rejected or found repeated is known by its request ids. What it stored is known by key, so these rows need
+    the same rules, and the first rows are looked at for it. Raises OtherRules, StorageError, UnreadableFile.
+    """
+    traces = await asyncio.to_thread(database.imports().traces, rows.request_ids)
+    known = await _understood(rows, rows.first(_LOOKED_AT))
+    stored = await asyncio.to_thread(_own_conversions, database, known)
+    if traces - {rows.request_id} or not all(stored.values()):
+        raise OtherRules(
+            f"{rows.path} was imported before, by a version that did not note by which rules: and the rules of sender"
+            f" {rows.caller.sender.name} have changed since. Set them back, import it, and change them again then"
+        )
+    return bool(traces or stored)
+
+
+async def _understood(rows: ImportFile, raws: Sequence[RawPostback]) -> list[Postback | Rejection]:
+    """Return what today's rules make of some rows. Nothing is stored: a row out of turn could take a key."""
+    found: list[Postback | Rejection] = []
+
+    def told(_raws: object, understood: Sequence[Understood], _verdicts: object) -> None:
+        found.extend(one for one in understood if not isinstance(one, Verdict))
+
+    intake = rehearsing(None, vouched(rows.caller), told)
+    await intake.receive_rows([Rows(raws, repeat(rows.caller))] if raws else [], amend=rows.amend)
+    return found
+
+
+def _own_conversions(database: Database, entries: Sequence[Postback | Rejection]) -> dict[str, bool]:
+    """Return which of the entries are stored as conversions, and whether under the key that they have now."""
+    history = database.history()
+    stored = {}
+    for one in entries:
+        request_id = one.raw.request_id
+        own = (it for it in history.arrivals(one.click_id or "") if it.request_id == request_id)
+        if any(it.outcome is Outcome.STORED for it in own):
+            holder = history.winners([one]).get(one.key) if isinstance(one, Postback) else None
+            stored[request_id] = holder is not None and holder.request_id == request_id
+    return stored
 
 
 async def _holds(database: Database, rows: ImportFile, number: int) -> bool:

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, insert
 from sqlmodel import col, select
 
 from service.storage.guard import Held, alone
 from service.storage.pool import Pool
-from service.storage.schema.tables import ImportedFile
+from service.storage.schema.tables import Duplicate, ImportedFile, RejectedPostback
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 
@@ -35,6 +35,16 @@ class Imports:
         with self._reads.session() as session:
             return list(session.exec(select(ImportedFile).where(col(ImportedFile.request_id).in_(request_ids))))
 
+    def traces(self, request_ids: Collection[str]) -> set[str]:
+        """Return which of these files have rows that were rejected or found repeated, whichever version did it."""
+        with self._reads.session() as session:
+            return {
+                request_id
+                for request_id in request_ids
+                for table in (Duplicate, RejectedPostback)
+                if session.exec(select(table.id).where(*_rows_of(table, request_id)).limit(1)).first() is not None
+            }
+
     def begin(self, file: ImportedFile) -> None:
         """Note that a file is begun, which nobody else imports."""
 
@@ -43,3 +53,8 @@ class Imports:
                 connection.execute(insert(ImportedFile), file.model_dump())
 
         take_turn(self._turns, work)
+
+
+def _rows_of(table: type[Duplicate] | type[RejectedPostback], request_id: str) -> list[ColumnElement[bool]]:
+    """Return what holds for the rows of a file: `-1`, `-2` and so on follow its request_id. A range of the index."""
+    return [col(table.request_id) > f"{request_id}-", col(table.request_id) < f"{request_id}."]

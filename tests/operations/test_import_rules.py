@@ -12,7 +12,7 @@ from service.core.sender import EZMOB, Sender
 from service.core.unavailable import StorageError
 from service.core.verdict import Verdict
 from service.operations.import_file import ImportFile
-from service.operations.importing import UnderWay, begin_import, import_file, import_rows, rehearse_import
+from service.operations.importing import OtherRules, UnderWay, begin_import, import_file, import_rows, rehearse_import
 from service.operations.row_file import RowFile, UnreadableFile
 from service.storage.ledger import Ledger
 from tests.support import builders
@@ -173,3 +173,42 @@ _TERMINATE = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
     WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+
+
+UNNOTED = "a,1,\na,1,\na,2,\na,2,approved\nb,1,\nb,1,\n"  # stored, duplicate, conflict, updated, stored, duplicate
+
+
+@pytest.mark.parametrize(
+    ("now", "transaction_id"), [("sums", ""), ("ignores transaction ids", "t"), ("has a decimal comma", "")]
+)
+def test_what_a_version_imported_that_noted_no_rules_is_not_judged_by_others(
+    engine: Engine, ledger: Ledger, tmp_path: Path, now: str, transaction_id: str
+) -> None:
+    """Under today's rules its rows may have other keys: they would be stored a second time."""
+    rows = [row.split(",") for row in UNNOTED.splitlines()]
+    content = "c,value,conversion_status,txid\n"
+    content += "".join(f"{name},{value},{status},{transaction_id}\n" for name, value, status in rows)
+    imported(engine, ledger, given(tmp_path, PENDING, content))
+    engine.change("DELETE FROM imported_file")
+    before = counted(engine), engine.rows(KEYS)
+    with pytest.raises(OtherRules, match="Set them back"):
+        imported(engine, ledger, given(tmp_path, CHANGED[now], content))
+    assert (counted(engine), engine.rows(KEYS)) == before
+
+
+def test_what_such_a_version_imported_is_known_although_its_first_rows_are_gone(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    rows = given(tmp_path, EZMOB, "c,value,conversion_status\nfirst,1,\n" + UNNOTED)
+    imported(engine, ledger, rows)
+    engine.change("DELETE FROM imported_file")
+    engine.change("DELETE FROM conversion WHERE click_id = 'first'")
+    ledger.commit(
+        [builders.postback("c=a&value=2&conversion_status=refunded")]
+    )  # the conflict would be a duplicate now
+    before = counted(engine)
+    told = imported(engine, ledger, rows)
+    assert told == ["stored", "stored", "duplicate", "conflict", "updated", "stored", "duplicate"]
+    assert counted(engine)[1:] == before[1:]
+    with engine.database.audit() as audit:
+        assert audit.repeated_request_ids() == 0
