@@ -6,21 +6,21 @@ gone on with by the rules of then, so that whoever interrupts a replay makes no 
 """
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from service.auth.authenticator import Caller
 from service.core.judging import Manner
 from service.core.outcome import Family, Outcome
-from service.core.postback import INCOMPLETE, TEST_KEY, Door, Postback, RawPostback
+from service.core.postback import Postback, RawPostback
 from service.core.sender import EZMOB, PRESETS, Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
 from service.operations.dating import Dating, column_refused
+from service.operations.kept_input import raw_again
 from service.operations.own_line import rehearsing, storing, vouched
 from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
@@ -193,7 +193,11 @@ async def carry_out(attempts: Sequence[Attempt], ledger: Ledger, book: Replays, 
         return []
     begun = await asyncio.to_thread(book.begin, [_to_begin(*one, author) for one in wanted])
     chosen = [(rejected, _as_begun(again, begun.get(rejected.request_id))) for rejected, again in wanted]
-    done: list[Attempt] = []
+    stored = await asyncio.to_thread(_stored_unnoted, book, begun)
+    done = [
+        Attempt(one, stored[again.raw.request_id], again) for one, again in chosen if again.raw.request_id in stored
+    ]
+    chosen = [(one, again) for one, again in chosen if again.raw.request_id not in stored]
 
     def told(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:
         for (rejected, again), verdict in zip(chosen, verdicts, strict=True):
@@ -203,10 +207,18 @@ async def carry_out(attempts: Sequence[Attempt], ledger: Ledger, book: Replays, 
 
     rows = [again for _, again in chosen]
     async with storing(ledger, Caller(author.sender), told, Manner.AGAIN) as intake:
-        await intake.receive_rows([_rows(rows)], amend=_amending(rows))
-    finished = {attempt.rejected.request_id: attempt.outcome for attempt in done if attempt.again}
-    await asyncio.to_thread(book.finish, finished)
+        await intake.receive_rows([_rows(rows)] if rows else [], amend=_amending(rows))
+    await asyncio.to_thread(book.finish, {one.rejected.request_id: one.outcome for one in done if one.again})
     return done
+
+
+def _stored_unnoted(book: Replays, begun: Mapping[str, Replay]) -> dict[str, str]:
+    """Return what became, by new request_id, of replays that a version before migration 0007 stored and did not finish.
+
+    It noted no rules, and by today's their keys may be others.
+    """
+    unnoted = [one.request_id for one in begun.values() if one.rules is None and one.outcome is None]
+    return book.stored(unnoted) if unnoted else {}
 
 
 def _to_begin(rejected: RejectedPostback, again: Again, author: Author) -> Replay:
@@ -247,38 +259,6 @@ def _amending(rows: Sequence[Again]) -> Callable[[Understood], Understood]:
 def _request(rejected: RejectedPostback) -> str:
     """Return the request_id of the batch or file whose row it is."""
     return rejected.request_id.rpartition("-")[0]
-
-
-def new_request_id(rejected_request_id: str) -> str:
-    """Return the request_id of a rejected postback's replay: always the same, so that it is stored once."""
-    return hashlib.sha256(f"replay {rejected_request_id}".encode()).hexdigest()[:32]
-
-
-def raw_again(rejected: RejectedPostback) -> RawPostback:
-    """Read back what RawPostback.as_sent wrote, as it arrived then. Raises ValueError for bytes it did not write."""
-    top, _, body = rejected.raw.partition(b"\r\n\r\n")
-    line, *headers = top.split(b"\r\n")
-    described = dict(header.split(b": ", 1) for header in headers)
-    method, target = line.decode("utf-8", "surrogateescape").split(" ", 1)
-    path, _, query = target.partition("?")
-    request_id = new_request_id(rejected.request_id)
-    return RawPostback(
-        door=cast("Door", rejected.door),
-        method=method,
-        path=path,
-        query=query.encode("utf-8", "surrogateescape"),
-        content_type=described.get(b"content-type", b"").decode("latin-1"),
-        content_encoding=described.get(b"content-encoding", b"").decode("latin-1"),
-        body=body,
-        complete=INCOMPLETE not in described,
-        host=b"",
-        forwarded=False,
-        client_ip="",
-        received_at=rejected.received_at,
-        request_id=request_id,
-        trace_id=request_id,
-        is_test=TEST_KEY in described,
-    )
 
 
 def _again(rejected: RejectedPostback, author: Author) -> Again | None:

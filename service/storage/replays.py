@@ -1,12 +1,13 @@
 """Owns what is written about a replay beside the ledger's rows: the intention before them, the outcome after them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import JSON, TextClause, bindparam, text
 from sqlmodel import Session, col, select
 
+from service.core.outcome import Outcome
 from service.storage.pool import Pool
-from service.storage.schema.tables import Replay, UtcDateTime
+from service.storage.schema.tables import Conversion, Replay, StatusChange, UtcDateTime
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 _BEGIN = text("""
@@ -44,6 +45,24 @@ class Replays:
             with self._writes.transaction() as connection, Session(connection) as session:
                 connection.execute(_BEGIN, rows)
                 return {replay.rejected_request_id: replay for replay in session.exec(wanted)}
+
+        return take_turn(self._turns, work)
+
+    def stored(self, request_ids: Collection[str]) -> dict[str, str]:
+        """Return what became a conversion or a change, as its outcome by request_id, whatever its key.
+
+        It reads all of them: neither table has an index on request ids.
+        """
+
+        def work() -> dict[str, str]:
+            with self._writes.transaction() as connection, Session(connection) as session:
+                return {
+                    request_id: outcome.value
+                    for table, outcome in ((Conversion, Outcome.STORED), (StatusChange, Outcome.UPDATED))
+                    for request_id in session.exec(
+                        select(col(table.request_id)).where(col(table.request_id).in_(request_ids))
+                    )
+                }
 
         return take_turn(self._turns, work)
 

@@ -18,7 +18,7 @@ from service.core.parsing import parse
 from service.core.sender import EZMOB
 from service.core.verdict import Entry
 from service.operations.import_file import ImportFile
-from service.operations.replay import raw_again
+from service.operations.kept_input import raw_again
 from service.operations.row_file import RowFile, UnreadableFile
 from service.storage.ledger import Committed, Ledger
 from tests.support.engines import Engine

@@ -92,6 +92,19 @@ def test_what_was_begun_by_a_version_before_is_finished_by_the_rules_of_now(engi
     assert counted(engine) == [1, 0, 0, 1]
 
 
+def test_what_a_version_before_stored_is_found_although_its_key_would_be_another_now(
+    engine: Engine, ledger: Ledger
+) -> None:
+    ledger.commit([refused("c=a&value=1"), refused("c=b&value=1")])
+    interrupted(engine, ledger)
+    engine.change("UPDATE replay SET rules = NULL")
+    before = counted(engine)
+    summing = replace(ME, sender=replace(EZMOB, duplicates="sum"))
+    assert carried_out(foreseen(engine, summing), engine, ledger) == ["stored", "stored"]
+    assert counted(engine) == before
+    assert engine.rows("SELECT DISTINCT outcome FROM replay") == [("stored",)]
+
+
 @ON_POSTGRES
 def test_what_was_erased_meanwhile_is_not_stored_and_not_called_replayed(engine: Engine, ledger: Ledger) -> None:
     """On SQLite nobody erases beside a replay."""

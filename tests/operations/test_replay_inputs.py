@@ -10,7 +10,7 @@ from service.core.outcome import Outcome
 from service.core.parsing import MAX_BODY_BYTES
 from service.core.postback import RawPostback
 from service.core.roster import sender_from_preset
-from service.operations.replay import raw_again
+from service.operations.kept_input import raw_again
 from service.storage.ledger import Ledger
 from service.storage.schema.tables import RejectedPostback
 from tests.support import builders

@@ -6,7 +6,7 @@ from functools import partial
 from service.core.parsing import claimed, claims_test
 from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, graded, guarded
-from service.operations.replay import raw_again
+from service.operations.kept_input import raw_again
 from service.storage.audit_histories import (
     MARGINS,
     broken_histories,
