@@ -39,6 +39,7 @@ class ErrorKind(StrEnum):
     PG_OTHER = "PG_OTHER"
     SPOOL_FULL = "SPOOL_FULL"
     NO_DATABASE = "NO_DATABASE"  # nothing is there yet
+    RESTORING = "RESTORING"  # a restore replaces the file, or was cut off
     LOCKED = "LOCKED"  # another process is the file's writer
     MIGRATION = "MIGRATION"  # the schema is not this code's
     VANISHED = "VANISHED"  # what held a key was deleted before it could be asked

@@ -1,6 +1,7 @@
 """The examination as an operation: values in, a report out, progress on the way, and not a word printed."""
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -12,7 +13,9 @@ from service.operations.examine.findings import Finding, State, not_checked, ok,
 from service.operations.examine.http import UnusableUrl
 from service.settings import Settings
 from service.storage.sqlite.ledger import SqliteLedger
+from service.storage.sqlite.restoring import restoring
 from tests.support import builders
+from tests.support.engines import put_migrated
 
 FINDINGS = (ok("a", "fine"), warning("b", "nearly", "look"), wrong("c", "broken", "mend"), not_checked("d", "unknown"))
 
@@ -40,6 +43,21 @@ def test_a_missing_database_is_a_finding_and_not_an_error(tmp_path: Path) -> Non
     assert {finding.name for finding in report.findings if finding.state is State.WRONG} == {"database_file"}
     assert (report.healthy, report.rows) == (False, {})
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_restore_under_way_or_cut_off_is_the_one_thing_that_is_wrong(path: Path) -> None:
+    def found() -> tuple[set[str], str]:
+        report = examine(installation(path), lambda _: None)
+        bad = [finding for finding in report.findings if finding.state is State.WRONG]
+        return {finding.name for finding in bad}, bad[0].sentence
+
+    put_migrated(path)
+    with suppress(OSError), restoring(path) as moving:
+        assert found() == ({"database_file"}, f"a restore of {path} is under way: wait until it ends")
+        moving()
+        path.write_bytes(b"")  # what a restore puts there first
+        raise OSError
+    assert found() == ({"database_file"}, f"a restore of {path} was cut off: give it again")
 
 
 def test_the_summary_is_json_and_counts_what_the_findings_say() -> None:

@@ -55,6 +55,9 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(tmp_path: Pa
     url = server.url("nowhere").replace("@", ":planted-secret@")
     examined = plainly(tmp_path, "--json", "--offline", POSTBACK_DATABASE_URL=url)
     state, sentence = examined.check("connection")
-    assert (examined.code, state) == (1, "wrong")
+    assert (examined.code, state, examined.named("wrong")) == (1, "wrong", {"connection"})
+    assert "restore" not in " ".join(check["advice"] for check in examined.report["checks"])
+    for unknown in ("schema", "rows_counted", "disk_lasts", "keys_unused", "erased_rows", "spool_database"):
+        assert examined.check(unknown) == ("not_checked", "the server does not answer")
     assert "nowhere" in sentence
     assert "planted-secret" not in examined.out + examined.err

@@ -26,6 +26,13 @@ class Finding:
     advice: str = ""
 
 
+_ABSENT = {  # the checks of the engine say why
+    ErrorKind.NO_DATABASE: "there is no database",
+    ErrorKind.RESTORING: "there is no database until a restore has replaced it",
+    ErrorKind.PG_CONNECTION: "the server does not answer",
+    ErrorKind.PG_SHUTDOWN: "the server does not answer",
+}
+
 Check = Callable[[], Finding]
 
 
@@ -76,9 +83,9 @@ def unreadable(name: str, error: StorageError) -> Finding:
     """Return the finding for a question that the database did not answer."""
     if error.kind == ErrorKind.INTERRUPTED:
         return not_checked(name, "would have taken too long", "Ask again with --deep, at a quiet time.")
-    if error.kind == ErrorKind.NO_DATABASE:
-        return not_checked(name, "there is no database")
-    return wrong(name, str(error), "See the runbook for storage errors; restore the file if it is damaged.")
+    if error.kind in _ABSENT:
+        return not_checked(name, _ABSENT[error.kind])
+    return wrong(name, str(error), "See PostbackStorageErrors in the runbook; restore the database if it is damaged.")
 
 
 def guarded(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:

@@ -51,8 +51,9 @@ def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = M
 
 
 def assert_there(path: Path) -> None:
-    """Raise StorageError, which names the whole path, unless there is a database file."""
+    """Raise StorageError, which names the whole path, unless there is a database file, and no restore replaces it."""
     try:
+        assert_whole(path)
         there = path.exists()
     except OSError as error:  # its folder may not be entered
         raise StorageError(f"{path.absolute()}: {error.strerror}", ErrorKind.CANTOPEN) from error

@@ -26,9 +26,9 @@ def assert_whole(path: Path) -> None:
         try:
             fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StorageError(f"a restore of {path} is under way: wait until it ends", ErrorKind.CANTOPEN) from None
+            raise StorageError(f"a restore of {path} is under way: wait until it ends", ErrorKind.RESTORING) from None
         if mark.read() and os.fstat(mark.fileno()).st_nlink:
-            raise StorageError(f"a restore of {path} was cut off: give it again", ErrorKind.CANTOPEN)
+            raise StorageError(f"a restore of {path} was cut off: give it again", ErrorKind.RESTORING)
 
 
 @contextmanager
