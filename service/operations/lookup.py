@@ -1,13 +1,13 @@
 """Owns looking up a click id: did it arrive, when, how often, what was answered, and what is it now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.core.outcome import Outcome
 from service.core.postback import answered_status
 from service.core.unavailable import StorageError
-from service.spool.reading import arrivals as spooled_arrivals
+from service.spool.reading import Waits, arrivals
 from service.storage.database import Database
 from service.storage.reads.history import Arrival, Current
 
@@ -55,18 +55,27 @@ def look_up(database: Database, spool_directory: Path, click_id: str) -> Found:
 
     Raises StorageError if the database cannot be asked, and nothing waits in the spool.
     """
-    waiting = spooled_arrivals(spool_directory, click_id) if database.shared else []
+    waits = arrivals(spool_directory, click_id) if database.shared else []
     try:
         history = database.history()
         kept, now = history.arrivals(click_id), history.conversions(click_id)
+        identity = database.spooling().identity() if waits else ""
     except StorageError as error:
-        if not waiting:
+        if not waits:
             raise
+        waiting = [one.arrival for one in waits]
         return Found(click_id, waiting, stored=False, spooled=_any(waiting, Outcome.SPOOLED), unknown=str(error))
     known = {arrival.request_id for arrival in kept}
-    waiting = [arrival for arrival in waiting if arrival.request_id not in known]
+    waiting = [_waiting(one, identity) for one in waits if one.arrival.request_id not in known]
     found = sorted([*kept, *waiting], key=lambda arrival: (arrival.received_at, arrival.request_id))
     return Found(click_id, found, _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED), now)
+
+
+def _waiting(one: Waits, identity: str) -> Arrival:
+    if one.database in (None, identity):
+        return one.arrival
+    detail = f"{one.arrival.detail}. That is another database than this one: it is not drained into this one"
+    return replace(one.arrival, detail=f"{detail} (see spool_database of doctor)")
 
 
 def _any(arrivals: Sequence[Arrival], outcome: Outcome) -> bool:

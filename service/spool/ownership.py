@@ -28,7 +28,7 @@ def anothers(path: Path, name: str, identity: str) -> StorageBroken:
     """Return the error that a journal is for the database of one name, and not for the settings', and what to do."""
     return StorageBroken(
         f"POSTBACK_SPOOL_DIR: {path} is for another database ({name[:8]}…) than POSTBACK_DATABASE_URL ({identity[:8]}…)"
-        "; give each database a SPOOL_DIR of its own, or if the URL was changed, start once with the old one until "
-        "nothing waits (docs/spool.md)",
+        f"; if the URL was changed, start once with the old one until nothing waits; else move the whole {path.parent} "
+        "into a SPOOL_DIR of its own, and start a service of its database there (docs/spool.md)",
         ErrorKind.ANOTHER_DATABASE,
     )

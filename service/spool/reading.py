@@ -63,7 +63,14 @@ def own_entries(spool_directory: Path, process: str) -> Counter[str]:
     return counts
 
 
-def arrivals(spool_directory: Path, click_id: str) -> list[Arrival]:
+class Waits(NamedTuple):
+    """A postback that waits in a journal, and for which database, if the journal knows."""
+
+    arrival: Arrival
+    database: str | None
+
+
+def arrivals(spool_directory: Path, click_id: str) -> list[Waits]:
     """Return the postbacks that wait here and name a click id. Raises StorageError if a journal cannot be read."""
     statement = "SELECT version, outcome, entry FROM entry WHERE click_id = ? ORDER BY seq"
     found = []
@@ -71,9 +78,10 @@ def arrivals(spool_directory: Path, click_id: str) -> list[Arrival]:
         with closing(connect(path)) as connection:
             try:
                 rows = connection.execute(statement, (click_id,)).fetchall()
+                database = name_of(connection)
             except sqlite3.Error as error:
                 raise storage_error(error) from error
-        found += [_arrival(row, path) for row in rows]
+        found += [Waits(_arrival(row, path), database) for row in rows]
     return found
 
 

@@ -15,7 +15,7 @@ from service.settings import Settings
 from service.storage.sqlite.ledger import SqliteLedger
 from service.storage.sqlite.restoring import restoring
 from tests.support import builders
-from tests.support.engines import put_migrated
+from tests.support.migrated import put_migrated
 
 FINDINGS = (ok("a", "fine"), warning("b", "nearly", "look"), wrong("c", "broken", "mend"), not_checked("d", "unknown"))
 

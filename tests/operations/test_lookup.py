@@ -1,5 +1,7 @@
 """Looking up a click id, on every engine: what arrived, what it is now, and what waits in the spool."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from service.core.outcome import Outcome
 from service.core.unavailable import StorageError
 from service.operations.lookup import look_up
 from service.spool.journal import Journal
+from service.spool.ownership import note_name
 from service.storage.database import database_at
 from service.storage.ledger import Ledger
 from tests.support import builders
@@ -55,6 +58,19 @@ def test_what_waits_is_told_though_the_database_is_away(spool_directory: Path) -
     assert found.unknown
     with pytest.raises(StorageError):
         look_up(away, spool_directory, "never")
+
+
+@ON_POSTGRES
+def test_what_waits_for_another_database_is_told_as_that(engine: Engine, ledger: Ledger, spool_directory: Path) -> None:
+    ledger.commit([builders.postback("c=another&value=1")])
+    journal = Journal(spool_directory / "worker-0" / "spool.db")
+    journal.open()
+    for identity, told in ((engine.database.spooling().identity(), False), ("1" * 32, True)):
+        with closing(sqlite3.connect(journal.path)) as connection, connection:
+            note_name(connection, identity)
+        (arrival,) = look_up(engine.database, spool_directory, "waits").arrivals
+        assert ("another database" in arrival.detail) is told
+    journal.close()
 
 
 @ON_POSTGRES

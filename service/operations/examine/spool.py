@@ -30,9 +30,10 @@ def check(case: Case, operators: Sequence[OperatorListener]) -> Iterator[Finding
         return
     used = case.database.shared and case.settings.spool == "on"
     left = [one for one in found if one.entries and one.path in idle]
-    yield _own(case, found, left) if used else _unused(case)
-    yield _orphans(left, served=used and len(idle) < len(paths))
-    yield _database(case, found) if used else ok("spool_database", "no spool is in use")
+    others, database = _database(case, found) if used else ([], ok("spool_database", "no spool is in use"))
+    yield (_given_up(operators, others) or _own(case, found, left)) if used else _unused(case)
+    yield _orphans(left, others, served=used and len(idle) < len(paths))
+    yield database
     yield file_modes.check("spool_private", paths)
     yield _counted(found, operators) if used else ok("spool_counted", "no spool is in use")
 
@@ -41,6 +42,25 @@ def _unused(case: Case) -> Finding:
     if case.database.shared:
         return ok("spool", "off: while the database is away, postbacks are answered 503")
     return ok("spool", "none: SQLite has no use for one")
+
+
+def _given_up(operators: Sequence[OperatorListener], others: list[Looked]) -> Finding | None:
+    """Return the finding that a process uses its journal no more, None if none says so."""
+    told = [operator.url for operator in operators if _gave_up(operator)]
+    if not told:
+        return None
+    reason = "there is another database's journal" if others else "its log's line spool_broken says why"
+    sentence = f"{', '.join(told)}: this process does not use its spool: {reason}"
+    return wrong("spool", sentence, "What waits in it stays there: PostbackSpoolUnusable in the runbook has the steps.")
+
+
+def _gave_up(operator: OperatorListener) -> bool:
+    try:
+        scrape = operator.scrape()
+    except NoAnswer:
+        return False
+    usable, capacity = (scrape.total(it.name) for it in (catalogue.SPOOL_USABLE, catalogue.SPOOL_CAPACITY_BYTES))
+    return capacity > 0 and not usable
 
 
 def _own(case: Case, own: list[Looked], left: list[Looked]) -> Finding:
@@ -61,9 +81,13 @@ def _age(one: Looked) -> float:
     return (datetime.now(UTC) - one.oldest_at).total_seconds() if one.oldest_at else 0.0
 
 
-def _orphans(left: list[Looked], *, served: bool) -> Finding:
+def _orphans(left: list[Looked], others: list[Looked], *, served: bool) -> Finding:
     if not left:
         return ok("spool_orphans", "no journal is left over that anything waits in")
+    if served and (lost := [one for one in left if one in others]):
+        sentence = ", ".join(f"{one.entries} postbacks in {one.path}" for one in lost)
+        advice = "It is for another database: see spool_database."
+        return wrong("spool_orphans", f"no process with this SPOOL_DIR drains {sentence}", advice)
     sentence = ", ".join(f"{one.entries} postbacks in {one.path}" for one in left)
     if served:
         advice = "A process of this SPOOL_DIR drains it, once the database is there; if not, its log says why."
@@ -71,17 +95,18 @@ def _orphans(left: list[Looked], *, served: bool) -> Finding:
     return wrong("spool_orphans", f"no process with this SPOOL_DIR drains {sentence}", _DRAIN)
 
 
-def _database(case: Case, found: list[Looked]) -> Finding:
+def _database(case: Case, found: list[Looked]) -> tuple[list[Looked], Finding]:
+    """Return the journals for other databases, and the finding about them."""
     try:
         identity = case.database.spooling().identity()
     except StorageError as error:
-        return unreadable("spool_database", error)
+        return [], unreadable("spool_database", error)
     others = [one for one in found if one.database not in (None, identity)]
     if not others:
-        return ok("spool_database", "every journal is for this database, or not yet for any")
+        return [], ok("spool_database", "every journal is for this database, or not yet for any")
     sentence = ", ".join(f"{one.path} ({one.entries} wait) for {one.database}" for one in others)
-    advice = "Give each database a POSTBACK_SPOOL_DIR of its own; what waits is drained by a service of its database."
-    return wrong("spool_database", f"this database is {identity}, and there is {sentence}", advice)
+    advice = "Give each database a POSTBACK_SPOOL_DIR of its own: PostbackSpoolUnusable in the runbook has the steps."
+    return others, wrong("spool_database", f"this database is {identity}, and there is {sentence}", advice)
 
 
 def _counted(own: list[Looked], operators: Sequence[OperatorListener]) -> Finding:
