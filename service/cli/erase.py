@@ -15,6 +15,8 @@ from service.core.moment import utc
 if TYPE_CHECKING:
     from service.operations.erase import Deletions, ErasureReport
 
+_LEFT = "not reached: logs, backups, files that were imported and their FILE.report.csv (docs/retention.md)"
+
 
 def erase(
     click_id: Annotated[str, typer.Argument(help="The click id exactly as it was sent.")],
@@ -31,10 +33,11 @@ def erase(
     one transaction, and notes that in the table `deletion`, with a hash in
     the click id's place. Sent again, the click id is stored, and paid, again.
 
-    It does not reach log files, backups, other hosts' spools and, on
-    PostgreSQL, the write-ahead log and pages that no VACUUM has cleaned:
-    docs/retention.md. On SQLite stop the service first (--dry-run needs no
-    stop); the file is then rewritten as a whole, without a trace.
+    It does not reach log files, backups, imported files and their reports
+    (FILE.report.csv), other hosts' spools and, on PostgreSQL, the
+    write-ahead log and pages that no VACUUM has cleaned: docs/retention.md.
+    On SQLite stop the service first (--dry-run needs no stop); the file is
+    then rewritten as a whole, without a trace.
 
     JSON keys: done, click_id_sha256, rows [{table request_id received_at
     outcome}], deleted {table: rows}.
@@ -58,6 +61,7 @@ def erase(
         print_json(report.members())
     elif any(report.deleted.values()):
         typer.echo(f"erased: {_counted(report.deleted)}; noted as click_id_sha256 {report.click_id_sha256}")
+        typer.echo(_LEFT)
     else:
         typer.echo(_text(report))
 

@@ -144,6 +144,7 @@ def _print(result: "ImportResult") -> None:
     if result.rules_of:
         when = f"{result.rules_of:%Y-%m-%d %H:%M} UTC"
         typer.echo(f"by the sender's rules of {when}, when this import was begun: they have changed since")
+        typer.echo("for today's rules: `replay` what was rejected; other rows in a file of their own (docs/import.md)")
     for word, count in result.outcomes.most_common():
         typer.echo(f"{count:>11,}  {word}")
     if not result.done:
