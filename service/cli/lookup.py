@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.printing import print_json
-from service.cli.setting_up import configured_database, settings_or_refuse
+from service.cli.setting_up import configured_database, settings_or_refuse, storage_or_refuse
 from service.core.postback import answered_status
 
 if TYPE_CHECKING:
     from service.operations.lookup import Arrival, Found
+
+_AWAY = "nothing waits in this host's spool under this id: ask again when the database answers"
 
 
 def lookup(
@@ -30,7 +32,7 @@ def lookup(
     """
     from service.operations.lookup import look_up
 
-    with configured_database() as database:
+    with configured_database() as database, storage_or_refuse(*([_AWAY] if database.shared else [])):
         found = look_up(database, settings_or_refuse().spool_dir, click_id)
     if found.unknown:
         typer.echo(f"what waits in the spool only; the database cannot be asked: {found.unknown}", err=True)

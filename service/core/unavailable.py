@@ -6,7 +6,12 @@ from types import MappingProxyType
 
 
 class Unavailable(Exception):  # noqa: N818 - the state, as the outcome has it
-    """Something that a postback needs is not available now: the same request may be sent again later."""
+    """Something that a postback needs is not available now: the same request may be sent again later.
+
+    `advice` is what the sender should do, where the outcome's own hint does not say it.
+    """
+
+    advice = ""
 
 
 class Overloaded(Unavailable):  # the word of the outcome
@@ -61,6 +66,12 @@ class StorageError(Unavailable):
         super().__init__(message)
         self.kind = kind
         self.rows = rows
+
+
+class NotTogether(StorageError):  # noqa: N818 - the state of a batch of all or none
+    """A batch of all or none cannot be judged now, and nothing of it was stored."""
+
+    advice = "Nothing of it was stored. Send it again later, or without atomic=1: then each row is accepted by itself."
 
 
 class StorageBroken(StorageError):  # noqa: N818 - the state, not another error

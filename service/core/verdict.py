@@ -17,18 +17,19 @@ from service.core.postback import ConversionKey, Postback, Rejection
 class Verdict(NamedTuple):
     """What became of one entry; `detail` says why it was not simply stored, `diagnosis` what to change.
 
-    `retry_after` is in seconds, where another try is worth it.
+    `retry_after` is in seconds, where another try is worth it; `advice` is how to try, if not as the outcome says.
     """
 
     outcome: Outcome
     detail: str = ""
     diagnosis: Diagnosis | None = None
     retry_after: int = 1
+    advice: str = ""
 
     @property
     def hint(self) -> str:
         """What the sender should do: change what we see that is wrong, or else what the outcome says."""
-        return self.diagnosis.advice if self.diagnosis else self.outcome.hint
+        return self.diagnosis.advice if self.diagnosis else self.advice or self.outcome.hint
 
     @property
     def explanation(self) -> str:

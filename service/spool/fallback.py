@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.core.judging import Manner
-from service.core.unavailable import ErrorKind, Overloaded, StorageBroken, StorageError
+from service.core.unavailable import ErrorKind, NotTogether, Overloaded, StorageBroken, StorageError
 from service.core.verdict import Entry
 from service.spool.following import Following
 from service.spool.outage import Outage
@@ -50,9 +50,9 @@ class SpoolingWriter:
 
     async def _write_together(self, teller: Teller, entries: Sequence[Entry]) -> Written:
         if self._outage.on:
-            raise StorageError(f"{_ATOMIC}, which is away: send it again", ErrorKind.PG_CONNECTION)
+            raise NotTogether(f"{_ATOMIC}, which is away: send it again", ErrorKind.PG_CONNECTION)
         if await self._must_follow(entries):
-            raise StorageError(f"{_ATOMIC}, and a click id of it waits in the spool: send it again", ErrorKind.LOCKED)
+            raise NotTogether(f"{_ATOMIC}, and a click id of it waits in the spool: send it again", ErrorKind.LOCKED)
         try:
             return await self._database.write(teller, *entries, manner=Manner.ATOMIC)
         except StorageBroken:

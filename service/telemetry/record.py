@@ -41,7 +41,7 @@ class LiveRecord:
             case Overloaded():
                 return Verdict(Outcome.OVERLOADED, str(error))
             case Unavailable():
-                return Verdict(Outcome.STORAGE_UNAVAILABLE, str(error))
+                return Verdict(Outcome.STORAGE_UNAVAILABLE, str(error), advice=error.advice)
             case Exception():
                 self._log.logger.error("unexpected_error", request_id=raw.request_id, exc_info=error)
                 return Verdict(Outcome.INTERNAL_ERROR, f"{type(error).__name__}: {error}")  # its repr may hold input
@@ -98,7 +98,7 @@ class LiveRecord:
 
     def _complete(self, line: _Line, raw: RawPostback, one: Understood, verdict: Verdict) -> _Kind:
         """Write one postback's own fields into its line."""
-        outcome, detail, diagnosis, _ = verdict
+        outcome, detail, diagnosis, _, _ = verdict
         line["request_id"] = raw.request_id
         line["status"] = sent_status(raw.door, outcome)
         line["outcome"] = outcome.value

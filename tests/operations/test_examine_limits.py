@@ -185,6 +185,13 @@ def test_an_answer_without_a_date_tells_nothing_of_clocks() -> None:
     assert clocks.compare_clock("there", None, time.time()).state == "not_checked"
 
 
+@pytest.mark.parametrize(("capacity", "told"), [(0, "were told 503:"), (GB, "were told 200 `spooled`")])
+def test_failed_commits_are_told_with_what_their_senders_were_told(capacity: int, told: str) -> None:
+    page = f'postback_storage_errors_total{{error="PG_FULL"}} 2\npostback_spool_capacity_bytes {capacity}\n'
+    (found,) = [it for it in operator_listener.check([Telling(page)]) if it.name == "storage_errors"]
+    assert (found.state, told in found.advice) == ("warning", True)
+
+
 @pytest.mark.parametrize(
     ("used", "most", "expected"),
     [(100, 4096, "ok"), (100, 1000, "warning"), (3300, 4096, "warning"), (3900, 4096, "wrong")],

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from service.core.judging import Manner
-from service.core.unavailable import StorageError
+from service.core.unavailable import NotTogether, StorageError
 from service.core.verdict import Entry
 from service.telemetry.metrics.books import NOBODY
+from service.telemetry.record import LiveRecord
 from tests.support import builders
+from tests.support.fakes import kept_log
 from tests.support.outages import IMPATIENT, Site, another_worker, site, spooled
 
 pytestmark = pytest.mark.anyio
@@ -35,8 +37,10 @@ async def test_while_the_database_is_there_it_is_stored(tmp_path: Path) -> None:
 async def test_during_an_outage_it_is_refused_at_once_and_nothing_of_it_waits(tmp_path: Path) -> None:
     async with site(tmp_path) as there:
         await spooled(there, "c=first&value=1")
-        with pytest.raises(StorageError, match="all or none is judged by the database, which is away"):
+        with pytest.raises(NotTogether, match="all or none is judged by the database, which is away") as refused:
             await written(there, "a", "b")
+        record = LiveRecord(there.metrics, kept_log(there.lines, there.metrics))
+        assert "without atomic=1" in record.fail(builders.raw("c=a&value=1"), refused.value).hint
         assert there.spool("entries") == {(): 1.0}
         there.database.recover()
         await there.drained()

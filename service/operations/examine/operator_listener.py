@@ -145,7 +145,9 @@ def _drift(scrape: Scrape) -> Finding:
 def _storage_errors(scrape: Scrape) -> Finding:
     errors = {kind: n for kind, n in scrape.by_label(catalogue.STORAGE_ERRORS.name, "error").items() if n}
     sentence = ", ".join(f"{kind} {number:.0f}" for kind, number in errors.items()) or "none since the start"
-    advice = "Commits failed and their senders were told 503: the log's error lines say when and why."
+    spools = scrape.total(catalogue.SPOOL_CAPACITY_BYTES.name) > 0
+    told = "200 `spooled`, or 503 where the spool took nothing either" if spools else "503"
+    advice = f"Commits failed and their senders were told {told}: the log's error lines say when and why."
     return graded("storage_errors", sentence, advice, bad=False, doubtful=bool(errors))
 
 
