@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NoReturn
@@ -48,7 +49,7 @@ def decode_json(body: bytes) -> Pairs:
     Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
     """
     try:
-        text = body.decode("utf-8").strip(_JSON_SPACE)
+        text = body.removeprefix(BOM_UTF8).decode("utf-8").strip(_JSON_SPACE)
         members, end = _OBJECT.raw_decode(text)
         if end < len(text):
             members = _OBJECT.decode(text)  # an error that this one words well

@@ -20,7 +20,7 @@ def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnos
     `pairs` is what could be read of it (`parsing.claimed`).
     """
     detectors = _DETECTORS.get(outcome)
-    return _first(detectors, _Sent(pairs, sender)) if detectors else None
+    return _first(detectors, _Sent(pairs, sender, refused=_REFUSED.get(outcome))) if detectors else None
 
 
 def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
@@ -66,17 +66,29 @@ def _lowered(names: tuple[str, ...]) -> Mapping[str, str]:
     return {name.lower(): name for name in names}
 
 
+_CHECKED: tuple[Field, ...] = ("click_id", "value", "goal", "transaction_id", "currency", "conversion_status")
 _LOOKED_AT = 1000  # characters: a mistake shows at once, and hostile texts are long
 
 
 class _Sent:
-    """What was sent: names and texts in order, and the first text of each field under this sender's name for it."""
+    """What was sent: names and texts in order, and the first text of each field under this sender's name for it.
 
-    def __init__(self, pairs: Pairs, sender: Sender, fields: Mapping[Field, str] | None = None) -> None:
+    `suspected` are the fields that may be at fault: the one that was `refused`, or all, in the order of their checks.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        sender: Sender,
+        fields: Mapping[Field, str] | None = None,
+        refused: Field | None = None,
+    ) -> None:
         self.pairs = [(name[:_LOOKED_AT], text[:_LOOKED_AT]) for name, text in pairs]
         self.sender = sender
         own = [(sender.fields[name], text) for name, text in reversed(self.pairs) if name in sender.fields]
         self.fields = dict(own) if fields is None else fields
+        looked_at = (refused,) if refused else _CHECKED
+        self.suspected = [(field, self.fields[field]) for field in looked_at if field in self.fields]
 
     def name(self, field: Field) -> str:
         """Return what this sender calls a field."""
@@ -143,7 +155,7 @@ def _broken_separator(sent: _Sent) -> Diagnosis | None:
 
 
 def _macro(sent: _Sent) -> Diagnosis | None:
-    for field, text in sent.fields.items():
+    for field, text in sent.suspected:
         name = sent.name(field)
         if _CONVERSION.search(text):
             return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
@@ -157,7 +169,7 @@ def _macro(sent: _Sent) -> Diagnosis | None:
 
 
 def _half_replaced(sent: _Sent) -> Diagnosis | None:
-    for field, text in sent.fields.items():
+    for field, text in sent.suspected:
         if any(text.count(left) != text.count(right) for left, right in ("{}", "[]", "<>")):
             advice = f"Write the macro of {sent.name(field)} with both of its brackets: one of them is missing."
             return Diagnosis(Mistake.HALF_REPLACED_MACRO, advice)
@@ -165,7 +177,7 @@ def _half_replaced(sent: _Sent) -> Diagnosis | None:
 
 
 def _double_encoded(sent: _Sent) -> Diagnosis | None:
-    for field, text in sent.fields.items():
+    for field, text in sent.suspected:
         if _ESCAPE.search(text):
             advice = f"Percent-encode {sent.name(field)} once: it still holds escapes after it was decoded."
             return Diagnosis(Mistake.DOUBLE_ENCODED, advice)
@@ -173,7 +185,7 @@ def _double_encoded(sent: _Sent) -> Diagnosis | None:
 
 
 def _blanks(sent: _Sent) -> Diagnosis | None:
-    for field, text in sent.fields.items():
+    for field, text in sent.suspected:
         if text.strip(_BLANKS) != text or (field == "click_id" and any(letter in _BLANKS for letter in text)):
             advice = f"Send {sent.name(field)} without spaces; a literal + is %2B."
             return Diagnosis(Mistake.WHITESPACE, advice)
@@ -239,6 +251,11 @@ _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     ),
     Outcome.INVALID_CURRENCY: (_broken_separator, _double_encoded, _blanks),
     Outcome.INVALID_ENCODING: (_html_escaped, _macro),
+}
+_REFUSED: Mapping[Outcome, Field] = {
+    Outcome.INVALID_CLICK_ID: "click_id",
+    Outcome.INVALID_VALUE: "value",
+    Outcome.INVALID_CURRENCY: "currency",
 }
 _ODDITIES: tuple[_Detector, ...] = (
     *(_html_escaped, _near_miss, _broken_separator, _double_encoded, _half_replaced, _amount_as_click_id),

@@ -50,6 +50,20 @@ def test_a_rejected_postback_is_told_its_mistake(query: str, mistake: Mistake) -
     assert found.mistake is mistake
 
 
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("value=%201.5&c=%20w8", "Send c without"),
+        ("c=w8&currency=%20EUR&value=1.5&goal=%20x", "Send currency without"),
+        ("value=$1&c=w%208", "Send c without"),
+    ],
+)
+def test_of_several_faults_the_one_that_is_told_is_the_one_it_was_rejected_for(query: str, named: str) -> None:
+    found = diagnosed(builders.raw(query))
+    assert found is not None
+    assert found.advice.startswith(named)
+
+
 @pytest.mark.parametrize(("query", "mistake"), table(ODD))
 def test_an_accepted_postback_may_look_odd_all_the_same(query: str, mistake: Mistake) -> None:
     raw = builders.raw(query)
