@@ -31,7 +31,7 @@ def chosen(
 def wanted(
     sender: str | None, since: str | None, until: str | None, click_id: str | None = None, *, tests: bool = False
 ) -> "Wanted":
-    """Return which conversions are meant, until now at the latest. Raises WrongValues."""
+    """Return which conversions are meant, until now if nothing else is said. Raises WrongValues."""
     from service.operations.selection import Filters
 
     return Filters(sender, since, until, click_id).conversions(datetime.now(UTC), tests=tests)

@@ -9,7 +9,7 @@ import typer
 from service.cli.choosing import ClickId, SenderName, Since, Until, wanted
 from service.cli.setting_up import configured_database, refuse
 
-CLOCK_WRONG = "a clock was wrong when they came, or is wrong now (see doctor)"
+CLOCK_WRONG = "a clock was wrong when they came, or is wrong now (see doctor); --until takes them in"
 Format = Annotated[
     Literal["csv", "ndjson", "parquet"],
     typer.Option("--format", help="csv for a spreadsheet, ndjson for a program, parquet for an analysis."),
@@ -35,8 +35,8 @@ def export(  # noqa: PLR0913 - the filters
     in millionths. conversion_status is the one it has now, since changed_at;
     current_value is the last value that came with one, or the first;
     drained_at is when it left a spool. What is from after now, because a
-    clock was wrong, is left out and counted on stderr. In CSV a
-    cell that a spreadsheet would take for a formula begins with an
+    clock was wrong, is left out and counted on stderr, unless --until takes
+    it in. In CSV a cell that a spreadsheet would take for a formula begins with an
     apostrophe; NDJSON and Parquet are exact. Parquet needs one package more
     (make parquet), and --output or a pipe.
 
@@ -50,7 +50,7 @@ def export(  # noqa: PLR0913 - the filters
     meant = wanted(sender, since, until, click_id, tests=test)
     with configured_database() as database:
         left_out = export_conversions(database, meant, form, target_of(output, form))
-    if left_out:
+    if left_out and until is None:
         typer.echo(f"left out: {left_out:,} conversions that are from after now; {CLOCK_WRONG}", err=True)
 
 

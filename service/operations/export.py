@@ -14,9 +14,9 @@ from service.storage.reads.quarantine import Chosen
 
 
 def export_conversions(database: Database, wanted: Wanted, form: Form, target: Path | BinaryIO) -> int:
-    """Write conversions by sender, click id, goal and transaction id; return how many were left out.
+    """Write conversions by sender, click id, goal and transaction id; return how many of later ones are from after now.
 
-    Those were asked for, and are from after now: a clock was wrong, and came right. Raises Refused and StorageError.
+    A clock was wrong when those came, and came right. Raises Refused and StorageError.
     """
     conversions = database.conversions()
     write_rows(form, stored_types(), ((_members(row) for row in page) for page in conversions.pages(wanted)), target)

@@ -31,10 +31,9 @@ class Filters:
         return Chosen(tuple(outcomes), self.sender, _read(self.since, now), _read(self.until, now), self.click_id)
 
     def conversions(self, now: datetime, *, tests: bool = False) -> Wanted:
-        """Return which conversions are meant, until now at the latest. Raises WrongValues."""
+        """Return which conversions are meant, until now if nothing else is said. Raises WrongValues."""
         refuse_wrong(self._wrong_times(now))
-        asked = _read(self.until, now)
-        return Wanted(self.sender, self.click_id, _read(self.since, now), min(asked or now, now), tests, asked)
+        return Wanted(self.sender, self.click_id, _read(self.since, now), _read(self.until, now) or now, tests)
 
     def _wrong_times(self, now: datetime) -> Iterator[Mistake]:
         for field, text in (("since", self.since), ("until", self.until)):

@@ -12,7 +12,7 @@ from tests.support import builders
 from tests.support.commands import Command
 
 DATABASE = "data/postback.db"
-CLOCK = "a clock was wrong when they came, or is wrong now (see doctor)"
+CLOCK = "a clock was wrong when they came, or is wrong now (see doctor); --until takes them in"
 
 
 @pytest.mark.usefixtures("stored")
@@ -32,6 +32,9 @@ def test_an_export_says_what_it_leaves_out_because_it_is_from_after_now(
     ended = service("export", *filters)
     assert (ended.code, "ahead" in ended.out) == (0, False)
     assert ended.err == (f"left out: {left_out} conversions that are from after now; {CLOCK}\n" if left_out else "")
+
+    taken_in = service("export", "--until", (ahead + timedelta(days=1)).strftime("%Y-%m-%d"))
+    assert (taken_in.out.count("ahead"), taken_in.err) == (1, "")
 
 
 def test_a_replay_says_what_it_leaves_out_because_it_is_from_after_now(service: Command, bare: Path) -> None:

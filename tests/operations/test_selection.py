@@ -19,11 +19,11 @@ def test_what_is_said_is_read_against_the_clock_that_is_given() -> None:
     filters = Filters("ezmob", "7d", "2026-01-30", "x")
     since, until = NOW - timedelta(days=7), datetime(2026, 1, 30, tzinfo=UTC)
     assert filters.rejected(["invalid_value"], NOW) == Chosen(("invalid_value",), "ezmob", since, until, "x")
-    assert filters.conversions(NOW, tests=True) == Wanted("ezmob", "x", since, until, tests=True, asked_until=until)
+    assert filters.conversions(NOW, tests=True) == Wanted("ezmob", "x", since, until, tests=True)
 
 
-def test_conversions_that_are_still_to_come_are_not_meant() -> None:
-    assert Filters(until="2027-01-01").conversions(NOW).until == NOW
+def test_what_a_wrong_clock_put_after_now_is_meant_if_that_is_said() -> None:
+    assert Filters(until="2027-01-01").conversions(NOW).until == datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def test_every_mistake_is_told_with_the_value_that_has_it() -> None:

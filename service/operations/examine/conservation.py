@@ -192,7 +192,9 @@ def _foreign_rows(comparison: Comparison, *, shared: bool) -> Finding:
 def _of_rows(case: Case, counts: Mapping[str, Counts]) -> Iterator[Finding]:
     future = sum(found.future for found in counts.values())
     sentence = f"{future} rows are from after now" if future else "no row is from after now"
-    advice = "A clock was wrong when they came, or is wrong now: see clock_sync."
+    advice = (
+        "A clock was wrong when they came, or is wrong now: see clock_sync, then docs/doctor.md (rows from after now)."
+    )
     yield graded("future_rows", sentence, advice, bad=future > 0, doubtful=False)
     yield from guarded([("times", partial(_times, case, sum(found.out_of_bounds for found in counts.values())))])
     unknown = unknown_outcomes(counts)

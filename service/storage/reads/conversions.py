@@ -68,21 +68,17 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which conversions are meant; what is left empty excludes none. `since` is included, `until` is not.
-
-    `asked_until` is `until` as it was asked for, before it was made now at the latest.
-    """
+    """Which conversions are meant; what is left empty excludes none. `since` is included, `until` is not."""
 
     sender: str | None = None
     click_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     tests: bool = False  # also what was sent as a test
-    asked_until: datetime | None = None
 
     def after(self, now: datetime) -> "Wanted":
-        """Return what was asked for, and is from after now."""
-        return replace(self, since=max(now, self.since or now), until=self.asked_until)
+        """Return what is left out because it is from after now."""
+        return replace(self, since=max(now, self.since or now, self.until or now), until=None)
 
 
 class _Position(NamedTuple):
