@@ -1,5 +1,6 @@
 """Owns the command `lookup`: did a click id arrive, when, how often, and what did we answer."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,8 +49,7 @@ def _lines(found: "Found") -> Iterator[str]:
     if not arrivals:
         yield f"{found.click_id}: never arrived (no postback named it, not even a rejected one)"
         return
-    times = "once" if len(arrivals) == 1 else f"{len(arrivals)} times"
-    yield f"{found.click_id}: {_state(found)}; arrived {times}"
+    yield f"{found.click_id}: {_state(found)}; arrived {_times(found)}"
     for arrival in arrivals:
         when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
         yield f"  {when} UTC  {arrival.door}  {_answer(arrival)}: {arrival.detail}  [{arrival.request_id}]"
@@ -57,6 +57,14 @@ def _lines(found: "Found") -> Iterator[str]:
         yield from _current(found)
     if not found.stored:
         yield f"What to do: {arrivals[-1].outcome.hint}"
+
+
+def _times(found: "Found") -> str:
+    """Say how often it arrived; what a replay came from may be deleted by now, and arrived all the same."""
+    replays = sum(arrival.is_replay for arrival in found.arrivals)
+    number = max(1, len(found.arrivals) - replays)
+    times = "once" if number == 1 else f"{number} times"
+    return f"{times}, replayed" if replays else times
 
 
 def _answer(arrival: "Arrival") -> str:
@@ -71,12 +79,20 @@ def _answer(arrival: "Arrival") -> str:
 
 def _current(found: "Found") -> Iterator[str]:
     from service.core.verdict import amount
+    from service.operations.reconcile import decimal
 
     for one in found.now:
         labels = {"goal": one.goal, "transaction_id": one.transaction_id}
         told = "".join(f", {name} {label}" for name, label in labels.items() if label)
         test = ", a test" if one.is_test else ""
         yield f"  now: {one.conversion_status or 'no status'}, value {amount(one)}{told}{test}"
+    sums: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one in found.now:
+        if not one.is_test:
+            sums[one.conversion_status or "no status", one.currency or "(no currency)"].append(one.value_micros)
+    for (status, currency), values in sums.items():
+        if len(values) > 1:
+            yield f"  together: {status}, {len(values)} conversions of {decimal(sum(values))} {currency}"
 
 
 def _state(found: "Found") -> str:

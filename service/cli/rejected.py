@@ -158,9 +158,12 @@ def _answer(shown: "Shown") -> str:
 
 
 def _replayed(shown: "Shown") -> str:
+    from service.operations.replay import is_whole_batch
+
     replay = shown.replay
     if replay is None:
-        return "never"
+        whole = "; a whole batch is not replayed: its sender mends it and sends it again, or without atomic=1"
+        return f"never{whole if is_whole_batch(shown.row) else ''}"
     when = f"{utc(replay.replayed_at)} by {replay.replayed_by}"
     if replay.request_id == shown.row.request_id:
         return f"this is the replay of {replay.rejected_request_id}, {when}"

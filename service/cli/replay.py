@@ -21,6 +21,8 @@ _Vouch = Annotated[
     bool, typer.Option("--vouch", help="Also what was unauthenticated or forbidden: you answer for its sender.")
 ]
 
+_WHY = ": `rejected show` says why, and of a whole batch what to do"
+
 
 def replay(  # noqa: PLR0913 - the filters
     outcome: Outcomes = None,
@@ -97,4 +99,5 @@ def _print(report: "ReplayReport", *, err: bool = False) -> None:
         )
         typer.echo(f"{number:>9,}  {arrow}", err=err)
     said = "replayed" if report.done else "would be replayed"
-    typer.echo(f"{report.changed:,} {said}, {report.steps.total() - report.changed:,} stay as they are", err=err)
+    stay = report.steps.total() - report.changed
+    typer.echo(f"{report.changed:,} {said}, {stay:,} stay as they are{_WHY if stay else ''}", err=err)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from service.core.outcome import Outcome
@@ -67,7 +68,7 @@ def look_up(database: Database, spool_directory: Path, click_id: str) -> Found:
         return Found(click_id, waiting, stored=False, spooled=_any(waiting, Outcome.SPOOLED), unknown=str(error))
     known = {arrival.request_id for arrival in kept}
     waiting = [_waiting(one, identity) for one in waits if one.arrival.request_id not in known]
-    found = sorted([*kept, *waiting], key=lambda arrival: (arrival.received_at, arrival.request_id))
+    found = sorted([*kept, *waiting], key=_moment)
     return Found(click_id, found, _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED), now)
 
 
@@ -76,6 +77,11 @@ def _waiting(one: Waits, identity: str) -> Arrival:
         return one.arrival
     detail = f"{one.arrival.detail}. That is another database than this one: it is not drained into this one"
     return replace(one.arrival, detail=f"{detail} (see spool_database of doctor)")
+
+
+def _moment(arrival: Arrival) -> tuple[datetime, bool, str]:
+    """Return what puts arrivals into order: a replay has the moment of what it came from, and stands after it."""
+    return arrival.received_at, arrival.is_replay, arrival.request_id
 
 
 def _any(arrivals: Sequence[Arrival], outcome: Outcome) -> bool:

@@ -98,3 +98,25 @@ def test_lookup_tells_what_was_answered_then_and_what_became_of_it(service: Comm
     assert (answer["outcome"], answer["answered"], answer["status"]) == ("illegal_transition", "spooled", 200)
     exported = [json.loads(line) for line in service("export", "--format", "ndjson").out.splitlines()]
     assert [row["drained_at"] is not None for row in exported] == [True]
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_replay_is_no_second_arrival_and_stands_after_what_it_came_from(service: Command, bare: Path) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.rejection(Outcome.INVALID_VALUE, "again", request_id="f" * 32)])
+    ledger.commit([builders.postback("c=again&value=1", door="replay", request_id="0" * 32)])
+    ledger.close()
+    first, *arrivals = service("lookup", "again").out.splitlines()
+    assert first == "again: stored; arrived once, replayed"
+    assert ["  replay  " in line for line in arrivals] == [False, True]
+
+
+def test_lookup_tells_the_sum_of_several_conversions(service: Command, bare: Path) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.postback(f"c=many&value={value}&txid={value}") for value in ("1.50", "2.25")])
+    ledger.commit([builders.postback("c=many&value=9&test=1")])
+    ledger.close()
+    told = service("lookup", "many").out.splitlines()
+    assert told[-1] == "  together: no status, 2 conversions of 3.75 (no currency)"

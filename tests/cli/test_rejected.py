@@ -235,6 +235,15 @@ def test_what_nobody_was_answered_has_no_status(service: Command, bare: Path, do
     assert f"{door}  invalid_value: " in service("lookup", "click-1").out
 
 
+def test_of_a_batch_that_was_refused_as_a_whole_it_is_said_what_to_do(service: Command, bare: Path) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.rejection(Outcome.ILLEGAL_TRANSITION, door="batch")])
+    ledger.close()
+    assert "never; a whole batch is not replayed: its sender mends it" in service("rejected", "show", "1").out
+    assert "1 stay as they are: `rejected show` says why" in service("replay", "--dry-run").out
+
+
 def test_a_file_that_is_served_is_not_replayed_and_says_what_to_do(service: Command, stored: Path) -> None:
     ledger = SqliteLedger(stored)
     ledger.open()

@@ -53,6 +53,11 @@ class Arrival:
     drained_at: datetime | None = None
 
     @property
+    def is_replay(self) -> bool:
+        """Whether it came from a person's replay of an earlier one: it did not arrive again."""
+        return self.door == "replay"
+
+    @property
     def answered(self) -> Outcome:
         """The outcome that its sender was told."""
         return answered(self.outcome, drained=self.drained_at is not None)
