@@ -33,6 +33,9 @@ def erase(
     one transaction, and notes that in the table `deletion`, with a hash in
     the click id's place. Sent again, the click id is stored, and paid, again.
 
+    Nothing is erased by a clock that is far ahead of what was last believed,
+    or 5 minutes from the server's: it says what to do.
+
     It does not reach log files, backups, imported files and their reports
     (FILE.report.csv), other hosts' spools and, on PostgreSQL, the
     write-ahead log and pages that no VACUUM has cleaned: docs/retention.md.

@@ -24,6 +24,11 @@ def utc(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def minute(moment: datetime) -> str:
+    """Return a UTC moment for a person, to the minute."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
 def _read(text: str, now: datetime, direction: int) -> datetime | None:
     try:
         if span := _SPAN.fullmatch(text):

@@ -72,12 +72,14 @@ def erase(
     """Delete everything that is stored of a click id, in one transaction.
 
     `agree` is told what was found before anything is deleted, and raises to stop it; on SQLite nobody writes between.
-    Raises Refused as `find` does, BeingServed and StorageError.
+    Raises Refused as `find` does, and if the clock may be wrong, BeingServed and StorageError.
     """
     click_id = request.click_id
     _refuse_what_waits(spool_directory, click_id)
     database.quarantine()  # where there is no file, none is made
     with sole_writer(database, "erase"):
+        if doubt := database.deletions().clock.doubt(request.at):
+            raise Refused(f"nothing is erased: {doubt}")
         erasure = database.erasure()
         found = ErasureReport(click_id, erasure.find(click_id), done=True)
         if found.rows:

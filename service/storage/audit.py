@@ -34,10 +34,10 @@ class Window(NamedTuple):
 class Counts(NamedTuple):
     """The rows of one table under one outcome.
 
-    `own` were written by the window's process; `foreign` arrived after it started, and it did not write them; `future`
-    are from after now; `last_day` from the day before now; `out_of_bounds` from a time that no door takes. `deleted`
-    were its own, and the book of deletions has them; `dropped` were answered so by it, waited in a spool while their
-    click id was erased, and never became rows.
+    `own` were written by the window's process; `foreign` arrived live after it started, and it did not write them;
+    `future` are from after now; `last_day` from the day before now; `out_of_bounds` from a time that no door takes.
+    `deleted` were its own, and the book of deletions has them; `dropped` were answered so by it, waited in a spool
+    while their click id was erased, and never became rows.
     """
 
     rows: int
@@ -59,11 +59,13 @@ class Audit(ABC):
     """Questions to one database, which may be being written; as a context manager it opens and closes the connection.
 
     All raise StorageError: its kind is INTERRUPTED when the seconds given at the opening did not suffice. `sha256` is
-    how this engine hashes the column click_id, as the book of deletions has it; `earlier` is how it says `{moment}`
-    less `{seconds}`, `contains` how it asks whether `{raw}` has `{text}` in it.
+    how this engine hashes the column click_id, as the book of deletions has it; `now` is the moment by the clock that
+    dates erasures; `earlier` is how it says `{moment}` less `{seconds}`, `contains` how it asks whether `{raw}` has
+    `{text}` in it.
     """
 
     sha256: str
+    now: str
     earlier: str
     contains: str
 
@@ -166,10 +168,18 @@ class Audit(ABC):
         }
 
     def erased_rows(self) -> dict[str, int]:
-        """Return by table how many rows came before their click id was erased. Import may bring such a row back."""
-        if not self._number("SELECT count(*) FROM deletion WHERE click_id_sha256 IS NOT NULL"):
+        """Return by table how many rows came before their click id was erased. Import may bring such a row back.
+
+        An erasure that is dated in the future tells nothing of what came before it.
+        """
+        if not self._number(f"SELECT count(*) FROM deletion WHERE {_AN_ERASURE}"):  # noqa: S608 - our own names
             return {}
-        return {table: self._number(_erased(table, self.sha256)) for table in TABLES}
+        return {table: self._number(_erased(table, self.sha256, self.now)) for table in TABLES}
+
+    def future_erasures(self) -> list[str]:
+        """Return the runs of the book that erased a click id at a moment that is still to come."""
+        statement = f"SELECT DISTINCT run FROM deletion WHERE {_AN_ERASURE} AND deleted_at > {self.now} ORDER BY run"  # noqa: S608 - our own names
+        return [str(run) for (run,) in self.rows(statement)]
 
     def repeated_keys(self) -> int:
         """Return how many keys have more than one conversion (law 3)."""
@@ -213,8 +223,9 @@ def _orphaned(table: str) -> str:
     return f"SELECT count(*) FROM {table} WHERE NOT EXISTS (SELECT 1 FROM conversion WHERE {matched})"  # noqa: S608 - our own names
 
 
-def _erased(table: str, sha256: str) -> str:
-    erased = f"deletion.click_id_sha256 = {sha256} AND deletion.deleted_at >= {table}.received_at"
+def _erased(table: str, sha256: str, now: str) -> str:
+    between = f"deletion.deleted_at BETWEEN {table}.received_at AND {now}"
+    erased = f"deletion.click_id_sha256 = {sha256} AND {between}"
     came = f"{table}.door <> 'import' AND EXISTS (SELECT 1 FROM deletion WHERE {erased})"  # noqa: S608 - our own names
     return f"SELECT count(*) FROM {table} WHERE click_id IS NOT NULL AND {came}"  # noqa: S608 - our own names
 
@@ -223,7 +234,13 @@ def _erased(table: str, sha256: str) -> str:
 def _counting(table: str) -> str:
     outcome, group = (f"'{KEPT[table]}'", "") if table in KEPT else ("outcome", " GROUP BY outcome")
     own = "request_id >= :process AND request_id < :end"
-    counted = (own, f"received_at > :started AND NOT ({own})", "received_at > :now", _LAST_DAY, _OUT_OF_BOUNDS)
+    counted = (
+        own,
+        f"received_at > :started AND NOT ({own}) AND {_LIVE}",
+        "received_at > :now",
+        _LAST_DAY,
+        _OUT_OF_BOUNDS,
+    )
     columns = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in counted)
     return f"SELECT {outcome}, count(*), {columns} FROM {table}{group}"  # noqa: S608 - our own names
 
@@ -235,6 +252,8 @@ _DELETED = """
     FROM deletion WHERE process = :process AND process <> '' AND table_name <> 'replay'
     GROUP BY outcome
 """
+_AN_ERASURE = "click_id_sha256 IS NOT NULL"
+_LIVE = "door NOT IN ('import', 'replay')"  # those bring moments of their own
 _LAST_DAY = "received_at > :yesterday AND received_at <= :now"
 _OUT_OF_BOUNDS = "NOT (received_at >= :first AND received_at < :end_of_time)"
 _ORPHANED_CONFLICTS = """

@@ -1,7 +1,5 @@
 """Owns the choice of an engine, and its connections: everything that can be done with the database behind a URL."""
 
-from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -9,8 +7,9 @@ from sqlalchemy.exc import DBAPIError
 
 from service.core.unavailable import StorageError
 from service.storage.audit import Audit
+from service.storage.deletions.clock import clock_of
 from service.storage.deletions.deleting import Deletions
-from service.storage.erasure import NOW, Erasure
+from service.storage.erasure import Clock, Erasure
 from service.storage.imports import Imports
 from service.storage.ledger import Ledger
 from service.storage.location import PostgresServer, SqliteFile, location_of
@@ -75,7 +74,7 @@ class Database(Protocol):
         Raises StorageError when there is nothing to delete from.
         """
 
-    def erasure(self, turns: Turns = IMMEDIATE, clock: Callable[[], datetime] = NOW) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE, clock: Clock = clock_of) -> Erasure:
         """Return what erases a click id, while this process's own ledger is open; looking alone needs none.
 
         Raises StorageError when there is nothing to look in.
@@ -153,7 +152,7 @@ class SqliteDatabase:
         """Return what deletes on such a connection, in its turn: nobody waits for a lock then."""
         return Deletions(self._reads(), self._writes(turns), turns)
 
-    def erasure(self, turns: Turns = IMMEDIATE, clock: Callable[[], datetime] = NOW) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE, clock: Clock = clock_of) -> Erasure:
         """Return what erases, and then writes the whole file anew."""
         return Erasure(self._reads(), self._writes(turns), partial(rewrite, self.path), turns, clock)
 
@@ -235,7 +234,7 @@ class PostgresDatabase:
         """Return what deletes, beside the ledger's connection."""
         return Deletions(self._reading, self._writing, turns)
 
-    def erasure(self, turns: Turns = IMMEDIATE, clock: Callable[[], datetime] = NOW) -> Erasure:
+    def erasure(self, turns: Turns = IMMEDIATE, clock: Clock = clock_of) -> Erasure:
         """Return what erases; the server's own VACUUM overwrites, in its time."""
         return Erasure(self._reading, self._writing, lambda: None, turns, clock)
 

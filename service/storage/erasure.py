@@ -7,7 +7,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -17,6 +17,7 @@ from sqlmodel import col, select
 
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.deletions.book import Gone, Occasion, Reason, note
+from service.storage.deletions.clock import APART, clock_of
 from service.storage.deletions.deleting import Erasable, delete_rows, deleting
 from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
@@ -25,7 +26,7 @@ from service.storage.schema.registry import CONVERSION, OF_POSTBACKS, REPLAY, TA
 from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, Replay, StatusChange
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
-NOW = partial(datetime.now, UTC)
+Clock = Callable[[Connection], datetime]
 TELLING = 8  # letters of a click id: a shorter one may be anybody's value, so what claims another id is not searched
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,7 +37,7 @@ _LOCK = text(f"LOCK TABLE {', '.join(table.name for table in OF_POSTBACKS)} IN E
 # autovacuum that is in the way.
 _LOCK_MS = (300, 300, 300, 1_500)
 _BETWEEN_SECONDS = 0.2
-_LATE = timedelta(minutes=1)  # what came so long before an erasure was asked for may not have been there to be found
+_LATE = APART + timedelta(minutes=1)  # what came so long before it was asked for may not have been there to be found
 
 
 class Held(NamedTuple):
@@ -56,7 +57,7 @@ class Erasure:
     """Finds and erases. Every method may block and raises StorageError; on SQLite only beside this process's ledger.
 
     `erase` is done at its turn among the commits. `overwrite` is called after the rows have gone, and leaves nothing of
-    them in the database's files. `clock` says when they went.
+    them in the database's files. `clock` says when they went: one for all hosts, so that their clocks count only once.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Erasure:
         writes: Pool,
         overwrite: Callable[[], None],
         turns: Turns = IMMEDIATE,
-        clock: Callable[[], datetime] = NOW,
+        clock: Clock = clock_of,
     ) -> None:
         self._clock = clock
         self._reads = reads
@@ -95,14 +96,13 @@ class Erasure:
         """
         since = self._naming(click_id, asked_at - _LATE)
         naming = sorted({held.id for held in (*found, *since) if held.id is not None})
-        work = partial(self._erase, click_id, naming, by, asked_at)
+        work = partial(self._erase, click_id, naming, by)
         return take_turn(self._turns, partial(_patiently, work))
 
-    def _erase(self, click_id: str, naming: Sequence[int], by: str, asked_at: datetime, lock_ms: int) -> dict[str, int]:
+    def _erase(self, click_id: str, naming: Sequence[int], by: str, lock_ms: int) -> dict[str, int]:
         """Erase in one transaction, and note the moment at which nobody could write.
 
-        What came before that moment and is not here yet, the ledger refuses. It is not before the erasure was asked
-        for, even if the clock was set back.
+        What came before that moment and is not here yet, the ledger refuses.
         """
         digest = sha256(click_id)
         run = f"{Reason.ERASE.value} {secrets.token_hex(8)}"
@@ -110,7 +110,7 @@ class Erasure:
         with deleting(self._writes, lock_ms) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(_LOCK)
-            at = max(asked_at, self._clock())
+            at = self._clock(connection)
             for table, gone in _delete(connection, click_id, naming):
                 note(connection, Occasion(run, table, Reason.ERASE, by, at, digest), gone)
                 deleted[table] += sum(some.rows for some in gone)

@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.spool.journal import Journal
+from service.storage.database import SqliteDatabase
+from service.storage.location import SqliteFile
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.commands import Command
@@ -28,6 +31,9 @@ def stored(bare: Path) -> Path:
     ledger.open()
     ledger.commit([builders.postback(f"c={click_id}&value=1") for click_id in (PERSON, PERSON, "another")])
     ledger.commit([Rejection(builders.raw(f"c=x&c={PERSON}"), None, Outcome.REPEATED_PARAMETER, "", None)])
+    database = SqliteDatabase(SqliteFile(bare / DATABASE))
+    database.deletions().clock.accept(datetime.now(UTC))
+    database.close()
     ledger.close()
     return bare / DATABASE
 

@@ -1,5 +1,6 @@
 """Erasing a click id, on every engine: nothing goes before somebody agreed, and the book knows who."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from service.spool.journal import Journal
 from tests.support import builders
 from tests.support.engines import Engine
 
-REQUEST = ErasureRequest("person-1", "maria", builders.RECEIVED_AT)
+NOW = datetime.now(UTC)
+REQUEST = ErasureRequest("person-1", "maria", NOW)
+DAY = timedelta(days=1)
 
 
 class Disagreed(Exception):  # noqa: N818 - a decision
@@ -22,6 +25,7 @@ def _stored(engine: Engine) -> None:
     ledger = engine.database.ledger()
     ledger.open()
     ledger.commit([builders.postback(f"c={click_id}&value=1") for click_id in ("person-1", "person-1", "another")])
+    engine.database.deletions().clock.accept(NOW)
     ledger.close()
 
 
@@ -57,7 +61,7 @@ def test_nobody_is_asked_where_nothing_is_stored(engine: Engine, tmp_path: Path)
     def fail(_: ErasureReport) -> None:
         raise AssertionError
 
-    nothing = ErasureRequest("nobody", "maria", builders.RECEIVED_AT)
+    nothing = ErasureRequest("nobody", "maria", NOW)
     assert erase(engine.database, tmp_path, nothing, fail) == ErasureReport("nobody", [], done=True)
 
 
@@ -82,3 +86,30 @@ def test_beside_a_running_service_only_a_server_lets_it_be_done(engine: Engine, 
         erase(engine.database, tmp_path, REQUEST, lambda _: None)
     serving.close()
     assert len(click_ids(engine)) == {"sqlite": 2, "postgres": 1}[engine.kind]
+
+
+@pytest.mark.parametrize("believed", [NOW - 31 * DAY, None])
+def test_by_a_clock_that_may_be_wrong_nothing_is_erased_until_a_person_accepts_it(
+    engine: Engine, tmp_path: Path, believed: datetime | None
+) -> None:
+    clock = engine.database.deletions().clock
+    if believed:
+        clock.accept(believed)
+    else:  # then the newest row tells
+        engine.change("DELETE FROM trusted_clock")
+    with pytest.raises(Refused, match=r"nothing is erased: this clock says .* set the clock, or, .*--accept-clock"):
+        erase(engine.database, tmp_path, REQUEST, lambda _: None)
+    assert len(click_ids(engine)) == 2
+    assert not deletions(engine.database, None, 10).entries
+    clock.accept(NOW)
+    assert erase(engine.database, tmp_path, REQUEST, lambda _: None).deleted["conversion"] == 1
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+def test_a_clock_that_differs_from_the_servers_erases_nothing(engine: Engine, tmp_path: Path, minutes: int) -> None:
+    request = REQUEST._replace(at=datetime.now(UTC) + timedelta(minutes=minutes))
+    with pytest.raises(Refused, match=r"nothing is erased: .* and the server's .*: set the one that is wrong"):
+        erase(engine.database, tmp_path, request, lambda _: None)
+    assert len(click_ids(engine)) == 2
+    near = REQUEST._replace(at=datetime.now(UTC) + timedelta(minutes=4))
+    assert erase(engine.database, tmp_path, near, lambda _: None).deleted["conversion"] == 1

@@ -32,7 +32,9 @@ def erased(engine: Engine, click_id: str, days: float) -> None:
     engine.change(f"INSERT INTO deletion ({came[0]}, {noted[0]}) VALUES ({came[1]}, {moments})")  # noqa: S608 - our own
 
 
-def found(engine: Engine, name: Literal["erased_rows", "retention_clock"], *, accept: bool = False) -> Finding:
+def found(
+    engine: Engine, name: Literal["erased_rows", "future_erasures", "retention_clock"], *, accept: bool = False
+) -> Finding:
     choices = Choices(accept_clock=accept)
     case = Case(Settings.model_construct(), [], engine.database, [], None, choices)
     return next(finding for finding in deletions.check(case) if finding.name == name)
@@ -55,9 +57,20 @@ def test_a_row_that_came_before_its_click_id_was_erased_is_wrong(engine: Engine)
 def test_what_came_afterwards_or_was_imported_may_be_there(engine: Engine) -> None:
     erased(engine, "a", -1)
     assert found(engine, "erased_rows").state == "ok"
-    engine.change("UPDATE deletion SET deleted_at = '2027-01-01 00:00:00.000000'")
+    engine.change("UPDATE deletion SET deleted_at = '2026-01-09 00:00:00.000000'")
     engine.change("UPDATE conversion SET door = 'import'")
     assert found(engine, "erased_rows").sentence == "1 of duplicate came before their click ids were erased"
+
+
+def test_an_erasure_in_the_future_is_named_and_makes_no_row_wrong(engine: Engine) -> None:
+    erased(engine, "a", 1)
+    assert found(engine, "future_erasures").state == "ok"
+    engine.change("DELETE FROM deletion")
+    erased(engine, "a", 20_000)
+    told = found(engine, "future_erasures")
+    assert (told.state, told.sentence) == ("wrong", "1 erasures are dated in the future: erase 1")
+    assert "set `deleted_at` of these runs" in told.advice
+    assert found(engine, "erased_rows").state == "ok"
 
 
 @pytest.mark.parametrize(("days", "state"), [(-31, "wrong"), (-29, "ok"), (0.9, "ok"), (1.1, "warning")])

@@ -72,6 +72,12 @@ def test_rows_of_another_process_are_foreign_if_they_came_after_this_one_started
     assert audit.counts(Window("a" * 16, NOW, NOW))["stored"] == Counts(2, 0, 0, 0, 2)
 
 
+@pytest.mark.parametrize("door", ["import", "replay"])
+def test_rows_that_bring_a_moment_of_their_own_are_not_foreign(engine: Engine, audit: Audit, door: str) -> None:
+    engine.change(f"UPDATE conversion SET door = '{door}' WHERE click_id = 'a'")  # noqa: S608 - our own
+    assert audit.counts(Window("a" * 16, STARTED, NOW))["stored"].foreign == 1
+
+
 def test_without_a_process_no_row_is_anybodys(audit: Audit) -> None:
     assert audit.counts(Window("", NOW, NOW))["stored"].own == 0
 

@@ -11,6 +11,7 @@ from time import monotonic, sleep
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
 from service.core.postback import ConversionKey
 from service.core.unavailable import StorageError
@@ -26,6 +27,7 @@ KEY: ConversionKey = ("ezmob", False, "a", "", "")
 NOW = builders.RECEIVED_AT + timedelta(days=100)
 PATIENCE = 20.0
 LOOK_AT = "SELECT 1 FROM conversion WHERE click_id = 'a' FOR KEY SHARE"
+NOW_THERE = "SELECT clock_timestamp()"
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 REPEAT = """
     INSERT INTO duplicate (sender, is_test, click_id, goal, transaction_id, received_at, request_id, door)
@@ -100,7 +102,7 @@ def test_a_commit_that_holds_the_tables_for_long_ends_the_erasure_and_nothing_is
 def test_the_moment_of_an_erasure_is_read_when_nobody_can_write(postgres_url: str, database: PostgresDatabase) -> None:
     moment, held = NOW + timedelta(seconds=1), []
 
-    def clock() -> datetime:
+    def clock(_: Connection) -> datetime:
         locked = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'ExclusiveLock' AND locktype = 'relation'"
         held.append(run_sql(postgres_url, locked)[0][0])
         return moment
@@ -110,9 +112,14 @@ def test_the_moment_of_an_erasure_is_read_when_nobody_can_write(postgres_url: st
     assert {entry.deleted_at for entry in database.deletions().book(9)} == {moment}
 
 
-def test_an_erasure_is_not_dated_before_it_was_asked_for(database: PostgresDatabase) -> None:
-    database.erasure(clock=lambda: NOW - timedelta(days=1)).erase("a", [], "me", NOW)
-    assert {entry.deleted_at for entry in database.deletions().book(9)} == {NOW}
+def test_an_erasure_is_dated_by_the_servers_clock_and_not_by_who_asked_for_it(
+    postgres_url: str, database: PostgresDatabase
+) -> None:
+    before = run_sql(postgres_url, NOW_THERE)[0][0]
+    database.erasure().erase("a", [], "me", NOW + timedelta(days=500))
+    after = run_sql(postgres_url, NOW_THERE)[0][0]
+    between = "SELECT count(*) FROM deletion WHERE deleted_at BETWEEN %s AND %s"
+    assert run_sql(postgres_url, between, before, after) == [(1,)]
 
 
 def test_an_erasure_that_found_nothing_is_noted_so_that_what_is_on_its_way_can_be_refused(

@@ -30,7 +30,7 @@ TABLES = ("conversion", "status_change", "duplicate", "rejected_postback", "repl
 @pytest.fixture
 def erasure(engine: Engine, ledger: Ledger) -> Erasure:
     assert ledger
-    return engine.database.erasure(clock=lambda: NOW)
+    return engine.database.erasure(clock=lambda _: NOW)
 
 
 @pytest.fixture

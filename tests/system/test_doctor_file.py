@@ -53,7 +53,13 @@ FILE = {"journal_mode", "schema_version", "schema", "integrity"}
 ROWS = {"rows_counted", "outcomes_counted", "foreign_rows", "future_rows", "times", "known_outcomes", "disk_lasts"}
 LAWS = {"orphans", "repeated_keys", "one_outcome"}
 TOGETHER = {"histories", "order", "replays", "tests_apart", "refused_batches"}
-UNREADABLE = FILE | ROWS | LAWS | TOGETHER | {"keys_expiring", "keys_unused", "erased_rows", "retention_clock"}
+UNREADABLE = (
+    FILE
+    | ROWS
+    | LAWS
+    | TOGETHER
+    | {"keys_expiring", "keys_unused", "erased_rows", "future_erasures", "retention_clock"}
+)
 
 
 RUINS = (age, damage, change_by_hand, forbid_writing, replace, Path.unlink)

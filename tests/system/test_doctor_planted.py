@@ -78,6 +78,14 @@ PLANTS = {
         ),
         {"erased_rows"},
     ),
+    "an erasure of tomorrow": Plant(
+        (
+            """INSERT INTO deletion (run, table_name, reason, outcome, process, rows, deleted_by, click_id_sha256,
+            first_received_at, last_received_at, deleted_at)
+            VALUES ('planted', 'conversion', 'erase', 'stored', '', 1, 'me', '$HASH', $NEWEST, $NEWEST, $FUTURE)""",
+        ),
+        {"future_erasures"},
+    ),
     "an inherited status": Plant(("UPDATE status_change SET received_at = $LONG_AGO $LIFE",), {"order"}),
     "an inherited duplicate": Plant((EARLY_DUPLICATE,), {"order"}),
     "an inherited conflict": Plant(

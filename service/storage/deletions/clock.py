@@ -1,15 +1,17 @@
-"""Owns by which clock retention may delete: by none that is far ahead of the last moment at which it was believed.
+"""Owns by which clock rows may go: by none that is far ahead of the last moment at which it was believed.
 
 A clock that is years ahead makes every row too old. So the moment is noted in the database, where a start with another
 clock finds it.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Select, bindparam, func, select, text, update
+from sqlalchemy import Connection, Select, bindparam, func, select, text, update
 from sqlmodel import col
 
+from service.core.moment import minute
+from service.core.program import PROGRAM
 from service.storage.pool import Pool
 from service.storage.schema.tables import (
     Conversion,
@@ -23,6 +25,7 @@ from service.storage.schema.tables import (
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 FAR = timedelta(days=30)
+APART = timedelta(minutes=5)  # by which a machine's clock and the server's may differ when a person erases
 _FOLLOWED = timedelta(hours=1)  # by which the noted moment may be behind: it is not written at every look
 _ID = 1  # of the one row
 
@@ -58,6 +61,18 @@ class ClockGuard:
             take_turn(self._turns, partial(self._follow, now))
         return True
 
+    def doubt(self, now: datetime) -> str | None:
+        """Say why nothing may be erased by this machine's clock, and what to do; None if it may. Writes nothing."""
+        believed = self.believed() or self._newest(now)
+        if believed and now - believed > FAR:
+            told = f"this clock says {minute(now)}, and one was last believed at {minute(believed)}"
+            return f"{told}: set the clock, or, if it is right, run `{PROGRAM} doctor --accept-clock`"
+        with self._reads.session() as session:
+            theirs = clock_of(session.connection())
+        if abs(now - theirs) > APART:
+            return f"this clock says {minute(now)}, and the server's {minute(theirs)}: set the one that is wrong"
+        return None
+
     def accept(self, now: datetime) -> datetime | None:
         """Believe this clock, however far it is from what was believed; return what that was."""
 
@@ -90,6 +105,14 @@ class ClockGuard:
         with self._reads.session() as session:
             found = [session.connection().execute(statement).scalar() for statement in statements]
         return max((moment for moment in found if moment), default=None)
+
+
+def clock_of(connection: Connection) -> datetime:
+    """Return the moment by the server's clock, which all hosts share; a file has only that of its one writer."""
+    if connection.dialect.name == "postgresql":
+        moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return moment
+    return datetime.now(UTC)
 
 
 def _last(table: type[Conversion | StatusChange | Duplicate | RejectedPostback]) -> Select[datetime]:

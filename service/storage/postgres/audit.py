@@ -45,6 +45,7 @@ class PostgresAudit(Audit):
     """Questions to one database."""
 
     sha256 = "encode(sha256(convert_to(click_id, 'UTF8')), 'hex')"
+    now = "clock_timestamp()"
     earlier = "{moment} - interval '{seconds} seconds'"
     contains = "position(CAST('{text}' AS BYTEA) IN {raw}) > 0"
 

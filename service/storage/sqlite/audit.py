@@ -22,6 +22,7 @@ class SqliteAudit(Audit):
     """Questions to one file."""
 
     sha256 = "sha256(click_id)"
+    now = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
     earlier = "strftime('%Y-%m-%d %H:%M:%f', {moment}, '-{seconds} seconds')"
     contains = "instr({raw}, CAST('{text}' AS BLOB)) > 0"
 
