@@ -13,9 +13,11 @@ from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.batch import Batch, as_kept, split_batch
 from service.core.judging import AllRefused, Manner, Refusal
 from service.core.mistakes import diagnose_accepted, rejection_of
+from service.core.moment import clock_refusal
 from service.core.outcome import Outcome, Rejected
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback, Rejection
+from service.core.unavailable import Unavailable
 from service.core.verdict import Understood, Verdict
 from service.telemetry.metrics.books import Account
 from service.writing.writer import Writes
@@ -159,6 +161,8 @@ class Intake:
         self, raw: RawPostback, credentials: Credentials, kept: RawPostback | None = None
     ) -> Caller | Understood:
         """Say who sent it, or what becomes of it (or of what is `kept` of it) because that is not known."""
+        if refusal := clock_refusal(raw.received_at):
+            return self._record.fail(raw, Unavailable(refusal))
         try:
             return await self._authenticate(raw, credentials)
         except Rejected as rejected:

@@ -13,7 +13,7 @@ _KEY_COMMAND = f"{PROGRAM} keys create ezmob"
 
 
 class StartRefused(Exception):  # noqa: N818 - a decision, not an error
-    """The service may not start with this combination of address and credentials; the message says what to do."""
+    """The service may not start with this address and these credentials, or this clock; the message says what to do."""
 
 
 def start_refusal(mode: Mode, host: str, roster: Roster | None) -> str | None:

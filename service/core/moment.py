@@ -29,6 +29,13 @@ def minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+def clock_refusal(now: datetime) -> str | None:
+    """Say why nothing may be dated by a clock, None if it may: its rows would be out of every reader's bounds."""
+    if FIRST_MOMENT <= now < END_OF_TIME:
+        return None
+    return f"this machine's clock says {minute(now)}, which is not between 2000 and 2100: set it"
+
+
 def _read(text: str, now: datetime, direction: int) -> datetime | None:
     try:
         if span := _SPAN.fullmatch(text):

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
+from service.auth.access import StartRefused
 from service.auth.authenticator import Authenticator
 from service.auth.keeper import RosterKeeper
 from service.auth.roster_copy import FILE_NAME, RosterCopy
+from service.core.moment import clock_refusal
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.intake import Intake
@@ -44,17 +46,18 @@ if TYPE_CHECKING:
 
 _MIGRATE = f"run `{PROGRAM} migrate up`, or start with `run --migrate`"
 _AGAIN_SECONDS = 2.0
+_NOW = partial(datetime.now, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class App:
     """The two applications, and what must be running while they serve.
 
-    `assert_may_start` reads who is registered, which blocks, and raises StartRefused when AUTH and the address do not
-    go together with that. `running()` does so too, opens storage and closes it after the last commit. `introduce` says
-    in the log who is let in, and `read_roster` reads that anew. `storage_broken` is set when the process must stop,
-    because storage can no longer be trusted. `count_unparsed` is for the servers: what did not become a request was
-    answered with this status.
+    `assert_may_start` looks at the clock, reads who is registered, which blocks, and raises StartRefused when AUTH
+    and the address do not go together with that. `running()` does so too, opens storage and closes it after the
+    last commit. `introduce` says in the log who is let in, and `read_roster` reads that anew. `storage_broken` is
+    set when the process must stop, because storage can no longer be trusted. `count_unparsed` is for the servers:
+    what did not become a request was answered with this status.
     """
 
     public: ASGIApp
@@ -67,9 +70,11 @@ class App:
     read_roster: Callable[[], Awaitable[None]]
 
 
-def build_app(settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0) -> App:
-    """Wire the service. Each worker has its own of everything but the database."""
-    wired = _Wiring(settings, log, metrics, worker)
+def build_app(
+    settings: Settings, log: Log, metrics: Metrics, *, worker: int = 0, clock: Callable[[], datetime] = _NOW
+) -> App:
+    """Wire the service. Each worker has its own of everything but the database; `clock` is the machine's."""
+    wired = _Wiring(settings, log, metrics, worker, clock)
     intake = Intake(wired.authenticator, wired.writer, LiveRecord(metrics, log))
     doors = public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake))
     pages = operator_routes(ReadinessPage(wired.readiness), MetricsPage(metrics))
@@ -92,8 +97,10 @@ class _Wiring:
     then, and `writer` is what chooses between the two.
     """
 
-    def __init__(self, settings: Settings, log: Log, metrics: Metrics, worker: int) -> None:
-        self._settings, self._log, self._metrics = settings, log, metrics
+    def __init__(
+        self, settings: Settings, log: Log, metrics: Metrics, worker: int, clock: Callable[[], datetime]
+    ) -> None:
+        self._settings, self._log, self._metrics, self._clock = settings, log, metrics, clock
         self._database = database = database_at(settings.database_url)
         spooling = database.shared and settings.spool == "on"
         ledger = database.ledger(COMMIT_SECONDS) if spooling else database.ledger()
@@ -114,7 +121,9 @@ class _Wiring:
         self.authenticator.used = self.keeper.note_used
 
     def assert_may_start(self) -> None:
-        """Read who is registered, which blocks. Raises StartRefused."""
+        """Look at the clock, and read who is registered, which blocks. Raises StartRefused."""
+        if refusal := clock_refusal(self._clock()):
+            raise StartRefused(refusal)
         self.keeper.begin()
         self.authenticator.assert_may_start()
 
@@ -161,7 +170,7 @@ class _Wiring:
 
     def _begin_clock(self) -> None:
         """Note until when clocks were believed, before this process writes by its own. Raises StorageError."""
-        self._database.deletions().clock.begin(datetime.now(UTC))
+        self._database.deletions().clock.begin(self._clock())
 
     def _deletions(self) -> Deletions:
         """Return what retention deletes by. Raises StorageError before the database was opened."""

@@ -1,11 +1,11 @@
 """How people write a moment, and how we do."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from service.core.decoding import decode_moment
-from service.core.moment import coming_moment, past_moment, utc
+from service.core.moment import clock_refusal, coming_moment, past_moment, utc
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NO_MOMENT = ("", "d", "7 d", "-7d", "2026-13-01", "999999999w", "5000w", "0001-01-01", "1999-12-31", "2100-01-01")
@@ -40,3 +40,13 @@ def test_the_bounds_are_moments_in_utc(text: str) -> None:
 def test_what_is_out_of_bounds_is_told_with_them(text: str) -> None:
     with pytest.raises(ValueError, match="not between 2000-01-01 and 2100-01-01 UTC: '"):
         decode_moment(text)
+
+
+def test_a_clock_that_is_not_between_2000_and_2100_is_refused() -> None:
+    first, end = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    assert [clock_refusal(now) for now in (first, NOW, end - timedelta(microseconds=1))] == [None] * 3
+    assert (
+        clock_refusal(end)
+        == "this machine's clock says 2100-01-01 00:00 UTC, which is not between 2000 and 2100: set it"
+    )
+    assert clock_refusal(first - timedelta(microseconds=1))

@@ -97,6 +97,22 @@ async def test_without_storage_no_postback_is_answered_as_if_it_were_kept(
     assert watched.only_line()["detail"] == str(failure)
 
 
+@pytest.mark.parametrize("year", [1999, 2100])
+async def test_while_the_clock_is_out_of_bounds_nothing_is_stored_and_senders_try_again(
+    watched: Watched, path: Path, year: int
+) -> None:
+    now = builders.RECEIVED_AT.replace(year=year)
+    for query in ("c=a&value=1", "c=a"):
+        verdict = await watched.receive(builders.raw(query, received_at=now))
+        assert verdict.outcome is Outcome.STORAGE_UNAVAILABLE
+        assert f"clock says {year}" in verdict.detail
+    body = builders.posted(b'{"c":"a","value":"1"}', "application/x-ndjson")._replace(received_at=now)
+    whole = await watched.intake.receive_batch(body)
+    assert isinstance(whole, Verdict)
+    assert whole.outcome is Outcome.STORAGE_UNAVAILABLE
+    assert [rows(path, f"SELECT * FROM {table}") for table in ("conversion", "rejected_postback")] == [[], []]  # noqa: S608 - our own names
+
+
 async def test_broken_storage_refuses_later_postbacks_under_the_same_word() -> None:
     async with watching(FakeStore(BROKEN)) as watched:
         for _ in range(3):
