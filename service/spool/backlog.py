@@ -12,7 +12,8 @@ from functools import partial
 
 from service.core.unavailable import ErrorKind, StorageError
 from service.spool.encoding import Unreadable, decode
-from service.spool.journal import Journal, Waiting
+from service.spool.journal import Journal
+from service.spool.journal_schema import Waiting
 from service.spool.others import Others
 from service.spool.pace import Pace
 from service.spool.steps import Step, before, in_order

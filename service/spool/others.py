@@ -12,7 +12,7 @@ from pathlib import Path
 
 from service.core.unavailable import StorageError
 from service.spool.journal import Journal
-from service.spool.ownership import anothers
+from service.spool.ownership import Owner, anothers
 from service.spool.places import journals
 from service.spool.reading import Looked, look
 from service.storage.sqlite.file import identities
@@ -50,15 +50,17 @@ class Others:
         self._locks: dict[Path, _Lock] = {}
         self._told: set[Path] = set()
 
-    def assert_same_database(self, identity: str) -> None:
+    def assert_same_database(self, name: str | None) -> None:
         """Refuse the directory if somebody uses it for another database, or left postbacks for that there.
 
-        Raises StorageBroken, after which the own journal is not used either.
+        Our database has this name, or None while nobody could ask it. Raises StorageBroken, after which the own
+        journal is not used either.
         """
+        ours = Owner(name, self._own.place)
         for path in self._paths():
             found = self._look(path)
-            if found and found.database not in (None, identity) and (found.entries or self._in_use(path)):
-                self._own.broken = anothers(path, str(found.database), identity)
+            if found and not found.owner.is_for(ours) and (found.entries or self._in_use(path)):
+                self._own.broken = anothers(path, found.owner, ours)
                 raise self._own.broken
 
     def measure(self) -> None:
@@ -94,7 +96,7 @@ class Others:
             with suppress(OSError, StorageError):
                 lock = self._lock(path)
                 if lock.take():
-                    journal = Journal(path)
+                    journal = Journal(path, place=self._own.place)
                     journal.open(lock)
                     yield journal
 

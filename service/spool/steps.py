@@ -7,7 +7,8 @@ from typing import NamedTuple
 from service.core.postback import ConversionKey, Postback
 from service.core.verdict import ERASED, Verdict
 from service.spool.encoding import Kept
-from service.spool.journal import Journal, Waiting
+from service.spool.journal import Journal
+from service.spool.journal_schema import Waiting
 from service.spool.waiting import Came
 from service.telemetry.metrics.books import ERASED_WORD
 

@@ -13,7 +13,8 @@ from service.core.outcome import Outcome
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Probe, Verdict
 from service.spool.encoding import decode
-from service.spool.journal import RESERVED_BYTES, Journal, Waiting
+from service.spool.journal import RESERVED_BYTES, Journal
+from service.spool.journal_schema import Waiting
 from service.spool.places import journal_paths
 from service.storage.ledger import MAX_BATCH
 from tests.support import builders

@@ -141,6 +141,7 @@ async def site(  # noqa: PLR0913 - what a test may choose
     folder: Path,
     behaviour: Behaviour = "well",
     *,
+    place: str = "",
     max_bytes: int = MAX_BYTES,
     deadline: float = DEADLINE,
     capacity: int = 4096,
@@ -153,7 +154,7 @@ async def site(  # noqa: PLR0913 - what a test may choose
     database = ledger_kind(folder / "postback.db", behaviour)
     ledger = OpenedLater(database)
     writer = Writer(ledger.committing(), metrics, deadline=deadline, capacity=capacity)
-    journal = Journal(journal_paths(folder / "spool", 0)[0], max_bytes=max_bytes)
+    journal = Journal(journal_paths(folder / "spool", 0)[0], place=place, max_bytes=max_bytes)
     # a slow disk of the tests' is not what they test
     home = database_at(f"sqlite:///{database.path}")
     asked = partial(home.spooling, writer)

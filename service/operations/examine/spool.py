@@ -9,6 +9,7 @@ from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, graded, not_checked, ok, unreadable, warning, wrong
 from service.operations.examine.http import NoAnswer
 from service.operations.examine.operator_listener import OperatorListener
+from service.spool.ownership import Owner
 from service.spool.places import journals
 from service.spool.reading import Looked, in_use, look
 from service.telemetry.metrics import catalogue
@@ -101,10 +102,11 @@ def _database(case: Case, found: list[Looked]) -> tuple[list[Looked], Finding]:
         identity = case.database.spooling().identity()
     except StorageError as error:
         return [], unreadable("spool_database", error)
-    others = [one for one in found if one.database not in (None, identity)]
+    ours = Owner(identity, case.database.name)
+    others = [one for one in found if not one.owner.is_for(ours)]
     if not others:
         return [], ok("spool_database", "every journal is for this database, or not yet for any")
-    sentence = ", ".join(f"{one.path} ({one.entries} wait) for {one.database}" for one in others)
+    sentence = ", ".join(f"{one.path} ({one.entries} wait) for {one.owner}" for one in others)
     advice = "Give each database a POSTBACK_SPOOL_DIR of its own: PostbackSpoolUnusable in the runbook has the steps."
     return others, wrong("spool_database", f"this database is {identity}, and there is {sentence}", advice)
 
