@@ -137,6 +137,7 @@ class Drain:
     async def _step(self) -> bool:
         """Move the oldest entries; say whether there were any. Raises what kept them from being moved."""
         if not self._identity and not self._told_broken:
+            await self._backlog.look_around()
             await self._database.write(NOBODY, Probe(datetime.now(UTC)))
             await self._know_database()
         async with self._backlog.in_hand(self._identity) as journals:
@@ -216,6 +217,7 @@ class Drain:
                 await asyncio.sleep(self._pace.delay(failures))
                 failures += 1
         own = journal is self._journal
+        self._backlog.others.left -= 0 if own else removed
         inherited = sum(seq <= journal.found_up_to for seq in seqs) if own else removed
         move.left(Counter(one.became for one in moved), removed, inherited, adopted=0 if own else removed)
         for one in moved:

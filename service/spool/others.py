@@ -45,6 +45,7 @@ class Others:
     """The journals beside a process's own, which is open. Every method blocks; one thread at a time."""
 
     def __init__(self, own: Journal, log: Log) -> None:
+        self.left = 0  # entries that waited there when it was last looked
         self._own = own
         self._log = log.logger
         self._locks: dict[Path, _Lock] = {}
@@ -64,9 +65,12 @@ class Others:
                 raise self._own.broken
 
     def measure(self) -> None:
-        """Set the flags of what was left: a power cut may have lost them."""
+        """Count what was left, and set its flags: a power cut may have lost them."""
+        left = 0
         for journal in self._open(self._paths()):
+            left += journal.found
             journal.close()
+        self.left = left
 
     def take(self, identity: str, *, everything: bool) -> list[Journal]:
         """Return what was left and holds entries for this database, each open until `close`.
@@ -74,12 +78,14 @@ class Others:
         Those without a flag are looked into if `everything` is asked for: the version before sets none.
         """
         flagged = set(self._own.flags.waiting())
-        taken = []
+        taken, left = [], 0
         for journal in self._open(path for path in self._paths() if everything or path in flagged):
+            left += journal.found
             if journal.found and self._claimed(journal, identity):
                 taken.append(journal)
             else:
                 journal.close()
+        self.left = left
         return taken
 
     def close(self) -> None:

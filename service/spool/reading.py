@@ -61,10 +61,10 @@ def own_entries(spool_directory: Path, process: str) -> Counter[str]:
 
 
 class Waits(NamedTuple):
-    """A postback that waits in a journal, and for which database, if the journal knows."""
+    """A postback that waits in a journal, and for which database."""
 
     arrival: Arrival
-    database: str | None
+    owner: Owner
 
 
 def arrivals(spool_directory: Path, click_id: str) -> list[Waits]:
@@ -75,10 +75,10 @@ def arrivals(spool_directory: Path, click_id: str) -> list[Waits]:
         with closing(connect(path)) as connection:
             try:
                 rows = connection.execute(statement, (click_id,)).fetchall()
-                database = name_of(connection)
+                owner = owner_of(connection)
             except sqlite3.Error as error:
                 raise storage_error(error) from error
-        found += [Waits(_arrival(row, path), database) for row in rows]
+        found += [Waits(_arrival(row, path), owner) for row in rows]
     return found
 
 

@@ -31,9 +31,10 @@ def check(case: Case, operators: Sequence[OperatorListener]) -> Iterator[Finding
         return
     used = case.database.shared and case.settings.spool == "on"
     left = [one for one in found if one.entries and one.path in idle]
+    served = used and len(idle) < len(paths)
     others, database = _database(case, found) if used else ([], ok("spool_database", "no spool is in use"))
-    yield (_given_up(operators, others) or _own(case, found, left)) if used else _unused(case)
-    yield _orphans(left, others, served=used and len(idle) < len(paths))
+    yield (_given_up(operators, others) or _own(case, found, left, served=served)) if used else _unused(case)
+    yield _orphans(left, others, served=served)
     yield database
     yield file_modes.check("spool_private", paths)
     yield _counted(found, operators) if used else ok("spool_counted", "no spool is in use")
@@ -64,7 +65,7 @@ def _gave_up(operator: OperatorListener) -> bool:
     return capacity > 0 and not usable
 
 
-def _own(case: Case, own: list[Looked], left: list[Looked]) -> Finding:
+def _own(case: Case, own: list[Looked], left: list[Looked], *, served: bool) -> Finding:
     if not own:
         advice = "The service makes it when it starts: start it, or mend POSTBACK_SPOOL_DIR."
         return warning("spool", f"there is no journal in {case.settings.spool_dir.absolute()}", advice)
@@ -74,7 +75,7 @@ def _own(case: Case, own: list[Looked], left: list[Looked]) -> Finding:
     if left:
         sentence += f"; nobody has {', '.join(str(one.path) for one in left)} open"
     advice = "The database is away, or the drain is stuck: see PostbackSpooling in the runbook."
-    bad = fill > _FULL or len(left) == len([one for one in own if one.entries]) > 0
+    bad = fill > _FULL or (bool(left) and not served)
     return graded("spool", sentence, advice, bad=bad, doubtful=entries > 0 or fill > _FILLING)
 
 
