@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe, Verdict
 from service.spool import ownership
 from service.spool.flags import Flags
+from service.spool.host_clock import Nanoseconds, host_clock
 from service.spool.journal_schema import INSERTION, OLDEST, Row, Waiting, make_tables, row_of
 from service.spool.ownership import Owner
 from service.storage.ledger import Committed
@@ -65,11 +66,17 @@ class Journal:
     """
 
     def __init__(
-        self, *paths: Path, place: str = "", max_bytes: int = MAX_BYTES, patience: float = _PATIENCE_SECONDS
+        self,
+        *paths: Path,
+        place: str = "",
+        max_bytes: int = MAX_BYTES,
+        patience: float = _PATIENCE_SECONDS,
+        clock: Callable[[Path], Nanoseconds] = host_clock,
     ) -> None:
         """Take the first of the paths that no other process has, when it is opened; wait for one so many seconds.
 
-        `place` is where the settings' database is, without user and password.
+        `place` is where the settings' database is, without user and password. `clock` returns what orders the entries
+        of a SPOOL_DIR.
         """
         self.place = place
         self._paths = paths
@@ -80,6 +87,7 @@ class Journal:
         self.broken: StorageBroken | None = None
         self._max_bytes = max_bytes
         self._patience = patience
+        self._clock = clock
         self._lock = Lock()
 
     def open(self, held: Held | None = None) -> None:
@@ -91,6 +99,7 @@ class Journal:
         self._names = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         try:
             self.flags = Flags(self.path.parent.parent)
+            self._now = self._clock(self.path.parent.parent)
             self._connection = connect_writer(self.path)
             make_tables(self._connection)
             self.found, last = self._connection.execute("SELECT count(*), max(seq) FROM entry").fetchone()
@@ -139,10 +148,10 @@ class Journal:
         Raises StorageError, of kind SPOOL_FULL when there is no room: then nothing was appended.
         """
         kept = [entry for entry in entries if not isinstance(entry, Probe)]
-        rows = [row_of(entry) for entry in kept]
-        durable = {"spool": len(rows)}
+        durable = {"spool": len(kept)}
         with self._using():
-            self._refuse_beyond_capacity(sum(_ROW_BYTES + len(row[-1]) for row in rows))
+            rows = [row_of(entry, self._now()) for entry in kept]
+            self._refuse_beyond_capacity(sum(_ROW_BYTES + len(text) for *_, text, _ in rows))
             self.flags.set(self.path, waits=True)
             self._append(rows)
             with _broken_beside(durable):

@@ -28,7 +28,7 @@ class Step(NamedTuple):
     @property
     def came(self) -> Came:
         """Return when it came."""
-        return Came(self.waiting.received_at, self.waiting.request_id)
+        return Came.of(self.waiting.appended_at, self.waiting.received_at, self.waiting.request_id)
 
     @property
     def follows(self) -> str | None:

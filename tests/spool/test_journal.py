@@ -274,7 +274,10 @@ def test_a_journal_of_the_version_before_takes_the_name_of_the_first_database(tm
     append(journal, "a")
     journal.close()
     with closing(sqlite3.connect(journal.path)) as connection, connection:
-        connection.executescript("DROP INDEX ix_entry_click_id; DROP TABLE database_identity")
+        connection.executescript(
+            "DROP INDEX ix_entry_click_id; DROP TABLE database_identity; DROP TABLE database_place;"
+            "ALTER TABLE entry DROP COLUMN appended_at"
+        )
     later = Journal(journal.path)
     later.open()
     later.claim("first")
