@@ -8,6 +8,7 @@ from pathlib import Path
 from service.core.outcome import Outcome
 from service.core.postback import answered_status
 from service.core.unavailable import StorageError
+from service.spool.ownership import Owner
 from service.spool.reading import Waits, arrivals
 from service.storage.database import Database
 from service.storage.reads.history import Arrival, Current
@@ -67,13 +68,13 @@ def look_up(database: Database, spool_directory: Path, click_id: str) -> Found:
         waiting = [one.arrival for one in waits]
         return Found(click_id, waiting, stored=False, spooled=_any(waiting, Outcome.SPOOLED), unknown=str(error))
     known = {arrival.request_id for arrival in kept}
-    waiting = [_waiting(one, identity) for one in waits if one.arrival.request_id not in known]
+    waiting = [_waiting(one, Owner(identity, database.name)) for one in waits if one.arrival.request_id not in known]
     found = sorted([*kept, *waiting], key=_moment)
     return Found(click_id, found, _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED), now)
 
 
-def _waiting(one: Waits, identity: str) -> Arrival:
-    if one.database in (None, identity):
+def _waiting(one: Waits, ours: Owner) -> Arrival:
+    if one.owner.is_for(ours):
         return one.arrival
     detail = f"{one.arrival.detail}. That is another database than this one: it is not drained into this one"
     return replace(one.arrival, detail=f"{detail} (see spool_database of doctor)")

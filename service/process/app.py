@@ -159,7 +159,8 @@ class _Wiring:
 
     def _spool_beside(self, worker: int) -> Spool:
         settings = self._settings
-        journal = Journal(*journal_paths(settings.spool_dir, worker), max_bytes=settings.spool_max_bytes)
+        paths, most = journal_paths(settings.spool_dir, worker), settings.spool_max_bytes
+        journal = Journal(*paths, place=self._database.name, max_bytes=most)
         home = partial(self._database.spooling, self.storing)
         return Spool(journal, self.storing, self._metrics, self._log, spooling=home)
 

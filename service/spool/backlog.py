@@ -12,7 +12,8 @@ from functools import partial
 
 from service.core.unavailable import ErrorKind, StorageError
 from service.spool.encoding import Unreadable, decode
-from service.spool.journal import Journal, Waiting
+from service.spool.journal import Journal
+from service.spool.journal_schema import Waiting
 from service.spool.others import Others
 from service.spool.pace import Pace
 from service.spool.steps import Step, before, in_order
@@ -49,12 +50,10 @@ class Backlog:
     @asynccontextmanager
     async def in_hand(self, identity: str) -> AsyncIterator[list[Journal]]:
         """Have the own journal for one step, and, once the database's name is known, those that nobody has."""
-        everything = self._monotonic() - self._looked_around >= self._pace.idle
+        everything = self._due()
         taken = (
             await run_in_daemon_thread(lambda: self.others.take(identity, everything=everything)) if identity else []
         )
-        if everything:
-            self._looked_around = self._monotonic()
         given_up = False
         try:
             yield [*([] if self._journal.broken else [self._journal]), *taken]
@@ -64,6 +63,17 @@ class Backlog:
         finally:
             if taken and not given_up:
                 await run_in_daemon_thread(partial(_close_all, taken))
+
+    async def look_around(self) -> None:
+        """Count what nobody has, now and then, while nothing may be taken."""
+        if self._due():
+            await run_in_daemon_thread(self.others.measure)
+
+    def _due(self) -> bool:
+        now = self._monotonic()
+        if due := now - self._looked_around >= self._pace.idle:
+            self._looked_around = now
+        return due
 
     async def oldest(self, journals: Sequence[Journal]) -> list[Step]:
         """Return the oldest entries that may go.

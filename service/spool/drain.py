@@ -68,8 +68,8 @@ class Drain:
     async def begin(self, backlog: Backlog) -> None:
         """Start draining, what was found at the start first.
 
-        Raises StorageError if the journal is for another database. If that is away now, it is asked before anything is
-        drained.
+        Raises StorageError if the journal is for another database. If that is away now, the places are compared, and it
+        is asked for its name before anything is drained.
         """
         self._backlog = backlog
         await run_in_daemon_thread(backlog.others.measure)
@@ -79,6 +79,8 @@ class Drain:
             except StorageError as error:
                 if not self._outage.begin_with(error):
                     raise
+        if not self._identity:
+            await self._claim(None)
         self._task = asyncio.create_task(self._drain_forever())
 
     async def stop(self) -> None:
@@ -124,14 +126,18 @@ class Drain:
     async def _know_database(self) -> None:
         """Ask the database for its name, have the journal bear it, and compare the others'. Raises StorageError."""
         identity = await run_in_daemon_thread(lambda: self._spooling().identity())
-        await run_in_daemon_thread(lambda: self._journal.claim(identity))
-        # after the own name is noted: of two that start at the same time, one sees the other's
-        await run_in_daemon_thread(lambda: self._backlog.others.assert_same_database(identity))
+        await self._claim(identity)
         self._identity = identity
+
+    async def _claim(self, name: str | None) -> None:
+        await run_in_daemon_thread(lambda: self._journal.claim(name))
+        # after the own journal says it: of two that start at the same time, one sees the other's
+        await run_in_daemon_thread(lambda: self._backlog.others.assert_same_database(name))
 
     async def _step(self) -> bool:
         """Move the oldest entries; say whether there were any. Raises what kept them from being moved."""
         if not self._identity and not self._told_broken:
+            await self._backlog.look_around()
             await self._database.write(NOBODY, Probe(datetime.now(UTC)))
             await self._know_database()
         async with self._backlog.in_hand(self._identity) as journals:
@@ -211,6 +217,7 @@ class Drain:
                 await asyncio.sleep(self._pace.delay(failures))
                 failures += 1
         own = journal is self._journal
+        self._backlog.others.left -= 0 if own else removed
         inherited = sum(seq <= journal.found_up_to for seq in seqs) if own else removed
         move.left(Counter(one.became for one in moved), removed, inherited, adopted=0 if own else removed)
         for one in moved:

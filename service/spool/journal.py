@@ -1,15 +1,15 @@
 """Owns the journal: a SQLite file where entries wait in the order of their arrival, each fsynced before its receipt.
 
 It has the one method that a writer needs of storage, so a second group commit stands before it. An entry leaves only by
-`remove`, after the database's commit. Bounded in bytes: a full journal is a 503, never a false 200. It bears the name
-of the database that its entries are for.
+`remove`, after the database's commit. Bounded in bytes: a full journal is a 503, never a false 200. It says for
+which database its entries are.
 """
 
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +22,10 @@ from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Entry, Probe, Verdict
 from service.spool import ownership
-from service.spool.encoding import VERSION, Kept, encode, outcome_of
 from service.spool.flags import Flags
+from service.spool.host_clock import Nanoseconds, host_clock
+from service.spool.journal_schema import INSERTION, OLDEST, Row, Waiting, make_tables, row_of
+from service.spool.ownership import Owner
 from service.storage.ledger import Committed
 from service.storage.sqlite.file import (
     FileLock,
@@ -33,49 +35,13 @@ from service.storage.sqlite.file import (
     storage_error,
     sync_directory,
 )
-from service.storage.sqlite.statements import Repeated, insert
+from service.storage.sqlite.statements import insert
 
 MAX_BYTES = 2**30  # a million postbacks, roughly
 RESERVED_BYTES = 8 * 2**20  # of the disk: removing entries takes room as well, or it could never be drained
-_COLUMNS = ("version", "outcome", "request_id", "click_id", "received_at", "entry")
-_WAITING = ("seq", "version", "outcome", "request_id", "received_at", "entry")  # of Waiting
-_INSERTION = Repeated(  # seq is made here, and is never known
-    f"INSERT INTO entry ({', '.join(_COLUMNS)}) VALUES ",  # noqa: S608 - our own names
-    f"({', '.join('?' * len(_COLUMNS))})",
-    " ON CONFLICT DO NOTHING",
-)
 _PATIENCE_SECONDS = 5.0  # whoever drains a journal that was left has it for one step, which a deadline ends
 _AGAIN_SECONDS = 0.1
 _ROW_BYTES = 200  # of columns and B-tree around an entry's text
-
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS entry (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    version INTEGER NOT NULL,
-    outcome TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    click_id TEXT,
-    received_at TEXT NOT NULL,
-    entry TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS ix_entry_click_id ON entry (click_id);
-CREATE TABLE IF NOT EXISTS write_probe (id INTEGER PRIMARY KEY, probed_at TEXT NOT NULL);
-{ownership.SCHEMA}
-"""
-
-
-class Waiting(NamedTuple):
-    """One row of the journal: its place in the order, and the entry as it is encoded."""
-
-    seq: int
-    version: int
-    outcome: str
-    request_id: str
-    received_at: str
-    text: str
-
-
-_Row = tuple[int, str, str, str | None, str, str]  # _COLUMNS
 
 
 class JournalSize(NamedTuple):
@@ -99,8 +65,20 @@ class Journal:
     After an I/O error nothing that the file says can be trusted: `broken` is set, and every later call raises it.
     """
 
-    def __init__(self, *paths: Path, max_bytes: int = MAX_BYTES, patience: float = _PATIENCE_SECONDS) -> None:
-        """Take the first of the paths that no other process has, when it is opened; wait for one so many seconds."""
+    def __init__(
+        self,
+        *paths: Path,
+        place: str = "",
+        max_bytes: int = MAX_BYTES,
+        patience: float = _PATIENCE_SECONDS,
+        clock: Callable[[Path], Nanoseconds] = host_clock,
+    ) -> None:
+        """Take the first of the paths that no other process has, when it is opened; wait for one so many seconds.
+
+        `place` is where the settings' database is, without user and password. `clock` returns what orders the entries
+        of a SPOOL_DIR.
+        """
+        self.place = place
         self._paths = paths
         self.path = paths[0]
         self.size = JournalSize(capacity=max_bytes)
@@ -109,6 +87,7 @@ class Journal:
         self.broken: StorageBroken | None = None
         self._max_bytes = max_bytes
         self._patience = patience
+        self._clock = clock
         self._lock = Lock()
 
     def open(self, held: Held | None = None) -> None:
@@ -120,8 +99,9 @@ class Journal:
         self._names = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         try:
             self.flags = Flags(self.path.parent.parent)
+            self._now = self._clock(self.path.parent.parent)
             self._connection = connect_writer(self.path)
-            self._connection.executescript(_SCHEMA)
+            make_tables(self._connection)
             self.found, last = self._connection.execute("SELECT count(*), max(seq) FROM entry").fetchone()
             self.found_up_to = last or 0
             for path in (self.path, self.path.parent):
@@ -146,17 +126,21 @@ class Journal:
                         raise
             time.sleep(_AGAIN_SECONDS)
 
-    def claim(self, identity: str) -> None:
-        """Note that the entries are for the database of this name. Raises StorageBroken if they are for another one.
+    def claim(self, name: str | None) -> None:
+        """Note that the entries are for the settings' database, which has this name, or None while nobody could ask it.
 
-        A journal without entries is anybody's.
+        Raises StorageBroken if they are for another one. A journal without entries is anybody's.
         """
+        ours = Owner(name, self.place)
         with self._using():
-            name = ownership.name_of(self._connection)
-            if name not in (None, identity) and self._any():
-                raise ownership.anothers(self.path, str(name), identity)
-            if name != identity:
-                ownership.note_name(self._connection, identity)
+            theirs = ownership.owner_of(self._connection)
+            same = theirs.is_for(ours)
+            if not same and self._any():
+                raise ownership.anothers(self.path, theirs, ours)
+            if same and name is None:
+                ours = ours._replace(name=theirs.name)
+            if ours != theirs:
+                ownership.note(self._connection, theirs, ours)
 
     def commit(self, entries: Sequence[Entry], _parts: Sequence[Part] = ()) -> Committed:
         """Append the entries and return their verdicts once they are durable; a probe commits and leaves nothing.
@@ -164,10 +148,10 @@ class Journal:
         Raises StorageError, of kind SPOOL_FULL when there is no room: then nothing was appended.
         """
         kept = [entry for entry in entries if not isinstance(entry, Probe)]
-        rows = [_row(entry) for entry in kept]
-        durable = {"spool": len(rows)}
+        durable = {"spool": len(kept)}
         with self._using():
-            self._refuse_beyond_capacity(sum(_ROW_BYTES + len(row[-1]) for row in rows))
+            rows = [row_of(entry, self._now()) for entry in kept]
+            self._refuse_beyond_capacity(sum(_ROW_BYTES + len(text) for *_, text, _ in rows))
             self.flags.set(self.path, waits=True)
             self._append(rows)
             with _broken_beside(durable):
@@ -180,18 +164,14 @@ class Journal:
                 self._measure()
         return Committed([_verdict(entry) for entry in entries], durable)
 
-    def _append(self, rows: Sequence[_Row]) -> None:
-        insert(self._connection, _INSERTION, rows)
+    def _append(self, rows: Sequence[Row]) -> None:
+        insert(self._connection, INSERTION, rows)
 
     def oldest(self, count: int, passing_over: Collection[str] = (), click_ids: Collection[str] = ()) -> list[Waiting]:
         """Return the entries that have waited longest, in order, without those of the given request or click ids."""
-        statement = (
-            f"SELECT {', '.join(_WAITING)} FROM entry WHERE request_id NOT IN (SELECT value FROM json_each(?)) "  # noqa: S608 - our own names
-            "AND (click_id IS NULL OR click_id NOT IN (SELECT value FROM json_each(?))) ORDER BY seq LIMIT ?"
-        )
         left_out = (json.dumps([*passing_over]), json.dumps([*click_ids]))
         with self._using():
-            return [Waiting(*row) for row in self._connection.execute(statement, (*left_out, count))]
+            return [Waiting(*row) for row in self._connection.execute(OLDEST, (*left_out, count))]
 
     def remove(self, seqs: Collection[int]) -> int:
         """Remove entries that the database has committed; return how many there were."""
@@ -287,8 +267,3 @@ def _verdict(entry: Entry) -> Verdict:
     if isinstance(entry, Postback | Probe):
         return Verdict(Outcome.SPOOLED)
     return Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after)
-
-
-def _row(entry: Kept) -> _Row:
-    raw = entry.raw
-    return VERSION, outcome_of(entry), raw.request_id, entry.click_id, raw.received_at.isoformat(), encode(entry)

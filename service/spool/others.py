@@ -12,7 +12,7 @@ from pathlib import Path
 
 from service.core.unavailable import StorageError
 from service.spool.journal import Journal
-from service.spool.ownership import anothers
+from service.spool.ownership import Owner, anothers
 from service.spool.places import journals
 from service.spool.reading import Looked, look
 from service.storage.sqlite.file import identities
@@ -45,26 +45,32 @@ class Others:
     """The journals beside a process's own, which is open. Every method blocks; one thread at a time."""
 
     def __init__(self, own: Journal, log: Log) -> None:
+        self.left = 0  # entries that waited there when it was last looked
         self._own = own
         self._log = log.logger
         self._locks: dict[Path, _Lock] = {}
         self._told: set[Path] = set()
 
-    def assert_same_database(self, identity: str) -> None:
+    def assert_same_database(self, name: str | None) -> None:
         """Refuse the directory if somebody uses it for another database, or left postbacks for that there.
 
-        Raises StorageBroken, after which the own journal is not used either.
+        Our database has this name, or None while nobody could ask it. Raises StorageBroken, after which the own
+        journal is not used either.
         """
+        ours = Owner(name, self._own.place)
         for path in self._paths():
             found = self._look(path)
-            if found and found.database not in (None, identity) and (found.entries or self._in_use(path)):
-                self._own.broken = anothers(path, str(found.database), identity)
+            if found and not found.owner.is_for(ours) and (found.entries or self._in_use(path)):
+                self._own.broken = anothers(path, found.owner, ours)
                 raise self._own.broken
 
     def measure(self) -> None:
-        """Set the flags of what was left: a power cut may have lost them."""
+        """Count what was left, and set its flags: a power cut may have lost them."""
+        left = 0
         for journal in self._open(self._paths()):
+            left += journal.found
             journal.close()
+        self.left = left
 
     def take(self, identity: str, *, everything: bool) -> list[Journal]:
         """Return what was left and holds entries for this database, each open until `close`.
@@ -72,12 +78,14 @@ class Others:
         Those without a flag are looked into if `everything` is asked for: the version before sets none.
         """
         flagged = set(self._own.flags.waiting())
-        taken = []
+        taken, left = [], 0
         for journal in self._open(path for path in self._paths() if everything or path in flagged):
+            left += journal.found
             if journal.found and self._claimed(journal, identity):
                 taken.append(journal)
             else:
                 journal.close()
+        self.left = left
         return taken
 
     def close(self) -> None:
@@ -94,7 +102,7 @@ class Others:
             with suppress(OSError, StorageError):
                 lock = self._lock(path)
                 if lock.take():
-                    journal = Journal(path)
+                    journal = Journal(path, place=self._own.place)
                     journal.open(lock)
                     yield journal
 

@@ -13,7 +13,7 @@ from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import amount
 from service.spool.encoding import Unreadable, decode
-from service.spool.ownership import name_of
+from service.spool.ownership import Owner, owner_of
 from service.spool.places import journals
 from service.storage.reads.history import Arrival
 from service.storage.sqlite.file import storage_error
@@ -22,16 +22,13 @@ _BUSY_SECONDS = 2.0
 
 
 class Looked(NamedTuple):
-    """What one journal holds: entries, bytes, when the oldest came (None: empty), and for which database, if it knows.
-
-    That is the name in the database's own table `database_identity`.
-    """
+    """What one journal holds: entries, bytes, when the oldest came (None: empty), and for which database."""
 
     path: Path
     entries: int
     taken: int
     oldest_at: datetime | None
-    database: str | None
+    owner: Owner
 
 
 def look(path: Path) -> Looked:
@@ -43,11 +40,11 @@ def look(path: Path) -> Looked:
                 int(connection.execute(f"PRAGMA {name}").fetchone()[0])
                 for name in ("page_count", "freelist_count", "page_size")
             )
-            database = name_of(connection)
+            owner = owner_of(connection)
         except sqlite3.Error as error:
             raise storage_error(error) from error
     came = datetime.fromisoformat(oldest) if oldest else None
-    return Looked(path, entries, (count - free) * each, came, database)
+    return Looked(path, entries, (count - free) * each, came, owner)
 
 
 def own_entries(spool_directory: Path, process: str) -> Counter[str]:
@@ -64,10 +61,10 @@ def own_entries(spool_directory: Path, process: str) -> Counter[str]:
 
 
 class Waits(NamedTuple):
-    """A postback that waits in a journal, and for which database, if the journal knows."""
+    """A postback that waits in a journal, and for which database."""
 
     arrival: Arrival
-    database: str | None
+    owner: Owner
 
 
 def arrivals(spool_directory: Path, click_id: str) -> list[Waits]:
@@ -78,10 +75,10 @@ def arrivals(spool_directory: Path, click_id: str) -> list[Waits]:
         with closing(connect(path)) as connection:
             try:
                 rows = connection.execute(statement, (click_id,)).fetchall()
-                database = name_of(connection)
+                owner = owner_of(connection)
             except sqlite3.Error as error:
                 raise storage_error(error) from error
-        found += [Waits(_arrival(row, path), database) for row in rows]
+        found += [Waits(_arrival(row, path), owner) for row in rows]
     return found
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from service.core.postback import ConversionKey, Postback
 from service.core.verdict import ERASED, Verdict
 from service.spool.encoding import Kept
-from service.spool.journal import Journal, Waiting
+from service.spool.journal import Journal
+from service.spool.journal_schema import Waiting
 from service.spool.waiting import Came
 from service.telemetry.metrics.books import ERASED_WORD
 
@@ -27,7 +28,7 @@ class Step(NamedTuple):
     @property
     def came(self) -> Came:
         """Return when it came."""
-        return Came(self.waiting.received_at, self.waiting.request_id)
+        return Came.of(self.waiting.appended_at, self.waiting.received_at, self.waiting.request_id)
 
     @property
     def follows(self) -> str | None:

@@ -8,9 +8,10 @@ import json
 import sqlite3
 from collections.abc import Collection
 from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from service.core.unavailable import StorageError
 from service.spool.flags import Flags
@@ -21,18 +22,24 @@ _AMONG = """
     SELECT DISTINCT click_id FROM entry WHERE outcome = 'spooled' AND click_id IN (SELECT value FROM json_each(?))
 """
 _OLDEST = """
-    SELECT click_id, received_at, request_id FROM entry WHERE seq IN (
+    SELECT click_id, appended_at, received_at, request_id FROM entry WHERE seq IN (
         SELECT min(seq) FROM entry WHERE outcome = 'spooled' AND click_id IN (SELECT value FROM json_each(?))
         GROUP BY click_id)
 """
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BUSY_SECONDS = 0.05  # newcomers wait: a reader meets a lock only while a journal is opened or closed
 
 
 class Came(NamedTuple):
-    """When an entry came, and among those of one moment its request id: what says which of two was earlier."""
+    """When an entry came (Unix nanoseconds), and among those of one moment its request id: which of two was earlier."""
 
-    received_at: str
+    at: int
     request_id: str
+
+    @classmethod
+    def of(cls, appended_at: int | None, received_at: str, request_id: str) -> Self:
+        """Return it by the host's clock; of what the version before appended, by the moment of its arrival."""
+        return cls(appended_at or _nanoseconds(datetime.fromisoformat(received_at)), request_id)
 
 
 class _Reader(NamedTuple):
@@ -65,8 +72,9 @@ class WaitingClickIds:
         for path in self._flags.waiting():
             if path not in but:
                 with suppress(sqlite3.Error, StorageError), closing(connect(path)) as connection:
-                    for click_id, *came in connection.execute(_OLDEST, (json.dumps([*click_ids]),)):
-                        found[click_id] = min(Came(*came), found.get(click_id, Came(*came)))
+                    for click_id, *columns in connection.execute(_OLDEST, (json.dumps([*click_ids]),)):
+                        came = Came.of(*columns)
+                        found[click_id] = min(came, found.get(click_id, came))
         return found
 
     def close(self) -> None:
@@ -91,3 +99,7 @@ class WaitingClickIds:
             reader.connection.close()
         self._readers[path] = _Reader(connect(path, _BUSY_SECONDS), file)
         return self._readers[path].connection
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

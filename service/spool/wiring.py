@@ -133,7 +133,7 @@ class Spool:
         except StorageError:
             close()
             raise
-        self._metrics.spool.watch(self._journal)
+        self._metrics.spool.watch(self._journal, others)
         self._spool.start()
         self._log.logger.info("spool_open", path=str(self._journal.path), waiting=self._journal.found)
         try:

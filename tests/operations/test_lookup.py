@@ -12,7 +12,7 @@ from service.core.outcome import Outcome
 from service.core.unavailable import StorageError
 from service.operations.lookup import look_up
 from service.spool.journal import Journal
-from service.spool.ownership import note_name
+from service.spool.ownership import Owner, note
 from service.storage.database import database_at
 from service.storage.ledger import Ledger
 from tests.support import builders
@@ -67,7 +67,7 @@ def test_what_waits_for_another_database_is_told_as_that(engine: Engine, ledger:
     journal.open()
     for identity, told in ((engine.database.spooling().identity(), False), ("1" * 32, True)):
         with closing(sqlite3.connect(journal.path)) as connection, connection:
-            note_name(connection, identity)
+            note(connection, Owner(), Owner(identity, ""))
         (arrival,) = look_up(engine.database, spool_directory, "waits").arrivals
         assert ("another database" in arrival.detail) is told
     journal.close()

@@ -13,7 +13,8 @@ from service.core.outcome import Outcome
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import Probe, Verdict
 from service.spool.encoding import decode
-from service.spool.journal import RESERVED_BYTES, Journal, Waiting
+from service.spool.journal import RESERVED_BYTES, Journal
+from service.spool.journal_schema import Waiting
 from service.spool.places import journal_paths
 from service.storage.ledger import MAX_BATCH
 from tests.support import builders
@@ -273,7 +274,10 @@ def test_a_journal_of_the_version_before_takes_the_name_of_the_first_database(tm
     append(journal, "a")
     journal.close()
     with closing(sqlite3.connect(journal.path)) as connection, connection:
-        connection.executescript("DROP INDEX ix_entry_click_id; DROP TABLE database_identity")
+        connection.executescript(
+            "DROP INDEX ix_entry_click_id; DROP TABLE database_identity; DROP TABLE database_place;"
+            "ALTER TABLE entry DROP COLUMN appended_at"
+        )
     later = Journal(journal.path)
     later.open()
     later.claim("first")

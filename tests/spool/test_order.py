@@ -9,7 +9,15 @@ from service.core.postback import Postback
 from service.spool.journal import Journal
 from service.spool.places import journal_paths
 from tests.support import builders
-from tests.support.outages import BALANCED, another_worker, left_by_an_earlier_process, site, spooled
+from tests.support.outages import (
+    BALANCED,
+    Behaviour,
+    another_worker,
+    appended,
+    left_by_an_earlier_process,
+    site,
+    spooled,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -17,6 +25,11 @@ pytestmark = pytest.mark.anyio
 def came(seconds: float, query: str) -> Postback:
     """Return a postback that came so many seconds after the first."""
     return builders.postback(query, received_at=builders.RECEIVED_AT + timedelta(seconds=seconds))
+
+
+def left_at(folder: Path, worker: int, postback: Postback) -> None:
+    """Leave a journal of this worker's in which a postback waits."""
+    appended(folder, worker, [postback]).close()
 
 
 async def test_a_newcomer_follows_what_waits_in_another_workers_journal(tmp_path: Path) -> None:
@@ -57,10 +70,7 @@ async def test_an_entry_waits_for_one_that_came_between_it_and_an_earlier_one_of
 async def test_what_nobody_has_does_not_overtake_what_waits_behind_many_that_are_held_back(tmp_path: Path) -> None:
     behind = [came(number, f"c=a&value={number}") for number in range(1, 400)]
     left_by_an_earlier_process(tmp_path, *behind, came(400, "c=b&value=1"))
-    left = Journal(journal_paths(tmp_path / "spool", 2)[0])
-    left.open()
-    left.commit([came(500, "c=b&value=2")])
-    left.close()
+    left_at(tmp_path, 2, came(500, "c=b&value=2"))
     with another_worker(tmp_path, came(0, "c=a&value=0")):
         async with site(tmp_path) as there:
             await there.until(lambda: there.metrics.books.drained.total() == 2)
@@ -74,6 +84,22 @@ async def test_entries_that_wait_for_another_worker_keep_nobody_behind_them_from
         async with site(tmp_path) as there:
             await there.until(lambda: there.stored() == {"b": "1"})
             await there.until(lambda: there.metrics.spool.entries == 599)
+
+
+async def test_a_wall_clock_that_stepped_back_reverses_no_order_across_journals(tmp_path: Path) -> None:
+    earlier = [came(3600 + number, f"c={number}&value=1") for number in range(20)]
+    later = [came(number, f"c={number}&value=2") for number in range(20)]
+    journals = [Journal(journal_paths(tmp_path / "spool", worker)[0]) for worker in (0, 1)]
+    for journal in journals:
+        journal.open()
+    for number, (first, second) in enumerate(zip(earlier, later, strict=True)):
+        journals[number % 2].commit([first])
+        journals[1 - number % 2].commit([second])
+    for journal in journals:
+        journal.close()
+    async with site(tmp_path) as there:
+        await there.until(lambda: there.metrics.books.drained.total() == 40)
+        assert set(there.stored().values()) == {"1"}
 
 
 async def test_a_journal_that_nobody_has_is_drained_in_one_order_with_the_own(tmp_path: Path) -> None:
@@ -101,6 +127,21 @@ async def test_what_ends_during_an_outage_is_drained_although_something_waits_in
         there.database.recover()
         await there.until(lambda: there.stored() == {"own": "1", "left": "1"})
         await there.drained()
+
+
+@pytest.mark.parametrize("behaviour", ["well", "away"])
+async def test_what_a_process_left_is_counted_until_it_is_drained(tmp_path: Path, behaviour: Behaviour) -> None:
+    with another_worker(tmp_path, came(0, "c=first&value=1")):
+        pass
+    async with site(tmp_path, behaviour) as there:
+        there.database.behaviour = "away"
+        await there.until(lambda: there.spool("entries") == {(): 1.0})
+        await spooled(there, "c=own&value=1")
+        left_at(tmp_path, 2, came(1, "c=second&value=1"))
+        await there.until(lambda: there.spool("entries") == {(): 3.0})
+        there.database.recover()
+        await there.until(lambda: there.spool("entries") == {})
+        assert there.stored().keys() == {"first", "own", "second"}
 
 
 async def test_a_newcomer_follows_what_a_process_left_that_has_ended(tmp_path: Path) -> None:

@@ -91,7 +91,10 @@ def test_a_journal_of_the_version_before_is_taken(tmp_path: Path, others: Others
     journal = opened(tmp_path, 2, "a")
     journal.close()
     with closing(sqlite3.connect(journal.path)) as connection, connection:
-        connection.executescript("DROP INDEX ix_entry_click_id; DROP TABLE database_identity")
+        connection.executescript(
+            "DROP INDEX ix_entry_click_id; DROP TABLE database_identity; DROP TABLE database_place;"
+            "ALTER TABLE entry DROP COLUMN appended_at"
+        )
     assert taken(others) == ["worker-2"]
     with closing(sqlite3.connect(journal.path)) as connection:
         assert connection.execute("SELECT identity FROM database_identity").fetchall() == [(OURS,)]
@@ -129,3 +132,19 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, others: Others)
     (tmp_path / "worker-2" / "spool.db").write_bytes(b"long enough to be read as a header" * 99)
     assert taken(others, everything=True) == []
     others.assert_same_database(OURS)
+
+
+def test_what_nobody_has_is_counted_whosever_it_is(tmp_path: Path, others: Others) -> None:
+    opened(tmp_path, 2, "a", "b").close()
+    opened(tmp_path, 3, "c", identity=THEIRS).close()
+    there = opened(tmp_path, 4, "d")
+    others.measure()
+    assert others.left == 3
+    for journal in others.take(OURS, everything=False):
+        journal.remove([1, 2])
+        journal.close()
+    assert taken(others) == []
+    assert others.left == 1
+    there.close()
+    assert taken(others) == ["worker-4"]
+    assert others.left == 2

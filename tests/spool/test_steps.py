@@ -4,7 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from service.core.postback import Postback
-from service.spool.journal import Journal, Waiting
+from service.spool.journal import Journal
+from service.spool.journal_schema import Waiting
 from service.spool.pace import Pace
 from service.spool.steps import Step, in_one_batch, in_order
 from tests.support import builders

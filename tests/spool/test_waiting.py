@@ -1,6 +1,8 @@
 """Which click ids wait, and since when: in whichever journal of the directory."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -75,13 +77,29 @@ def test_a_click_id_of_any_characters_is_found(two: tuple[Journal, Journal], wai
 def test_of_several_journals_the_earliest_entry_of_a_click_id_counts(
     two: tuple[Journal, Journal], waiting: WaitingClickIds
 ) -> None:
-    first, second, third = came(1), came(2), came(3)
+    first, second, third = came(3), came(2), came(1)  # the wall clock steps back
+    two[1].commit([first])
     two[0].commit([second, came(9, "b")])
-    two[1].commit([first, third])
-    assert waiting.oldest(["a", "c"], ()) == {"a": Came(first.raw.received_at.isoformat(), first.raw.request_id)}
-    assert waiting.oldest(["a"], [two[1].path]) == {
-        "a": Came(second.raw.received_at.isoformat(), second.raw.request_id)
-    }
+    two[1].commit([third])
+    assert [(click_id, one.request_id) for click_id, one in waiting.oldest(["a", "c"], ()).items()] == [
+        ("a", first.raw.request_id)
+    ]
+    assert waiting.oldest(["a"], [two[1].path])["a"].request_id == second.raw.request_id
+
+
+def test_what_the_version_before_appended_counts_from_its_arrival(
+    two: tuple[Journal, Journal], waiting: WaitingClickIds
+) -> None:
+    first, second = came(0), came(1)
+    two[0].commit([second])
+    two[1].commit([first])
+    for journal in two:
+        with closing(sqlite3.connect(journal.path)) as connection, connection:
+            connection.execute("UPDATE entry SET appended_at = NULL")
+    assert waiting.oldest(["a"], ()) == {"a": Came(1767323045678901000, first.raw.request_id)}
+    two[0].commit([came(-9, "b")])
+    two[1].commit([came(-8, "b")])
+    assert waiting.oldest(["b"], ())["b"].at > waiting.oldest(["a"], ())["a"].at
 
 
 def test_of_one_journal_its_own_order_counts_whatever_the_clock_did(

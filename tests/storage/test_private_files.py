@@ -54,7 +54,10 @@ def test_a_journal_is_private(tmp_path: Path) -> None:
     journal.commit([builders.postback()])
     found = modes(tmp_path)
     journal.close()
-    files = {f"spool/worker-1/spool.db{suffix}": 0o600 for suffix in ("", "-wal", "-shm")} | {"spool/waiting": 0o600}
+    files = {f"spool/worker-1/spool.db{suffix}": 0o600 for suffix in ("", "-wal", "-shm")} | {
+        "spool/waiting": 0o600,
+        "spool/clock": 0o600,
+    }
     assert found == {"spool": 0o700, "spool/worker-1": 0o700} | files
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -141,6 +142,7 @@ async def site(  # noqa: PLR0913 - what a test may choose
     folder: Path,
     behaviour: Behaviour = "well",
     *,
+    place: str = "",
     max_bytes: int = MAX_BYTES,
     deadline: float = DEADLINE,
     capacity: int = 4096,
@@ -153,7 +155,7 @@ async def site(  # noqa: PLR0913 - what a test may choose
     database = ledger_kind(folder / "postback.db", behaviour)
     ledger = OpenedLater(database)
     writer = Writer(ledger.committing(), metrics, deadline=deadline, capacity=capacity)
-    journal = Journal(journal_paths(folder / "spool", 0)[0], max_bytes=max_bytes)
+    journal = Journal(journal_paths(folder / "spool", 0)[0], place=place, max_bytes=max_bytes)
     # a slow disk of the tests' is not what they test
     home = database_at(f"sqlite:///{database.path}")
     asked = partial(home.spooling, writer)
@@ -189,19 +191,23 @@ def committed(batches: Sequence[Sequence[Entry]]) -> list[str]:
     return [entry.click_id for batch in batches for entry in batch if isinstance(entry, Postback)]
 
 
-def left_by_an_earlier_process(folder: Path, *postbacks: Postback | Rejection) -> None:
-    """Make a journal with these entries."""
-    journal = Journal(journal_paths(folder / "spool", 0)[0])
+def appended(folder: Path, worker: int, postbacks: Sequence[Postback | Rejection]) -> Journal:
+    """Open a worker's journal and append these, each at the moment when it was received."""
+    moments = iter([int(one.raw.received_at.timestamp() * 1_000_000) * 1000 for one in postbacks])
+    journal = Journal(journal_paths(folder / "spool", worker)[0], clock=lambda _: lambda: next(moments, time.time_ns()))
     journal.open()
     journal.commit(postbacks)
-    journal.close()
+    return journal
+
+
+def left_by_an_earlier_process(folder: Path, *postbacks: Postback | Rejection) -> None:
+    """Make a journal with these entries."""
+    appended(folder, 0, postbacks).close()
 
 
 @contextmanager
 def another_worker(folder: Path, *postbacks: Postback) -> Iterator[Journal]:
     """Have another worker's journal open in which these wait, as a process beside this one does."""
-    journal = Journal(journal_paths(folder / "spool", 1)[0])
-    journal.open()
-    journal.commit(postbacks)
+    journal = appended(folder, 1, postbacks)
     yield journal
     journal.close()

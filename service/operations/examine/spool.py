@@ -9,6 +9,7 @@ from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, graded, not_checked, ok, unreadable, warning, wrong
 from service.operations.examine.http import NoAnswer
 from service.operations.examine.operator_listener import OperatorListener
+from service.spool.ownership import Owner
 from service.spool.places import journals
 from service.spool.reading import Looked, in_use, look
 from service.telemetry.metrics import catalogue
@@ -30,9 +31,10 @@ def check(case: Case, operators: Sequence[OperatorListener]) -> Iterator[Finding
         return
     used = case.database.shared and case.settings.spool == "on"
     left = [one for one in found if one.entries and one.path in idle]
+    served = used and len(idle) < len(paths)
     others, database = _database(case, found) if used else ([], ok("spool_database", "no spool is in use"))
-    yield (_given_up(operators, others) or _own(case, found, left)) if used else _unused(case)
-    yield _orphans(left, others, served=used and len(idle) < len(paths))
+    yield (_given_up(operators, others) or _own(case, found, left, served=served)) if used else _unused(case)
+    yield _orphans(left, others, served=served)
     yield database
     yield file_modes.check("spool_private", paths)
     yield _counted(found, operators) if used else ok("spool_counted", "no spool is in use")
@@ -63,7 +65,7 @@ def _gave_up(operator: OperatorListener) -> bool:
     return capacity > 0 and not usable
 
 
-def _own(case: Case, own: list[Looked], left: list[Looked]) -> Finding:
+def _own(case: Case, own: list[Looked], left: list[Looked], *, served: bool) -> Finding:
     if not own:
         advice = "The service makes it when it starts: start it, or mend POSTBACK_SPOOL_DIR."
         return warning("spool", f"there is no journal in {case.settings.spool_dir.absolute()}", advice)
@@ -73,7 +75,7 @@ def _own(case: Case, own: list[Looked], left: list[Looked]) -> Finding:
     if left:
         sentence += f"; nobody has {', '.join(str(one.path) for one in left)} open"
     advice = "The database is away, or the drain is stuck: see PostbackSpooling in the runbook."
-    bad = fill > _FULL or len(left) == len([one for one in own if one.entries]) > 0
+    bad = fill > _FULL or (bool(left) and not served)
     return graded("spool", sentence, advice, bad=bad, doubtful=entries > 0 or fill > _FILLING)
 
 
@@ -101,10 +103,11 @@ def _database(case: Case, found: list[Looked]) -> tuple[list[Looked], Finding]:
         identity = case.database.spooling().identity()
     except StorageError as error:
         return [], unreadable("spool_database", error)
-    others = [one for one in found if one.database not in (None, identity)]
+    ours = Owner(identity, case.database.name)
+    others = [one for one in found if not one.owner.is_for(ours)]
     if not others:
         return [], ok("spool_database", "every journal is for this database, or not yet for any")
-    sentence = ", ".join(f"{one.path} ({one.entries} wait) for {one.database}" for one in others)
+    sentence = ", ".join(f"{one.path} ({one.entries} wait) for {one.owner}" for one in others)
     advice = "Give each database a POSTBACK_SPOOL_DIR of its own: PostbackSpoolUnusable in the runbook has the steps."
     return others, wrong("spool_database", f"this database is {identity}, and there is {sentence}", advice)
 

@@ -128,7 +128,12 @@ STORAGE_CAPACITY_BYTES = _gauge("storage_capacity_bytes", "", "Size of the file 
 
 SPOOL_ACTIVE = _gauge("spool_active", "", "1 while the database is away and newcomers go to the spool at once, else 0.")
 SPOOL_USABLE = _gauge("spool_usable", "", "1 while the spool can take postbacks, 0 after an I/O error and without one.")
-SPOOL_ENTRIES = _gauge("spool_entries", "", "Postbacks that wait in the spool for the database.")
+SPOOL_ENTRIES = _gauge(
+    "spool_entries",
+    "",
+    "Postbacks that wait in the spool for the database: in this process's journal, and in those of its directory that "
+    "no process has.",
+)
 SPOOL_BYTES = _gauge("spool_bytes", "", "Bytes that they take.")
 SPOOL_CAPACITY_BYTES = _gauge("spool_capacity_bytes", "", "Bytes that they may take; 0 without a spool.")
 SPOOL_OLDEST = _gauge(

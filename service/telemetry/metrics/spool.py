@@ -39,6 +39,12 @@ class SizedJournal(Protocol):
         """Tell its size when it last changed."""
 
 
+class OtherJournals(Protocol):
+    """What a scrape asks of the journals that no process has."""
+
+    left: int
+
+
 class SpoolCounts:
     """The spool's counts: all 0 until a journal is watched."""
 
@@ -46,10 +52,12 @@ class SpoolCounts:
         self.active = False
         self._books = books
         self._journal: SizedJournal | None = None
+        self._others: OtherJournals | None = None
 
-    def watch(self, journal: SizedJournal) -> None:
-        """Export the journal's size."""
+    def watch(self, journal: SizedJournal, others: OtherJournals) -> None:
+        """Export the journal's size, and how many entries wait in those that no process has."""
         self._journal = journal
+        self._others = others
 
     @property
     def entries(self) -> int:
@@ -62,7 +70,7 @@ class SpoolCounts:
         journal = self._journal
         yield declared.SPOOL_ACTIVE.of(self.active)
         yield declared.SPOOL_USABLE.of(journal is not None and journal.broken is None)
-        yield declared.SPOOL_ENTRIES.of(self.entries)
+        yield declared.SPOOL_ENTRIES.of(self.entries + (self._others.left if self._others else 0))
         yield declared.SPOOL_BYTES.of(journal.size.taken if journal else 0)
         yield declared.SPOOL_CAPACITY_BYTES.of(journal.size.capacity if journal else 0)
         yield declared.SPOOL_OLDEST.of(journal.size.oldest_at if journal else 0.0)
