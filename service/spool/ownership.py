@@ -57,9 +57,9 @@ def note(connection: sqlite3.Connection, before: Owner, now: Owner) -> None:
 def anothers(path: Path, theirs: Owner, ours: Owner) -> StorageBroken:
     """Return the error that a journal is for another database than the settings', and what to do."""
     return StorageBroken(
-        f"POSTBACK_SPOOL_DIR: {path} is for another database ({theirs}) than POSTBACK_DATABASE_URL ({ours}); if the URL "
-        "was changed, start once with the old one until nothing waits, or if both lead to the same database, when it "
-        f"can be reached; else move the whole {path.parent} into a SPOOL_DIR of its own, and start a service of its "
+        f"POSTBACK_SPOOL_DIR: {path} is for another database ({theirs}) than POSTBACK_DATABASE_URL ({ours}); if the "
+        "URL was changed, start once with the old one until nothing waits, or if both lead to the same database, when "
+        f"it can be reached; else move the whole {path.parent} into a SPOOL_DIR of its own, and start a service of its "
         "database there (docs/spool.md)",
         ErrorKind.ANOTHER_DATABASE,
     )
