@@ -46,7 +46,9 @@ _KINDS = (
     ("08", ErrorKind.PG_CONNECTION),
 )
 _WHEN_ASKED = sys.maxsize  # psycopg's threshold: never of itself
-_BY_INDEX = "SET enable_seqscan = off"  # a plan that stays was made while the table was small
+_BY_INDEX = """
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
+"""  # keys are looked up one by one: a plan that stays was made while the table was small
 _CANCEL_SECONDS = 0.2
 _ALIVE_SECONDS = 1.0  # for an idle connection's sign of life
 _CONNECT = {
