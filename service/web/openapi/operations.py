@@ -24,11 +24,8 @@ _TEXT: Schema = {"type": "string"}
 _OPENMETRICS = "application/openmetrics-text"
 _FORM = "application/x-www-form-urlencoded"
 _OF_BODIES = {Outcome.MALFORMED_BODY, Outcome.UNSUPPORTED_MEDIA_TYPE}
-_OF_ROWS = {Outcome.ILLEGAL_TRANSITION}  # known when the others are stored, so the whole never has it
 _WITHOUT_A_BODY = [outcome for outcome in Outcome if outcome not in _OF_BODIES]
-_OF_A_WHOLE_BATCH = [
-    outcome for outcome in Outcome if outcome.family is not Family.ACCEPTED and outcome not in _OF_ROWS
-]
+_OF_A_WHOLE_BATCH = [outcome for outcome in Outcome if outcome.family is not Family.ACCEPTED]
 _UNEXPECTED = outcome_answers([Outcome.INTERNAL_ERROR])
 _SECURITY: list[Schema] = [{}, {"key": []}, {"header": []}, {"bearer": []}]
 SECURITY_SCHEMES: Schema = {
@@ -80,7 +77,7 @@ def batch_of_postbacks() -> Schema:
         "their order, in the form of the request or the one that `Accept` names."
     )
     rows = {
-        batch.JSON: _rows("Postback", "An element each.", _REFUNDED_TOO_EARLY),
+        batch.JSON: _rows("Postback", "An element each.", _REFUNDED_TOO_EARLY, _NOT_EXPANDED),
         batch.NDJSON: _rows("Postback", "A line each."),
         batch.CSV: _rows(
             "PostbackForm", "A record each, below a header of names (RFC 4180); an empty cell is not sent."
@@ -197,3 +194,4 @@ _REFUNDED_TOO_EARLY = [  # the second row is rejected, so the answer is 207
     {"c": "6f1c2b", "value": "1.50", "conversion_status": "pending"},
     {"c": "6f1c2b", "value": "1.50", "conversion_status": "refunded"},
 ]
+_NOT_EXPANDED = [{"c": "{click_id}", "value": "1.50"}]  # every row is rejected: 422, or 400 for all or none
