@@ -199,16 +199,16 @@ def test_what_a_version_imported_that_noted_no_rules_is_not_judged_by_others(
 def test_what_such_a_version_imported_is_known_although_its_first_rows_are_gone(
     engine: Engine, ledger: Ledger, tmp_path: Path
 ) -> None:
-    rows = given(tmp_path, EZMOB, "c,value,conversion_status\nfirst,1,\n" + UNNOTED)
+    rows = given(tmp_path, EZMOB, "c,value,conversion_status\nfirst,1,\nsecond,1,\n" + UNNOTED)
     imported(engine, ledger, rows)
     engine.change("DELETE FROM imported_file")
-    engine.change("DELETE FROM conversion WHERE click_id = 'first'")
+    engine.change("DELETE FROM conversion WHERE click_id IN ('first', 'second')")
     ledger.commit(
         [builders.postback("c=a&value=2&conversion_status=refunded")]
     )  # the conflict would be a duplicate now
     before = counted(engine)
     told = imported(engine, ledger, rows)
-    assert told == ["stored", "stored", "duplicate", "conflict", "updated", "stored", "duplicate"]
+    assert told == ["stored", "stored", "stored", "duplicate", "conflict", "updated", "stored", "duplicate"]
     assert counted(engine)[1:] == before[1:]
     with engine.database.audit() as audit:
         assert audit.repeated_request_ids() == 0

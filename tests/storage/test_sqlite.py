@@ -58,8 +58,9 @@ def test_another_programs_write_lock_is_an_error_that_passes(sqlite_ledger: Sqli
 def test_a_moved_file_is_never_acknowledged(sqlite_ledger: SqliteLedger, path: Path) -> None:
     sqlite_ledger.commit([builders.postback("c=first&value=1")])
     path.rename(path.with_suffix(".moved"))
-    with pytest.raises(StorageBroken, match="was moved or deleted"):
+    with pytest.raises(StorageBroken, match="was moved or deleted") as raised:
         sqlite_ledger.commit([builders.postback()])
+    assert raised.value.rows == {"conversion": 1}  # durable all the same: the books count it
 
 
 def test_a_directory_that_is_no_database_is_refused(tmp_path: Path) -> None:

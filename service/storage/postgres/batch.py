@@ -24,6 +24,7 @@ class Batch:
         if len(self.postbacks) > 1:
             self.postbacks.sort(key=_key)  # stable: of two with the same key, the first arrival stays the first
         self.doubtful = in_doubt(entries, parts) if parts else []
+        self._given_again = {entry.raw.request_id for entry in self.doubtful}
         self.drained = _drained(entries, parts) if parts else frozenset()
         self.recognised: set[str] | None = None
         self.tried = False
@@ -43,14 +44,12 @@ class Batch:
     @property
     def counted_before(self) -> set[str]:
         """Return the request ids of which an earlier commit may have counted the rows."""
-        if self.recognised is None:
-            return {one.raw.request_id for one in in_doubt(self.entries, self.parts)}
-        return self.recognised
+        return self._given_again if self.recognised is None else self.recognised
 
     def recognise(self, found: set[str]) -> set[str]:
         """Return which were recorded before the first try that could ask; what later ones find, this commit wrote."""
         if self.recognised is None:
-            self.recognised = found.intersection(one.raw.request_id for one in in_doubt(self.entries, self.parts))
+            self.recognised = found & self._given_again
         return self.recognised
 
 

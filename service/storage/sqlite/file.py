@@ -235,7 +235,7 @@ def rewrite(path: Path) -> None:
 def identities(names: Sequence[str | Path]) -> list[tuple[int, int]]:
     """Say which files are at these names: SQLite goes on writing to a deleted one, and 200 would be no receipt.
 
-    None, if one is not there or may not be looked at.
+    Empty, if one is not there or may not be looked at.
     """
     try:
         return [_identity(status) for status in map(os.stat, names)]

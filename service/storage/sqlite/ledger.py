@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from service.core.judging import Judged, Known, Part, judge_all
-from service.core.postback import ConversionKey, Postback, Rejection
+from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import STORED, Change, Entry, Verdict, Winner, disputed, with_history
 from service.storage.ledger import Committed, committed, conversion_row, in_doubt, recorded_verdict, rows_of
@@ -93,6 +93,7 @@ class SqliteLedger:
     def _store(self, entries: Sequence[Entry], parts: Sequence[Part]) -> Committed:
         """Write the rows of a batch, in the transaction that is open."""
         postbacks = [entry for entry in entries if type(entry) is Postback]
+        doubtful = [entry.raw.request_id for entry in in_doubt(entries, parts)]
         inserted = 0
         if not parts:  # most are new: the table's key says which are not
             rows = [conversion_row(postback, utc_text) for postback in postbacks]
@@ -101,21 +102,16 @@ class SqliteLedger:
                 return Committed([STORED] * inserted, {CONVERSION.name: inserted})
         known = Known(None)
         if parts or inserted < len(postbacks):
-            known = Known(self._winners(postbacks), self._recorded(in_doubt(entries, parts)))
+            known = Known(self._winners(postbacks), self._recorded(doubtful))
         judged = judge_all(entries, known, parts)
         self._write(judged)
-        recognised = judged.found.intersection(one.raw.request_id for one in in_doubt(entries, parts))
-        return committed(entries, judged, recognised)
+        return committed(entries, judged, judged.found.intersection(doubtful))
 
     def _assert_same_files(self, done: Committed) -> None:
         """Raise StorageBroken if what is durable is in no file that anybody can find."""
-        try:
-            if identities(self._names) == self._files:
-                return
-            what = "was moved or deleted while it was being written"
-        except OSError as error:
-            what = f"cannot be looked at: {error.strerror}"
-        raise StorageBroken(f"{self._path} or its WAL {what}", ErrorKind.MOVED, done.rows)
+        if identities(self._names) != self._files:
+            what = "was moved or deleted, or may not be looked at any more, while it was being written"
+            raise StorageBroken(f"{self._path} or its WAL {what}", ErrorKind.MOVED, done.rows)
 
     def close(self) -> None:
         """Checkpoint by closing the last connection, and let another process write."""
@@ -136,10 +132,10 @@ class SqliteLedger:
             with_history(winners, (((row[0], bool(row[1]), *row[2:5]), Change(*row[5:])) for row in rows))
         return winners
 
-    def _recorded(self, entries: Sequence[Postback | Rejection]) -> dict[str, Verdict]:
-        """Return the verdicts that are recorded under the request ids of entries, but for those with a key."""
+    def _recorded(self, request_ids: Sequence[str]) -> dict[str, Verdict]:
+        """Return the verdicts that are recorded under request ids, but for those with a key."""
         found: dict[str, Verdict] = {}
-        for some in in_statements([entry.raw.request_id for entry in entries]):
+        for some in in_statements(request_ids):
             for request_id, outcome, detail in self._connection.execute(
                 self._statements.recorded.for_rows(len(some)), some
             ):
