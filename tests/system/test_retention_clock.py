@@ -15,7 +15,7 @@ from tests.support.outside.examining import plainly, settings_of
 from tests.support.outside.harness import Service, wait_for
 from tests.support.outside.postgres import PostgresServer, run_sql
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 LOOK_SECONDS = 30.0  # in which a look must have come, on a busy machine
 LONG_AGO = (datetime.now(UTC) - timedelta(days=500)).strftime("%Y-%m-%d %H:%M:%S.%f")

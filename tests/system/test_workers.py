@@ -195,7 +195,7 @@ def test_after_the_supervisor_was_killed_another_can_be_started_at_once(tmp_path
             assert wire.exchange(request("/postback?c=during&value=1")).outcome == "stored"
             for operator in first.operators:
                 wait_for(partial(refused, operator), 2)
-            with Workers(tmp_path, server, PORT=str(first.public[1])) as second:
+            with Workers(tmp_path, server, PORT=str(first.public[1]), DATABASE_URL=first.database_url) as second:
                 assert second.postback("after").outcome == "stored"
                 wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), EXIT_SECONDS)
 
