@@ -16,7 +16,7 @@ from service.core.judging import Judged, Known, Part, judge_all
 from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import STORED, Change, Entry, Verdict, Winner, disputed, with_history
-from service.storage.ledger import Committed, committed, conversion_row, in_doubt, recorded_verdict, rows_of
+from service.storage.ledger import Committed, Row, committed, conversion_row, in_doubt, recorded_verdict, rows_of
 from service.storage.migrations import Migrations
 from service.storage.schema.registry import CONVERSION
 from service.storage.sqlite.file import (
@@ -69,34 +69,33 @@ class SqliteLedger:
 
     def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
         """Commit as Ledger says."""
+        postbacks = [entry for entry in entries if type(entry) is Postback]
+        rows = [] if parts else [conversion_row(postback, utc_text) for postback in postbacks]
         try:
-            done = None if parts else self._commit_new(entries)
+            done = self._commit_new(rows) if len(rows) == len(entries) <= STATEMENT_ROWS else None
             if done is None:
                 with transaction(self._connection):
-                    done = self._store(entries, parts)
+                    done = self._store(entries, parts, postbacks, rows)
         except sqlite3.Error as error:
             raise storage_error(error) from error
         self._assert_same_files(done)
         return done
 
-    def _commit_new(self, entries: Sequence[Entry]) -> Committed | None:
+    def _commit_new(self, rows: Sequence[Row]) -> Committed | None:
         """Store new conversions by one statement, which needs no BEGIN and no COMMIT; None: not all of them are new."""
-        rows = [conversion_row(entry, utc_text) for entry in entries if type(entry) is Postback]
-        if not len(rows) == len(entries) <= STATEMENT_ROWS:
-            return None
         try:
             insert(self._connection, self._statements.new_conversion, rows)
         except sqlite3.IntegrityError:  # nothing is stored
             return None
         return Committed([STORED] * len(rows), {CONVERSION.name: len(rows)})
 
-    def _store(self, entries: Sequence[Entry], parts: Sequence[Part]) -> Committed:
-        """Write the rows of a batch, in the transaction that is open."""
-        postbacks = [entry for entry in entries if type(entry) is Postback]
+    def _store(
+        self, entries: Sequence[Entry], parts: Sequence[Part], postbacks: Sequence[Postback], rows: Sequence[Row]
+    ) -> Committed:
+        """Write a batch in the transaction that is open; `rows` are what its postbacks are if all of them are new."""
         doubtful = [entry.raw.request_id for entry in in_doubt(entries, parts)]
         inserted = 0
         if not parts:  # most are new: the table's key says which are not
-            rows = [conversion_row(postback, utc_text) for postback in postbacks]
             inserted = insert(self._connection, self._statements.conversion, rows)
             if inserted == len(entries):
                 return Committed([STORED] * inserted, {CONVERSION.name: inserted})
