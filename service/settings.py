@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     max_connections: Annotated[int, Field(ge=16)] | None = Field(
         None, description="connections that may be open at once, of one worker; unset: 128 fewer than `ulimit -n`"
     )
+    keep_alive_seconds: Annotated[float, Field(ge=1, le=3600)] = Field(
+        75.0, description="seconds that a connection may rest after an answer; longer than a load balancer lets it rest"
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json lines, or console for people; auto: console on a terminal"
     )

@@ -42,7 +42,7 @@ class Ending(NamedTuple):
 
 SIGNAL = Ending("signal", 1.0, shown=True)
 _BROKEN = Ending("storage is broken", 0.0, shown=True)
-REPLACED = Ending("replaced", 5.5, shown=False)  # uvicorn itself closes connections that rested for 5 s
+REPLACED = Ending("replaced", 5.5, shown=False)  # connections that have rested for 5 s are closed meanwhile
 TERMINAL_CLOSED = Ending("the terminal was closed", 1.0, shown=True)
 ORPHANED = Ending("the supervisor is gone", 1.0, shown=False)  # its successor needs the ports
 
@@ -144,11 +144,18 @@ async def _unless_ended(opening: Awaitable[None], ending: asyncio.Future[Ending]
 def public_server(app: App, settings: Settings) -> HttpServer:
     """Return the server of the public listener, set up as the settings say."""
     proxies = Networks.parse(settings.forwarded_allow_ips)
+    bounds = Bounds(
+        connections_allowed(settings.max_connections),
+        spare=32,
+        body_bytes=2 * batch.MAX_BYTES,
+        keep_alive=settings.keep_alive_seconds,
+    )
     return HttpServer(
         ForwardedMiddleware(app.public, proxies) if proxies.listed else app.public,
         app.count_unparsed,
-        Bounds(connections_allowed(settings.max_connections), spare=32, body_bytes=2 * batch.MAX_BYTES),
+        bounds,
         drain=_DRAIN_SECONDS,
+        by_hand=True,  # the doors wait for futures only; the operator's pages may want a task
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )

@@ -37,11 +37,9 @@ class Following:
         self._asked |= click_ids
         if self._next is None:
             self._next = asyncio.create_task(self._look(after=self._looking))
-        try:
-            async with asyncio.timeout(self._seconds):
-                return not click_ids.isdisjoint(await asyncio.shield(self._next))
-        except TimeoutError:
-            return True
+        looking = self._next
+        done, _ = await asyncio.wait([looking], timeout=self._seconds)  # asyncio.timeout needs a task to cancel
+        return not done or not click_ids.isdisjoint(looking.result())
 
     async def _look(self, after: "asyncio.Task[frozenset[str]] | None") -> frozenset[str]:
         """Look once, for whoever asked until the look before was done."""

@@ -87,12 +87,14 @@ class House:
 
 
 @asynccontextmanager
-async def house(bounds: Bounds, **options: object) -> AsyncIterator[House]:
+async def house(bounds: Bounds, *, by_hand: bool = True, **options: object) -> AsyncIterator[House]:
     """Serve within these bounds."""
     built = House()
     options["interface"] = "asgi3"
     with bound("127.0.0.1", 0) as listening:
-        server = HttpServer(built.application, lambda code: built.unparsed.update([code]), bounds, drain=1, **options)
+        server = HttpServer(
+            built.application, lambda code: built.unparsed.update([code]), bounds, drain=1, by_hand=by_hand, **options
+        )
         serving = await server.begin(listening)
         built.port = listening.getsockname()[1]
         try:

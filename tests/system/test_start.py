@@ -107,7 +107,9 @@ def test_every_line_of_stdout_is_json_from_the_start_to_the_end(tmp_path: Path) 
         assert service.terminate() == 0
         lines = service.log_lines()
         assert {"listening", "postback", "stopping", "stopped"} <= {line["event"] for line in lines}
-        assert "Invalid HTTP request received." in {it["event"] for it in lines if it.get("logger") == "uvicorn.error"}
+        (refused,) = [line["event"] for line in lines if line.get("logger") == "service.web.wire"]
+        assert str(refused).startswith("This is not HTTP: ")
+        assert "Shutting down" in {line["event"] for line in lines if line.get("logger") == "uvicorn.error"}
         assert service.log_text().endswith("\n")
         assert service.stderr() == ""
 

@@ -12,7 +12,7 @@ from tests.support.raw_http import GET, PATIENCE, head_of, house, until
 
 pytestmark = pytest.mark.anyio
 
-BRIEF = Bounds(connections=100, spare=8, body_bytes=1_000_000, seconds=0.2)
+BRIEF = Bounds(connections=100, spare=8, body_bytes=1_000_000, seconds=0.2, keep_alive=0.2)
 
 GENEROUS = BRIEF._replace(seconds=60.0)
 
@@ -97,7 +97,7 @@ async def test_who_rests_after_an_answer_and_sends_line_ends_now_and_then_is_cut
 
 
 async def test_each_request_has_its_own_time() -> None:
-    async with house(BRIEF._replace(seconds=2.0)) as there:
+    async with house(BRIEF._replace(seconds=2.0, keep_alive=2.0)) as there:
         client = await there.connect()
         client.send(GET)
         assert await client.answer() == (200, b"OK")
@@ -171,7 +171,7 @@ async def test_whoever_keeps_us_waiting_longest_goes_for_a_newcomer() -> None:
         assert await newcomer.answer() == (200, b"OK")
         assert (await slow[1].answer())[0] == 503
         for client in (slow[0], slow[2]):
-            client.send(b"ck HTTP/1.1\r\n\r\n")
+            client.send(b"ck HTTP/1.1\r\nHost: a\r\n\r\n")
             assert await client.answer() == (200, b"OK")
         assert there.unparsed == {503: 1}
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from service.core.outcome import Family, Outcome
 from service.web.openapi.fields import Schema, component
 from service.web.render import PROBLEM_JSON
-from service.web.wire.bounded_protocol import REFUSALS
+from service.web.wire.refusals import REFUSALS
 
 TEXT = "text/plain"
 REQUEST_ID: Schema = {

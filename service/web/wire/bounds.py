@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 HEAD_BYTES = 16 * 1024  # of a request: its first line and all its headers
+BODY_READ_BYTES = 64 * 1024  # of a body, at once
 LINGER_SECONDS = 2.0  # that a refused client has for reading why
 _CHECK_SECONDS = 0.5
 _SORT_SHARE = 8  # connections are sorted once per (their number / this) newcomers: so many newcomers stay cheap
@@ -18,13 +19,15 @@ class Bounds(NamedTuple):
 
     `connections`: how many may be open at once; `spare`: how many more are only told why they are refused;
     `body_bytes`: of a request as received, chunk headers included, even if its body is not read; `seconds`: for sending
-    a whole request, for idling before the first, and for taking the buffered part of an answer.
+    a whole request, for idling before the first, and for taking the buffered part of an answer; `keep_alive`: seconds
+    that a connection may rest after an answer.
     """
 
     connections: int
     spare: int
     body_bytes: int
     seconds: float = 10.0
+    keep_alive: float = 75.0
 
 
 class WatchedConnection(Protocol):
@@ -43,6 +46,13 @@ class WatchedConnection(Protocol):
         """Cut it; in the middle of a request, answer with this status first."""
 
 
+class LingeringConnection(Protocol):
+    """One that was refused, and may read why."""
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+
 class ConnectionWatch:
     """Watches the connections of one listener; `now` is its clock, which stands still while the process is stopped.
 
@@ -57,6 +67,7 @@ class ConnectionWatch:
         self._check_at = 0.0
         self._awaiting_clients: list[WatchedConnection] = []  # the longest at the end
         self._since_sorted = 0  # newcomers since they were sorted
+        self._lingering: dict[LingeringConnection, None] = {}  # refused, and still there; the longest first
 
     def tick(self, moment: float, connections: Collection[WatchedConnection]) -> None:
         """Advance the clock, and check all connections when it is time."""
@@ -75,7 +86,7 @@ class ConnectionWatch:
 
         So a client that sends its request at once finds a place, however many others stay connected and send nothing.
         """
-        if len(connections) <= self.bounds.connections:
+        if len(connections) - len(self._lingering) <= self.bounds.connections:
             return True
         if not self._awaiting_clients and self._since_sorted >= len(connections) // _SORT_SHARE:
             self._since_sorted = 0
@@ -88,3 +99,15 @@ class ConnectionWatch:
                 connection.cut(503)
                 return True
         return False
+
+    def linger(self, refused: LingeringConnection) -> None:
+        """Let a refused connection stay for a while. It takes no place; if they are too many, the first goes."""
+        self._lingering[refused] = None
+        if len(self._lingering) > self.bounds.spare:
+            first = next(iter(self._lingering))
+            del self._lingering[first]
+            first.abort()
+
+    def forget(self, connection: LingeringConnection) -> None:
+        """Take it that a connection is gone."""
+        self._lingering.pop(connection, None)

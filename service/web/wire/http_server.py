@@ -11,8 +11,9 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.web.wire.bounded_protocol import BoundedProtocol
+from service.web.wire.bounded_connection import BoundedConnection
 from service.web.wire.bounds import Bounds, ConnectionWatch
+from service.web.wire.head import HeadParser
 from service.web.wire.orphaned_connections import OrphanedConnections
 
 _TICK_SECONDS = 0.05
@@ -21,17 +22,26 @@ _TICK_SECONDS = 0.05
 class HttpServer(uvicorn.Server):
     """A uvicorn server for one of the two listeners. It handles no signals, since there are two in one process.
 
-    `bounds` are those of its connections; `drain`: seconds that open requests may take at the end; `options`:
-    uvicorn's.
+    `bounds` are those of its connections; `drain`: seconds that open requests may take at the end; `by_hand`: the
+    application needs no task (driving.py); `options`: uvicorn's.
     """
 
     def __init__(
-        self, app: ASGIApp, count_unparsed: Callable[[int], None], bounds: Bounds, *, drain: int, **options: object
+        self,
+        app: ASGIApp,
+        count_unparsed: Callable[[int], None],
+        bounds: Bounds,
+        *,
+        drain: int,
+        by_hand: bool = False,
+        **options: object,
     ) -> None:
         self._accepting = asyncio.Event()
         self._leaving = asyncio.Event()
         self._watch = ConnectionWatch(bounds, count_unparsed)
-        protocol = partial(BoundedProtocol, watch=self._watch, leaving=self._leaving.is_set)
+        protocol = partial(
+            BoundedConnection, watch=self._watch, parser=HeadParser(), leaving=self._leaving.is_set, by_hand=by_hand
+        )
         config = uvicorn.Config(
             app,
             loop="none",
@@ -100,7 +110,7 @@ class HttpServer(uvicorn.Server):
             server.close()
         connections = self.server_state.connections
         for connection in connections:
-            cast("BoundedProtocol", connection).leave()
+            cast("BoundedConnection", connection).leave()
         deadline = time.monotonic() + linger
         while connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn's set tells nobody when it is empty
             await asyncio.sleep(_TICK_SECONDS)

@@ -1,0 +1,70 @@
+"""Owns the bytes of an answer: its head, and how its body is framed (RFC 9112, 6)."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import NamedTuple
+
+_STATUS_LINES = {
+    status: b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode())
+    for status in range(100, 600)
+    for phrase in [HTTPStatus(status).phrase if status in [*HTTPStatus] else ""]
+}
+_BODILESS = frozenset({204, 304})
+_CHUNKED = b"transfer-encoding: chunked\r\n"
+_CLOSE = b"connection: close\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+
+
+class AnswerHead(NamedTuple):
+    """A head, and what it says of the body and the connection. `length`: of the body, None: it was not said.
+
+    `bodiless`: no body is sent, whatever the head says.
+    """
+
+    text: bytes
+    length: int | None
+    chunked: bool
+    bodiless: bool
+    keep_alive: bool
+
+    def framed(self, body: bytes, *, last: bool) -> bytes:
+        """Return the bytes that carry a piece of the body."""
+        if self.bodiless:
+            return b""
+        if not self.chunked:
+            return body
+        chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        return chunk + _LAST_CHUNK if last else chunk
+
+
+def answer_head(  # noqa: PLR0913 - what an answer's head depends on
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    default_head: bytes,
+    *,
+    keep_alive: bool,
+    method: str,
+    http_version: str,
+) -> AnswerHead:
+    """Return the head of an answer; `default_head` are the lines that every answer has.
+
+    An answer whose length is not said is chunked, which HTTP/1.0 does not know: there the end of the connection ends
+    it. Raises RuntimeError for a header that would become two.
+    """
+    fields, length, bodiless = [], None, method == "HEAD" or status in _BODILESS
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"connection":
+            keep_alive = keep_alive and b"close" not in value.lower()
+        elif lower != b"transfer-encoding":
+            if lower == b"content-length":
+                length = int(value)
+            fields.append(b"%b: %b\r\n" % (name, value))
+    text = b"".join(fields)
+    if not len(fields) == text.count(b"\n") == text.count(b"\r"):
+        raise RuntimeError("a header with the end of a line in it")
+    unsaid = length is None and not bodiless
+    chunked = unsaid and http_version != "1.0"
+    keep_alive = keep_alive and (chunked or not unsaid)
+    ending = (_CHUNKED if chunked else b"") + (b"\r\n" if keep_alive else _CLOSE)
+    return AnswerHead(_STATUS_LINES[status] + default_head + text + ending, length, chunked, bodiless, keep_alive)

@@ -1,0 +1,284 @@
+"""Owns the requests of a connection: one at a time, each with its body, and the refusal of what is none.
+
+What follows a request waits unparsed, within the bound of a head, and nothing more is read until it is its turn: so
+what a client sends ahead costs us nothing, and is let go with the connection.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import cast
+
+from starlette.types import ASGIApp, Scope
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from service.web.wire.bodies import Body, body_of
+from service.web.wire.bounds import HEAD_BYTES, ConnectionWatch
+from service.web.wire.cycle import RequestCycle
+from service.web.wire.driving import Application, Running, drive_as_task, drive_by_hand
+from service.web.wire.flow import BUFFER, Flow
+from service.web.wire.head import END_OF_HEAD, Head, HeadParser, check_beginning
+from service.web.wire.refusals import REFUSALS, NotHttp, logger, refusal
+
+_LINGER_BYTES = 4 * 2**20  # that a refused client may still send before it reads the answer
+_LINE_ENDS = b"\r\n"
+
+
+class HttpConnection(Flow):
+    """A connection that speaks HTTP/1.1.
+
+    uvicorn constructs it. Of uvicorn it uses what is passed to it: of the `Config` loaded_app, root_path and
+    asgi_version, of the state connections, tasks and default_headers. `leaving()`: each answer is the last of its
+    connection. `by_hand`: the application needs no task. `since`: when the present wait began.
+    """
+
+    def __init__(  # noqa: PLR0913 - uvicorn's parameters and ours
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        watch: ConnectionWatch,
+        parser: HeadParser,
+        leaving: Callable[[], bool] = bool,
+        by_hand: bool = False,
+    ) -> None:
+        super().__init__()
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._watch = watch
+        self._parser = parser
+        self._leaving = leaving
+        self._drive = drive_by_hand if by_hand else drive_as_task
+        self._app: ASGIApp = config.loaded_app
+        self._default_headers: list[tuple[bytes, bytes]] | None = None
+        self._default_head = b""
+        self.since = watch.now
+        self._unparsed = b""
+        self._blank = 0  # bytes of line ends before the request
+        self._looked_at = 0  # bytes of a head that is not complete
+        self._cycle: RequestCycle | None = None
+        self._body: Body | None = None  # until it is complete
+        self._room = 0  # bytes that may still come of the body
+        self._served = False  # a request before
+        self._scheduled = False  # to parse what waits
+        self._refused = False  # what comes is ignored
+        self._ignored = 0  # bytes of it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Prepare what is the same in all scopes."""
+        super().connection_made(transport)
+        root = self._root = self._config.root_path
+        self._constant: Scope = {
+            "type": "http",
+            "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
+            "server": self.server,
+            "client": self.client,
+            "scheme": "https" if self.tls else "http",
+            "root_path": root,
+        }
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Let go of everything."""
+        self._unparsed = b""
+        self._abandon()
+        self.resume_writing()
+
+    def get_buffer(self, _hint: int) -> memoryview:
+        """Give room for as much as may be read at once: of what follows a request, never more than of a head."""
+        if self._refused:
+            return BUFFER
+        if self._body:
+            return BUFFER[: self._body.wants]
+        return BUFFER[: HEAD_BYTES - self._blank - len(self._unparsed)]
+
+    def buffer_updated(self, count: int) -> None:
+        """Take what was read."""
+        received = bytes(BUFFER[:count])
+        if self._refused:
+            self._ignore(count)
+        elif self._cycle is None:
+            self._parse(self._unparsed + received)
+        elif self._body:
+            self._take_body(self._cycle, self._body, received)
+        else:
+            self._unparsed += received
+            self.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Stay for who only said that he sends no more, while he gets answers; TLS has no such half."""
+        self.half_closed = True
+        return not self.tls and not self._body and (self._cycle is not None or self._scheduled)
+
+    @property
+    def default_head(self) -> bytes:
+        """The header lines of every answer; uvicorn makes a new list of them each second."""
+        headers = self._state.default_headers
+        if headers is not self._default_headers:
+            self._default_headers = headers
+            self._default_head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._default_head
+
+    def cycle_moved(self) -> None:
+        """Begin the next request once this one is over: its answer is out, application and body at their end."""
+        cycle = self._cycle
+        if cycle is None or not cycle.answered or self._refused:
+            return
+        self.since = self._watch.now
+        if not cycle.keep_alive:
+            self._close_answered()
+        elif cycle.over and cycle.complete:
+            self._cycle = None
+            if self._unparsed or self.half_closed or self.paused:
+                self._schedule()
+        else:
+            self.resume_reading()
+
+    def _schedule(self) -> None:
+        """Go on with what waits in the next turn of the loop: who sends many ahead has one turn as everybody has."""
+        if self._unparsed:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+        elif self.half_closed:
+            self.transport.close()
+        else:
+            self.resume_reading()
+
+    def _go_on(self) -> None:
+        self._scheduled = False
+        if not self._refused and not self.transport.is_closing():
+            self._parse(self._unparsed)
+
+    def _parse(self, received: bytes) -> None:
+        """Begin a request if its head is complete; its time begins with its first byte."""
+        if not self._looked_at:
+            if received[0] in _LINE_ENDS:
+                received = self._without_line_ends(received)
+            self.since = self._watch.now if received else self.since
+        end = received.find(END_OF_HEAD, max(0, self._looked_at - 3)) + 4
+        try:
+            if end >= len(END_OF_HEAD):
+                head = self._parser.parse(received[:end])
+                self._unparsed = received[end:]
+                self._looked_at = self._blank = 0
+                self._begin(head)
+            else:
+                self._await_rest_of_head(received)
+        except NotHttp as error:
+            self.refuse(400, str(error))
+
+    def _without_line_ends(self, received: bytes) -> bytes:
+        """Leave out line ends before a request (RFC 9112, 2.2)."""
+        rest = received.lstrip(_LINE_ENDS)
+        self._blank += len(received) - len(rest)
+        return rest
+
+    def _await_rest_of_head(self, received: bytes) -> None:
+        check_beginning(received, self._looked_at)
+        self._unparsed = received
+        self._looked_at = len(received)
+        if self._blank + self._looked_at >= HEAD_BYTES:
+            self.refuse(431)
+        elif self.half_closed:
+            self.transport.close()
+        else:
+            self.resume_reading()
+
+    def _begin(self, head: Head) -> None:
+        """Hand a request to the application, with as much of its body as has come."""
+        self._served = True
+        body = self._body = body_of(head.length)
+        keep_alive = head.keep_alive and not self._leaving()
+        cycle = self._cycle = RequestCycle(self, self._scope(head), body is None, keep_alive, head.expects_continue)
+        if body:
+            self._room = self._watch.bounds.body_bytes
+            rest, self._unparsed = self._unparsed, b""
+            if rest:
+                self._take_body(cycle, body, rest)
+        if self._unparsed:
+            self.pause_reading()
+        coroutine = cast("Application", self._app(cycle.scope, cycle.receive, cycle.send))
+        self._drive(coroutine, cast("Running", self._state.tasks), cycle.ended)
+
+    def _scope(self, head: Head) -> Scope:
+        return {
+            **self._constant,
+            "http_version": head.http_version,
+            "method": head.method,
+            "path": self._root + head.path,
+            "raw_path": self._root.encode() + head.raw_path if self._root else head.raw_path,
+            "query_string": head.query_string,
+            "headers": head.headers,
+            "state": self._app_state.copy(),
+        }
+
+    def _take_body(self, cycle: RequestCycle, body: Body, received: bytes) -> None:
+        piece, rest = body.feed(received)
+        self._room -= len(received) - len(rest or b"")
+        if self._room < 0:
+            self.cut(413)
+            return
+        if rest is not None:
+            self._body, self._unparsed = None, rest
+            if rest:
+                self.pause_reading()
+        cycle.take(piece, complete=rest is not None)
+        if body.broken:
+            self.refuse(400, "a body in chunks that are none")
+        elif rest is not None:
+            self.cycle_moved()
+
+    def _close_answered(self) -> None:
+        """End the connection after its last answer: at once, or when the client has read it, if he still sends."""
+        if self._body:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def refuse(self, status: int, why: str = "") -> None:
+        """Answer a request that no application will see, and ignore the rest of it."""
+        self._answer(status, why)
+        self._abandon()
+        self._linger()
+
+    def cut(self, status: int) -> None:
+        """Cut it; in the middle of a request, answer with this status first."""
+        if self._body:
+            if self._cycle and not self._cycle.started:
+                self.write(refusal(status))  # its door counts it, as an incomplete body
+        elif self._unparsed and not self._cycle:
+            self._answer(status)
+        self._abandon()
+        self.transport.close()
+
+    def _linger(self) -> None:
+        """Send no more; read and ignore what comes for a while, or a reset would take the answer with it."""
+        self._refused, self._unparsed, self._body = True, b"", None
+        self.since = self._watch.now
+        if self.tls or self.half_closed:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.transport.write_eof()
+            self.resume_reading()
+            self._watch.linger(self)
+
+    def _ignore(self, count: int) -> None:
+        self._ignored += count
+        if self._ignored > _LINGER_BYTES:
+            self.transport.close()
+
+    def _answer(self, status: int, why: str = "") -> None:
+        """Count the refusal, and send it unless another answer has begun."""
+        self._watch.count_unparsed(status)
+        logger.warning(REFUSALS[status] if status != HTTPStatus.BAD_REQUEST else f"{REFUSALS[status][:-1]}: {why}.")
+        if not (self._cycle and self._cycle.started):
+            self.write(refusal(status))
+
+    def _abandon(self) -> None:
+        """Let the application know that the client is gone."""
+        self.since = self._watch.now
+        if self._cycle:
+            self._cycle.disconnect()
