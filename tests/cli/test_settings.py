@@ -19,6 +19,7 @@ DEFAULTS = {
     "MIGRATE_WAIT": 60.0,
     "WORKERS": 1,
     "MAX_CONNECTIONS": None,
+    "KEEP_ALIVE_SECONDS": 75.0,
     "LOG_FORMAT": "auto",
     "LOG_LEVEL": "info",
     "AUTH": "auto",

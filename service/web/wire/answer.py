@@ -61,8 +61,8 @@ def answer_head(  # noqa: PLR0913 - what an answer's head depends on
                 length = int(value)
             fields.append(b"%b: %b\r\n" % (name, value))
     text = b"".join(fields)
-    if not len(fields) == text.count(b"\n") == text.count(b"\r"):
-        raise RuntimeError("a header with the end of a line in it")
+    if not len(fields) == text.count(b"\n") == text.count(b"\r") or b"\0" in text:
+        raise RuntimeError("a header with the end of a line or NUL in it")
     unsaid = length is None and not bodiless
     chunked = unsaid and http_version != "1.0"
     keep_alive = keep_alive and (chunked or not unsaid)
