@@ -96,7 +96,8 @@ CHUNKED = [
     chunked("7.1", b"10000000000000005\r\nhello\r\n0\r\n\r\n"),
     chunked("7.1", b"5" + b"0" * 300),
     chunked("7.1.1", b"5;a=b;c\r\nhello\r\n0;d\r\n\r\n", "POST / hello"),
-    chunked("7.1.1", b'5 ; a="b c"\r\nhello\r\n0\r\n\r\n', "POST / hello"),
+    chunked("7.1.1", b'5; a="b c"\r\nhello\r\n0\r\n\r\n', "POST / hello"),
+    chunked("7.1.1", b"5 ;a\r\nhello\r\n0\r\n\r\n"),  # as h11 and llhttp, though the grammar has it
     chunked("7.1.1", b"5;a\nb\r\nhello\r\n0\r\n\r\n"),
     chunked("7.1.1", b"5;a\rb\r\nhello\r\n0\r\n\r\n"),
     chunked("7.1.1", b"5;a\0b\r\nhello\r\n0\r\n\r\n"),

@@ -4,7 +4,7 @@ import re
 
 from service.web.wire.bounds import BODY_READ_BYTES, HEAD_BYTES
 
-_CHUNK_BEGINS = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t -~\x80-\xff]*)?\r\n")
+_CHUNK_BEGINS = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})(?:;[\t -~\x80-\xff]*)?\r\n")
 _TRAILERS = re.compile(rb"\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*\r\n")
 _END = b"\r\n\r\n"
 _LONGEST_CHUNK_LINE = 256
