@@ -151,6 +151,22 @@ async def test_what_runs_at_the_end_is_cancelled_where_it_waits(*, by_hand: bool
     assert not exchanged.state.tasks
 
 
+@pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "as a task"])
+async def test_who_is_cancelled_while_the_client_takes_nothing_harms_nobody(*, by_hand: bool) -> None:
+    async def answers(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(STARTED)
+
+    exchanged = Exchanged(answers, by_hand=by_hand)
+    exchanged.connection.pause_writing()
+    exchanged.wire.send(GET)
+    await exchanged.settle()
+    for task in [*exchanged.state.tasks]:
+        task.cancel()
+    await exchanged.settle()
+    exchanged.connection.resume_writing()
+    assert exchanged.wire.closed
+
+
 def test_the_server_serves_applications_with_a_task_unless_told_otherwise() -> None:
     async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
         """Do nothing."""

@@ -52,9 +52,9 @@ class Flow(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """Let the application go on."""
-        if self.writable:
+        if self.writable and not self.writable.done():  # whoever waited may have been cancelled
             self.writable.set_result(None)
-            self.writable = None
+        self.writable = None
 
     def abort(self) -> None:
         """Close it at once, whatever was not sent yet."""
