@@ -10,6 +10,7 @@ _STATUS_LINES = {
     for phrase in [HTTPStatus(status).phrase if status in [*HTTPStatus] else ""]
 }
 _BODILESS = frozenset({204, 304})
+_OURS = frozenset({b"connection", b"transfer-encoding"})  # headers that this room writes
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 _CLOSE = b"connection: close\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -51,20 +52,27 @@ def answer_head(  # noqa: PLR0913 - what an answer's head depends on
     An answer whose length is not said is chunked, which HTTP/1.0 does not know: there the end of the connection ends
     it. Raises RuntimeError for a header that would become two.
     """
-    fields, length, bodiless = [], None, method == "HEAD" or status in _BODILESS
-    for name, value in headers:
-        lower = name.lower()
-        if lower == b"connection":
-            keep_alive = keep_alive and b"close" not in value.lower()
-        elif lower != b"transfer-encoding":
-            if lower == b"content-length":
-                length = int(value)
-            fields.append(b"%b: %b\r\n" % (name, value))
-    text = b"".join(fields)
-    if not len(fields) == text.count(b"\n") == text.count(b"\r") or b"\0" in text:
+    headers, bodiless = [*headers], method == "HEAD" or status in _BODILESS
+    fields = dict(headers)
+    if not b"".join(fields).islower():
+        headers = [(name.lower(), value) for name, value in headers]
+        fields = dict(headers)
+    length = int(fields[b"content-length"]) if b"content-length" in fields else None
+    if not _OURS.isdisjoint(fields):
+        keep_alive = keep_alive and not any(
+            b"close" in value.lower() for name, value in headers if name == b"connection"
+        )
+        headers = [field for field in headers if field[0] not in _OURS]
+    text = b"\r\n".join([*map(b": ".join, headers), b""])
+    if not len(headers) == text.count(b"\n") == text.count(b"\r") or b"\0" in text:
         raise RuntimeError("a header with the end of a line or NUL in it")
     unsaid = length is None and not bodiless
     chunked = unsaid and http_version != "1.0"
     keep_alive = keep_alive and (chunked or not unsaid)
     ending = (_CHUNKED if chunked else b"") + (b"\r\n" if keep_alive else _CLOSE)
     return AnswerHead(_STATUS_LINES[status] + default_head + text + ending, length, chunked, bodiless, keep_alive)
+
+
+def whole_answer(status: int, default_head: bytes, head: bytes, body: bytes, *, keep_alive: bool) -> bytes:
+    """Return an answer; `head` are lines that an application made ready, with the length of the body."""
+    return b"".join((_STATUS_LINES[status], default_head, head, b"\r\n" if keep_alive else _CLOSE, body))

@@ -80,8 +80,6 @@ class ChunkedBody:
 Body = CountedBody | ChunkedBody
 
 
-def body_of(length: int | None) -> Body | None:
-    """Return the body that a head announces (None: in chunks), or none."""
-    if length is None:
-        return ChunkedBody()
-    return CountedBody(length) if length else None
+def body_of(length: int | None) -> Body:
+    """Return the body that a head announces; None: in chunks."""
+    return ChunkedBody() if length is None else CountedBody(length)

@@ -9,27 +9,27 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
-from starlette.types import ASGIApp, Scope
+from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from service.web.wire.bodies import Body, body_of
 from service.web.wire.bounds import HEAD_BYTES, ConnectionWatch
-from service.web.wire.cycle import RequestCycle
+from service.web.wire.cycle import WHOLE_ANSWER, RequestCycle
 from service.web.wire.driving import Application, Running, drive_as_task, drive_by_hand
 from service.web.wire.flow import BUFFER, Flow
-from service.web.wire.head import END_OF_HEAD, Head, HeadParser, check_beginning
+from service.web.wire.head import END_OF_HEAD, Framing, HeadParser, check_beginning
 from service.web.wire.refusals import REFUSALS, NotHttp, logger, refusal
 
 _LINGER_BYTES = 4 * 2**20  # that a refused client may still send before it reads the answer
 _LINE_ENDS = b"\r\n"
+_WHOLE_HEAD = BUFFER[:HEAD_BYTES]
 
 
 class HttpConnection(Flow):
     """A connection that speaks HTTP/1.1.
 
-    uvicorn constructs it. Of uvicorn it uses what is passed to it: of the `Config` loaded_app, root_path and
-    asgi_version, of the state connections, tasks and default_headers. `leaving()`: each answer is the last of its
+    uvicorn constructs it. Of uvicorn it uses what is passed to it: of the `Config` loaded_app and asgi_version, of the state connections, tasks and default_headers. `leaving()`: each answer is the last of its
     connection. `by_hand`: the application needs no task. `since`: when the present wait began.
     """
 
@@ -37,7 +37,7 @@ class HttpConnection(Flow):
         self,
         config: Config,
         server_state: ServerState,
-        app_state: dict[str, object],
+        app_state: dict[str, object],  # noqa: ARG002 - nothing of a lifespan, which we do not run
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         watch: ConnectionWatch,
@@ -46,14 +46,14 @@ class HttpConnection(Flow):
         by_hand: bool = False,
     ) -> None:
         super().__init__()
-        self._config = config
+        self._asgi_version = config.asgi_version
         self._state = server_state
-        self._app_state = app_state
         self._watch = watch
         self._parser = parser
         self._leaving = leaving
         self._drive = drive_by_hand if by_hand else drive_as_task
-        self._app: ASGIApp = config.loaded_app
+        self._app = cast("Callable[..., Application]", config.loaded_app)
+        self._running = cast("Running", server_state.tasks)
         self._default_headers: list[tuple[bytes, bytes]] | None = None
         self._default_head = b""
         self.since = watch.now
@@ -69,16 +69,22 @@ class HttpConnection(Flow):
         self._ignored = 0  # bytes of it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Prepare what is the same in all scopes."""
+        """Prepare the scope that those of its requests are copied from."""
         super().connection_made(transport)
-        root = self._root = self._config.root_path
-        self._constant: Scope = {
+        self._scope: dict[str, object] = {
             "type": "http",
-            "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
+            "asgi": {"version": self._asgi_version, "spec_version": "2.3"},
+            "http_version": "",
             "server": self.server,
             "client": self.client,
             "scheme": "https" if self.tls else "http",
-            "root_path": root,
+            "method": "",
+            "root_path": "",
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
+            "headers": [],
+            "extensions": {WHOLE_ANSWER: {}},
         }
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -89,11 +95,13 @@ class HttpConnection(Flow):
 
     def get_buffer(self, _hint: int) -> memoryview:
         """Give room for as much as may be read at once: of what follows a request, never more than of a head."""
-        if self._refused:
-            return BUFFER
         if self._body:
             return BUFFER[: self._body.wants]
-        return BUFFER[: HEAD_BYTES - self._blank - len(self._unparsed)]
+        if self._refused:
+            return BUFFER
+        if self._unparsed or self._blank:
+            return BUFFER[: HEAD_BYTES - self._blank - len(self._unparsed)]
+        return _WHOLE_HEAD
 
     def buffer_updated(self, count: int) -> None:
         """Take what was read."""
@@ -154,21 +162,25 @@ class HttpConnection(Flow):
 
     def _parse(self, received: bytes) -> None:
         """Begin a request if its head is complete; its time begins with its first byte."""
-        if not self._looked_at:
+        looked_at = self._looked_at
+        if not looked_at:
             if received[0] in _LINE_ENDS:
                 received = self._without_line_ends(received)
             self.since = self._watch.now if received else self.since
-        end = received.find(END_OF_HEAD, max(0, self._looked_at - 3)) + 4
+        end = received.find(END_OF_HEAD, looked_at - 3 if looked_at > 3 else 0)  # noqa: PLR2004 - of its four bytes
         try:
-            if end >= len(END_OF_HEAD):
-                head = self._parser.parse(received[:end])
-                self._unparsed = received[end:]
-                self._looked_at = self._blank = 0
-                self._begin(head)
-            else:
+            if end < 0:
                 self._await_rest_of_head(received)
+                return
+            end += len(END_OF_HEAD)
+            scope = self._scope.copy()
+            framing = self._parser.parse(received[:end], scope)
         except NotHttp as error:
             self.refuse(400, str(error))
+            return
+        self._unparsed = received[end:]
+        self._looked_at = self._blank = 0
+        self._begin(scope, framing)
 
     def _without_line_ends(self, received: bytes) -> bytes:
         """Leave out line ends before a request (RFC 9112, 2.2)."""
@@ -187,33 +199,23 @@ class HttpConnection(Flow):
         else:
             self.resume_reading()
 
-    def _begin(self, head: Head) -> None:
+    def _begin(self, scope: Scope, framing: Framing) -> None:
         """Hand a request to the application, with as much of its body as has come."""
         self._served = True
-        body = self._body = body_of(head.length)
-        keep_alive = head.keep_alive and not self._leaving()
-        cycle = self._cycle = RequestCycle(self, self._scope(head), body is None, keep_alive, head.expects_continue)
-        if body:
-            self._room = self._watch.bounds.body_bytes
-            rest, self._unparsed = self._unparsed, b""
-            if rest:
-                self._take_body(cycle, body, rest)
+        length, keep_alive, expects_continue = framing
+        keep_alive = keep_alive and not self._leaving()
+        cycle = self._cycle = RequestCycle(self, scope, length == 0, keep_alive, expects_continue)
+        if length != 0:
+            self._begin_body(cycle, body_of(length))
         if self._unparsed:
             self.pause_reading()
-        coroutine = cast("Application", self._app(cycle.scope, cycle.receive, cycle.send))
-        self._drive(coroutine, cast("Running", self._state.tasks), cycle.ended)
+        self._drive(self._app(scope, cycle.receive, cycle.send), self._running, cycle.ended)
 
-    def _scope(self, head: Head) -> Scope:
-        return {
-            **self._constant,
-            "http_version": head.http_version,
-            "method": head.method,
-            "path": self._root + head.path,
-            "raw_path": self._root.encode() + head.raw_path if self._root else head.raw_path,
-            "query_string": head.query_string,
-            "headers": head.headers,
-            "state": self._app_state.copy(),
-        }
+    def _begin_body(self, cycle: RequestCycle, body: Body) -> None:
+        self._body, self._room = body, self._watch.bounds.body_bytes
+        rest, self._unparsed = self._unparsed, b""
+        if rest:
+            self._take_body(cycle, body, rest)
 
     def _take_body(self, cycle: RequestCycle, body: Body, received: bytes) -> None:
         piece, rest = body.feed(received)

@@ -38,21 +38,29 @@ def _task_done(running: Running, ended: Ended, task: "asyncio.Task[None]") -> No
 
 def drive_by_hand(coroutine: Application, running: Running, ended: Ended) -> None:
     """Drive it without a task; then say with which error it ended, if any."""
-    _Driven(coroutine, running, ended).step()
+    try:
+        awaited = coroutine.send(None)
+    except StopIteration:
+        ended(None)
+    except BaseException as error:  # noqa: BLE001 - handed over
+        ended(error)
+    else:
+        _Driven(coroutine, running, ended, awaited)
 
 
 class _Driven:
-    """A coroutine that is driven by hand."""
+    """A coroutine that is driven by hand, from its first wait on."""
 
     __slots__ = ("_awaited", "_coroutine", "_ended", "_running")
 
-    def __init__(self, coroutine: Application, running: Running, ended: Ended) -> None:
+    def __init__(self, coroutine: Application, running: Running, ended: Ended, awaited: object) -> None:
         self._coroutine = coroutine
         self._running = running
         self._ended = ended
-        self._awaited: asyncio.Future[object] | None = None
+        running.add(self)
+        self._wait(awaited)
 
-    def step(self, _done: object = None) -> None:
+    def step(self, _done: object) -> None:
         """Go on until it waits or ends. A future that is done raises its own error where it is awaited."""
         try:
             awaited = self._coroutine.send(None)
@@ -64,8 +72,6 @@ class _Driven:
             self._wait(awaited)
 
     def _wait(self, awaited: object) -> None:
-        if self._awaited is None:
-            self._running.add(self)
         if awaited is None:  # asyncio.sleep(0)
             awaited = asyncio.get_running_loop().create_future()
             awaited.set_result(None)
@@ -78,5 +84,4 @@ class _Driven:
 
     def cancel(self, msg: str | None = None) -> None:
         """Let what it waits for raise CancelledError, as a task does."""
-        if self._awaited:
-            self._awaited.cancel(msg)
+        self._awaited.cancel(msg)

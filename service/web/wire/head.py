@@ -5,19 +5,24 @@ nothing of one head for the next: one parser serves all connections.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
 import httptools
+from starlette.types import Scope
 
 from service.web.wire.refusals import NotHttp
 
 Headers = list[tuple[bytes, bytes]]
 
-_REQUEST_LINE = re.compile(rb"([A-Z-]+) ([!-~]+) HTTP/1\.([01])\r\n")
+_REQUEST_LINE = re.compile(rb"[A-Z-]+ [!-~]+ HTTP/1\.[01]\r\n")
+_IS_MODERN = {"HTTP/1.1\r\n": True, "HTTP/1.0\r\n": False}
+_METHOD = re.compile("[A-Z-]+")
+_METHODS = frozenset({"GET", "POST", "HEAD"})  # as most are
 _METHOD_BEGINS = re.compile(rb"[A-Z-]{1,20}(?: |\Z)")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
-_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(?![^/?#])(/[^?]*)?", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"https?://([^/?#@]+)(?![^/?#])(/[^?]*)?", re.IGNORECASE)
 _HOST = re.compile(  # RFC 3986, 3.2.2; RFC 9110, 4.2.1: empty only where no authority is
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?"
 )
@@ -26,18 +31,15 @@ _JUDGED = frozenset({b"host", b"content-length", b"transfer-encoding", b"connect
 END_OF_HEAD = b"\r\n\r\n"
 
 
-class Head(NamedTuple):
-    """A request without its body. `path` is decoded; `length` is that of the body in bytes, None: it is chunked."""
+class Framing(NamedTuple):
+    """What a head says of the body and the connection. `length` is that of the body in bytes, None: it is chunked."""
 
-    method: str
-    http_version: str
-    path: str
-    raw_path: bytes
-    query_string: bytes
-    headers: Headers
     length: int | None
     keep_alive: bool
     expects_continue: bool
+
+
+_PLAIN = Framing(0, keep_alive=True, expects_continue=False)  # of HTTP/1.1 with Host alone
 
 
 def check_beginning(received: bytes, looked_at: int) -> None:
@@ -56,7 +58,7 @@ def check_beginning(received: bytes, looked_at: int) -> None:
 
 
 class HeadParser:
-    """Parses heads, one after the other."""
+    """Parses heads, one after the other. What llhttp saw of a refused one is thrown away with it."""
 
     def __init__(self) -> None:
         self._begin()
@@ -76,71 +78,71 @@ class HeadParser:
         """Take from llhttp that this was the head."""
         self._complete = True
 
-    def parse(self, received: bytes) -> Head:
-        """Return what a whole head means. Raises NotHttp.
+    def parse(self, received: bytes, scope: Scope) -> Framing:
+        """Write into a scope what a whole head means, and return what it says of the body. Raises NotHttp.
 
         What is not ASCII in the request line is percent-encoded: as a postback it gets its outcome and is kept.
         """
-        head = None
-        try:
-            head = self._parse(received)
-        finally:
-            if head is None or head.length != 0 or not head.keep_alive:
-                self._begin()  # it is broken, or waits for a body or for nothing: the next head finds a new one
-        return head
-
-    def _parse(self, received: bytes) -> Head:
         line_end = received.index(b"\n") + 1
         line = _as_ascii(received[:line_end])
-        parts = _REQUEST_LINE.fullmatch(line)
-        if not parts:
+        try:
+            method, target, version = line.decode().split(" ")
+            modern = _IS_MODERN[version]
+        except (ValueError, KeyError):
+            raise NotHttp("no request line") from None
+        if not target.isprintable() or (method not in _METHODS and not _METHOD.fullmatch(method)):
             raise NotHttp("no request line")
+        self._feed(received if len(line) == line_end else line + received[line_end:])
+        judged, framing = self._judged, _PLAIN
+        if not modern or len(judged) > 1 or b"host" not in judged:
+            self._begin()  # llhttp waits for a body or for nothing: the next head finds a new one
+            framing = _framing(judged, modern=modern)
+        host = judged.get(b"host")
+        if host is not None and not _is_host(host):  # two of them are a list, which no host is
+            raise NotHttp("a Host that is none, or more than one")
+        path, _, query = _in_origin_form(method, target, host).partition("?")
+        scope["http_version"] = version[5:8]
+        scope["method"] = method
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = path.encode()
+        scope["query_string"] = query.encode()
+        scope["headers"] = self._headers
+        return framing
+
+    def _feed(self, received: bytes) -> None:
+        """Have llhttp read a head. Raises NotHttp."""
         self._headers: Headers = []
         self._judged: dict[bytes, bytes] = {}
         self._complete = False
         try:
-            self._parser.feed_data(received if len(line) == line_end else line + received[line_end:])
+            self._parser.feed_data(received)
         except httptools.HttpParserUpgrade:
             self._begin()  # an invitation that is not accepted: the body follows as it would without (RFC 9110, 7.8)
         except httptools.HttpParserError as error:
+            self._begin()
             raise NotHttp(str(error)) from None
         if not self._complete:
+            self._begin()
             raise NotHttp("no head")
-        return self._understood(parts[1].decode(), parts[2], b"1.1" if parts[3] == b"1" else b"1.0")
-
-    def _understood(self, method: str, target: bytes, version: bytes) -> Head:
-        judged = self._judged
-        modern = version == b"1.1"
-        length = _body_length(judged, chunks=modern)
-        path, _, query = _in_origin_form(method, target, _host(judged, required=modern)).partition(b"?")
-        text = path.decode("ascii")
-        close = b"connection" in judged and b"close" in [it.strip() for it in judged[b"connection"].lower().split(b",")]
-        return Head(
-            method,
-            version.decode(),
-            unquote(text) if "%" in text else text,
-            path,
-            query,
-            self._headers,
-            length,
-            modern and not close,
-            modern and length != 0 and judged.get(b"expect", b"").lower() == b"100-continue",
-        )
 
 
 def _as_ascii(line: bytes) -> bytes:
     return line if line.isascii() else _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line)
 
 
-def _host(judged: dict[bytes, bytes], *, required: bool) -> bytes | None:
-    """Return what Host says. Raises NotHttp (RFC 9112, 3.2)."""
-    host = judged.get(b"host")
-    if host is None:
-        if required:
-            raise NotHttp("no Host")
-    elif not _HOST.fullmatch(host):  # two of them are a list, which no host is
-        raise NotHttp("a Host that is none, or more than one")
-    return host
+@lru_cache(maxsize=64)  # a listener has few names
+def _is_host(host: bytes) -> bool:
+    return _HOST.fullmatch(host) is not None
+
+
+def _framing(judged: dict[bytes, bytes], *, modern: bool) -> Framing:
+    """Return what a head says of the body and the connection. Raises NotHttp (RFC 9112, 3.2, 6.1, 6.3 and 9.3)."""
+    if modern and b"host" not in judged:
+        raise NotHttp("no Host")
+    length = _body_length(judged, chunks=modern)
+    close = b"close" in [option.strip() for option in judged.get(b"connection", b"").lower().split(b",")]
+    expects_continue = modern and length != 0 and judged.get(b"expect", b"").lower() == b"100-continue"
+    return Framing(length, modern and not close, expects_continue)
 
 
 def _body_length(judged: dict[bytes, bytes], *, chunks: bool) -> int | None:
@@ -157,20 +159,20 @@ def _body_length(judged: dict[bytes, bytes], *, chunks: bool) -> int | None:
     return int(length)
 
 
-def _in_origin_form(method: str, target: bytes, host: bytes | None) -> bytes:
+def _in_origin_form(method: str, target: str, host: bytes | None) -> str:
     """Return the target as path and query. Raises NotHttp (RFC 9112, 3.2.1 to 3.2.4).
 
     A target with a host of its own must be of the host that Host names: whoever reads the other one would be deceived.
     """
     if method == "CONNECT":
         raise NotHttp("a tunnel is asked for")
-    if target[:1] == b"/":
+    if target[:1] == "/":
         return target
-    if target == b"*" and method == "OPTIONS":
+    if target == "*" and method == "OPTIONS":
         return target
     absolute = _ABSOLUTE.match(target)
     if not absolute:
         raise NotHttp("a target that no request to an origin has")
-    if host is not None and absolute[1].lower() != host.lower():
+    if host is not None and absolute[1].lower().encode() != host.lower():
         raise NotHttp("a target on another host than Host names")
-    return (absolute[2] or b"/") + target[absolute.end() :]
+    return (absolute[2] or "/") + target[absolute.end() :]
