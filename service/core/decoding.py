@@ -11,6 +11,7 @@ import re
 from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import repeat
 from typing import NoReturn
 
 from service.core.outcome import Outcome, Rejected
@@ -34,11 +35,12 @@ def decode_query(query: bytes) -> Pairs:
     """
     if not query:
         return []
-    if query.count(b"&") >= MAX_PARAMETERS:  # before the work of decoding them
-        raise too_many_parameters(query.count(b"&") + 1)
-    if query.isascii() and b"%" not in query and b"+" not in query and b"\0" not in query:
-        pairs = [part.partition("=") for part in query.decode("ascii").split("&") if part]
-        return [(name, text) for name, _, text in pairs]
+    separators = query.count(b"&")
+    if separators >= MAX_PARAMETERS:  # before the work of decoding them
+        raise too_many_parameters(separators + 1)
+    plain = query.decode("latin-1")  # to search text costs a fifth of searching bytes
+    if plain.isascii() and "%" not in plain and "+" not in plain and "\0" not in plain:
+        return [(name, text) for name, _, text in map(str.partition, filter(None, plain.split("&")), repeat("="))]
     parts = [part.partition(b"=") for part in query.split(b"&") if part]
     return [(_decode(name, b"a parameter's name"), _decode(text, b"parameter " + name)) for name, _, text in parts]
 

@@ -137,9 +137,10 @@ def _click_id(fields: dict[Field, str]) -> str:
     click_id = fields.get("click_id", "")
     if not click_id:
         raise Rejected(Outcome.MISSING_CLICK_ID, "empty" if "click_id" in fields else "absent")
-    _reject_macro("click_id", click_id)
-    if click_id.isascii() and click_id.isalnum() and len(click_id) <= MAX_CLICK_ID_BYTES:
+    plain = click_id.isascii() and click_id.replace("-", "").isalnum()
+    if plain and len(click_id) <= MAX_CLICK_ID_BYTES and not is_bare_token("click_id", click_id):
         return click_id  # as most are
+    _reject_macro("click_id", click_id)
     if SPACES_AND_CONTROLS.search(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
     if len(click_id.encode()) > MAX_CLICK_ID_BYTES:

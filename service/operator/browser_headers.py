@@ -31,4 +31,4 @@ class BrowserHeaders:
                 message["headers"] = [*message["headers"], *missing]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        await self._app({**scope, "extensions": {}}, receive, send_with_headers)  # whole answers would pass by them

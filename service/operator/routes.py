@@ -9,7 +9,7 @@ from service.web.routing import ExactRoute, healthz
 def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list[ExactRoute]:
     """Metrics, liveness and readiness."""
     return [
-        ExactRoute("/metrics", GET=request_response(metrics_page.page)),
-        ExactRoute("/healthz", GET=request_response(healthz)),
-        ExactRoute("/readyz", GET=request_response(readiness.readyz)),
+        ExactRoute("/metrics", {"GET": request_response(metrics_page.page)}),
+        ExactRoute("/healthz", {"GET": request_response(healthz)}),
+        ExactRoute("/readyz", {"GET": request_response(readiness.readyz)}),
     ]

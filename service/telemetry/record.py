@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from service.core.outcome import Outcome, explanation
 from service.core.postback import Postback, RawPostback, Rejection, sent_status
@@ -26,14 +27,15 @@ class LiveRecord:
         self._books = metrics.books
         self._log = log
         self._clock = clock
+        self._line: _Line = {**log.head("postback"), **_FIELDS}
 
     def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection]) -> Account:
         """Count what came in together; `entries` are those that could be understood."""
-        return Account(self._books, raws[0].door, len(raws), [one.is_test for one in entries].count(True))
+        return Account(self._books, raws[0].door, len(raws), _tests(entries))
 
     def arrive_as_one(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection]) -> Account:
         """Count what is all stored or not, once it is known which."""
-        return Together(self._books, raws[0].door, len(raws), [one.is_test for one in entries].count(True))
+        return Together(self._books, raws[0].door, len(raws), _tests(entries))
 
     def fail(self, raw: RawPostback, error: BaseException) -> Verdict:
         """Return the outcome of a failure of ours; what is unexpected is logged."""
@@ -64,50 +66,50 @@ class LiveRecord:
         if would_reject:
             common["would_reject"] = " ".join(outcome.value for _, outcome in would_reject)
         counted: dict[_Kind, int] = {}
-        noteworthy: dict[Outcome, RawPostback] = {}
         many = len(raws) > 1
         for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
             line = common.copy() if many else common
             kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
             counted[kind] = counted.get(kind, 0) + 1
-            if outcome.level != "info" and not is_test:
-                noteworthy[outcome] = raw
-            self._log.write(outcome.level, line)
-        self._count(arrival, counted, noteworthy)
-        for check, _ in would_reject:
-            self._metrics.would_reject[check] += sum(count for (*_, is_test), count in counted.items() if not is_test)
+            level = outcome.level
+            if level != "info" and not is_test:  # the last one that is noteworthy
+                self._metrics.exemplars[raw.door, outcome] = ids(raw.trace_id, raw.request_id)
+            self._log.write(level, line)
+        for (outcome, sender, is_test), count in counted.items():
+            arrival.tell(outcome, sender, count, is_test)
+            if is_test:
+                continue
+            if outcome is Outcome.STORED:
+                self._metrics.last_stored_at = self._clock()
+            for check, _ in would_reject:
+                self._metrics.would_reject[check] += count
 
     def _common(self, first: RawPostback, seconds: float, commit_seconds: float | None) -> _Line:
-        """Return what the lines have in common, with all fields in their order."""
-        return {
-            **self._log.head("postback"),
-            "request_id": "",
-            "trace_id": first.trace_id,
-            "door": first.door,
-            "method": first.method,
-            "status": 0,
-            "outcome": "",
-            "sender": UNKNOWN,
-            "click_id": None,
-            "value": None,
-            "duration_ms": round(seconds * 1000, 3),
-            "commit_ms": commit_seconds and round(commit_seconds * 1000, 3),
-            "client_ip": first.client_ip,
-            "version": VERSION,
-        }
+        """Return what the lines have in common, with all fields in their order. To copy a line is cheap."""
+        line = self._line.copy()
+        line["timestamp"] = datetime.now(UTC)
+        line["trace_id"] = first.trace_id
+        line["door"] = first.door
+        line["method"] = first.method
+        line["duration_ms"] = int(seconds * 1_000_000) / 1000
+        line["commit_ms"] = commit_seconds and int(commit_seconds * 1_000_000) / 1000
+        line["client_ip"] = first.client_ip
+        return line
 
     def _complete(self, line: _Line, raw: RawPostback, one: Understood, verdict: Verdict) -> _Kind:
         """Write one postback's own fields into its line."""
         outcome, detail, diagnosis, _, _ = verdict
         line["request_id"] = raw.request_id
         line["status"] = sent_status(raw.door, outcome)
-        line["outcome"] = outcome.value
+        line["outcome"] = outcome.word
         sender, is_test = UNKNOWN, False
         if not isinstance(one, Verdict):
-            line["sender"] = sender = one.sender or sender
+            sender, is_test = one.sender or sender, one.is_test
+            line["sender"] = sender
             line["click_id"] = one.click_id
-            line["value"] = one.value if type(one) is Postback else None
-            if is_test := one.is_test:
+            if type(one) is Postback:
+                line["value"] = one.value
+            if is_test:
                 line["is_test"] = True
             if one.diagnosis:
                 self._metrics.mistakes[one.diagnosis.mistake] += 1
@@ -116,11 +118,27 @@ class LiveRecord:
             line["detail"] = explanation(detail, diagnosis)
         return outcome, sender, is_test
 
-    def _count(self, arrival: Account, counted: dict[_Kind, int], noteworthy: dict[Outcome, RawPostback]) -> None:
-        """Count what became of postbacks, by sender and whether they are tests; one of the noteworthy is remembered."""
-        for (outcome, sender, is_test), count in counted.items():
-            arrival.tell(outcome, sender, count, is_test=is_test)
-            if outcome is Outcome.STORED and not is_test:
-                self._metrics.last_stored_at = self._clock()
-        for outcome, raw in noteworthy.items():
-            self._metrics.exemplars[raw.door, outcome] = ids(raw.trace_id, raw.request_id)
+
+def _tests(entries: Sequence[Postback | Rejection]) -> int:
+    tests = 0
+    for one in entries:
+        if one.is_test:
+            tests += 1
+    return tests
+
+
+_FIELDS: _Line = {
+    "request_id": "",
+    "trace_id": "",
+    "door": "",
+    "method": "",
+    "status": 0,
+    "outcome": "",
+    "sender": UNKNOWN,
+    "click_id": None,
+    "value": None,
+    "duration_ms": 0.0,
+    "commit_ms": None,
+    "client_ip": "",
+    "version": VERSION,
+}

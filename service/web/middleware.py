@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Awaitable
 from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,40 +13,49 @@ from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.catalogue import UNMATCHED
 from service.web.render import send_verdict
+from service.web.wire.answer import WHOLE_ANSWER, headers_of
 
 _PREFIX = os.urandom(8).hex()
-_NUMBERS = count(int.from_bytes(os.urandom(4), "big"))
+_NUMBERS = count(1 << 60 | int.from_bytes(os.urandom(4), "big"))  # 16 digits, all of them
 
 
 def new_request_id() -> str:
     """Return 32 hex digits: 64 random bits of this process and a running number, so unique and cheap."""
-    return f"{_PREFIX}{next(_NUMBERS):016x}"
+    return f"{_PREFIX}{next(_NUMBERS):x}"
 
 
 class Exchange:
-    """One request and its response, as the middleware sees it.
+    """One request and its response, as the middleware sees it. `whole`: the server takes whole answers.
 
     The scope gets the request_id only, not the exchange: the exchange refers back to the scope through the server's
     `send`, and such a cycle would leave every request to the garbage collector.
     """
 
-    __slots__ = ("_send", "request_id", "status")
+    __slots__ = ("_send", "_whole", "request_id", "status")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, whole: bool) -> None:
         self.request_id = new_request_id()
         self.status = 0
         self._send = send
+        self._whole = whole
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Pass a message on, and add our headers to the first."""
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind == WHOLE_ANSWER:
             self.status = message["status"]
-            message["headers"] = [
-                *message["headers"],
-                (b"x-request-id", self.request_id.encode()),
-                (b"cache-control", b"no-store"),
-            ]
-        await self._send(message)
+            message["head"] += f"x-request-id: {self.request_id}\r\ncache-control: no-store\r\n".encode()
+            return self._send(message) if self._whole else self._send_in_parts(message)
+        if kind == "http.response.start":
+            self.status = message["status"]
+            ours = [(b"x-request-id", self.request_id.encode()), (b"cache-control", b"no-store")]
+            message["headers"] = [*message["headers"], *ours]
+        return self._send(message)
+
+    async def _send_in_parts(self, whole: Message) -> None:
+        head = headers_of(whole["head"])
+        await self._send({"type": "http.response.start", "status": whole["status"], "headers": head})
+        await self._send({"type": "http.response.body", "body": whole["body"]})
 
 
 class RequestMiddleware:
@@ -62,7 +72,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = Exchange(send)
+        exchange = Exchange(send, whole=WHOLE_ANSWER in scope.get("extensions", ()))
         scope["request_id"] = scope["trace_id"] = exchange.request_id
         self._metrics.requests_in_flight += 1
         try:

@@ -5,7 +5,7 @@ import csv
 import io
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 
 import orjson
@@ -14,6 +14,7 @@ from starlette.types import Send
 from service.core.outcome import Family, Outcome
 from service.core.postback import sent_status
 from service.core.verdict import Verdict
+from service.web.wire.answer import WHOLE_ANSWER, header_lines
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -23,28 +24,24 @@ _PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==
 _RETRY_AFTER_SECONDS = b"1"  # of our faults: a moment
 
 
-async def send_verdict(send: Send, verdict: Verdict, request_id: str) -> None:
+def send_verdict(send: Send, verdict: Verdict, request_id: str) -> Awaitable[None]:
     """Answer one postback. A rejection's detail is the sender's to see; a failure's stays in our log."""
     outcome = verdict.outcome
     if outcome.family is Family.ACCEPTED:
-        await _send(send, outcome.status, _ACCEPTED[outcome], _SUCCESS)
-        return
+        return send({"type": WHOLE_ANSWER, "status": outcome.status, "head": _ACCEPTED[outcome], "body": _SUCCESS})
     members = {"outcome": outcome.value, "hint": verdict.hint}
     if outcome.family is Family.REJECTED:
         members["detail"] = verdict.detail
     body = problem_body(outcome.status, request_id, members)
     content = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
-    await _send(send, outcome.status, content + _outcome_headers(outcome, verdict.retry_after), body)
+    head = header_lines([*content, *_outcome_headers(outcome, verdict.retry_after)])
+    return send({"type": WHOLE_ANSWER, "status": outcome.status, "head": head, "body": body})
 
 
-async def send_pixel(send: Send, outcome: Outcome) -> None:
+def send_pixel(send: Send, outcome: Outcome) -> Awaitable[None]:
     """Answer a browser with the image; the header alone says what became of the postback."""
-    headers = [
-        (b"content-type", b"image/gif"),
-        (b"content-length", b"%d" % len(_PIXEL)),
-        (b"x-postback-outcome", outcome.value.encode()),
-    ]
-    await _send(send, sent_status("pixel", outcome), headers, _PIXEL)
+    head = _PIXELS[outcome]
+    return send({"type": WHOLE_ANSWER, "status": sent_status("pixel", outcome), "head": head, "body": _PIXEL})
 
 
 def problem_body(status: int, request_id: str, members: dict[str, str]) -> bytes:
@@ -61,20 +58,27 @@ def _outcome_headers(outcome: Outcome, retry_after: int = 1) -> Headers:
     return headers
 
 
-_ACCEPTED: dict[Outcome, Headers] = {
-    outcome: [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", b"%d" % len(_SUCCESS)),
-        *_outcome_headers(outcome),
-    ]
+_ACCEPTED = {
+    outcome: header_lines(
+        [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(_SUCCESS)),
+            *_outcome_headers(outcome),
+        ]
+    )
     for outcome in Outcome
     if outcome.family is Family.ACCEPTED
 }
-
-
-async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+_PIXELS = {
+    outcome: header_lines(
+        [
+            (b"content-type", b"image/gif"),
+            (b"content-length", b"%d" % len(_PIXEL)),
+            (b"x-postback-outcome", outcome.value.encode()),
+        ]
+    )
+    for outcome in Outcome
+}
 
 
 async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequence[Verdict]) -> None:

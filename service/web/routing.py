@@ -1,10 +1,10 @@
 """Owns the routing of a listener: exact paths and methods, and the answers to everything else."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.core.postback import DOORS
@@ -14,23 +14,11 @@ from service.web.middleware import RequestMiddleware
 from service.web.render import PROBLEM_JSON, problem_body
 
 
-class ExactRoute(BaseRoute):
+class ExactRoute(NamedTuple):
     """One path and the methods it takes, both exact: no HEAD beside GET, no trailing slash, no pattern to match."""
 
-    def __init__(self, path: str, **methods: ASGIApp) -> None:
-        self.path = path
-        self.methods = methods
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match the path alone: `handle` answers a wrong method."""
-        return (Match.FULL if scope["path"] == self.path else Match.NONE), {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand over to the method's application, or answer 405."""
-        app = self.methods.get(scope["method"])
-        if app is None:
-            app = _problem(scope, 405, "This path does not take that method; nothing was stored.", self.methods)
-        await app(scope, receive, send)
+    path: str
+    methods: Mapping[str, ASGIApp]
 
 
 async def healthz(_request: Request) -> Response:
@@ -38,22 +26,35 @@ async def healthz(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def listener(routes: Sequence[BaseRoute], metrics: Metrics, log: Log) -> ASGIApp:
-    """Return the application of one listener.
+def listener(routes: Sequence[ExactRoute], metrics: Metrics, log: Log) -> ASGIApp:
+    """Return the application of one listener."""
+    return RequestMiddleware(Router(routes), metrics, log)
 
-    A Router and not a Starlette, whose two layers of exception handling would cost every request: RequestMiddleware
-    has one.
+
+class Router:
+    """Hands each request to the application of its path and method, and answers what has none.
+
+    Not Starlette's, whose layers would cost every request. It does not redirect: senders do not follow (law 6).
     """
-    router = Router(routes, redirect_slashes=False, default=_not_found)  # senders do not follow redirects (law 6)
-    return RequestMiddleware(router, metrics, log)
+
+    def __init__(self, routes: Sequence[ExactRoute]) -> None:
+        self._routes = {route.path: route for route in routes}
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Route one HTTP request; its scope gets the route."""
+        route = self._routes.get(scope["path"])
+        if route is None:
+            hint = f"There is no such path here. Postbacks go to {' or '.join(DOORS)}."
+            return _problem(scope, 404, hint)(scope, receive, send)
+        scope["route"] = route
+        app = route.methods.get(scope["method"])
+        if app is None:
+            hint = "This path does not take that method; nothing was stored."
+            app = _problem(scope, 405, hint, route.methods)
+        return app(scope, receive, send)
 
 
-async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    hint = f"There is no such path here. Postbacks go to {' or '.join(DOORS)}."
-    await _problem(scope, 404, hint)(scope, receive, send)
-
-
-def _problem(scope: Scope, status: int, hint: str, methods: dict[str, ASGIApp] | None = None) -> ASGIApp:
+def _problem(scope: Scope, status: int, hint: str, methods: Mapping[str, ASGIApp] | None = None) -> ASGIApp:
     """Return the answer to a wrong path or method. Neither is a postback, so there is no outcome."""
     body = problem_body(status, scope["request_id"], {"hint": hint})
     headers = {"allow": ", ".join(methods)} if methods else {}

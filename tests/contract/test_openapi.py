@@ -130,11 +130,11 @@ def test_a_door_at_a_new_path_describes_itself_and_a_new_page_must_be_described(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     door = PostbackDoor.__new__(PostbackDoor)
-    monkeypatch.setattr(document, "public_routes", lambda *_: [ExactRoute("/new", GET=door.get)])
+    monkeypatch.setattr(document, "public_routes", lambda *_: [ExactRoute("/new", {"GET": door.get})])
     described = cast("Described", document.public_document()["paths"])
     assert described["/new"]["get"]["responses"] == responses("/postback")
     page = request_response(lambda _: Response())
-    monkeypatch.setattr(document, "public_routes", lambda *_: [ExactRoute("/new", GET=page)])
+    monkeypatch.setattr(document, "public_routes", lambda *_: [ExactRoute("/new", {"GET": page})])
     with pytest.raises(KeyError, match="/new"):
         document.public_document()
 

@@ -90,7 +90,6 @@ class House:
 async def house(bounds: Bounds, *, by_hand: bool = True, **options: object) -> AsyncIterator[House]:
     """Serve within these bounds."""
     built = House()
-    options["interface"] = "asgi3"
     with bound("127.0.0.1", 0) as listening:
         server = HttpServer(
             built.application, lambda code: built.unparsed.update([code]), bounds, drain=1, by_hand=by_hand, **options

@@ -67,7 +67,7 @@ class Failing:
     def __init__(self, endpoint: ASGIApp) -> None:
         self.metrics, self.lines = Metrics(), KeptLines()
         log = kept_log(self.lines, self.metrics)
-        self.application = listener([ExactRoute("/postback", POST=endpoint)], self.metrics, log)
+        self.application = listener([ExactRoute("/postback", {"POST": endpoint})], self.metrics, log)
 
     def client(self) -> AsyncClient:
         """Return a client of it."""

@@ -9,6 +9,7 @@ from starlette.types import Message, Send
 from service.core.outcome import Family, Outcome
 from service.core.verdict import Verdict
 from service.web.render import send_pixel, send_verdict
+from service.web.wire.answer import WHOLE_ANSWER, header_lines, headers_of
 
 pytestmark = pytest.mark.anyio
 
@@ -36,10 +37,13 @@ async def sent(answer: Callable[[Send], Awaitable[None]]) -> tuple[int, dict[str
         messages.append(message)
 
     await answer(send)
-    start, body = messages
-    headers = {name.decode(): value.decode() for name, value in start["headers"]}
-    assert len(headers) == len(start["headers"])
-    return start["status"], headers, body["body"]
+    (whole,) = messages
+    assert whole["type"] == WHOLE_ANSWER
+    lines = headers_of(whole["head"])
+    assert header_lines(lines) == whole["head"]
+    headers = {name.decode(): value.decode() for name, value in lines}
+    assert len(headers) == len(lines)
+    return whole["status"], headers, whole["body"]
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -73,7 +73,8 @@ class Account:
     def __init__(self, books: Books, door: Door, postbacks: int, tests: int = 0) -> None:
         """Count so many as arrived, of which some are tests."""
         books.arrived[door] += postbacks - tests
-        books.tests_arrived += tests
+        if tests:
+            books.tests_arrived += tests
         books.in_progress += postbacks
         self._books = books
         self._door = door
@@ -89,7 +90,7 @@ class Account:
             self._durable += entries
             self._books.untold += entries
 
-    def tell(self, outcome: Outcome, sender: str, postbacks: int = 1, *, is_test: bool = False) -> None:
+    def tell(self, outcome: Outcome, sender: str, postbacks: int = 1, is_test: bool = False) -> None:  # noqa: FBT001, FBT002 - the hot path
         """Count what so many of them are told; unless we failed, that is a promise of a row for each."""
         self._told += postbacks
         if not outcome.our_fault:
@@ -97,16 +98,19 @@ class Account:
         if is_test:
             self._books.tests[outcome] += postbacks
         else:
-            self._books.received[self._door, outcome, sender] += postbacks
+            received, kind = self._books.received, (self._door, outcome, sender)
+            received[kind] = received.get(kind, 0) + postbacks
 
     def end(self) -> None:
         """Settle what is open. A method, and no `with`: that would cost every postback a two-hundredth."""
         books = self._books
         self._ended = True
         books.in_progress -= self._postbacks
-        books.untold -= self._durable
-        if self._durable > self._promised:
-            books.late += self._durable - self._promised
+        durable = self._durable
+        if durable:
+            books.untold -= durable
+            if durable > self._promised:
+                books.late += durable - self._promised
         if self._told < self._postbacks:
             books.received[self._door, Outcome.INTERNAL_ERROR, UNKNOWN] += self._postbacks - self._told
 
@@ -124,10 +128,10 @@ class Together(Account):
         self._arrive()
         super().durable(entries)
 
-    def tell(self, outcome: Outcome, sender: str, postbacks: int = 1, *, is_test: bool = False) -> None:
+    def tell(self, outcome: Outcome, sender: str, postbacks: int = 1, is_test: bool = False) -> None:  # noqa: FBT001, FBT002
         """Count what so many of them are told."""
         self._arrive()
-        super().tell(outcome, sender, postbacks, is_test=is_test)
+        super().tell(outcome, sender, postbacks, is_test)
 
     def end(self) -> None:
         """Settle what is open, if any of it counts: together they may have been refused as something else."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
 
-from service.auth.credentials import NO_CREDENTIALS, PROOFS, Credentials, shown_in
+from service.auth.credentials import NO_CREDENTIALS, PROOFS, Credentials, may_show, shown_in
 from service.core import batch
 from service.core.parsing import MAX_BODY_BYTES, media_type_of
 from service.core.postback import DOORS, RawPostback
@@ -29,16 +29,14 @@ class PostbackDoor:
 
     async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Receive a postback from the query string."""
-        await self._receive(*_taken(scope, b""), send)
+        raw, credentials = _taken(scope, b"")
+        await send_verdict(send, await self._intake.receive(raw, credentials), raw.request_id)
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive a postback from the query string and the body together."""
         body, complete = await _read(receive, MAX_BODY_BYTES)
         raw, credentials = _taken(scope, body, complete=complete)
-        await self._receive(raw._replace(body=redact(body)), credentials, send)
-
-    async def _receive(self, raw: RawPostback, credentials: Credentials, send: Send) -> None:
-        verdict = await self._intake.receive(raw, credentials)
+        verdict = await self._intake.receive(raw._replace(body=redact(body)), credentials)
         await send_verdict(send, verdict, raw.request_id)
 
 
@@ -148,25 +146,27 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
             read[name] = value
         elif name[:12] == b"x-forwarded-" or name == b"forwarded":
             forwarded = True
-    request_id, query = scope["request_id"], scope["query_string"]
+    request_id, path, query, client = scope["request_id"], scope["path"], scope["query_string"], scope["client"]
+    credentials = NO_CREDENTIALS
+    if may_show(query) or not PROOFS.isdisjoint(read):
+        query, credentials = shown_in(query, [*earlier, *read.items()], body)
     if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
         scope["trace_id"] = trace[1].decode()
-    credentials = NO_CREDENTIALS
-    if b"key=" in query or b"sig=" in query or not PROOFS.isdisjoint(read):
-        query, credentials = shown_in(query, [*earlier, *read.items()], body)
-    host = b"" if earlier and b"host" in dict(earlier) else read.get(b"host", b"")
+    host = read.get(b"host", b"")
+    if earlier and b"host" in dict(earlier):
+        host = b""  # two are none: a proxy might have judged the other one
     raw = RawPostback(
-        DOORS[scope["path"]],
+        DOORS[path],
         scope["method"],
-        scope["path"],
+        path,
         redact(query),
         _text(read, b"content-type"),
         _text(read, b"content-encoding").lower(),
         body,
         complete,
-        redact(host),  # two are none: a proxy might have judged the other one
+        redact(host),
         forwarded,
-        scope["client"][0] if scope["client"] else "",
+        client[0] if client else "",
         datetime.now(UTC),
         request_id,
         scope["trace_id"],

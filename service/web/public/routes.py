@@ -10,8 +10,8 @@ from service.web.routing import ExactRoute, healthz
 def public_routes(door: PostbackDoor, pixel: PixelDoor, batch: BatchDoor) -> list[ExactRoute]:
     """Doors, and liveness; nothing else is shown to the world (law 7)."""
     return [
-        *(ExactRoute(path, GET=door.get, POST=door.post) for path in POSTBACK_PATHS),
-        ExactRoute(PIXEL_PATH, GET=pixel.get),
-        ExactRoute(BATCH_PATH, POST=batch.post),
-        ExactRoute("/healthz", GET=request_response(healthz)),
+        *(ExactRoute(path, {"GET": door.get, "POST": door.post}) for path in POSTBACK_PATHS),
+        ExactRoute(PIXEL_PATH, {"GET": pixel.get}),
+        ExactRoute(BATCH_PATH, {"POST": batch.post}),
+        ExactRoute("/healthz", {"GET": request_response(healthz)}),
     ]

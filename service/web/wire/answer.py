@@ -1,8 +1,13 @@
 """Owns the bytes of an answer: its head, and how its body is framed (RFC 9112, 6)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from http import HTTPStatus
 from typing import NamedTuple
+
+# An extension of ASGI: one message with the status, a head of ready lines (the body's length among them) and the body.
+WHOLE_ANSWER = "postback.whole_answer"
+
+Headers = Iterable[tuple[bytes, bytes]]
 
 _STATUS_LINES = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode())
@@ -38,9 +43,22 @@ class AnswerHead(NamedTuple):
         return chunk + _LAST_CHUNK if last else chunk
 
 
+def header_lines(headers: Collection[tuple[bytes, bytes]]) -> bytes:
+    """Return headers as lines. Raises RuntimeError for a header that would become two."""
+    text = b"\r\n".join([*map(b": ".join, headers), b""])
+    if not len(headers) == text.count(b"\n") == text.count(b"\r") or b"\0" in text:
+        raise RuntimeError("a header with the end of a line or NUL in it")
+    return text
+
+
+def headers_of(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the headers that `header_lines` made lines of."""
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines.split(b"\r\n")[:-1])]
+
+
 def answer_head(  # noqa: PLR0913 - what an answer's head depends on
     status: int,
-    headers: Iterable[tuple[bytes, bytes]],
+    headers: Headers,
     default_head: bytes,
     *,
     keep_alive: bool,
@@ -63,9 +81,7 @@ def answer_head(  # noqa: PLR0913 - what an answer's head depends on
             b"close" in value.lower() for name, value in headers if name == b"connection"
         )
         headers = [field for field in headers if field[0] not in _OURS]
-    text = b"\r\n".join([*map(b": ".join, headers), b""])
-    if not len(headers) == text.count(b"\n") == text.count(b"\r") or b"\0" in text:
-        raise RuntimeError("a header with the end of a line or NUL in it")
+    text = header_lines(headers)
     unsaid = length is None and not bodiless
     chunked = unsaid and http_version != "1.0"
     keep_alive = keep_alive and (chunked or not unsaid)

@@ -13,9 +13,10 @@ from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from service.web.wire.answer import WHOLE_ANSWER
 from service.web.wire.bodies import Body, body_of
 from service.web.wire.bounds import HEAD_BYTES, ConnectionWatch
-from service.web.wire.cycle import WHOLE_ANSWER, RequestCycle
+from service.web.wire.cycle import RequestCycle
 from service.web.wire.driving import Application, Running, drive_as_task, drive_by_hand
 from service.web.wire.flow import BUFFER, Flow
 from service.web.wire.head import END_OF_HEAD, Framing, HeadParser, check_beginning
@@ -29,8 +30,9 @@ _WHOLE_HEAD = BUFFER[:HEAD_BYTES]
 class HttpConnection(Flow):
     """A connection that speaks HTTP/1.1.
 
-    uvicorn constructs it. Of uvicorn it uses what is passed to it: of the `Config` loaded_app and asgi_version, of the state connections, tasks and default_headers. `leaving()`: each answer is the last of its
-    connection. `by_hand`: the application needs no task. `since`: when the present wait began.
+    uvicorn constructs it. Of uvicorn it uses what is passed to it: of the `Config` loaded_app and asgi_version, of the
+    state connections, tasks and default_headers. `leaving()`: each answer is the last of its connection.
+    `by_hand`: the application needs no task. `since`: when the present wait began.
     """
 
     def __init__(  # noqa: PLR0913 - uvicorn's parameters and ours

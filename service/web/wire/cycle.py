@@ -6,16 +6,11 @@ from typing import Protocol, cast
 
 from starlette.types import Message, Scope
 
-from service.web.wire.answer import AnswerHead, answer_head, whole_answer
+from service.web.wire.answer import WHOLE_ANSWER, AnswerHead, answer_head, whole_answer
 from service.web.wire.refusals import APPLICATION_FAILED, logger
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODY_WAITS_BYTES = 64 * 1024  # that the application did not ask for yet; beyond them no more is read
-
-
-WHOLE_ANSWER = (
-    "postback.whole_answer"  # an extension of ASGI: a message with a whole answer, its head ready for the wire
-)
 
 
 class _Done:

@@ -6,7 +6,8 @@ nothing useful, it takes the proxy for the client, or any text for an address.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
+from functools import lru_cache, partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,14 +22,21 @@ class ForwardedMiddleware:
     def __init__(self, app: ASGIApp, proxies: Networks) -> None:
         self._app = app
         self._proxies = proxies
+        self._unforwarded = lru_cache(maxsize=4096)(partial(client_of, headers=(), proxies=proxies))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Find the client of one request."""
         if scope["type"] == "http":
             peer = scope["client"][0] if scope["client"] else ""
-            client = client_of(peer, scope["headers"], self._proxies)
+            headers = scope["headers"]
+            for name, _ in headers:
+                if name == b"x-forwarded-for":
+                    client = client_of(peer, headers, self._proxies)
+                    break
+            else:
+                client = self._unforwarded(peer)
             scope["client"] = (client, 0) if client else None  # a port would be the proxy's
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 def client_of(peer: str, headers: Iterable[tuple[bytes, bytes]], proxies: Networks) -> str:

@@ -44,6 +44,7 @@ class HttpServer(uvicorn.Server):
         )
         config = uvicorn.Config(
             app,
+            interface="asgi3",
             loop="none",
             http=protocol,  # type: ignore[arg-type]  # it makes protocols
             ws="none",
