@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from service.web.wire.answer import DefaultHead
 from service.web.wire.bounded_connection import BoundedConnection
 from service.web.wire.bounds import Bounds, ConnectionWatch
 from service.web.wire.head import HeadParser
@@ -110,7 +111,9 @@ class Exchanged:
         self.state = ServerState()
         self.watch = ConnectionWatch(bounds, lambda status: self.unparsed.update([status]))
         self.wire = Wire()
-        self.connection = BoundedConnection(config, self.state, {}, watch=self.watch, parser=PARSER, by_hand=by_hand)
+        self.connection = BoundedConnection(
+            config, self.state, {}, watch=self.watch, parser=PARSER, default_head=DefaultHead(), by_hand=by_hand
+        )
         self.wire.carry(self.connection)
 
     async def settle(self) -> None:

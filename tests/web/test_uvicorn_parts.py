@@ -9,7 +9,7 @@ import uvicorn
 from service.web import wire
 
 SOURCES = {path.name: path.read_text() for path in Path(wire.__file__).parent.glob("*.py")}
-USED_OF_CONFIG = {"loaded_app", "asgi_version"}
+USED_OF_CONFIG = {"loaded_app", "asgi_version", "ssl", "backlog", "http_protocol_class"}
 USED_OF_STATE = {"connections", "tasks", "default_headers"}
 
 
@@ -30,7 +30,7 @@ def test_the_modules_of_uvicorn_are_its_config_and_its_server() -> None:
 
 
 def test_a_connection_uses_what_it_is_given() -> None:
-    files = ("connection.py", "bounded_connection.py")
+    files = ("connection.py", "bounded_connection.py", "http_server.py")
     assert used(r"\b_?config\.(\w+)", *files) == USED_OF_CONFIG
     assert used(r"\b(?:_|server_)state\.(\w+)", *files) == USED_OF_STATE
 

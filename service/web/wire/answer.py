@@ -9,7 +9,7 @@ WHOLE_ANSWER = "postback.whole_answer"
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_STATUS_LINES = {
+STATUS_LINES = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode())
     for status in range(100, 600)
     for phrase in [HTTPStatus(status).phrase if status in [*HTTPStatus] else ""]
@@ -17,7 +17,7 @@ _STATUS_LINES = {
 _BODILESS = frozenset({204, 304})
 _OURS = frozenset({b"connection", b"transfer-encoding"})  # headers that this room writes
 _CHUNKED = b"transfer-encoding: chunked\r\n"
-_CLOSE = b"connection: close\r\n\r\n"
+CLOSE = b"connection: close\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -56,6 +56,16 @@ def headers_of(lines: bytes) -> list[tuple[bytes, bytes]]:
     return [(name, value) for name, _, value in (line.partition(b": ") for line in lines.split(b"\r\n")[:-1])]
 
 
+class DefaultHead:
+    """The header lines that every answer of a server has."""
+
+    text = b""
+
+    def renew(self, headers: Collection[tuple[bytes, bytes]]) -> None:
+        """Have these headers from now on."""
+        self.text = header_lines(headers)
+
+
 def answer_head(  # noqa: PLR0913 - what an answer's head depends on
     status: int,
     headers: Headers,
@@ -85,10 +95,5 @@ def answer_head(  # noqa: PLR0913 - what an answer's head depends on
     unsaid = length is None and not bodiless
     chunked = unsaid and http_version != "1.0"
     keep_alive = keep_alive and (chunked or not unsaid)
-    ending = (_CHUNKED if chunked else b"") + (b"\r\n" if keep_alive else _CLOSE)
-    return AnswerHead(_STATUS_LINES[status] + default_head + text + ending, length, chunked, bodiless, keep_alive)
-
-
-def whole_answer(status: int, default_head: bytes, head: bytes, body: bytes, *, keep_alive: bool) -> bytes:
-    """Return an answer; `head` are lines that an application made ready, with the length of the body."""
-    return b"".join((_STATUS_LINES[status], default_head, head, b"\r\n" if keep_alive else _CLOSE, body))
+    ending = (_CHUNKED if chunked else b"") + (b"\r\n" if keep_alive else CLOSE)
+    return AnswerHead(STATUS_LINES[status] + default_head + text + ending, length, chunked, bodiless, keep_alive)

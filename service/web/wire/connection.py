@@ -13,7 +13,7 @@ from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from service.web.wire.answer import WHOLE_ANSWER
+from service.web.wire.answer import WHOLE_ANSWER, DefaultHead
 from service.web.wire.bodies import Body, body_of
 from service.web.wire.bounds import HEAD_BYTES, ConnectionWatch
 from service.web.wire.cycle import RequestCycle
@@ -31,8 +31,8 @@ class HttpConnection(Flow):
     """A connection that speaks HTTP/1.1.
 
     uvicorn constructs it. Of uvicorn it uses what is passed to it: of the `Config` loaded_app and asgi_version, of the
-    state connections, tasks and default_headers. `leaving()`: each answer is the last of its connection.
-    `by_hand`: the application needs no task. `since`: when the present wait began.
+    state connections and tasks. `leaving()`: each answer is the last of its connection. `by_hand`: the application
+    needs no task. `since`: when the present wait began.
     """
 
     def __init__(  # noqa: PLR0913 - uvicorn's parameters and ours
@@ -44,6 +44,7 @@ class HttpConnection(Flow):
         *,
         watch: ConnectionWatch,
         parser: HeadParser,
+        default_head: DefaultHead,
         leaving: Callable[[], bool] = bool,
         by_hand: bool = False,
     ) -> None:
@@ -51,13 +52,12 @@ class HttpConnection(Flow):
         self._asgi_version = config.asgi_version
         self._state = server_state
         self._watch = watch
+        self.default_head = default_head
         self._parser = parser
         self._leaving = leaving
         self._drive = drive_by_hand if by_hand else drive_as_task
         self._app = cast("Callable[..., Application]", config.loaded_app)
         self._running = cast("Running", server_state.tasks)
-        self._default_headers: list[tuple[bytes, bytes]] | None = None
-        self._default_head = b""
         self.since = watch.now
         self._unparsed = b""
         self._blank = 0  # bytes of line ends before the request
@@ -123,15 +123,6 @@ class HttpConnection(Flow):
         self.half_closed = True
         return not self.tls and not self._body and (self._cycle is not None or self._scheduled)
 
-    @property
-    def default_head(self) -> bytes:
-        """The header lines of every answer; uvicorn makes a new list of them each second."""
-        headers = self._state.default_headers
-        if headers is not self._default_headers:
-            self._default_headers = headers
-            self._default_head = b"".join(b"%b: %b\r\n" % header for header in headers)
-        return self._default_head
-
     def cycle_moved(self) -> None:
         """Begin the next request once this one is over: its answer is out, application and body at their end."""
         cycle = self._cycle
@@ -164,23 +155,22 @@ class HttpConnection(Flow):
 
     def _parse(self, received: bytes) -> None:
         """Begin a request if its head is complete; its time begins with its first byte."""
-        looked_at = self._looked_at
-        if not looked_at:
+        if not self._looked_at:
             if received[0] in _LINE_ENDS:
                 received = self._without_line_ends(received)
-            self.since = self._watch.now if received else self.since
-        end = received.find(END_OF_HEAD, looked_at - 3 if looked_at > 3 else 0)  # noqa: PLR2004 - of its four bytes
+            if received:
+                self.since = self._watch.now
+        head, end, rest = received.partition(END_OF_HEAD)
         try:
-            if end < 0:
+            if not end:
                 self._await_rest_of_head(received)
                 return
-            end += len(END_OF_HEAD)
             scope = self._scope.copy()
-            framing = self._parser.parse(received[:end], scope)
+            framing = self._parser.parse(head, scope)
         except NotHttp as error:
             self.refuse(400, str(error))
             return
-        self._unparsed = received[end:]
+        self._unparsed = rest
         self._looked_at = self._blank = 0
         self._begin(scope, framing)
 

@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from starlette.types import Message, Scope
 
-from service.web.wire.answer import WHOLE_ANSWER, AnswerHead, answer_head, whole_answer
+from service.web.wire.answer import CLOSE, STATUS_LINES, WHOLE_ANSWER, AnswerHead, DefaultHead, answer_head
 from service.web.wire.refusals import APPLICATION_FAILED, logger
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -28,10 +28,7 @@ class Carrier(Protocol):
     """The connection, as a cycle sees it."""
 
     writable: "asyncio.Future[None] | None"
-
-    @property
-    def default_head(self) -> bytes:
-        """The header lines of every answer."""
+    default_head: DefaultHead
 
     def write(self, data: bytes) -> None:
         """Send bytes, unless the client has hung up."""
@@ -143,24 +140,24 @@ class RequestCycle:
 
     def _send(self, message: Message) -> None:
         kind = message["type"]
-        if not self.started and kind == WHOLE_ANSWER:
-            self._send_whole(message)
-        elif not self.started and kind == "http.response.start":
-            self._start(message)
-        elif self._head and not self.answered and kind == "http.response.body":
-            self._go_on(self._head, message.get("body", b""), last=not message.get("more_body", False))
-        else:
+        if self.answered or self.started is (kind != "http.response.body"):
             raise RuntimeError(f"{kind} is not what comes next in an answer")
+        if kind == WHOLE_ANSWER:
+            self._send_whole(message["status"], message["head"], message["body"])
+        elif kind == "http.response.start":
+            self._start(message)
+        elif self._head:
+            self._go_on(self._head, message.get("body", b""), last=not message.get("more_body", False))
 
-    def _send_whole(self, message: Message) -> None:
+    def _send_whole(self, status: int, head: bytes, body: bytes) -> None:
         self.started = True
-        if self._expects_continue:
+        if self._expects_continue:  # the client may send the body or not: nobody can tell what comes next
             self.keep_alive = False
-        body = b"" if self.scope["method"] == "HEAD" else message["body"]
+        if self.scope["method"] == "HEAD":
+            body = b""
         carrier = self._carrier
-        carrier.write(
-            whole_answer(message["status"], carrier.default_head, message["head"], body, keep_alive=self.keep_alive)
-        )
+        end = b"\r\n" if self.keep_alive else CLOSE
+        carrier.write(b"".join((STATUS_LINES[status], carrier.default_head.text, head, end, body)))
         self._answered()
 
     def _start(self, message: Message) -> None:
@@ -171,7 +168,7 @@ class RequestCycle:
         self._head = head = answer_head(
             message["status"],
             message.get("headers", ()),
-            self._carrier.default_head,
+            self._carrier.default_head.text,
             keep_alive=self.keep_alive,
             method=scope["method"],
             http_version=scope["http_version"],

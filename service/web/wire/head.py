@@ -17,7 +17,7 @@ from service.web.wire.refusals import NotHttp
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_LINE = re.compile(rb"[A-Z-]+ [!-~]+ HTTP/1\.[01]\r\n")
-_IS_MODERN = {"HTTP/1.1\r\n": True, "HTTP/1.0\r\n": False}
+_IS_MODERN = {"HTTP/1.1": True, "HTTP/1.0": False}
 _METHOD = re.compile("[A-Z-]+")
 _METHODS = frozenset({"GET", "POST", "HEAD"})  # as most are
 _METHOD_BEGINS = re.compile(rb"[A-Z-]{1,20}(?: |\Z)")
@@ -78,13 +78,16 @@ class HeadParser:
         """Take from llhttp that this was the head."""
         self._complete = True
 
-    def parse(self, received: bytes, scope: Scope) -> Framing:
-        """Write into a scope what a whole head means, and return what it says of the body. Raises NotHttp.
+    def parse(self, head: bytes, scope: Scope) -> Framing:
+        """Write into a scope what a whole head means, given without the empty line at its end; return its framing.
 
-        What is not ASCII in the request line is percent-encoded: as a postback it gets its outcome and is kept.
+        What is not ASCII in the request line is percent-encoded: as a postback it gets its outcome and is kept. Raises
+        NotHttp.
         """
-        line_end = received.index(b"\n") + 1
-        line = _as_ascii(received[:line_end])
+        line = head.partition(b"\r\n")[0]
+        if not line.isascii():
+            head = _as_ascii(line) + head[len(line) :]
+            line = _as_ascii(line)
         try:
             method, target, version = line.decode().split(" ")
             modern = _IS_MODERN[version]
@@ -92,16 +95,16 @@ class HeadParser:
             raise NotHttp("no request line") from None
         if not target.isprintable() or (method not in _METHODS and not _METHOD.fullmatch(method)):
             raise NotHttp("no request line")
-        self._feed(received if len(line) == line_end else line + received[line_end:])
+        self._feed(head + END_OF_HEAD)
         judged, framing = self._judged, _PLAIN
-        if not modern or len(judged) > 1 or b"host" not in judged:
+        host = judged.get(b"host")
+        if host is None or not modern or len(judged) > 1:
             self._begin()  # llhttp waits for a body or for nothing: the next head finds a new one
             framing = _framing(judged, modern=modern)
-        host = judged.get(b"host")
         if host is not None and not _is_host(host):  # two of them are a list, which no host is
             raise NotHttp("a Host that is none, or more than one")
         path, _, query = _in_origin_form(method, target, host).partition("?")
-        scope["http_version"] = version[5:8]
+        scope["http_version"] = version[5:]
         scope["method"] = method
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = path.encode()
@@ -109,13 +112,13 @@ class HeadParser:
         scope["headers"] = self._headers
         return framing
 
-    def _feed(self, received: bytes) -> None:
+    def _feed(self, head: bytes) -> None:
         """Have llhttp read a head. Raises NotHttp."""
         self._headers: Headers = []
         self._judged: dict[bytes, bytes] = {}
         self._complete = False
         try:
-            self._parser.feed_data(received)
+            self._parser.feed_data(head)
         except httptools.HttpParserUpgrade:
             self._begin()  # an invitation that is not accepted: the body follows as it would without (RFC 9110, 7.8)
         except httptools.HttpParserError as error:

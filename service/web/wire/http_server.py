@@ -11,6 +11,7 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.web.wire.answer import DefaultHead
 from service.web.wire.bounded_connection import BoundedConnection
 from service.web.wire.bounds import Bounds, ConnectionWatch
 from service.web.wire.head import HeadParser
@@ -39,8 +40,14 @@ class HttpServer(uvicorn.Server):
         self._accepting = asyncio.Event()
         self._leaving = asyncio.Event()
         self._watch = ConnectionWatch(bounds, count_unparsed)
+        self._default_head = DefaultHead()
         protocol = partial(
-            BoundedConnection, watch=self._watch, parser=HeadParser(), leaving=self._leaving.is_set, by_hand=by_hand
+            BoundedConnection,
+            watch=self._watch,
+            parser=HeadParser(),
+            default_head=self._default_head,
+            leaving=self._leaving.is_set,
+            by_hand=by_hand,
         )
         config = uvicorn.Config(
             app,
@@ -80,9 +87,11 @@ class HttpServer(uvicorn.Server):
         self._accepting.set()
 
     async def on_tick(self, counter: int) -> bool:
-        """Advance the watch over the connections; uvicorn calls this ten times a second."""
+        """Advance the watch over the connections; uvicorn calls this ten times a second, and renews the date."""
         self._watch.tick(time.monotonic(), self.server_state.connections)  # type: ignore[arg-type]  # all are ours
-        return await super().on_tick(counter)
+        ends = await super().on_tick(counter)
+        self._default_head.renew(self.server_state.default_headers)
+        return ends
 
     async def begin(self, listening: socket.socket) -> asyncio.Task[None]:
         """Serve on a socket; return the task when connections are accepted, or when it has failed."""
