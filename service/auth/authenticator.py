@@ -125,22 +125,30 @@ class Authenticator:
         if self._log:
             self._log.log(level, event, detail=detail)
 
-    async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller:
-        """Return who sent a postback. API keys are looked up in memory, without waiting for anything."""
+    def at_once(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller | None:
+        """Return who sent a postback, if that needs no waiting and nothing is wrong; None: ask who it is."""
+        roster = self._roster
         try:
             if self._access == "open":
                 authenticate_open(raw, self._sender)
                 return self._anybody
-            roster = self._roster
-            if roster is None:
-                return self._without_roster(raw, credentials)
-            if self._fallback is None and len(credentials.keys) == 1 and not credentials.token:  # as most are
+            if roster and self._fallback is None and len(credentials.keys) == 1 and not credentials.token:
                 found = self._by_key(raw, credentials.keys[0], roster)
-                caller = self._admitted(raw, found)
                 if not found.registered.has_requirements:
-                    return caller
-                return await self._checked(raw, credentials, found, caller)
-            return await self._who(raw, credentials, roster)
+                    return self._admitted(raw, found)
+        except Rejected:
+            pass
+        return None
+
+    async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller:
+        """Return who sent a postback."""
+        try:
+            if self._access == "open":
+                authenticate_open(raw, self._sender)
+                return self._anybody
+            if self._roster is None:
+                return self._without_roster(raw, credentials)
+            return await self._who(raw, credentials, self._roster)
         except Rejected as rejected:
             raise self._of_a_stranger(raw, rejected) from None
 

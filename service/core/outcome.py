@@ -23,7 +23,8 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     """One word for what became of one postback; its attributes are everything that depends on the word.
 
     `word` is the word itself (`value` costs a hundredth of a request), `status` the HTTP status, `hint` what the
-    person at the other end should do, `level` the level of its log line; `kept` says that the raw input is stored as a rejected_postback.
+    person at the other end should do, `level` the level of its log line; `kept` says that the raw input is stored as a
+    rejected_postback.
     """
 
     word: str

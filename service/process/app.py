@@ -75,7 +75,8 @@ def build_app(
 ) -> App:
     """Wire the service. Each worker has its own of everything but the database; `clock` is the machine's."""
     wired = _Wiring(settings, log, metrics, worker, clock)
-    intake = Intake(wired.authenticator, wired.writer, LiveRecord(metrics, log))
+    authenticator = wired.authenticator
+    intake = Intake(authenticator, wired.writer, LiveRecord(metrics, log), known=authenticator.at_once)
     doors = public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake))
     pages = operator_routes(ReadinessPage(wired.readiness), MetricsPage(metrics))
     return App(

@@ -25,7 +25,7 @@ def new_request_id() -> str:
 
 
 class Exchange:
-    """One request and its response, as the middleware sees it. `whole`: the server takes whole answers.
+    """One request and its response, as the middleware sees it.
 
     The scope gets the request_id only, not the exchange: the exchange refers back to the scope through the server's
     `send`, and such a cycle would leave every request to the garbage collector.
@@ -33,11 +33,11 @@ class Exchange:
 
     __slots__ = ("_send", "_whole", "request_id", "status")
 
-    def __init__(self, send: Send, *, whole: bool) -> None:
-        self.request_id = new_request_id()
-        self.status = 0
+    def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
-        self._whole = whole
+        self._whole = WHOLE_ANSWER in scope["extensions"] if "extensions" in scope else False
+        self.status = 0
+        self.request_id = scope["request_id"] = scope["trace_id"] = new_request_id()
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message on, and add our headers to the first."""
@@ -53,6 +53,7 @@ class Exchange:
         return self._send(message)
 
     async def _send_in_parts(self, whole: Message) -> None:
+        """Send a whole answer to a server that takes none."""
         head = headers_of(whole["head"])
         await self._send({"type": "http.response.start", "status": whole["status"], "headers": head})
         await self._send({"type": "http.response.body", "body": whole["body"]})
@@ -72,9 +73,9 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = Exchange(send, whole=WHOLE_ANSWER in scope.get("extensions", ()))
-        scope["request_id"] = scope["trace_id"] = exchange.request_id
-        self._metrics.requests_in_flight += 1
+        exchange = Exchange(scope, send)
+        metrics = self._metrics
+        metrics.requests_in_flight += 1
         try:
             await self._app(scope, receive, exchange.send)
         except Exception:
@@ -83,9 +84,7 @@ class RequestMiddleware:
                 raise
             await send_verdict(exchange.send, Verdict(Outcome.INTERNAL_ERROR), exchange.request_id)
         finally:
-            self._metrics.requests_in_flight -= 1
+            metrics.requests_in_flight -= 1
             if exchange.status:  # else the request was cut off before it could be answered
-                route = scope.get("route")
-                path = UNMATCHED if route is None else route.path
-                seconds = time.perf_counter() - started
-                self._metrics.count_response(path, scope["method"], exchange.status, seconds, scope)
+                path = scope["route"].path if "route" in scope else UNMATCHED
+                metrics.count_response(path, scope["method"], exchange.status, time.perf_counter() - started, scope)

@@ -225,20 +225,20 @@ class Writer:
             self._metrics.count_late(sum(answer.late.values()))
         if answer.recognised:
             self._metrics.count_recognised(answer.recognised)
-        first = 0
-        for queued in batch:
-            durable = _postbacks(queued)
+        first, verdicts = 0, answer.verdicts
+        for teller, entries, future, _, _ in batch:
+            count = len(entries)
+            durable = 0 if type(entries[0]) is Probe else count  # a probe comes alone, and has no row
             if answer.unstored:
-                durable -= sum(_has_id_in(entry, answer.unstored) for entry in queued.entries)
-            told = answer.verdicts[first : first + len(queued.entries)]
-            if queued.future.done():  # it was given up
+                durable -= sum(_has_id_in(entry, answer.unstored) for entry in entries)
+            if future.done():  # it was given up
                 self._metrics.count_late(durable)
             elif first in answer.refusals:
-                queued.future.set_exception(AllRefused(answer.refusals[first]))
+                future.set_exception(AllRefused(answer.refusals[first]))
             else:
-                queued.teller.durable(durable)
-                queued.future.set_result(Written(told, seconds))
-            first += len(queued.entries)
+                teller.durable(durable)
+                future.set_result(Written(verdicts[first : first + count], seconds))
+            first += count
 
     def _stop_using_storage(self, error: StorageBroken) -> None:
         doomed = self._outstanding()
@@ -281,7 +281,8 @@ class Writer:
 
 def _places(entries: Sequence[Entry]) -> int:
     """Count the places that entries take which are written together: no more than a commit has."""
-    return min(len(entries), MAX_BATCH)
+    count = len(entries)
+    return count if count < MAX_BATCH else MAX_BATCH  # min() costs thrice as much
 
 
 def _parts(batch: Sequence[_Queued]) -> Sequence[Part]:
@@ -293,8 +294,3 @@ def _parts(batch: Sequence[_Queued]) -> Sequence[Part]:
 
 def _has_id_in(entry: Entry, ids: Container[str]) -> bool:
     return not isinstance(entry, Probe) and entry.raw.request_id in ids
-
-
-def _postbacks(queued: _Queued) -> int:
-    """Count the entries that have rows: all of them, but a probe, which comes alone, has none."""
-    return 0 if type(queued.entries[0]) is Probe else len(queued.entries)
