@@ -16,6 +16,7 @@ from service.telemetry.metrics.counts import ids
 
 _Kind = tuple[Outcome, str, bool]  # outcome, sender, and whether it is a test
 _Line = dict[str, object]
+_OWN = ("request_id", "click_id", "value")  # of a line, in its order: what one of many has to itself
 
 
 class LiveRecord:
@@ -66,13 +67,19 @@ class LiveRecord:
         counted: dict[_Kind, int] = {}
         noteworthy: dict[Outcome, RawPostback] = {}
         many = len(raws) > 1
+        alike: dict[_Kind, Callable[..., None]] = {}
         for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
-            line = common.copy() if many else common
-            kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
+            if many and type(one) is Postback and not (verdict.detail or verdict.diagnosis or one.diagnosis):
+                kind = outcome, _, is_test = verdict.outcome, one.sender, one.is_test
+                write = alike.get(kind) or alike.setdefault(kind, self._writing_alike(common, raw, one, verdict))
+                write(raw.request_id, one.click_id, one.value)
+            else:
+                line = common.copy() if many else common
+                kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
+                self._log.write(outcome.level, line)
             counted[kind] = counted.get(kind, 0) + 1
             if outcome.level != "info" and not is_test:
                 noteworthy[outcome] = raw
-            self._log.write(outcome.level, line)
         self._count(arrival, counted, noteworthy)
         for check, _ in would_reject:
             self._metrics.would_reject[check] += sum(count for (*_, is_test), count in counted.items() if not is_test)
@@ -95,6 +102,12 @@ class LiveRecord:
             "client_ip": first.client_ip,
             "version": VERSION,
         }
+
+    def _writing_alike(self, common: _Line, raw: RawPostback, one: Postback, verdict: Verdict) -> Callable[..., None]:
+        """Return what writes the lines of postbacks that came together and of which the same became."""
+        line = common.copy()
+        self._complete(line, raw, one, verdict)
+        return self._log.writing_alike(verdict.outcome.level, line, _OWN)
 
     def _complete(self, line: _Line, raw: RawPostback, one: Understood, verdict: Verdict) -> _Kind:
         """Write one postback's own fields into its line."""

@@ -5,6 +5,7 @@ service needs for itself (ids, the queue's bounds, the probes) stays.
 """
 
 import sys
+from collections.abc import Callable
 from unittest.mock import patch
 
 from service.process import single_process, startup_log
@@ -27,6 +28,10 @@ class NoLog(Log):
 
     def write(self, *_: object) -> None:
         """Forget it."""
+
+    def writing_alike(self, *_: object) -> Callable[..., None]:
+        """Forget all of them."""
+        return self.write
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from service.telemetry.log import Log
+from service.telemetry.log.formats import LogFormat
 from service.telemetry.log.rate_limit import LogRateLimit
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.catalogue import LEVELS
@@ -81,6 +82,23 @@ def test_both_ways_to_write_a_line_give_the_same_line(lines: KeptLines, level: s
     one, two = lines.events()
     assert list(one) == list(two) == ["timestamp", "level", "event", *fields]
     assert {**one, "timestamp": two["timestamp"]} == two
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("level", ["debug", "info", "warning"])
+@pytest.mark.parametrize("value", ["click-1", "100%", "%b", "é\u2028", 'quote " and \\', "\x1b[2Ja"])
+def test_lines_that_are_alike_are_what_they_are_one_by_one(
+    lines: KeptLines, log_format: LogFormat, level: str, value: str
+) -> None:
+    counted: list[str] = []
+    log = Log(lines, log_format, "info", counted.append, LogRateLimit(lambda *_: None))
+    line = {**log.head("postback"), "request_id": "", "status": 200, "click_id": None, "version": "100% %b"}
+    writing = log.writing_alike(level, line.copy(), ("request_id", "click_id"))
+    for number in ("1", "2"):
+        log.write(level, {**line, "request_id": number, "click_id": value})
+        writing(number, value)
+    assert lines.kept[::2] == lines.kept[1::2]
+    assert counted == [level] * len(lines.kept) == [level] * (0 if level == "debug" else 4)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """Owns the logger: structlog for every line but one, and a faster way for the line that every postback gets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from service.telemetry.log.formats import LogFormat, renderer
+from service.telemetry.log.formats import LogFormat, json_alike, renderer
 from service.telemetry.log.line_sink import LineSink
 from service.telemetry.log.rate_limit import LogRateLimit
 
@@ -45,6 +45,7 @@ class Log:
         self._threshold = _LEVELS[level]
         self._count_line = count_line
         self._render = renderer(log_format)
+        self._is_json = log_format == "json"
         self.logger: FilteringBoundLogger = structlog.wrap_logger(
             _SinkLogger(sink),
             processors=[self._limit_rate, self._stamp, structlog.processors.format_exc_info, self._render],
@@ -69,6 +70,22 @@ class Log:
             return
         line["level"] = level
         self._sink.write(self._render(None, level, line))
+
+    def writing_alike(self, level: str, line: EventDict, own: Sequence[str]) -> Callable[..., None]:
+        """Return what writes lines like this one, given the texts of their `own` fields in its order.
+
+        As `write` does, and for many in a third of the time.
+        """
+        if not self._is_json or not self._threshold <= _LEVELS[level] < _RATE_LIMITED:
+            return lambda *texts: self.write(level, {**line, **dict(zip(own, texts, strict=True))})
+        line["level"] = level
+        render = json_alike(line, own)
+
+        def write(*texts: str) -> None:
+            self._count_line(level)
+            self._sink.write(render(*texts))
+
+        return write
 
     def report_rate_limited(self) -> None:
         """Write one line for each kind of line that was rate-limited since the last report."""
