@@ -39,7 +39,8 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
 def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     """Say what looks odd in an accepted postback. Cheap where nothing does, because it runs for every postback."""
     click_id = postback.click_id
-    if not _ODD.search(click_id) and not (postback.params and _odd_names(tuple(postback.params), tuple(sender.fields))):
+    odd = not click_id.isalnum() and _ODD.search(click_id)  # most are letters and digits, in which nothing is odd
+    if not odd and not (postback.params and _odd_names(tuple(postback.params), tuple(sender.fields))):
         return None
     fields: dict[Field, str | None] = {
         "click_id": click_id,

@@ -67,7 +67,7 @@ def claimed_click_id(pairs: Pairs, sender: Sender) -> str | None:
 def claimed(raw: RawPostback) -> Pairs:
     """Return the parameters of a postback that may be broken, as far as they can be read."""
     try:
-        return decode_query(raw.query) + (_body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else [])
+        return [*decode_query(raw.query), *(_body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else ())]
     except Rejected:
         parts = raw.query[:MAX_URL_BYTES].replace(b"\0", b"").decode("ascii", "backslashreplace").split("&")
         return [(name, text) for name, _, text in (part.partition("=") for part in parts)]
@@ -83,7 +83,7 @@ def _decode(raw: RawPostback) -> Pairs:
         return decode_query(raw.query)
     if len(raw.body) > MAX_BODY_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes")
-    pairs = decode_query(raw.query) + _body_pairs(raw)
+    pairs = [*decode_query(raw.query), *_body_pairs(raw)] if raw.query else _body_pairs(raw)
     if len(pairs) > MAX_PARAMETERS:
         raise too_many_parameters(len(pairs))
     return pairs
@@ -135,11 +135,11 @@ SPACES_AND_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u20
 
 def _click_id(fields: dict[Field, str]) -> str:
     click_id = fields.get("click_id", "")
+    if click_id.isalnum() and click_id.isascii() and len(click_id) <= MAX_CLICK_ID_BYTES and click_id not in _CLICK_IDS:
+        return click_id  # as most are
     if not click_id:
         raise Rejected(Outcome.MISSING_CLICK_ID, "empty" if "click_id" in fields else "absent")
     _reject_macro("click_id", click_id)
-    if click_id.isascii() and click_id.isalnum() and len(click_id) <= MAX_CLICK_ID_BYTES:
-        return click_id  # as most are
     if SPACES_AND_CONTROLS.search(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
     if len(click_id.encode()) > MAX_CLICK_ID_BYTES:
@@ -241,6 +241,9 @@ _LITERAL_TOKENS: Mapping[Field, frozenset[str]] = {
     "transaction_id": frozenset({"transaction_id", "txid", "TRANSACTION_ID", "OPTIONAL"}),
     "conversion_status": frozenset({"conversion_status", "status", "STATUS", "OPTIONAL"}),
 }
+
+
+_CLICK_IDS = _LITERAL_TOKENS["click_id"]
 
 
 def is_bare_token(field: Field, text: str) -> bool:
