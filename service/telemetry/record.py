@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from service.core.outcome import Outcome, explanation
 from service.core.postback import Postback, RawPostback, Rejection, sent_status
@@ -16,7 +17,7 @@ from service.telemetry.metrics.counts import ids
 
 _Kind = tuple[Outcome, str, bool]  # outcome, sender, and whether it is a test
 _Line = dict[str, object]
-_OWN = ("request_id", "click_id", "value")  # of a line, in its order: what one of many has to itself
+_Told = tuple[RawPostback, Understood, Verdict]
 
 
 class LiveRecord:
@@ -66,20 +67,15 @@ class LiveRecord:
             common["would_reject"] = " ".join(outcome.value for _, outcome in would_reject)
         counted: dict[_Kind, int] = {}
         noteworthy: dict[Outcome, RawPostback] = {}
-        many = len(raws) > 1
-        alike: dict[_Kind, Callable[..., None]] = {}
-        for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
-            if many and type(one) is Postback and not (verdict.detail or verdict.diagnosis or one.diagnosis):
-                kind = outcome, _, is_test = verdict.outcome, one.sender, one.is_test
-                write = alike.get(kind) or alike.setdefault(kind, self._writing_alike(common, raw, one, verdict))
-                write(raw.request_id, one.click_id, one.value)
-            else:
-                line = common.copy() if many else common
-                kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
-                self._log.write(outcome.level, line)
-            counted[kind] = counted.get(kind, 0) + 1
-            if outcome.level != "info" and not is_test:
-                noteworthy[outcome] = raw
+        if len(raws) == 1:
+            self._write(common, (raws[0], understood[0], verdicts[0]), counted, noteworthy)
+        else:
+            for alike, run in groupby(zip(raws, understood, verdicts, strict=True), _what_makes_alike):
+                if alike:
+                    self._write_alike(common, [*run], counted, noteworthy)
+                else:
+                    for told in run:
+                        self._write(common.copy(), told, counted, noteworthy)
         self._count(arrival, counted, noteworthy)
         for check, _ in would_reject:
             self._metrics.would_reject[check] += sum(count for (*_, is_test), count in counted.items() if not is_test)
@@ -103,11 +99,27 @@ class LiveRecord:
             "version": VERSION,
         }
 
-    def _writing_alike(self, common: _Line, raw: RawPostback, one: Postback, verdict: Verdict) -> Callable[..., None]:
-        """Return what writes the lines of postbacks that came together and of which the same became."""
+    def _write(
+        self, line: _Line, told: _Told, counted: dict[_Kind, int], noteworthy: dict[Outcome, RawPostback]
+    ) -> None:
+        """Write the line of one postback."""
+        kind = outcome, _, is_test = self._complete(line, *told)
+        counted[kind] = counted.get(kind, 0) + 1
+        if outcome.level != "info" and not is_test:
+            noteworthy[outcome] = told[0]
+        self._log.write(outcome.level, line)
+
+    def _write_alike(
+        self, common: _Line, told: Sequence[_Told], counted: dict[_Kind, int], noteworthy: dict[Outcome, RawPostback]
+    ) -> None:
+        """Write the lines of postbacks that came one after the other and of which the same became."""
         line = common.copy()
-        self._complete(line, raw, one, verdict)
-        return self._log.writing_alike(verdict.outcome.level, line, _OWN)
+        kind = outcome, _, is_test = self._complete(line, *told[0])
+        counted[kind] = counted.get(kind, 0) + len(told)
+        if outcome.level != "info" and not is_test:
+            noteworthy[outcome] = told[-1][0]
+        own = [(raw.request_id, one.click_id, one.value) for raw, one, _ in told if type(one) is Postback]
+        self._log.write_alike(outcome.level, line, ("request_id", "click_id", "value"), own)
 
     def _complete(self, line: _Line, raw: RawPostback, one: Understood, verdict: Verdict) -> _Kind:
         """Write one postback's own fields into its line."""
@@ -137,3 +149,11 @@ class LiveRecord:
                 self._metrics.last_stored_at = self._clock()
         for outcome, raw in noteworthy.items():
             self._metrics.exemplars[raw.door, outcome] = ids(raw.trace_id, raw.request_id)
+
+
+def _what_makes_alike(told: _Told) -> tuple[Verdict, str, bool] | None:
+    """Return what two lines must have in common to differ in nothing but ids and value; None: no line is like this."""
+    _, one, verdict = told
+    if type(one) is not Postback or verdict.detail or verdict.diagnosis or one.diagnosis:
+        return None
+    return verdict, one.sender, one.is_test

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -26,8 +26,8 @@ def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) ->
         return json.dumps(event_dict, default=_plain).encode()
 
 
-def json_alike(line: EventDict, own: Sequence[str]) -> Callable[..., bytes]:
-    """Return what makes JSON lines that differ from this one in the texts of their `own` fields, given in its order.
+def json_alike(line: EventDict, own: Sequence[str], texts: Iterable[Sequence[str]]) -> list[bytes]:
+    """Return JSON lines that differ from this one in the texts of their `own` fields, which are in its order.
 
     What they have in common is rendered once. The texts are UTF-8 without NUL.
     """
@@ -35,7 +35,7 @@ def json_alike(line: EventDict, own: Sequence[str]) -> Callable[..., bytes]:
     form = _render_json(None, "", {**line, **marks}).replace(b"%", b"%%")
     for mark in marks.values():
         form = form.replace(orjson.dumps(mark), b"%b")
-    return lambda *texts: form % tuple(map(orjson.dumps, texts))
+    return [form % tuple(map(orjson.dumps, some)) for some in texts]
 
 
 def _plain(value: object) -> str:
