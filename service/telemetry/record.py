@@ -8,7 +8,7 @@ from service.core.outcome import Outcome, explanation
 from service.core.postback import Postback, RawPostback, Rejection, sent_status
 from service.core.roster import Check
 from service.core.unavailable import Overloaded, Unavailable
-from service.core.verdict import Understood, Verdict
+from service.core.verdict import REPEATED, STORED, Understood, Verdict
 from service.core.version import VERSION
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -154,6 +154,6 @@ class LiveRecord:
 def _what_makes_alike(told: _Told) -> tuple[Verdict, str, bool] | None:
     """Return what two lines must have in common to differ in nothing but ids and value; None: no line is like this."""
     _, one, verdict = told
-    if type(one) is not Postback or verdict.detail or verdict.diagnosis or one.diagnosis:
-        return None
-    return verdict, one.sender, one.is_test
+    if type(one) is Postback and (verdict is STORED or verdict is REPEATED) and not one.diagnosis:
+        return verdict, one.sender, one.is_test
+    return None
