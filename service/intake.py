@@ -11,11 +11,12 @@ from typing import NamedTuple, Protocol, cast
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.batch import Batch, as_kept, split_batch
+from service.core.decoding import Pairs
 from service.core.judging import AllRefused, Manner, Refusal
 from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.moment import clock_refusal
 from service.core.outcome import Outcome, Rejected
-from service.core.parsing import parse
+from service.core.parsing import decode_together, parse
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.unavailable import Unavailable
 from service.core.verdict import Understood, Verdict
@@ -194,15 +195,15 @@ class Intake:
         callers = iter(rows.callers)
         for first in range(0, len(rows.raws), _ROWS_AT_ONCE):
             some = rows.raws[first : first + _ROWS_AT_ONCE]
-            understood += [self._understand(raw, caller) for raw, caller in zip(some, callers, strict=False)]
+            understood += map(self._understand, some, callers, decode_together(some))
             await asyncio.sleep(0)
         return understood
 
-    def _understand(self, raw: RawPostback, caller: Caller) -> Understood:
+    def _understand(self, raw: RawPostback, caller: Caller, pairs: Pairs | None = None) -> Understood:
         """Parse what a known sender sent, unless it may not send it."""
         sender = caller.sender
         try:
-            postback = parse(_admitted(raw, caller) if caller.refusal else raw, sender)
+            postback = parse(_admitted(raw, caller) if caller.refusal else raw, sender, pairs)
             odd = diagnose_accepted(postback, sender) if self._suspects else None
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:

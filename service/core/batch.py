@@ -9,7 +9,8 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from functools import partial
+from itertools import chain, count, islice, repeat
 from typing import NoReturn
 
 from service.core.decompression import Readable, unpack
@@ -53,6 +54,7 @@ class Batch:
         )
 
 
+_AS_RAW = partial(tuple.__new__, RawPostback)  # `_make` is a Python function, and rows are many
 _BODY, _REQUEST_ID = RawPostback._fields.index("body"), RawPostback._fields.index("request_id")
 
 
@@ -66,12 +68,10 @@ def row_postbacks(
     head = redact(header) + b"\n" if header else b""
     if needs_redaction:
         rows = map(redact, rows)
-    before, between, after = raw[:_BODY], raw[_BODY + 1 : _REQUEST_ID], raw[_REQUEST_ID + 1 :]
-    prefix = f"{raw.request_id}-"
-    return [
-        RawPostback._make((*before, head + row, *between, f"{prefix}{number}", *after))
-        for number, row in enumerate(rows, first + 1)
-    ]
+    columns: list[Iterable[object]] = [*map(repeat, raw)]
+    columns[_BODY] = (head + row for row in rows) if head else rows
+    columns[_REQUEST_ID] = (f"{raw.request_id}-{number}" for number in count(first + 1))
+    return [*map(_AS_RAW, zip(*columns, strict=False))]  # zip ends with the rows
 
 
 def as_kept(raw: RawPostback) -> RawPostback:

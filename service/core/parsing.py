@@ -5,12 +5,21 @@ on the way: what is stored is what was sent, or the postback is rejected with th
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Literal
 
 from service.core.currency import CURRENCIES
-from service.core.decoding import MAX_PARAMETERS, Pairs, decode_csv, decode_json, decode_query, too_many_parameters
+from service.core.decoding import (
+    MAX_PARAMETERS,
+    Pairs,
+    decode_csv,
+    decode_json,
+    decode_json_together,
+    decode_query,
+    too_many_parameters,
+)
 from service.core.lifecycle import Status
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import TEST, TEST_VALUES, Postback, RawPostback
@@ -22,9 +31,12 @@ MAX_CLICK_ID_BYTES = 512
 MAX_LABEL_BYTES = 255  # goal, transaction_id: the whole key stays below PostgreSQL's 2,704 bytes of an index row
 
 
-def parse(raw: RawPostback, sender: Sender) -> Postback:
-    """Turn the raw input into a conversion, or raise `Rejected` with the first thing that is wrong."""
-    fields, params = _name_fields(_decode(raw), sender)
+def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postback:
+    """Turn the raw input into a conversion, or raise `Rejected` with the first thing that is wrong.
+
+    `pairs` are its parameters, if they were decoded together with others'.
+    """
+    fields, params = _name_fields(_decode(raw) if pairs is None else pairs, sender)
     is_test = raw.is_test or (bool(params) and _says_test(params.get(TEST, "")))
     if is_test:
         params.pop(TEST, None)
@@ -35,13 +47,13 @@ def parse(raw: RawPostback, sender: Sender) -> Postback:
         sender.name,
         is_test,
         click_id,
-        _label(fields, "goal"),
-        _label(fields, "transaction_id")
-        if sender.duplicates == "first"
-        else _transaction_id(fields, sender, raw.request_id, params),
+        _label(fields, "goal") if "goal" in fields else "",
+        _transaction_id(fields, sender, raw.request_id, params)
+        if "transaction_id" in fields or sender.duplicates == "sum"
+        else "",
         value,
         micros,
-        _currency(fields),
+        _currency(fields) if "currency" in fields else None,
         params,
         None,
         _status(fields, sender) if "conversion_status" in fields else None,
@@ -67,7 +79,7 @@ def claimed_click_id(pairs: Pairs, sender: Sender) -> str | None:
 def claimed(raw: RawPostback) -> Pairs:
     """Return the parameters of a postback that may be broken, as far as they can be read."""
     try:
-        return decode_query(raw.query) + (_body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else [])
+        return [*decode_query(raw.query), *(_body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else ())]
     except Rejected:
         parts = raw.query[:MAX_URL_BYTES].replace(b"\0", b"").decode("ascii", "backslashreplace").split("&")
         return [(name, text) for name, _, text in (part.partition("=") for part in parts)]
@@ -83,10 +95,20 @@ def _decode(raw: RawPostback) -> Pairs:
         return decode_query(raw.query)
     if len(raw.body) > MAX_BODY_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes")
-    pairs = decode_query(raw.query) + _body_pairs(raw)
+    pairs = [*decode_query(raw.query), *_body_pairs(raw)] if raw.query else _body_pairs(raw)
     if len(pairs) > MAX_PARAMETERS:
         raise too_many_parameters(len(pairs))
     return pairs
+
+
+def decode_together(raws: Sequence[RawPostback]) -> Iterable[Pairs | None]:
+    """Return the parameters of rows of a batch, as `parse` takes them; None for those that it must decode itself."""
+    _, _, paths, queries, types, encodings, bodies, complete, *_ = zip(*raws, strict=True)
+    plain = all(complete) and not any(queries) and not any(encodings) and {*types} == {"application/json"}
+    if not plain or max(map(len, bodies)) > MAX_BODY_BYTES or max(map(len, paths)) >= MAX_URL_BYTES:
+        return repeat(None)
+    pairs = decode_json_together(bodies)
+    return pairs if pairs and max(map(len, pairs)) <= MAX_PARAMETERS else repeat(None)
 
 
 def _body_pairs(raw: RawPostback) -> Pairs:
@@ -138,7 +160,7 @@ def _click_id(fields: dict[Field, str]) -> str:
     if not click_id:
         raise Rejected(Outcome.MISSING_CLICK_ID, "empty" if "click_id" in fields else "absent")
     plain = click_id.isascii() and click_id.replace("-", "").isalnum()
-    if plain and len(click_id) <= MAX_CLICK_ID_BYTES and not is_bare_token("click_id", click_id):
+    if plain and len(click_id) <= MAX_CLICK_ID_BYTES and click_id not in _CLICK_IDS:
         return click_id  # as most are
     _reject_macro("click_id", click_id)
     if SPACES_AND_CONTROLS.search(click_id):
@@ -206,11 +228,10 @@ def _status(fields: dict[Field, str], sender: Sender) -> Status | None:
 def _transaction_id(
     fields: dict[Field, str], sender: Sender, request_id: str, params: dict[str, str | list[str]]
 ) -> str:
-    """Return the transaction id of the key, where the policy for duplicates is not `first`.
-
-    A transaction id that the policy ignores is kept among the other parameters.
-    """
+    """Return the transaction id of the key; one that the policy for duplicates ignores is kept among the parameters."""
     label = _label(fields, "transaction_id")
+    if sender.duplicates == "first":
+        return label
     if sender.duplicates == "sum":
         return label or request_id
     if label:
@@ -242,6 +263,9 @@ _LITERAL_TOKENS: Mapping[Field, frozenset[str]] = {
     "transaction_id": frozenset({"transaction_id", "txid", "TRANSACTION_ID", "OPTIONAL"}),
     "conversion_status": frozenset({"conversion_status", "status", "STATUS", "OPTIONAL"}),
 }
+
+
+_CLICK_IDS = _LITERAL_TOKENS["click_id"]
 
 
 def is_bare_token(field: Field, text: str) -> bool:

@@ -27,7 +27,9 @@ def logging_to_stdout(
     sink = LineSink(sys.stdout.fileno(), metrics.count_log_dropped, output=output)
     try:
         limit = LogRateLimit(metrics.count_log_rate_limited)
-        log = Log(sink, _log_format(settings), settings.log_level, metrics.count_log_line, limit, everywhere=everywhere)
+        log = Log(
+            sink, _log_format(settings), settings.log_level, metrics.count_log_lines, limit, everywhere=everywhere
+        )
         capture_everything(log.logger, settings.log_level)
         yield log
     finally:

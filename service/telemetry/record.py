@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from typing import cast
 
 from service.core.outcome import Outcome, explanation
 from service.core.postback import Postback, RawPostback, Rejection, sent_status
 from service.core.roster import Check
 from service.core.unavailable import Overloaded, Unavailable
-from service.core.verdict import Understood, Verdict
+from service.core.verdict import REPEATED, STORED, Understood, Verdict
 from service.core.version import VERSION
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -17,6 +19,8 @@ from service.telemetry.metrics.counts import ids
 
 _Kind = tuple[Outcome, str, bool]  # outcome, sender, and whether it is a test
 _Line = dict[str, object]
+_Told = tuple[RawPostback, Understood, Verdict]
+_Plain = tuple[RawPostback, Postback, Verdict]
 
 
 class LiveRecord:
@@ -64,17 +68,17 @@ class LiveRecord:
         """Write each postback's one counter and its one canonical line (law 2: the same word in both)."""
         common = self._common(raws[0], seconds, commit_seconds)
         if would_reject:
-            common["would_reject"] = " ".join(outcome.value for _, outcome in would_reject)
+            common["would_reject"] = " ".join(outcome.word for _, outcome in would_reject)
         counted: dict[_Kind, int] = {}
-        many = len(raws) > 1
-        for raw, one, verdict in zip(raws, understood, verdicts, strict=True):
-            line = common.copy() if many else common
-            kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
-            counted[kind] = counted.get(kind, 0) + 1
-            level = outcome.level
-            if level != "info" and not is_test:  # the last one that is noteworthy
-                self._metrics.exemplars[raw.door, outcome] = ids(raw.trace_id, raw.request_id)
-            self._log.write(level, line)
+        if len(raws) == 1:
+            self._write(common, (raws[0], understood[0], verdicts[0]), counted)
+        else:
+            for kind, run in groupby(zip(raws, understood, verdicts, strict=True), _kind_of_plain):
+                if kind:
+                    self._write_alike(common.copy(), [*run], counted)
+                else:
+                    for told in run:
+                        self._write(common.copy(), told, counted)
         for (outcome, sender, is_test), count in counted.items():
             arrival.tell(outcome, sender, count, is_test)
             if is_test:
@@ -95,6 +99,23 @@ class LiveRecord:
         line["commit_ms"] = commit_seconds and int(commit_seconds * 1_000_000) / 1000
         line["client_ip"] = first.client_ip
         return line
+
+    def _write(self, line: _Line, told: _Told, counted: dict[_Kind, int]) -> None:
+        """Write the line of one postback."""
+        raw, one, verdict = told
+        kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
+        counted[kind] = counted.get(kind, 0) + 1
+        level = outcome.level
+        if level != "info" and not is_test:  # the last one that is noteworthy
+            self._metrics.exemplars[raw.door, outcome] = ids(raw.trace_id, raw.request_id)
+        self._log.write(level, line)
+
+    def _write_alike(self, line: _Line, run: Sequence[_Told], counted: dict[_Kind, int]) -> None:
+        """Write the lines of postbacks that came one after the other and are of one kind, with nothing to explain."""
+        kind = self._complete(line, *run[0])
+        counted[kind] = counted.get(kind, 0) + len(run)
+        own = [(raw.request_id, one.click_id, one.value) for raw, one, _ in cast("list[_Plain]", run)]
+        self._log.write_alike(kind[0].level, line, ("request_id", "click_id", "value"), own)
 
     def _complete(self, line: _Line, raw: RawPostback, one: Understood, verdict: Verdict) -> _Kind:
         """Write one postback's own fields into its line."""
@@ -117,6 +138,14 @@ class LiveRecord:
         if detail or diagnosis:
             line["detail"] = explanation(detail, diagnosis)
         return outcome, sender, is_test
+
+
+def _kind_of_plain(told: _Told) -> _Kind | None:
+    """Return the kind of a postback with nothing to explain; None: its line is like no other."""
+    _, one, verdict = told
+    if (verdict is STORED or verdict is REPEATED) and type(one) is Postback and not one.diagnosis:
+        return verdict.outcome, one.sender, one.is_test
+    return None
 
 
 def _tests(entries: Sequence[Postback | Rejection]) -> int:

@@ -5,7 +5,7 @@ import csv
 import io
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from http import HTTPStatus
 
 import orjson
@@ -95,9 +95,8 @@ async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequ
         headers.append((b"retry-after", _RETRY_AFTER_SECONDS))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     for first in range(0, len(verdicts), _ROWS_IN_A_PIECE):
-        numbered = enumerate(verdicts[first : first + _ROWS_IN_A_PIECE], first + 1)
-        rows = [_row_members(number, request_id, verdict) for number, verdict in numbered]
-        piece = _ROWS_AS[media_type](rows, first, len(verdicts))
+        some = verdicts[first : first + _ROWS_IN_A_PIECE]
+        piece = _ROWS_AS[media_type](some, request_id, first, len(verdicts))
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         await asyncio.sleep(0)  # others have their turns, also while the sender takes all of it at once
     await send({"type": "http.response.body", "body": b""})
@@ -114,33 +113,44 @@ def _status_of_all(families: Collection[Family]) -> HTTPStatus:
     return HTTPStatus.MULTI_STATUS if Family.ACCEPTED in families else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def _row_members(number: int, request_id: str, verdict: Verdict) -> dict[str, str | int]:
-    """Return the members of one row's answer, by the rules of a single postback."""
+def _row_members(verdict: Verdict) -> dict[str, str]:
+    """Return what one row's answer says of it, by the rules of a single postback."""
     outcome = verdict.outcome
     detail = {"detail": verdict.detail} if outcome.family is Family.REJECTED else {}
-    members = {"row": number, "outcome": outcome.value, "hint": verdict.hint, **detail}
-    return {**members, "request_id": f"{request_id}-{number}"}
+    return {"outcome": outcome.value, "hint": verdict.hint, **detail}
 
 
-def _json_piece(rows: Sequence[Mapping[str, object]], first: int, of: int) -> bytes:
-    inner = orjson.dumps(rows)[1:-1]
-    return (b"," if first else b"[") + inner + (b"]" if first + len(rows) == of else b"")
+def _json_rows(verdicts: Sequence[Verdict], request_id: str, first: int) -> Iterator[bytes]:
+    """Yield rows as JSON; those of which the same became are encoded once, but for their numbers."""
+    forms: dict[Verdict, bytes] = {}
+    for number, verdict in enumerate(verdicts, first + 1):
+        form = forms.get(verdict)
+        if form is None:
+            members = orjson.dumps(_row_members(verdict)).replace(b"%", b"%%")
+            form = forms[verdict] = b'{"row":%%d,%b,"request_id":"%b-%%d"}' % (members[1:-1], request_id.encode())
+        yield form % (number, number)
 
 
-def _ndjson_piece(rows: Sequence[Mapping[str, object]], _first: int, _of: int) -> bytes:
-    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+def _json_piece(verdicts: Sequence[Verdict], request_id: str, first: int, of: int) -> bytes:
+    inner = b",".join(_json_rows(verdicts, request_id, first))
+    return (b"," if first else b"[") + inner + (b"]" if first + len(verdicts) == of else b"")
 
 
-def _csv_piece(rows: Sequence[Mapping[str, object]], first: int, _of: int) -> bytes:
+def _ndjson_piece(verdicts: Sequence[Verdict], request_id: str, first: int, _of: int) -> bytes:
+    return b"\n".join([*_json_rows(verdicts, request_id, first), b""])
+
+
+def _csv_piece(verdicts: Sequence[Verdict], request_id: str, first: int, _of: int) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, ("row", "outcome", "hint", "detail", "request_id"))
     if not first:
         writer.writeheader()
-    writer.writerows(rows)
+    for number, verdict in enumerate(verdicts, first + 1):
+        writer.writerow({"row": number, **_row_members(verdict), "request_id": f"{request_id}-{number}"})
     return text.getvalue().encode()
 
 
-_ROWS_AS: dict[str, Callable[[Sequence[Mapping[str, object]], int, int], bytes]] = {
+_ROWS_AS: dict[str, Callable[[Sequence[Verdict], str, int, int], bytes]] = {
     "application/json": _json_piece,
     "application/x-ndjson": _ndjson_piece,
     "text/csv": _csv_piece,

@@ -8,6 +8,7 @@ import pytest
 
 from service.auth.authenticator import Caller
 from service.auth.credentials import NO_CREDENTIALS, Credentials
+from service.core.decoding import Pairs
 from service.core.outcome import Outcome
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback
@@ -74,10 +75,10 @@ async def test_a_stranger_is_asked_once_and_his_batch_is_not_taken_apart(sqlite_
 
 
 async def test_a_fault_of_ours_in_one_row_is_that_rows_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    def faulty(raw: RawPostback, sender: Sender) -> Postback:
+    def faulty(raw: RawPostback, sender: Sender, pairs: Pairs | None) -> Postback:
         if raw.request_id.endswith("-2"):
             raise LookupError("a bug in parsing")
-        return parse(raw, sender)
+        return parse(raw, sender, pairs)
 
     monkeypatch.setattr("service.intake.parse", faulty)
     async with watching(FakeStore()) as watched:
@@ -90,10 +91,10 @@ async def test_a_fault_of_ours_in_one_row_is_that_rows_outcome(monkeypatch: pyte
 
 
 async def test_a_fault_of_ours_in_one_row_stores_nothing_of_all_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def faulty(raw: RawPostback, sender: Sender) -> Postback:
+    def faulty(raw: RawPostback, sender: Sender, pairs: Pairs | None) -> Postback:
         if raw.request_id.endswith("-2"):
             raise LookupError("a bug in parsing")
-        return parse(raw, sender)
+        return parse(raw, sender, pairs)
 
     monkeypatch.setattr("service.intake.parse", faulty)
     store = FakeStore()

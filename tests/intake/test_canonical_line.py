@@ -2,10 +2,16 @@
 
 import pytest
 
+from service.core.outcome import Diagnosis, Mistake, Outcome
+from service.core.parsing import parse
 from service.core.postback import RawPostback
+from service.core.sender import EZMOB
+from service.core.verdict import REPEATED, STORED, Verdict
 from service.core.version import VERSION
+from service.telemetry.metrics import Metrics
+from service.telemetry.record import LiveRecord
 from tests.support import builders
-from tests.support.fakes import FakeStore, ticking
+from tests.support.fakes import FakeStore, KeptLines, kept_log, samples, ticking
 from tests.support.watched_intake import Watched, watching
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +56,34 @@ async def test_the_line_has_the_same_fields_for_every_fate_and_a_detail_only_whe
     stored, duplicate, rejected, unauthenticated = watched.lines.events()
     assert list(stored) == list(duplicate) == FIELDS
     assert list(rejected) == list(unauthenticated) == [*FIELDS, "detail"]
+
+
+def test_the_line_of_one_of_many_is_the_one_that_it_would_have_alone() -> None:
+    lines, metrics = KeptLines(), Metrics()
+    record = LiveRecord(metrics, kept_log(lines, metrics))
+    raws = [builders.raw(f"c={text}&value=1&test={number}") for number, text in enumerate("a1b1")]
+    told = [parse(raw, EZMOB) for raw in raws]
+    told[3] = told[3]._replace(diagnosis=Diagnosis(Mistake.SWAPPED, "Look at it."))
+    verdicts = [STORED, REPEATED, STORED, Verdict(Outcome.CONFLICT, "other")]
+
+    def tell(places: slice) -> None:
+        record.tell(
+            record.arrive(raws[places], told[places]),
+            raws[places],
+            told[places],
+            verdicts[places],
+            seconds=1.0,
+            commit_seconds=0.5,
+            would_reject=[],
+        )
+
+    for number in range(len(raws)):
+        tell(slice(number, number + 1))
+    counted = samples(metrics, "postback_received_total")
+    tell(slice(None))
+    events = [{**line, "timestamp": "", "trace_id": ""} for line in lines.events()]
+    assert [list(line.items()) for line in events[4:]] == [list(line.items()) for line in events[:4]]
+    assert samples(metrics, "postback_received_total") == {kind: 2 * count for kind, count in counted.items()}
 
 
 async def test_the_line_of_a_postback_that_reached_no_commit_has_no_commit_time() -> None:

@@ -19,7 +19,7 @@ class NoMetrics(Metrics):
     def count_response(self, *_: object) -> None:
         """Forget it."""
 
-    count_commit = count_rows = count_log_line = count_response  # type: ignore[assignment]
+    count_commit = count_rows = count_log_lines = count_response  # type: ignore[assignment]
 
 
 class NoLog(Log):
@@ -27,6 +27,8 @@ class NoLog(Log):
 
     def write(self, *_: object) -> None:
         """Forget it."""
+
+    write_alike = write  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class KeptLines(LineSink):
 
 def kept_log(lines: KeptLines, metrics: Metrics) -> Log:
     """Return a JSON log that keeps everything in `lines` and counts it in `metrics`."""
-    return Log(lines, "json", "debug", metrics.count_log_line, LogRateLimit(metrics.count_log_rate_limited))
+    return Log(lines, "json", "debug", metrics.count_log_lines, LogRateLimit(metrics.count_log_rate_limited))
 
 
 def samples(metrics: Metrics, name: str, *, zeros: bool = False) -> dict[tuple[str, ...], float]:

@@ -24,7 +24,7 @@ from service.telemetry.log.line_sink import LineSink
 
 sink = LineSink(sys.stdout.fileno(), lambda count: None)
 atexit.register(sink.close)
-capture_everything(Log(sink, "{log_format}", "info", lambda level: None, LogRateLimit(print)).logger, "info")
+capture_everything(Log(sink, "{log_format}", "info", lambda level, lines: None, LogRateLimit(print)).logger, "info")
 """
 
 

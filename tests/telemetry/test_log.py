@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections import Counter
 
 import pytest
 
 from service.telemetry.log import Log
+from service.telemetry.log.formats import LogFormat
 from service.telemetry.log.rate_limit import LogRateLimit
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.catalogue import LEVELS
@@ -62,7 +64,7 @@ def test_a_traceback_is_part_of_its_line(lines: KeptLines) -> None:
 @pytest.mark.parametrize("threshold", LEVELS)
 def test_only_what_reaches_the_level_is_written_and_counted(lines: KeptLines, threshold: str) -> None:
     metrics = Metrics()
-    log = Log(lines, "json", threshold, metrics.count_log_line, LogRateLimit(metrics.count_log_rate_limited))
+    log = Log(lines, "json", threshold, metrics.count_log_lines, LogRateLimit(metrics.count_log_rate_limited))
     for level in LEVELS:
         log.write(level, {**log.head("one")})
         getattr(log.logger, level)("two")
@@ -83,6 +85,24 @@ def test_both_ways_to_write_a_line_give_the_same_line(lines: KeptLines, level: s
     assert {**one, "timestamp": two["timestamp"]} == two
 
 
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("level", ["debug", "info", "warning"])
+@pytest.mark.parametrize("value", ["click-1", "100%", "%b", "é\u2028", 'quote " and \\', "\x1b[2Ja"])
+def test_lines_that_are_alike_are_what_they_are_one_by_one(
+    lines: KeptLines, log_format: LogFormat, level: str, value: str
+) -> None:
+    counted: Counter[str] = Counter()
+    log = Log(
+        lines, log_format, "info", lambda name, count: counted.update({name: count}), LogRateLimit(lambda *_: None)
+    )
+    line = {**log.head("postback"), "request_id": "", "status": 200, "click_id": None, "version": "100% %b"}
+    for number in ("1", "2"):
+        log.write(level, {**line, "request_id": number, "click_id": value})
+    log.write_alike(level, line, ("request_id", "click_id"), [("1", value), ("2", value)])
+    assert lines.kept[:2] == lines.kept[2:]
+    assert counted == ({} if level == "debug" else {level: 4})
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -99,7 +119,7 @@ def test_a_timestamp_is_utc_and_always_in_one_form(lines: KeptLines, value: str)
 
 
 def test_for_people_a_line_is_time_level_event_and_named_values(lines: KeptLines) -> None:
-    log = Log(lines, "console", "info", lambda _: None, LogRateLimit(lambda *_: None))
+    log = Log(lines, "console", "info", lambda *_: None, LogRateLimit(lambda *_: None))
     log.write("warning", {**log.head("postback"), "click_id": "click-1", "outcome": "conflict"})
     (line,) = lines.kept
     text = r"\d\d:\d\d:\d\d\.\d{3} \[warning *\] postback +click_id=click-1 outcome=conflict"
@@ -117,7 +137,7 @@ def test_for_people_a_line_is_time_level_event_and_named_values(lines: KeptLines
     ids=["LF", "CR LF", "ESC", "half a surrogate pair"],
 )
 def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines: KeptLines, value: str) -> None:
-    log = Log(lines, "console", "info", lambda _: None, LogRateLimit(lambda *_: None))
+    log = Log(lines, "console", "info", lambda *_: None, LogRateLimit(lambda *_: None))
     log.write("info", {**log.head("postback"), "click_id": value})
     (line,) = lines.kept
     assert line.splitlines() == [line]

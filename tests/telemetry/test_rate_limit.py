@@ -27,7 +27,7 @@ class Flooded:
     def __init__(self) -> None:
         self.clock, self.metrics, self.lines = Clock(), Metrics(), KeptLines()
         bound = LogRateLimit(self.metrics.count_log_rate_limited, self.clock)
-        self.log = Log(self.lines, "json", "info", self.metrics.count_log_line, bound)
+        self.log = Log(self.lines, "json", "info", self.metrics.count_log_lines, bound)
 
     def postbacks(self, level: str = "warning", outcome: str = "missing_value", count: int = FLOOD) -> None:
         """Write canonical lines that are all alike."""

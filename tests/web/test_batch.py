@@ -54,10 +54,13 @@ async def test_each_row_has_its_outcome_and_a_bad_one_harms_no_other(served: Ser
     assert {(line["door"], line["trace_id"]) for line in lines} == {("batch", batch_id)}
 
 
-async def test_a_row_tells_what_a_single_postback_would_be_told(served: Served) -> None:
-    single = (await served.public.get("/postback?c=b")).json()
-    row = json.loads((await send(served, BAD)).text)
-    assert {name: row[name] for name in ("outcome", "hint", "detail")} == {
+@pytest.mark.parametrize(
+    ("query", "row"), [("c=b", BAD), ("c=b&value=100%25d", '{"c":"b","value":"100%d"}')], ids=["absent", "with a %"]
+)
+async def test_a_row_tells_what_a_single_postback_would_be_told(served: Served, query: str, row: str) -> None:
+    single = (await served.public.get(f"/postback?{query}")).json()
+    told = json.loads((await send(served, row)).text)
+    assert {name: told[name] for name in ("outcome", "hint", "detail")} == {
         name: single[name] for name in ("outcome", "hint", "detail")
     }
 

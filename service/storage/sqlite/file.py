@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -23,6 +23,10 @@ _BUSY_SECONDS = 0.5  # another process's write lock: wait this long, then it is 
 _READING_SECONDS = 2.0
 _CHECKPOINT_PAGES = 1000
 _STATEMENTS = 300  # prepared and kept: an INSERT for each number of rows
+
+# The driver looks for how to adapt each bool and each None, finds nothing, and words an error: a third of an insertion.
+sqlite3.register_adapter(bool, int)
+sqlite3.register_adapter(NoneType, lambda none: none)
 
 # By primary result code (SQLite manual, "Result and Error Codes"); the extended one stays in the message.
 _KINDS = {

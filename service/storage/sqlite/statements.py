@@ -1,10 +1,10 @@
 """Owns the statements that write postbacks to a SQLite file: compiled from the tables once, for any number of rows."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import cache
-from itertools import chain
+from functools import cache, lru_cache
+from itertools import chain, count
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import (
@@ -36,16 +36,19 @@ class Repeated:
     """A statement with a row of parameters, which is repeated for as many rows as there are."""
 
     def __init__(self, head: str, row: str, tail: str) -> None:
-        self._parts = (head, row, tail)
+        self._head, self._row, self._tail = head, row, tail
         self._texts: dict[int, str] = {}
 
     def for_rows(self, rows: int) -> str:
         """Return the text for so many rows, the same object each time."""
         text = self._texts.get(rows)
         if text is None:
-            head, row, tail = self._parts
-            text = self._texts[rows] = f"{head}{', '.join([row] * rows)}{tail}"
+            text = self._texts[rows] = self.text([self._row] * rows)
         return text
+
+    def text(self, rows: Iterable[str]) -> str:
+        """Return the text for these rows."""
+        return f"{self._head}{', '.join(rows)}{self._tail}"
 
 
 class Statements(NamedTuple):
@@ -99,7 +102,25 @@ def in_statements(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
 def _insert(connection: sqlite3.Connection, statement: Repeated, rows: Sequence[Sequence[object]]) -> int:
     if not rows:
         return 0
-    return connection.execute(statement.for_rows(len(rows)), tuple(chain.from_iterable(rows))).rowcount
+    if len(rows) < STATEMENT_ROWS:
+        return connection.execute(statement.for_rows(len(rows)), tuple(chain.from_iterable(rows))).rowcount
+    columns = [*zip(*rows, strict=True)]
+    alike = tuple(column.count(column[0]) == len(rows) for column in columns)
+    once = [column[0] for column, same in zip(columns, alike, strict=True) if same]
+    each = zip(*(column for column, same in zip(columns, alike, strict=True) if not same), strict=True)
+    return connection.execute(_binding_once(statement, alike), [*once, *chain.from_iterable(each)]).rowcount
+
+
+@lru_cache(maxsize=16)
+def _binding_once(statement: Repeated, alike: tuple[bool, ...]) -> str:
+    """Return the text for STATEMENT_ROWS rows that takes the columns that are `alike` in all of them once, and first.
+
+    The rows of a batch have most columns in common, and to bind a text costs as much as to insert it.
+    """
+    once, each = count(1), count(1 + sum(alike))
+    numbers = [next(once) if same else None for same in alike]
+    rows = ([next(each) if number is None else number for number in numbers] for _ in range(STATEMENT_ROWS))
+    return statement.text(f"({', '.join(f'?{number}' for number in row)})" for row in rows)
 
 
 def _insertion(table: StoredTable, *, skip: bool = True) -> Repeated:

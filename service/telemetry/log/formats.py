@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -21,9 +21,21 @@ def renderer(log_format: LogFormat) -> Renderer:
 
 def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:
     try:
-        return orjson.dumps(event_dict, default=repr, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(event_dict, repr, orjson.OPT_UTC_Z)
     except TypeError:  # half a surrogate pair, an integer over 64 bits: the standard library is slower and takes both
         return json.dumps(event_dict, default=_plain).encode()
+
+
+def json_alike(line: EventDict, own: Sequence[str], texts: Iterable[Sequence[str]]) -> list[bytes]:
+    """Return JSON lines that differ from this one in the texts of their `own` fields, which are in its order.
+
+    What they have in common is rendered once. The texts are UTF-8 without NUL.
+    """
+    marks = {name: f"\0{name}" for name in own}  # no text has a NUL
+    form = _render_json(None, "", {**line, **marks}).replace(b"%", b"%%")
+    for mark in marks.values():
+        form = form.replace(orjson.dumps(mark), b"%b")
+    return [form % tuple(map(orjson.dumps, some)) for some in texts]
 
 
 def _plain(value: object) -> str:

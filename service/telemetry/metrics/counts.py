@@ -132,9 +132,9 @@ class Metrics:
         """Count rows that retention deleted."""
         self._deleted[table, reason] += rows
 
-    def count_log_line(self, level: str) -> None:
-        """Count one log line."""
-        self._log_lines[level] += 1
+    def count_log_lines(self, level: str, lines: int) -> None:
+        """Count log lines."""
+        self._log_lines[level] += lines
 
     def count_log_dropped(self, lines: int) -> None:
         """Count log lines that were lost."""
