@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from service.core.lifecycle import Status
 from service.core.outcome import Diagnosis, Family, Outcome
 
 Door = Literal["postback", "pixel", "batch", "import", "replay"]
+DOOR_NAMES: tuple[Door, ...] = get_args(Door)
 
 POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
 PIXEL_PATH = "/pixel.gif"  # the guide's alternative, called by browsers

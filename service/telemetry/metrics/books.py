@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol, Self
 
 from service.core.outcome import Outcome
-from service.core.postback import Door
+from service.core.postback import DOOR_NAMES, Door
 
 UNKNOWN = "unknown"  # the sender of what nobody could show to be theirs
 ERASED_WORD = "erased"  # what became of an entry that waited while its click id was erased: it has no row
@@ -27,7 +27,7 @@ class Books:
     """The sums of one process."""
 
     def __init__(self) -> None:
-        self.arrived: Tally[Door] = Tally()
+        self.arrived: dict[Door, int] = dict.fromkeys(DOOR_NAMES, 0)
         self.tests_arrived = 0
         self.in_progress = 0  # arrived, and without an outcome
         self.received: Tally[tuple[Door, Outcome, str]] = Tally()  # the outcomes that were told, by door and sender
@@ -53,7 +53,7 @@ class Books:
         promised += sum(count for outcome, count in self.tests.items() if not outcome.our_fault)
         with_row = self.drained.total() - self.drained[ERASED_WORD]
         durable = self.untold + self.late + with_row - self.recognised
-        arrived = self.arrived.total() + self.tests_arrived
+        arrived = sum(self.arrived.values()) + self.tests_arrived
         return {
             "arrivals": arrived - self.in_progress - self.received.total() - self.tests.total(),
             "receipts": promised + durable - self.rows.total(),

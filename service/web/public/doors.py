@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from starlette.types import Receive, Scope, Send
 
@@ -147,12 +148,14 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
         elif name[:12] == b"x-forwarded-" or name == b"forwarded":
             forwarded = True
     request_id, path, query, client = scope["request_id"], scope["path"], scope["query_string"], scope["client"]
-    credentials = NO_CREDENTIALS
+    credentials, content_type, content_encoding = NO_CREDENTIALS, "", ""
+    host = read.get(b"host", b"")
+    if len(read) > 1 or not host:  # else Host alone was read
+        content_type, content_encoding = _text(read, b"content-type"), _text(read, b"content-encoding").lower()
+        if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
+            scope["trace_id"] = trace[1].decode()
     if may_show(query) or not PROOFS.isdisjoint(read):
         query, credentials = shown_in(query, [*earlier, *read.items()], body)
-    if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
-        scope["trace_id"] = trace[1].decode()
-    host = read.get(b"host", b"")
     if earlier and b"host" in dict(earlier):
         host = b""  # two are none: a proxy might have judged the other one
     raw = RawPostback(
@@ -160,11 +163,11 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
         scope["method"],
         path,
         redact(query),
-        _text(read, b"content-type"),
-        _text(read, b"content-encoding").lower(),
+        content_type,
+        content_encoding,
         body,
         complete,
-        redact(host),
+        _redacted(host),
         forwarded,
         client[0] if client else "",
         datetime.now(UTC),
@@ -172,6 +175,9 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
         scope["trace_id"],
     )
     return raw, credentials
+
+
+_redacted = lru_cache(maxsize=64)(redact)  # a listener has few names
 
 
 def _text(read: Mapping[bytes, bytes], name: bytes) -> str:
