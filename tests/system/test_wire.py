@@ -55,6 +55,7 @@ def test_http_2_without_asking_is_refused_in_one_line(tmp_path: Path) -> None:
         assert (wire.answer().status, service.metrics().by_label("postback_received_total", "outcome")) == (400, {})
         with pytest.raises(HungUp):
             wire.answer()
+        assert service.terminate() == 0  # the log is written a moment after the answer; now it is complete
         assert len([line for line in service.log_lines() if line.get("logger") == "service.web.wire"]) == 1
 
 
