@@ -27,7 +27,7 @@ _HOST = re.compile(  # RFC 3986, 3.2.2; RFC 9110, 4.2.1: empty only where no aut
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?"
 )
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-_JUDGED = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
+_JUDGED = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"proxy-connection", b"expect"})
 END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -99,7 +99,7 @@ class HeadParser:
         judged, framing = self._judged, _PLAIN
         host = judged.get(b"host")
         if host is None or not modern or len(judged) > 1:
-            self._begin()  # llhttp waits for a body or for nothing: the next head finds a new one
+            self._begin()  # llhttp waits for a body, or for nothing (it obeys Proxy-Connection): the next has a new one
             framing = _framing(judged, modern=modern)
         if host is not None and not _is_host(host):  # two of them are a list, which no host is
             raise NotHttp("a Host that is none, or more than one")
