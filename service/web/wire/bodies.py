@@ -53,7 +53,7 @@ class ChunkedBody:
             self._left -= len(piece)
             at += len(piece)
             line = None if self._left else _CHUNK_BEGINS.match(received, at)
-            if not line:
+            if not line or line.end() - at > _LONGEST_CHUNK_LINE:
                 self._hold_line(received[at:])
                 return b"".join(pieces), None
             self._left, at = int(line[1], 16), line.end()
@@ -63,7 +63,7 @@ class ChunkedBody:
 
     def _hold_line(self, part: bytes) -> None:
         """Keep what may become the line before a chunk."""
-        if part[:2] != b"\r\n"[: len(part)] or b"\n" in part[2:] or len(part) > _LONGEST_CHUNK_LINE:
+        if part[:2] != b"\r\n"[: len(part)] or b"\n" in part[2:] or len(part) >= _LONGEST_CHUNK_LINE:
             self.broken = True
         self._held = part
 
