@@ -109,7 +109,7 @@ class RequestCycle:
 
     async def receive(self) -> Message:
         """Give the application the next piece of the body; when it has all, wait for the end of client or answer."""
-        if self._expects_continue and not self.complete and not self.started:
+        if self._expects_continue and not (self.complete or self.started or self.disconnected):
             self._carrier.write(_CONTINUE)
         self._expects_continue = False
         while not self._something_came():
