@@ -32,10 +32,12 @@ class BoundedConnection(HttpConnection):
 
     @property
     def awaits_client(self) -> bool:
-        """Whether we wait for its client to send something."""
+        """Whether we wait for its client to send or to take something."""
         cycle = self._cycle
         if self._refused or self._scheduled:
             return False
+        if self.writable or self.transport.is_closing():
+            return True
         if not cycle or cycle.answered or cycle.disconnected:
             return True
         return self._body is not None and not self.paused

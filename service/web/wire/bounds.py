@@ -37,7 +37,7 @@ class WatchedConnection(Protocol):
 
     @property
     def awaits_client(self) -> bool:
-        """Whether we wait for its client to send something."""
+        """Whether we wait for its client to send or to take something."""
 
     def check_time(self) -> None:
         """Cut it if its time is over."""

@@ -121,7 +121,13 @@ class HttpConnection(Flow):
     def eof_received(self) -> bool:
         """Stay for who only said that he sends no more, while he gets answers; TLS has no such half."""
         self.half_closed = True
-        return not self.tls and not self._body and (self._cycle is not None or self._scheduled)
+        awaits_answer = self._cycle is not None or self._scheduled
+        return awaits_answer and not (self._refused or self._body or self.tls)
+
+    def resume_reading(self) -> None:
+        """Read on, unless what came waits for its turn."""
+        if not (self._cycle and self._unparsed):
+            super().resume_reading()
 
     def cycle_moved(self) -> None:
         """Begin the next request once this one is over: its answer is out, application and body at their end."""
@@ -227,7 +233,7 @@ class HttpConnection(Flow):
 
     def _close_answered(self) -> None:
         """End the connection after its last answer: at once, or when the client has read it, if he still sends."""
-        if self._body:
+        if self._body or self._unparsed:
             self._linger()
         else:
             self.transport.close()
@@ -240,6 +246,9 @@ class HttpConnection(Flow):
 
     def cut(self, status: int) -> None:
         """Cut it; in the middle of a request, answer with this status first."""
+        if self.writable or self.transport.is_closing():
+            self.abort()  # it takes nothing, so nothing can be told
+            return
         if self._body:
             if self._cycle and not self._cycle.started:
                 self.write(refusal(status))  # its door counts it, as an incomplete body
@@ -252,12 +261,14 @@ class HttpConnection(Flow):
         """Send no more; read and ignore what comes for a while, or a reset would take the answer with it."""
         self._refused, self._unparsed, self._body = True, b"", None
         self.since = self._watch.now
+        if self.transport.is_closing():
+            return
         if self.tls or self.half_closed:
             self.transport.close()
-        elif not self.transport.is_closing():
+        else:
             self.transport.write_eof()
             self.resume_reading()
-            self._watch.linger(self)
+        self._watch.linger(self)
 
     def _ignore(self, count: int) -> None:
         self._ignored += count
