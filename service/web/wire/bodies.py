@@ -70,7 +70,8 @@ class ChunkedBody:
     def _after_trailers(self, received: bytes) -> bytes | None:
         end = received.find(_END)
         size = len(received) if end < 0 else end + len(_END)
-        self.broken = size > HEAD_BYTES or (end >= 0 and not _TRAILERS.fullmatch(received, 0, size))
+        bare = received.count(b"\n", 0, size) != received.count(b"\r\n", 0, size)
+        self.broken = bare or size > HEAD_BYTES or (end >= 0 and not _TRAILERS.fullmatch(received, 0, size))
         if end < 0 or self.broken:
             self._held = received
             return None
