@@ -63,8 +63,8 @@ faults: dev ## every fault of disk, process, network and database, under load (1
 live: dev ## real Prometheus and Alertmanager are told of every fault, on a clock CLOCK (30) times shorter (10 minutes)
 	POSTBACK_CLOCK=$(CLOCK) $(BIN)/python -m pytest -n 2 --dist loadfile -m live
 
-soak: dev ## the long proofs: 100 kills, 20 power cuts, 30 s of overload, 100,000 generated inputs, an hour of the model, every fault live
-	POSTBACK_SOAK=1 $(BIN)/python -m pytest tests/system -x
+soak: dev ## the long proofs: 100 kills, 20 power cuts, 30 s of overload, 100,000 generated inputs and messages, an hour of the model, every fault live
+	POSTBACK_SOAK=1 $(BIN)/python -m pytest tests/web tests/system -x
 
 lint: dev ## ruff, mypy strict, import-linter, and whether `make dashboards` would change anything
 	$(BIN)/ruff check .

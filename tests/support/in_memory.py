@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 import uvicorn
@@ -87,7 +88,7 @@ class Wire(asyncio.Transport):
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with what was understood of the request."""
+    """Answer with what was understood of the request; to HEAD with nothing."""
     body, message = b"", await receive()
     while message["type"] == "http.request":
         body += message["body"]
@@ -96,6 +97,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
     query = f"?{scope['query_string'].decode()}" if scope["query_string"] else ""
     said = f"{scope['method']} {scope['path']}{query}{f' {body.decode()}' if body else ''}".encode()
+    said = b"" if scope["method"] == "HEAD" else said
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(said))]})
     await send({"type": "http.response.body", "body": said})
 
@@ -133,11 +135,12 @@ class Exchanged:
         return self.answers()
 
     def answers(self) -> list[str]:
-        """Return what each answer says so far."""
+        """Return what each answer says so far. That a body is asked for is no answer."""
         said, rest = [], bytes(self.wire.written)
         while found := split_answer(rest):
             answer, rest = found
-            said.append(answer.body.decode() if answer.status == 200 else str(answer.status))
+            if answer.status != HTTPStatus.CONTINUE:
+                said.append(answer.body.decode() if answer.status == HTTPStatus.OK else str(answer.status))
         assert rest == b""
         return said
 

@@ -4,10 +4,9 @@ import random
 from collections.abc import Iterator
 from itertools import count
 
-from tests.web.body_shapes import CHUNKED, CODINGS, FOLLOWING, LENGTHS
-from tests.web.shapes import FIELDS, HOSTS, LINES
+from tests.web import every_shape
 
-SHAPES = [shape.sent for shape in (*LINES, *HOSTS, *FIELDS, *LENGTHS, *CODINGS, *CHUNKED, *FOLLOWING)]
+SHAPES = [shape.sent for shape in every_shape.SHAPES]
 _LONGEST = 2_000
 _PIECES = [*(bytes([it]) for it in b"\n\r \t\0:,;05\xe9#"), b"\r\n", b"chunked", b"HTTP/1.1", b"GET / ", b"0\r\n\r\n"]
 _PIECES += [b"Host: a\r\n", b"X: y\r\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"]
