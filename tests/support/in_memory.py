@@ -14,7 +14,7 @@ from service.web.wire.answer import DefaultHead
 from service.web.wire.bounded_connection import BoundedConnection
 from service.web.wire.bounds import Bounds, ConnectionWatch
 from service.web.wire.head import HeadParser
-from tests.support.outside.wire import split_answer
+from tests.support.outside.wire import Answer, split_answer
 
 if TYPE_CHECKING:
     from asyncio import BufferedProtocol
@@ -135,14 +135,18 @@ class Exchanged:
         return self.answers()
 
     def answers(self) -> list[str]:
-        """Return what each answer says so far. That a body is asked for is no answer."""
-        said, rest = [], bytes(self.wire.written)
+        """Return what each answer says so far."""
+        return [it.body.decode() if it.status == HTTPStatus.OK else str(it.status) for it in self.whole_answers()]
+
+    def whole_answers(self) -> list[Answer]:
+        """Return the answers so far. That a body is asked for is no answer."""
+        came, rest = [], bytes(self.wire.written)
         while found := split_answer(rest):
             answer, rest = found
             if answer.status != HTTPStatus.CONTINUE:
-                said.append(answer.body.decode() if answer.status == HTTPStatus.OK else str(answer.status))
+                came.append(answer)
         assert rest == b""
-        return said
+        return came
 
 
 PARSER = HeadParser()  # one for all, as in the service
