@@ -1,13 +1,17 @@
 """The ends of a connection: what is in its way when somebody sends on, hangs up, takes nothing or is refused."""
 
 import asyncio
+import socket
+import ssl
+from pathlib import Path
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from service.web.wire.bounds import HEAD_BYTES
 from tests.support.in_memory import BOUNDS, Exchanged
-from tests.support.raw_http import GET, house
+from tests.support.outside.strangers import certificate
+from tests.support.raw_http import GET, PATIENCE, house, until
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +91,26 @@ async def test_who_is_cut_for_a_newcomer_and_takes_nothing_has_no_place() -> Non
         served = await there.connect()
         served.send(GET)
         assert await served.answer() == (200, b"OK")
+
+
+async def test_who_is_refused_by_tls_takes_no_place(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path, 1, "localhost")
+    trusting = ssl.create_default_context(cafile=chain)
+    async with house(BOUNDS._replace(connections=3, spare=20), ssl_certfile=chain, ssl_keyfile=key) as there:
+
+        def connect(sent: bytes) -> ssl.SSLSocket:
+            raw = socket.create_connection(("127.0.0.1", there.port), PATIENCE)
+            wrapped = trusting.wrap_socket(raw, server_hostname="localhost")
+            there.stack.callback(wrapped.close)
+            wrapped.sendall(sent)
+            return wrapped
+
+        for _ in range(9):
+            await asyncio.to_thread(connect, b"nonsense\r\n")  # it never reads, nor says that it goes
+        await until(lambda: there.unparsed[400] == 9)
+        served = [await asyncio.to_thread(connect, GET) for _ in range(3)]
+        for client in served:
+            assert (await asyncio.to_thread(client.recv, 100)).startswith(b"HTTP/1.1 200 OK")
 
 
 async def test_a_refused_client_that_hangs_up_is_not_waited_for() -> None:
