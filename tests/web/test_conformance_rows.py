@@ -26,7 +26,8 @@ def as_postback(shape: Shape, click_id: str) -> bytes | None:
     sent = shape.sent.replace(b"/ok HTTP", b"/postback?c=%b-k&value=2 HTTP" % click_id.encode())
     sent = sent.replace(b" / HTTP/", b" /postback?c=%b&value=1 HTTP/" % click_id.encode())
     fitting = _HOST.sub(rb"\1Host: localhost\r\n", sent)
-    return None if fitting == sent or b"HEAD " in sent else fitting  # an answer to HEAD has no end of its own
+    unfit = b"HEAD " in sent or b"X-Forwarded" in sent  # its answer has no end of its own; it would need a key
+    return None if unfit or fitting == sent else fitting
 
 
 def cut(sent: bytes, at: int) -> list[bytes]:

@@ -4,6 +4,7 @@ import random
 from contextlib import suppress
 
 import pytest
+from starlette.types import Scope
 
 from service.web.wire.head import END_OF_HEAD, HeadParser
 from service.web.wire.refusals import NotHttp
@@ -22,10 +23,11 @@ def head(fields: bytes, method: bytes = b"GET", version: bytes = b"1.1") -> byte
 
 def after(parser: HeadParser, sent: bytes) -> tuple[str, bool]:
     """Let a parser see one head, whatever comes of it; return what it makes of a plain one then."""
+    scope: Scope = {}
     with suppress(NotHttp):
-        parser.parse(sent)
-    plain = parser.parse(OK)
-    return plain.path, plain.keep_alive
+        parser.parse(sent, {})
+    plain = parser.parse(OK, scope)
+    return scope["path"], plain.keep_alive
 
 
 @pytest.mark.parametrize("value", [b"close", b"keep-alive", b"upgrade", b"x, close", b""])
