@@ -5,10 +5,11 @@ before a request are left out (RFC 9112, 2.2), trailers are dropped whatever the
 target must be of the host that Host names.
 """
 
+import random
 import re
 from collections import Counter
 from collections.abc import Callable
-from itertools import islice, zip_longest
+from itertools import islice, pairwise, zip_longest
 from typing import NamedTuple
 
 import h11
@@ -16,7 +17,6 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.support.in_memory import Exchanged
-from tests.support.outside.wire import split_answer
 from tests.web.generated_messages import generated
 
 pytestmark = pytest.mark.anyio
@@ -79,8 +79,8 @@ def _is_of_trailers(connection: h11.Connection, error: h11.RemoteProtocolError) 
     return connection.our_state is h11.SEND_RESPONSE and bool(_FRAMING.search(str(error)))
 
 
-async def by_us(sent: bytes) -> Came:
-    """Return the same of ours."""
+async def by_us(*pieces: bytes) -> Came:
+    """Return the same of ours, for what is sent in pieces."""
     requests: list[tuple[bytes, bytes, tuple[tuple[bytes, bytes], ...], bytes]] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,12 +96,10 @@ async def by_us(sent: bytes) -> Came:
             await send({"type": "http.response.body"})
 
     exchanged = Exchanged(application)
-    exchanged.wire.send(sent)
-    await exchanged.settle()
-    answers, rest = [], bytes(exchanged.wire.written)
-    while found := split_answer(rest):
-        answer, rest = found
-        answers.append(answer)
+    for piece in pieces:
+        exchanged.wire.send(piece)
+        await exchanged.settle()
+    answers = exchanged.whole_answers()
     ends = (
         ["refused"] if exchanged.unparsed else [] if exchanged.wire.closed or exchanged.wire.ended else ["not complete"]
     )
@@ -152,3 +150,14 @@ async def test_what_h11_refuses_is_refused_and_what_both_accept_means_the_same(
         came["refused only by us"] += "refused" in ours and "refused" not in theirs
     figures(f"{messages} messages: {dict(came)}")
     assert min(came["requests that both understood"], came["refused by both"]) > messages / 10
+
+
+@pytest.mark.parametrize("messages", [_SHORT, pytest.param(100_000, marks=pytest.mark.slow)])
+async def test_what_is_generated_means_the_same_however_it_is_cut(form: str, messages: int) -> None:
+    if messages > _SHORT and form != "long":
+        pytest.skip("a minute: POSTBACK_SOAK=1")
+    chance = random.Random(15)  # noqa: S311 - repeatable, not secret
+    for sent in islice(generated(seed=16), messages):
+        cuts = sorted(chance.randint(0, len(sent)) for _ in range(chance.randint(1, 4)))
+        pieces = [sent[at:end] for at, end in pairwise((0, *cuts, len(sent))) if at < end]
+        assert await by_us(*pieces) == await by_us(*[sent] if sent else []), pieces

@@ -48,12 +48,11 @@ def check_beginning(received: bytes, looked_at: int) -> None:
     `looked_at`: how many of the bytes were looked at before.
     """
     line_end = received.find(b"\n") + 1
-    if not line_end:
-        if received and not _METHOD_BEGINS.match(received):
-            raise NotHttp("it does not begin with a method")
-    elif not _REQUEST_LINE.fullmatch(_as_ascii(received[:line_end])):
+    if received and not _METHOD_BEGINS.match(received):
+        raise NotHttp("it does not begin with a method")
+    if line_end and not _REQUEST_LINE.fullmatch(_as_ascii(received[:line_end])):
         raise NotHttp("no request line")
-    elif received.count(b"\n", looked_at) != received.count(b"\r\n", max(0, looked_at - 1)):
+    if received.count(b"\n", looked_at) != received.count(b"\r\n", max(0, looked_at - 1)):
         raise NotHttp("a line that ends without CR")
 
 
