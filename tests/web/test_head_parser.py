@@ -25,8 +25,8 @@ def after(parser: HeadParser, sent: bytes) -> tuple[str, bool]:
     """Let a parser see one head, whatever comes of it; return what it makes of a plain one then."""
     scope: Scope = {}
     with suppress(NotHttp):
-        parser.parse(sent, {})
-    plain = parser.parse(OK, scope)
+        parser.parse(sent.removesuffix(END_OF_HEAD), {})
+    plain = parser.parse(OK.removesuffix(END_OF_HEAD), scope)
     return scope["path"], plain.keep_alive
 
 
@@ -42,7 +42,7 @@ def test_no_shape_harms_the_next() -> None:
     for shape in SHAPES:
         first, end, _ = shape.sent.lstrip(b"\r\n").partition(END_OF_HEAD)
         if end:
-            assert after(parser, first + end) == ("/ok", True), shape
+            assert after(parser, first) == ("/ok", True), shape
 
 
 def test_nothing_that_is_generated_harms_the_next(form: str) -> None:
