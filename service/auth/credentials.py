@@ -47,9 +47,12 @@ def may_show(query: bytes) -> bool:
 
 def shown_in(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[bytes, Credentials]:
     """Return the query without what proves the sender, and all that does."""
+    text = query.decode("latin-1")
+    before, found, key = text.rpartition("&key=")
+    alone = found and not headers and "key=" not in before and "sig=" not in before
+    if alone and key.isascii() and "&" not in key and "%" not in key:  # as we hand out the URL
+        return before.encode("latin-1"), Credentials((key,))
     bare, queried = extract_keys(query)
-    if len(queried) == 1 and b"sig=" not in bare and PROOFS.isdisjoint(dict(headers)):  # as most are
-        return bare, Credentials((queried[0],))
     webhook = [pair for pair in headers if pair[0] in WEBHOOK_HEADERS]
     signed: SignedRequest | None = None
     if webhook or b"&sig=" in bare or bare.startswith(b"sig="):
@@ -65,9 +68,6 @@ def extract_keys(query: bytes) -> tuple[bytes, list[str]]:
     """Return the query without the parameter `key`, all else byte for byte, and the keys it held."""
     if _PARAMETER not in query:
         return query, []
-    bare, _, last = query.rpartition(b"&key=")
-    if bare and _PARAMETER not in bare and b"&" not in last and b"%" not in last:  # as we hand out the URL
-        return bare, [_text(last)]
     parts = query.split(b"&")
     shown = [part[len(_PARAMETER) :] for part in parts if part.startswith(_PARAMETER)]
     keys = [_text(unquote_to_bytes(part) if b"%" in part else part) for part in shown]

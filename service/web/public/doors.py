@@ -155,7 +155,7 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
         if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
             scope["trace_id"] = trace[1].decode()
     if may_show(query) or not PROOFS.isdisjoint(read):
-        query, credentials = shown_in(query, [*earlier, *read.items()], body)
+        query, credentials = shown_in(query, [*earlier, *read.items()] if len(read) > 1 else (), body)
     if earlier and b"host" in dict(earlier):
         host = b""  # two are none: a proxy might have judged the other one
     raw = RawPostback(
