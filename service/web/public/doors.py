@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from starlette.types import Receive, Scope, Send
 
-from service.auth.credentials import NO_CREDENTIALS, PROOFS, Credentials, may_show, shown_in
+from service.auth.credentials import PROOFS, Credentials, shown_in
 from service.core import batch
 from service.core.parsing import MAX_BODY_BYTES, media_type_of
 from service.core.postback import DOORS, RawPostback
@@ -148,14 +148,14 @@ def _taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPost
         elif name[:12] == b"x-forwarded-" or name == b"forwarded":
             forwarded = True
     request_id, path, query, client = scope["request_id"], scope["path"], scope["query_string"], scope["client"]
-    credentials, content_type, content_encoding = NO_CREDENTIALS, "", ""
+    content_type = content_encoding = ""
     host = read.get(b"host", b"")
-    if len(read) > 1 or not host:  # else Host alone was read
+    headers = [] if host and len(read) == 1 else [*earlier, *read.items()]  # most have Host alone
+    if headers:
         content_type, content_encoding = _text(read, b"content-type"), _text(read, b"content-encoding").lower()
         if b"traceparent" in read and (trace := _TRACEPARENT.fullmatch(read[b"traceparent"])):
             scope["trace_id"] = trace[1].decode()
-    if may_show(query) or not PROOFS.isdisjoint(read):
-        query, credentials = shown_in(query, [*earlier, *read.items()] if len(read) > 1 else (), body)
+    query, credentials = shown_in(query, headers, body)
     if earlier and b"host" in dict(earlier):
         host = b""  # two are none: a proxy might have judged the other one
     raw = RawPostback(
