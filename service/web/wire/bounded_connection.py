@@ -3,9 +3,9 @@
 import asyncio
 from typing import cast
 
+from service.web.wire.answer import WHOLE_ANSWER
 from service.web.wire.bounds import LINGER_SECONDS
 from service.web.wire.connection import HttpConnection
-from service.web.wire.cycle import WHOLE_ANSWER
 from service.web.wire.known_clients import KNOWN_CLIENT
 
 _LEAVING_SECONDS = 5.0  # that a connection may rest while the server leaves
