@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NO_CREDENTIALS, Credentials
@@ -20,60 +20,12 @@ from service.core.parsing import decode_together, parse
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.unavailable import Overloaded, Unavailable
 from service.core.verdict import Understood, Verdict
-from service.telemetry.metrics.books import Account
+from service.intake_contract import IncomingBatch, Record
 from service.writing.writer import Writes
 
 GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting that come one by one
 _BATCHES_AT_ONCE = 2  # a group of each is under way, so who comes one by one finds places in the queue
 _ROWS_AT_ONCE = 128  # parsed before others have their turn: a third of a millisecond
-
-
-class Record(Protocol):
-    """What is recorded of postbacks: in the running service by counters and the log, in a command by its report."""
-
-    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Account:
-        """Count what came in together; `entries` are those of it that could be understood."""
-
-    def arrive_as_one(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Account:
-        """Count what came in, of which all is stored or none, once it is known which."""
-
-    def fail(self, raw: RawPostback, error: BaseException, /) -> Verdict:
-        """Return what becomes of postbacks that we failed on. Where nobody is answered, raise the error."""
-
-    def tell(  # noqa: PLR0913 - all that a line tells
-        self,
-        arrival: Account,
-        raws: Sequence[RawPostback],
-        understood: Sequence[Understood],
-        verdicts: Sequence[Verdict],
-        *,
-        seconds: float,
-        commit_seconds: float | None,
-        would_reject: Sequence[WouldReject],
-    ) -> None:
-        """Record what became of each: the same place in the three sequences is the same postback.
-
-        `seconds` is how long it took, `commit_seconds` the commit's part (None: there was none); `would_reject` are
-        the checks that only report and that failed.
-        """
-
-
-class IncomingBatch(Protocol):
-    """A batch on its way in. `head` is its request without the body, and `credentials` what it shows of its sender."""
-
-    @property
-    def head(self) -> RawPostback:
-        """Return the request without its body."""
-
-    @property
-    def credentials(self) -> Credentials:
-        """Return what it shows of its sender."""
-
-    async def whole(self, sender: str) -> RawPostback:
-        """Return the request with its body, once that has come. Raises Overloaded."""
-
-    def so_far(self) -> RawPostback:
-        """Return the request with what has come of its body, without waiting."""
 
 
 Known = Callable[[RawPostback, Credentials], Caller | None]  # who that is, where nobody has to be asked
