@@ -15,7 +15,7 @@ from service.core.redaction import redact
 from service.core.verdict import Verdict
 from service.intake import Intake
 from service.web.render import send_pixel, send_verdict
-from service.web.wire.known_clients import awaits_voucher, vouch_for_client
+from service.web.wire.known_clients import KNOWN_CLIENT, vouch_for_client
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 _OF_ANYBODY = frozenset(  # what may become of a postback whose sender is not known
@@ -40,7 +40,8 @@ class PostbackDoor:
         """Receive a postback from the query string."""
         raw, credentials = taken(scope, b"")
         verdict = await self._intake.receive(raw, credentials)
-        _vouch(scope, verdict)
+        if KNOWN_CLIENT in scope:
+            _vouch(scope, verdict)
         await send_verdict(send, verdict, raw.request_id)
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +49,8 @@ class PostbackDoor:
         body, complete = await _read(receive, MAX_BODY_BYTES)
         raw, credentials = taken(scope, body, complete=complete)
         verdict = await self._intake.receive(raw._replace(body=redact(body)), credentials)
-        _vouch(scope, verdict)
+        if KNOWN_CLIENT in scope:
+            _vouch(scope, verdict)
         await send_verdict(send, verdict, raw.request_id)
 
 
@@ -61,13 +63,14 @@ class PixelDoor:
     async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Receive a postback from the query string."""
         verdict = await self._intake.receive(*taken(scope, b""))
-        _vouch(scope, verdict)
+        if KNOWN_CLIENT in scope:
+            _vouch(scope, verdict)
         await send_pixel(send, verdict.outcome)
 
 
 def _vouch(scope: Scope, verdict: Verdict) -> None:
     """Let the server know of a client whose sender is known, as the verdict shows."""
-    if awaits_voucher(scope) and verdict.outcome not in _OF_ANYBODY:
+    if verdict.outcome not in _OF_ANYBODY:
         vouch_for_client(scope)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from typing import cast
 
-from service.web.wire.answer import WHOLE_ANSWER
 from service.web.wire.bounds import LINGER_SECONDS
 from service.web.wire.connection import HttpConnection
 from service.web.wire.known_clients import KNOWN_CLIENT
@@ -17,7 +16,7 @@ class BoundedConnection(HttpConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection, or refuse it."""
         super().connection_made(transport)
-        self._scope["extensions"] = {WHOLE_ANSWER: {}, KNOWN_CLIENT: self._become_known}
+        self._scope[KNOWN_CLIENT] = self._become_known
         has_place = self._watch.makes_room(self._connections)
         self._connections.add(self)
         if not has_place:
@@ -33,7 +32,7 @@ class BoundedConnection(HttpConnection):
     def _become_known(self) -> None:
         if not self._refused and not self.transport.is_closing():
             self._watch.know(self)
-            self._scope["extensions"] = {WHOLE_ANSWER: {}}  # once is enough
+            self._scope.pop(KNOWN_CLIENT, None)  # once is enough
 
     def pause_writing(self) -> None:
         """Restart the clock: from now on the client has to take something."""
