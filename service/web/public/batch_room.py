@@ -39,9 +39,9 @@ class KnownRoom:
 
 
 class UnprovenRoom:
-    """The room for bodies that are read to see who signed them: anybody may send one, so the newest go first.
+    """The room for bodies that are read to see who signed them. Anybody may send one.
 
-    Whoever has been sending for the longest time goes when there is no room for others: who sends at once finds room.
+    When there is no room, the body that has been on its way longest goes, so whoever sends at once finds room.
     """
 
     def __init__(self, size: int = _UNPROVEN_BYTES) -> None:

@@ -35,12 +35,12 @@ class BatchDoor:
             incoming.let_go()
 
     async def _receive(self, scope: Scope, incoming: "IncomingBatch", send: Send) -> None:
-        raw = incoming.head
+        head = incoming.head
         verdicts = await self._intake.receive_batch(incoming)
         if isinstance(verdicts, Verdict):
-            await send_verdict(send, verdicts, raw.request_id)
+            await send_verdict(send, verdicts, head.request_id)
         else:
-            await send_rows(send, _accepted_type(scope, raw), raw.request_id, verdicts)
+            await send_rows(send, _accepted_type(scope, head), head.request_id, verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,8 @@ class IncomingBatch:
         self._receive = receive
         self._rooms = rooms
         self._body = bytearray()
-        self._ended = False
-        self._complete = False
-        self._turned_away = False
+        self._ended = self._complete = False
+        self._turned_away = False  # from the room of those that are not known yet
         self._sender: str | None = None  # whose room the body takes
         self.head, credentials = taken(scope, b"")
         self.credentials = credentials._replace(body=self.proof) if credentials.signed else credentials
