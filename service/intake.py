@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NO_CREDENTIALS, Credentials
@@ -15,46 +15,17 @@ from service.core.decoding import Pairs
 from service.core.judging import AllRefused, Manner, Refusal
 from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.moment import clock_refusal
-from service.core.outcome import Outcome, Rejected
+from service.core.outcome import Rejected
 from service.core.parsing import decode_together, parse
 from service.core.postback import Postback, RawPostback, Rejection
-from service.core.unavailable import Unavailable
+from service.core.unavailable import Overloaded, Unavailable
 from service.core.verdict import Understood, Verdict
-from service.telemetry.metrics.books import Account
+from service.intake_contract import IncomingBatch, Record
 from service.writing.writer import Writes
 
 GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting that come one by one
+_BATCHES_AT_ONCE = 2  # a group of each is under way, so who comes one by one finds places in the queue
 _ROWS_AT_ONCE = 128  # parsed before others have their turn: a third of a millisecond
-
-
-class Record(Protocol):
-    """What is recorded of postbacks: in the running service by counters and the log, in a command by its report."""
-
-    def arrive(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Account:
-        """Count what came in together; `entries` are those of it that could be understood."""
-
-    def arrive_as_one(self, raws: Sequence[RawPostback], entries: Sequence[Postback | Rejection], /) -> Account:
-        """Count what came in, of which all is stored or none, once it is known which."""
-
-    def fail(self, raw: RawPostback, error: BaseException, /) -> Verdict:
-        """Return what becomes of postbacks that we failed on. Where nobody is answered, raise the error."""
-
-    def tell(  # noqa: PLR0913 - all that a line tells
-        self,
-        arrival: Account,
-        raws: Sequence[RawPostback],
-        understood: Sequence[Understood],
-        verdicts: Sequence[Verdict],
-        *,
-        seconds: float,
-        commit_seconds: float | None,
-        would_reject: Sequence[WouldReject],
-    ) -> None:
-        """Record what became of each: the same place in the three sequences is the same postback.
-
-        `seconds` is how long it took, `commit_seconds` the commit's part (None: there was none); `would_reject` are
-        the checks that only report and that failed.
-        """
 
 
 Known = Callable[[RawPostback, Credentials], Caller | None]  # who that is, where nobody has to be asked
@@ -92,6 +63,7 @@ class Intake:
         self._clock = clock
         self._suspects = suspects
         self._manner = manner
+        self._turns = asyncio.Semaphore(_BATCHES_AT_ONCE)
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
 
     async def receive(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Verdict:
@@ -108,16 +80,29 @@ class Intake:
             raw = _of(caller, raw)
         return (await self._settle([raw], [self._understand(raw, caller)], started, caller.would_reject))[0]
 
-    async def receive_batch(
-        self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS
-    ) -> Verdict | list[Verdict]:
-        """Give each row of a batch its outcome, in order; or the whole one outcome, when it cannot be taken apart."""
-        started = self._clock()
-        whole = as_kept(raw)
-        caller = await self._who(raw, credentials, whole)
+    async def receive_batch(self, incoming: IncomingBatch) -> Verdict | list[Verdict]:
+        """Give each row of a batch its outcome, in order; or the whole one outcome, when it cannot be taken apart.
+
+        Who may send it is judged first, and the body of any other batch is not waited for.
+        """
+        started, head = self._clock(), incoming.head
+        caller = await self._who(head, incoming.credentials, incoming.so_far)
         if not isinstance(caller, Caller):
-            return await self._settle_whole(whole, caller, started)
-        whole = _of(caller, whole)
+            return await self._settle_whole(head, caller, started)
+        if caller.refusal:
+            refused = rejection_of(_of(caller, as_kept(incoming.so_far())), caller.sender, caller.refusal)
+            return await self._settle_whole(refused.raw, refused, started, caller.would_reject)
+        try:
+            raw = await incoming.whole(caller.sender.name)
+        except Overloaded as error:
+            return await self._settle_whole(head, self._record.fail(head, error), started)
+        async with self._turns:
+            return await self._receive_whole(raw, caller)
+
+    async def _receive_whole(self, raw: RawPostback, caller: Caller) -> Verdict | list[Verdict]:
+        """Give each row of a batch of a known sender its outcome, now that all of it is here."""
+        started = self._clock()
+        whole = _of(caller, as_kept(raw))
         batch = await self._split_batch(raw, whole, caller)
         if not isinstance(batch, Batch):
             return await self._settle_whole(whole, batch, started, caller.would_reject)
@@ -162,27 +147,23 @@ class Intake:
                 task.cancel()
             await asyncio.gather(*storing, return_exceptions=True)
 
-    async def turn_away(self, raw: RawPostback, why: str) -> Verdict:
-        """Give what there is no room for its one outcome, unread."""
-        return await self._settle_whole(raw, Verdict(Outcome.OVERLOADED, why), self._clock())
-
     async def _who(
-        self, raw: RawPostback, credentials: Credentials, kept: RawPostback | None = None
+        self, raw: RawPostback, credentials: Credentials, so_far: Callable[[], RawPostback] | None = None
     ) -> Caller | Understood:
-        """Say who sent it, or what becomes of it (or of what is `kept` of it) because that is not known."""
+        """Say who sent it, or what becomes of it (of a batch: of what came `so_far`) because that is not known."""
         if refusal := clock_refusal(raw.received_at):
             return self._record.fail(raw, Unavailable(refusal))
         try:
             return await self._authenticate(raw, credentials)
         except Rejected as rejected:
-            return rejection_of(kept or raw, None, rejected)
+            return rejection_of(as_kept(so_far()) if so_far else raw, None, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
 
     async def _split_batch(self, raw: RawPostback, whole: RawPostback, caller: Caller) -> Batch | Understood:
         """Return a batch's rows, or what becomes of the `whole` of it because they cannot be had."""
         try:
-            batch = await asyncio.to_thread(split_batch, _admitted(raw, caller))
+            batch = await asyncio.to_thread(split_batch, raw)
         except Rejected as rejected:
             return rejection_of(whole, caller.sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours

@@ -10,7 +10,7 @@ from itertools import chain
 from service.auth.credentials import Credentials
 from service.auth.limits import Limit, RateLimits, limit_of, retry_after
 from service.auth.networks import Networks
-from service.auth.signature import Secret, SignedRequest
+from service.auth.signature import Secret
 from service.auth.signature import check as check_signature
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
@@ -58,7 +58,7 @@ class Checks:
                 elif check == "rate":
                     self._rate(registered, requirements)
                 elif registered.signs and not signed:
-                    await verify(credentials.signed, requirements.secrets, raw)
+                    await verify(credentials, requirements.secrets, raw)
             except Rejected as refusal:
                 failed.append((check, refusal))
                 if check not in registered.report_only:
@@ -79,10 +79,10 @@ class Checks:
     async def signer(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> KnownSender:
         """Return the sender who signed a request without other credentials. Raises `Rejected`."""
         known = {name: needed.secrets for name, needed in self._requirements.items() if needed.secrets}
-        await verify(credentials.signed, tuple(chain.from_iterable(known.values())), raw)  # says what is wrong, once
+        await verify(credentials, tuple(chain.from_iterable(known.values())), raw)  # says what is wrong, once
         for name, secrets in known.items():
             with suppress(Rejected):
-                await verify(credentials.signed, secrets, raw)
+                await verify(credentials, secrets, raw)
                 return roster.senders[name]
         raise Rejected(Outcome.UNAUTHENTICATED, "no sender has the secret that this is signed with")
 
@@ -93,11 +93,17 @@ def _address(raw: RawPostback, registered: KnownSender, requirements: Requiremen
         raise Rejected(Outcome.FORBIDDEN, f"{registered.sender.name} does not send from {where}")
 
 
-async def verify(sent: SignedRequest | None, secrets: tuple[Secret, ...], raw: RawPostback) -> None:
-    """Raise `Rejected` unless a request is signed with one of the secrets."""
+async def verify(credentials: Credentials, secrets: tuple[Secret, ...], raw: RawPostback) -> None:
+    """Raise `Rejected` unless a request is signed with one of the secrets; its body is read for that, if it must be."""
+    sent = credentials.signed
     if sent is None:
         raise Rejected(Outcome.UNAUTHENTICATED, "not signed: it has neither ts and sig nor the webhook- headers")
-    if not raw.complete:
+    complete = raw.complete
+    if credentials.body and secrets:
+        body = await credentials.body()
+        complete = body is not None
+        sent = sent._replace(body=body or b"")
+    if not complete:
         raise Rejected(Outcome.UNAUTHENTICATED, "the body broke off, so its signature cannot be checked")
     now = raw.received_at.timestamp()
     if len(sent.body) > _LARGE_BYTES:

@@ -5,7 +5,7 @@ They travel beside the raw postback, not in it, so whatever stores or logs a pos
 
 import binascii
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -19,12 +19,14 @@ PROOFS = frozenset((b"authorization", b"x-api-key", *WEBHOOK_HEADERS))  # header
 class Credentials(NamedTuple):
     """The credentials of one request: distinct API keys, a bearer token that is not an API key, a signature.
 
-    `signed` is the signed request as it came, including an API key in its query.
+    `signed` is the signed request as it came, including an API key in its query. `body` reads its body, if that is
+    not in it yet: it returns None when the body broke off, and raises Overloaded.
     """
 
     keys: tuple[str, ...] = ()
     token: str = ""
     signed: SignedRequest | None = None
+    body: Callable[[], Awaitable[bytes | None]] | None = None
 
     def __repr__(self) -> str:
         """Say how many there are, and never what they are."""

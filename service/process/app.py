@@ -34,7 +34,8 @@ from service.telemetry.certificate import certificate_expiry
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import LiveRecord
-from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
+from service.web.public.batches import BatchDoor
+from service.web.public.doors import PixelDoor, PostbackDoor
 from service.web.public.routes import public_routes
 from service.web.routing import listener
 from service.writing.readiness import Readiness

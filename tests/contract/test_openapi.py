@@ -17,7 +17,8 @@ from service.operator.probes import MetricsPage, ReadinessPage
 from service.operator.routes import operator_routes
 from service.settings import Settings
 from service.web.openapi import document
-from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
+from service.web.public.batches import BatchDoor
+from service.web.public.doors import PixelDoor, PostbackDoor
 from service.web.public.routes import public_routes
 from service.web.routing import ExactRoute
 from tests.support.documents import REPOSITORY

@@ -31,7 +31,7 @@ async def test_a_batch_of_several_groups_has_a_verdict_a_line_and_a_count_for_ea
         json.dumps({"c": f"click-{number % (count - 1)}", "value": number % (count - 1)}) for number in range(count)
     ]
     sent[GROUP_ROWS] = "{}"
-    verdicts = await in_time(watched.intake.receive_batch(batch_of(*sent)))
+    verdicts = await watched.receive_batch(batch_of(*sent))
     assert isinstance(verdicts, list)
     words = ["stored"] * (count - 1) + ["duplicate"]
     words[GROUP_ROWS] = "missing_click_id"
@@ -48,7 +48,7 @@ async def test_a_batch_of_several_groups_has_a_verdict_a_line_and_a_count_for_ea
 
 async def test_the_books_balance_at_any_moment_of_a_batch(watched: Watched) -> None:
     sent = [json.dumps({"c": f"click-{number}", "value": 1}) for number in range(3 * GROUP_ROWS)]
-    receiving = asyncio.create_task(watched.intake.receive_batch(batch_of(*sent)))
+    receiving = asyncio.create_task(watched.receive_batch(batch_of(*sent)))
     turns = 0
     while not receiving.done():
         assert samples(watched.metrics, "postback_conservation_drift") == {}
@@ -66,11 +66,11 @@ async def test_a_stranger_is_asked_once_and_his_batch_is_not_taken_apart(sqlite_
         return await from_ezmob(raw)
 
     async with watching(sqlite_ledger, authenticate) as watched:
-        verdict = await watched.intake.receive_batch(batch_of("{}", "{}", host=b"example.com"))
+        verdict = await watched.receive_batch(batch_of("{}", "{}", host=b"example.com"))
         assert isinstance(verdict, Verdict)
         assert verdict.outcome is Outcome.UNAUTHENTICATED
         assert watched.counted == {("batch", "unauthenticated"): 1.0}
-        await watched.intake.receive_batch(batch_of('{"c":"a","value":1}', '{"c":"b","value":1}'))
+        await watched.receive_batch(batch_of('{"c":"a","value":1}', '{"c":"b","value":1}'))
     assert len(asked) == 2
 
 
@@ -82,7 +82,7 @@ async def test_a_fault_of_ours_in_one_row_is_that_rows_outcome(monkeypatch: pyte
 
     monkeypatch.setattr("service.intake.parse", faulty)
     async with watching(FakeStore()) as watched:
-        verdicts = await watched.intake.receive_batch(batch_of(*(f'{{"c":"{name}","value":1}}' for name in "abc")))
+        verdicts = await watched.receive_batch(batch_of(*(f'{{"c":"{name}","value":1}}' for name in "abc")))
     assert isinstance(verdicts, list)
     assert [verdict.outcome.value for verdict in verdicts] == ["stored", "internal_error", "stored"]
     assert [line["outcome"] for line in watched.lines.events()] == ["stored", "internal_error", "stored"]
@@ -100,7 +100,7 @@ async def test_a_fault_of_ours_in_one_row_stores_nothing_of_all_or_nothing(monke
     store = FakeStore()
     async with watching(store) as watched:
         sent = batch_of('{"c":"a","value":1}', '{"c":"b","value":1}', query=b"atomic=1")
-        verdict = await watched.intake.receive_batch(sent)
+        verdict = await watched.receive_batch(sent)
     assert isinstance(verdict, Verdict)
     assert verdict.outcome is Outcome.INTERNAL_ERROR
     assert verdict.detail.startswith("row 2, so none")
@@ -113,7 +113,7 @@ async def test_batches_of_all_or_none_take_turns_and_single_postbacks_come_betwe
     row = '{"c":"a","value":1}'
     async with watching(store) as watched:
         sent = [batch_of(row, row, query=b"atomic=1") for _ in range(2)]
-        waiting: list[asyncio.Task[object]] = [asyncio.create_task(watched.intake.receive_batch(one)) for one in sent]
+        waiting: list[asyncio.Task[object]] = [asyncio.create_task(watched.receive_batch(one)) for one in sent]
         await asyncio.to_thread(store.begun.acquire)
         await asyncio.sleep(0.05)  # the second would be in the queue by now, if it did not wait for its turn
         waiting.append(asyncio.create_task(watched.intake.receive(builders.raw())))
@@ -126,7 +126,7 @@ async def test_batches_of_all_or_none_take_turns_and_single_postbacks_come_betwe
 async def test_a_failed_commit_fails_exactly_its_group() -> None:
     sent = [json.dumps({"c": f"click-{number}", "value": 1}) for number in range(2 * GROUP_ROWS)]
     async with watching(FakeStore(FULL)) as watched:
-        verdicts = await watched.intake.receive_batch(batch_of(*sent))
+        verdicts = await watched.receive_batch(batch_of(*sent))
     assert isinstance(verdicts, list)
     words = [verdict.outcome.value for verdict in verdicts]
     assert words == ["storage_unavailable"] * GROUP_ROWS + ["stored"] * GROUP_ROWS
@@ -137,7 +137,7 @@ async def test_a_batch_given_up_by_the_stopping_server_has_an_outcome_for_each_r
     store = FakeStore()
     store.gate.clear()
     async with watching(store) as watched:
-        receiving = asyncio.create_task(watched.intake.receive_batch(batch_of('{"c":"a","value":1}', "{}")))
+        receiving = asyncio.create_task(watched.receive_batch(batch_of('{"c":"a","value":1}', "{}")))
         await asyncio.to_thread(store.begun.acquire)
         receiving.cancel()
         with pytest.raises(asyncio.CancelledError):

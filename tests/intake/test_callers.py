@@ -48,7 +48,7 @@ async def test_a_check_that_is_only_reported_is_in_the_line_and_the_count(sqlite
         watched.metrics.report_only = frozenset({"credentials", "rate"})
         assert (await watched.receive(builders.raw("c=a&value=1"))).outcome is Outcome.STORED
         assert watched.only_line()["would_reject"] == "unauthenticated rate_limited"
-        await watched.intake.receive_batch(batch_of('{"c":"b","value":1}', '{"c":"c"}', '{"c":"d","value":1,"test":1}'))
+        await watched.receive_batch(batch_of('{"c":"b","value":1}', '{"c":"c"}', '{"c":"d","value":1,"test":1}'))
         assert [line["would_reject"] for line in watched.lines.events()] == ["unauthenticated rate_limited"] * 4
         reported = samples(watched.metrics, "postback_would_reject_total")
         assert reported == {("credentials",): 3.0, ("rate",): 3.0}  # a test is in no count
@@ -72,7 +72,7 @@ async def test_a_known_sender_that_is_refused_is_named_and_its_rows_are_not_look
         verdict = await watched.receive(builders.raw("c=a&value=1"))
         assert (verdict.outcome, verdict.detail) == (outcome, "not now")
         assert watched.only_line()["sender"] == "ezmob"
-        whole = await watched.intake.receive_batch(batch_of("{}", "{}"))
+        whole = await watched.receive_batch(batch_of("{}", "{}"))
         assert isinstance(whole, Verdict)
         assert whole.outcome is outcome
 
@@ -83,7 +83,7 @@ async def test_while_nobody_can_tell_who_it_is_it_is_our_fault(sqlite_ledger: Sq
 
     async with watching(sqlite_ledger, authenticate) as watched:
         assert (await watched.receive(builders.raw())).outcome is Outcome.STORAGE_UNAVAILABLE
-        whole = await watched.intake.receive_batch(batch_of("{}"))
+        whole = await watched.receive_batch(batch_of("{}"))
         assert isinstance(whole, Verdict)
         assert whole.outcome is Outcome.STORAGE_UNAVAILABLE
         assert samples(watched.metrics, "postback_conservation_drift") == {}

@@ -33,6 +33,7 @@ from service.writing.writer import Writer
 from tests.support import builders
 from tests.support.fakes import KeptLines, from_ezmob, in_time, kept_log, samples
 from tests.support.migrated import put_migrated
+from tests.support.watched_intake import Arrived
 
 Way = Literal["single", "pixel", "batch", "csv", "import", "replay"]
 Fields = tuple[tuple[str, str], ...]
@@ -132,7 +133,9 @@ class Site:
 
     async def _batch(self, intake: Intake, body: str, content_type: str) -> None:
         given = {"door": "batch", "path": "/postbacks"}
-        assert isinstance(await intake.receive_batch(builders.posted(body.encode(), content_type, **given)), list)
+        assert isinstance(
+            await intake.receive_batch(Arrived(builders.posted(body.encode(), content_type, **given))), list
+        )
 
     async def _replay(self) -> None:
         database = database_at(f"sqlite:///{self.path}")

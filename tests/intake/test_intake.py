@@ -107,7 +107,7 @@ async def test_while_the_clock_is_out_of_bounds_nothing_is_stored_and_senders_tr
         assert verdict.outcome is Outcome.STORAGE_UNAVAILABLE
         assert f"clock says {year}" in verdict.detail
     body = builders.posted(b'{"c":"a","value":"1"}', "application/x-ndjson")._replace(received_at=now)
-    whole = await watched.intake.receive_batch(body)
+    whole = await watched.receive_batch(body)
     assert isinstance(whole, Verdict)
     assert whole.outcome is Outcome.STORAGE_UNAVAILABLE
     assert [rows(path, f"SELECT * FROM {table}") for table in ("conversion", "rejected_postback")] == [[], []]  # noqa: S608 - our own names

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from service.process.sockets import bound
 from service.web.wire.bounds import Bounds
 from service.web.wire.http_server import HttpServer
+from service.web.wire.known_clients import vouch_for_client
 
 PATIENCE = 20
 
@@ -54,13 +55,16 @@ class House:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, having read the body, having waited, or with more than anybody takes."""
+        """Answer, having vouched for the client, read the body or waited, or with more than anybody takes."""
+        if scope["path"] == "/knows":
+            vouch_for_client(scope)
         if scope["path"] in ("/waits", "/reads-late"):
             self.waiting += 1
             await self.go_on.wait()
         if scope["path"] in ("/reads", "/reads-late"):
             await self.read(receive)
         if scope["path"] == "/large":
+            self.waiting += 1
             await send({"type": "http.response.start", "status": 200, "headers": []})
             for _ in range(1000):
                 await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})

@@ -4,12 +4,13 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from service.auth.authenticator import Authenticate
+from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.postback import RawPostback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Verdict
@@ -26,6 +27,24 @@ FULL = StorageError("SQLITE_FULL: database or disk is full", ErrorKind.SQLITE_FU
 
 
 @dataclass
+class Arrived:
+    """A batch that is here as a whole; what is asked of it is noted."""
+
+    head: RawPostback
+    credentials: Credentials = NO_CREDENTIALS
+    asked: list[str] = field(default_factory=list)
+
+    async def whole(self, sender: str) -> RawPostback:
+        """Give it."""
+        self.asked.append(sender)
+        return self.head
+
+    def so_far(self) -> RawPostback:
+        """Give it."""
+        return self.head
+
+
+@dataclass
 class Watched:
     """An intake, and what its readers see of it."""
 
@@ -36,6 +55,10 @@ class Watched:
     async def receive(self, raw: RawPostback) -> Verdict:
         """Walk the line."""
         return await in_time(self.intake.receive(raw))
+
+    async def receive_batch(self, raw: RawPostback) -> Verdict | list[Verdict]:
+        """Walk the line with many."""
+        return await in_time(self.intake.receive_batch(Arrived(raw)))
 
     @property
     def counted(self) -> dict[tuple[str, ...], float]:

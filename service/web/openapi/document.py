@@ -12,7 +12,8 @@ from service.web.openapi import fields
 from service.web.openapi.answers import hints, outcome_word, problem, routing_answers
 from service.web.openapi.fields import Schema
 from service.web.openapi.operations import SECURITY_SCHEMES, batch_of_postbacks, page, pixel, postback, row
-from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
+from service.web.public.batches import BatchDoor
+from service.web.public.doors import PixelDoor, PostbackDoor
 from service.web.public.routes import public_routes
 from service.web.routing import ExactRoute
 

@@ -3,7 +3,8 @@
 from starlette.routing import request_response
 
 from service.core.postback import BATCH_PATH, PIXEL_PATH, POSTBACK_PATHS
-from service.web.public.doors import BatchDoor, PixelDoor, PostbackDoor
+from service.web.public.batches import BatchDoor
+from service.web.public.doors import PixelDoor, PostbackDoor
 from service.web.routing import ExactRoute, healthz
 
 

@@ -5,6 +5,7 @@ from typing import cast
 
 from service.web.wire.bounds import LINGER_SECONDS
 from service.web.wire.connection import HttpConnection
+from service.web.wire.known_clients import KNOWN_CLIENT
 
 _LEAVING_SECONDS = 5.0  # that a connection may rest while the server leaves
 
@@ -15,15 +16,23 @@ class BoundedConnection(HttpConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection, or refuse it."""
         super().connection_made(transport)
+        self._scope[KNOWN_CLIENT] = self._become_known
+        has_place = self._watch.makes_room(self._connections)
         self._connections.add(self)
-        if not self._watch.makes_room(self, self._connections):
+        if not has_place:
             self.refuse(503)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Give its place back."""
+        self._scope = {}  # which refers to this connection
         self._connections.discard(self)
         self._watch.forget(self)
         super().connection_lost(error)
+
+    def _become_known(self) -> None:
+        if not self._refused and not self.transport.is_closing():
+            self._watch.know(self)
+            self._scope.pop(KNOWN_CLIENT, None)  # once is enough
 
     def pause_writing(self) -> None:
         """Restart the clock: from now on the client has to take something."""
@@ -32,12 +41,14 @@ class BoundedConnection(HttpConnection):
 
     @property
     def awaits_client(self) -> bool:
-        """Whether we wait for its client to send or to take something."""
+        """Whether we wait for its client to send or to take something, or for the next turn of a stranger."""
         cycle = self._cycle
-        if self._refused or self._scheduled:
+        if self._refused:
             return False
         if self.writable or self.transport.is_closing():
             return True
+        if self._scheduled:  # who sends ahead waits for nobody, and must not keep its place by that
+            return not self._watch.knows(self)
         if not cycle or cycle.answered or cycle.disconnected:
             return True
         return self._body is not None and not self.paused

@@ -10,14 +10,15 @@ HEAD_BYTES = 16 * 1024  # of a request: its first line and all its headers
 BODY_READ_BYTES = 64 * 1024  # of a body, at once
 LINGER_SECONDS = 2.0  # that a refused client has for reading why
 _CHECK_SECONDS = 0.5
-_SORT_SHARE = 8  # connections are sorted once per (their number / this) newcomers: so many newcomers stay cheap
+_SORT_SHARE = 64  # connections are sorted once per (their number / this) newcomers: so many newcomers stay cheap
 _LONGEST_TICK = 1.0  # while the process was stopped or busy, it could not read from any client
 
 
 class Bounds(NamedTuple):
     """The bounds of a listener's connections.
 
-    `connections`: how many may be open at once; `spare`: how many more are only told why they are refused;
+    `connections`: how many may be open at once, half of them of strangers if known clients need the other half;
+    `spare`: how many more are only told why they are refused;
     `body_bytes`: of a request as received, chunk headers included, even if its body is not read; `seconds`: for sending
     a whole request, for idling before the first, and for taking the buffered part of an answer; `keep_alive`: seconds
     that a connection may rest after an answer.
@@ -37,7 +38,7 @@ class WatchedConnection(Protocol):
 
     @property
     def awaits_client(self) -> bool:
-        """Whether we wait for its client to send or to take something."""
+        """Whether we wait for its client, so that it may be cut for a newcomer."""
 
     def check_time(self) -> None:
         """Cut it if its time is over."""
@@ -47,7 +48,7 @@ class WatchedConnection(Protocol):
 
 
 class LingeringConnection(Protocol):
-    """One that was refused, and may read why."""
+    """One that ends, and whose client may read why."""
 
     def abort(self) -> None:
         """Close it at once."""
@@ -65,9 +66,13 @@ class ConnectionWatch:
         self.now = 0.0
         self._ticked_at = 0.0
         self._check_at = 0.0
-        self._awaiting_clients: list[WatchedConnection] = []  # the longest at the end
+        self._known: set[LingeringConnection | WatchedConnection] = set()  # whose clients showed a good credential
+        self._awaiting: dict[bool, list[WatchedConnection]] = {
+            True: [],
+            False: [],
+        }  # of known clients or not; the longest at the end
         self._since_sorted = 0  # newcomers since they were sorted
-        self._lingering: dict[LingeringConnection, None] = {}  # refused, and still there; the longest first
+        self._lingering: dict[LingeringConnection, None] = {}  # at their end, and still there; the longest first
 
     def tick(self, moment: float, connections: Collection[WatchedConnection]) -> None:
         """Advance the clock, and check all connections when it is time."""
@@ -76,33 +81,55 @@ class ConnectionWatch:
         if self.now < self._check_at:
             return
         self._check_at = self.now + _CHECK_SECONDS
-        self._awaiting_clients = []
+        self._awaiting = {True: [], False: []}
         self._since_sorted = len(connections)
         for connection in list(connections):
             connection.check_time()
 
-    def makes_room(self, newcomer: WatchedConnection, connections: Collection[WatchedConnection]) -> bool:
-        """Return whether a newcomer (already in `connections`) may stay; if they are too many, cut the longest waiting.
+    def know(self, connection: WatchedConnection) -> None:
+        """Take it that the client of a connection has shown a good credential."""
+        self._known.add(connection)
+
+    def knows(self, connection: WatchedConnection) -> bool:
+        """Return whether the client of a connection has shown a good credential."""
+        return connection in self._known
+
+    def makes_room(self, connections: Collection[WatchedConnection]) -> bool:
+        """Return whether there is a place for a newcomer; if there is none, cut the one that keeps us waiting longest.
 
         So a client that sends its request at once finds a place, however many others stay connected and send nothing.
+        Half of the places are a reserve for known clients: one of them is cut only if they have more than that.
         """
-        if len(connections) - len(self._lingering) <= self.bounds.connections:
+        if len(connections) - len(self._lingering) < self.bounds.connections:
             return True
-        if not self._awaiting_clients and self._since_sorted >= len(connections) // _SORT_SHARE:
-            self._since_sorted = 0
-            awaits_client = [each for each in connections if each.awaits_client and each is not newcomer]
-            self._awaiting_clients = sorted(awaits_client, key=lambda each: each.since, reverse=True)
         self._since_sorted += 1
-        while self._awaiting_clients:
-            connection = self._awaiting_clients.pop()
-            if connection in connections and connection.awaits_client:
+        beyond_reserve = len(self._known) > self.bounds.connections // 2
+        return (beyond_reserve and self._cut_longest(connections, known=True)) or self._cut_longest(
+            connections, known=False
+        )
+
+    def _cut_longest(self, connections: Collection[WatchedConnection], *, known: bool) -> bool:
+        """Cut the one that keeps us waiting longest, of known clients or of strangers; return whether there is one."""
+        if not self._awaiting[known] and self._since_sorted > len(connections) // _SORT_SHARE:
+            self._sort(connections)
+        while self._awaiting[known]:
+            connection = self._awaiting[known].pop()
+            if connection in connections and connection.awaits_client and (connection in self._known) is known:
                 connection.cut(503)
                 return True
         return False
 
+    def _sort(self, connections: Collection[WatchedConnection]) -> None:
+        self._since_sorted = 0
+        self._awaiting = {True: [], False: []}
+        for each in sorted(connections, key=lambda each: each.since, reverse=True):
+            if each.awaits_client:
+                self._awaiting[each in self._known].append(each)
+
     def linger(self, refused: LingeringConnection) -> None:
-        """Let a refused connection stay for a while. It takes no place; if they are too many, the first goes."""
+        """Let a connection that ends stay for a while. It takes no place; if they are too many, the first goes."""
         self._lingering[refused] = None
+        self._known.discard(refused)
         if len(self._lingering) > self.bounds.spare:
             first = next(iter(self._lingering))
             del self._lingering[first]
@@ -111,3 +138,4 @@ class ConnectionWatch:
     def forget(self, connection: LingeringConnection) -> None:
         """Take it that a connection is gone."""
         self._lingering.pop(connection, None)
+        self._known.discard(connection)

@@ -248,14 +248,15 @@ class HttpConnection(Flow):
         """Cut it; in the middle of a request, answer with this status first."""
         if self.writable or self.transport.is_closing():
             self.abort()  # it takes nothing, so nothing can be told
-            return
-        if self._body:
+        elif self._body:
             if self._cycle and not self._cycle.started:
                 self.write(refusal(status))  # its door counts it, as an incomplete body
         elif self._unparsed and not self._cycle:
             self._answer(status)
         self._abandon()
+        self._refused = True
         self.transport.close()
+        self._watch.linger(self)  # until its client has taken what it was sent
 
     def _linger(self) -> None:
         """Send no more; read and ignore what comes for a while, or a reset would take the answer with it."""

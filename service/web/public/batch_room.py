@@ -1,0 +1,65 @@
+"""Owns the room for the bodies of batches: how many bytes of them may be here at once, and whose they are.
+
+Room and not places: whoever sends slowly would hold a place, and bytes have to be sent.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from service.core.batch import MAX_BYTES
+from service.core.unavailable import Overloaded
+
+_KNOWN_BYTES = 4 * MAX_BYTES
+_UNPROVEN_BYTES = 2 * MAX_BYTES
+
+
+class KnownRoom:
+    """The room of known senders, until their batches are done: a sender has at most half of it."""
+
+    def __init__(self, size: int = _KNOWN_BYTES) -> None:
+        self._left = size
+        self._share = size // 2
+        self._taken: Counter[str] = Counter()
+
+    def take(self, sender: str, size: int) -> None:
+        """Take room for so many bytes. Raises Overloaded."""
+        if size > self._left:
+            raise Overloaded("too many batches wait")
+        if self._taken[sender] + size > self._share:
+            raise Overloaded(f"too many batches of {sender} wait")
+        self._left -= size
+        self._taken[sender] += size
+
+    def give_back(self, sender: str, size: int) -> None:
+        """Give room back."""
+        self._left += size
+        self._taken[sender] -= size
+        if not self._taken[sender]:
+            del self._taken[sender]
+
+
+class UnprovenRoom:
+    """The room for bodies that are read to see who signed them. Anybody may send one.
+
+    When there is no room, the body that has been on its way longest goes, so whoever sends at once finds room.
+    """
+
+    def __init__(self, size: int = _UNPROVEN_BYTES) -> None:
+        self._left = size
+        self._taken: dict[Callable[[], None], int] = {}  # the longest first
+
+    def take(self, turn_away: Callable[[], None], size: int) -> None:
+        """Take room for so many bytes more of one body; `turn_away` is called when it must go. Raises Overloaded."""
+        self._taken.setdefault(turn_away, 0)
+        while size > self._left:
+            longest = next(iter(self._taken))
+            self.leave(longest)
+            if longest == turn_away:
+                raise Overloaded("too many signed batches are on their way")
+            longest()
+        self._left -= size
+        self._taken[turn_away] += size
+
+    def leave(self, turn_away: Callable[[], None]) -> None:
+        """Give the room of a body back."""
+        self._left += self._taken.pop(turn_away, 0)

@@ -1,0 +1,150 @@
+"""Owns the door for many postbacks in one request: who may send is judged before the body is read."""
+
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import cast
+
+from starlette.types import Message, Receive, Scope, Send
+
+from service.core import batch
+from service.core.parsing import media_type_of
+from service.core.postback import MAX_KEPT_BYTES, RawPostback
+from service.core.unavailable import Overloaded
+from service.core.verdict import Verdict
+from service.intake import Intake
+from service.web.public.batch_room import KnownRoom, UnprovenRoom
+from service.web.public.doors import taken
+from service.web.render import send_rows, send_verdict
+from service.web.wire.known_clients import vouch_for_client
+
+
+class BatchDoor:
+    """POST of many postbacks, answered when each has its outcome: the status must not promise what is not done."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._rooms = Rooms()
+
+    async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive the rows of the body, each as a postback of its own, or turn the batch away."""
+        incoming = IncomingBatch(scope, receive, self._rooms)
+        try:
+            await self._receive(scope, incoming, send)
+        finally:
+            incoming.let_go()
+
+    async def _receive(self, scope: Scope, incoming: "IncomingBatch", send: Send) -> None:
+        head = incoming.head
+        verdicts = await self._intake.receive_batch(incoming)
+        if isinstance(verdicts, Verdict):
+            await send_verdict(send, verdicts, head.request_id)
+        else:
+            await send_rows(send, _accepted_type(scope, head), head.request_id, verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms that bodies are read into."""
+
+    known: KnownRoom = field(default_factory=KnownRoom)
+    unproven: UnprovenRoom = field(default_factory=UnprovenRoom)
+
+
+class IncomingBatch:
+    """One batch, whose body is read once it is known who sends it, or to find that out by a signature.
+
+    `head` is the request without its body, and `credentials` what it shows of its sender.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, rooms: Rooms) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._rooms = rooms
+        self._body = bytearray()
+        self._ended = self._complete = False
+        self._turned_away = False  # from the room of those that are not known yet
+        self._sender: str | None = None  # whose room the body takes
+        self.head, credentials = taken(scope, b"")
+        self.credentials = credentials._replace(body=self.proof) if credentials.signed else credentials
+
+    async def proof(self) -> bytes | None:
+        """Return the body to see who signed it; None if it broke off. Raises Overloaded."""
+        await self._read()
+        return bytes(self._body) if self._complete else None
+
+    async def whole(self, sender: str) -> RawPostback:
+        """Return the request of a known sender with its body, or with as much of it as came. Raises Overloaded."""
+        vouch_for_client(self._scope)
+        self._rooms.unproven.leave(self._turn_away)
+        self._rooms.known.take(sender, len(self._body))
+        self._sender = sender
+        await self._read()
+        return self._with_body()
+
+    def so_far(self) -> RawPostback:
+        """Return the request with as much of its body as is here, and wait for nothing."""
+        announced = not self._body and any(name == b"expect" for name, _ in self._scope["headers"])
+        while not (self._ended or announced or len(self._body) > MAX_KEPT_BYTES):
+            message = _at_once(self._receive)
+            if message is None:
+                break
+            self._body += self._piece(message)
+        return self._with_body()
+
+    def let_go(self) -> None:
+        """Give the room back."""
+        self._rooms.unproven.leave(self._turn_away)
+        if self._sender is not None:
+            self._rooms.known.give_back(self._sender, len(self._body))
+            self._sender = None
+
+    async def _read(self) -> None:
+        """Read to the end, or one byte past the limit. Raises Overloaded."""
+        while not (self._ended or self._turned_away):
+            piece = self._piece(await self._receive())
+            if not self._turned_away:
+                self._take_room(len(piece))
+                self._body += piece
+        if self._turned_away:
+            raise Overloaded("too many signed batches are on their way")
+
+    def _piece(self, message: Message) -> bytes:
+        """Return what a message brings of the body, one byte past the limit at most, and note its end."""
+        piece: bytes = message.get("body", b"")[: batch.MAX_BYTES + 1 - len(self._body)]
+        hung_up = message["type"] == "http.disconnect"
+        full = len(self._body) + len(piece) > batch.MAX_BYTES
+        self._complete = full or not (hung_up or message.get("more_body"))
+        self._ended |= self._complete or hung_up
+        return piece
+
+    def _take_room(self, size: int) -> None:
+        if self._sender is None:
+            self._rooms.unproven.take(self._turn_away, size)
+        else:
+            self._rooms.known.take(self._sender, size)
+
+    def _turn_away(self) -> None:
+        self._turned_away = self._ended = True
+        self._body.clear()
+
+    def _with_body(self) -> RawPostback:
+        return self.head._replace(body=bytes(self._body), complete=self._complete, received_at=datetime.now(UTC))
+
+
+def _at_once(receive: Receive) -> Message | None:
+    """Return the next message if it is here, without waiting for it."""
+    receiving = cast("Coroutine[object, None, Message]", receive())
+    try:
+        receiving.send(None)
+    except StopIteration as received:
+        return cast("Message", received.value)
+    receiving.close()
+    return None
+
+
+def _accepted_type(scope: Scope, raw: RawPostback) -> str:
+    """Return the media type of the answer: what is accepted of those we have, else the request's own."""
+    asked = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1").lower()
+    wanted = [part.partition(";")[0].strip() for part in asked.split(",")]
+    return next((one for one in wanted if one in batch.MEDIA_TYPES), media_type_of(raw.content_type))
