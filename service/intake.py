@@ -12,7 +12,7 @@ from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.batch import Batch, as_kept, split_batch
 from service.core.decoding import Pairs
-from service.core.judging import AllRefused, Manner, Refusal
+from service.core.judging import AllRefused, Manner, refused_whole
 from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.moment import clock_refusal
 from service.core.outcome import Rejected
@@ -207,7 +207,7 @@ class Intake:
             try:
                 return [*await self._settle(rows.raws, understood, started, caller.would_reject, as_one=True)]
             except AllRefused as refused:
-                whole = _refused_whole(raw, understood, refused.refusal)
+                whole = refused_whole(raw, understood, refused.refusal)
         return await self._settle_whole(raw, whole, started, caller.would_reject)
 
     async def _settle_whole(
@@ -273,16 +273,6 @@ def _admitted(raw: RawPostback, caller: Caller) -> RawPostback:
     if caller.refusal:
         raise caller.refusal.with_traceback(None)
     return raw
-
-
-def _refused_whole(raw: RawPostback, rows: Sequence[Understood], refusal: Refusal) -> Rejection | Verdict:
-    """Return what a batch of all or none becomes because one of its rows is not accepted."""
-    number, verdict = refusal
-    row = rows[number - 1]
-    detail = f"row {number}, so none of them was stored: {verdict.detail}"
-    if verdict.outcome.our_fault or isinstance(row, Verdict):
-        return verdict._replace(detail=detail)
-    return Rejection(raw, row.sender, verdict.outcome, detail, row.click_id, is_test=row.is_test)
 
 
 _NONE_STORED: tuple[Sequence[Verdict], float | None, BaseException | None] = ((), None, None)

@@ -11,8 +11,19 @@ from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
 from service.core.outcome import Outcome
-from service.core.postback import ConversionKey, Postback, Rejection
-from service.core.verdict import ERASED, REPEATED, STORED, Change, Entry, Probe, Verdict, Winner, judge_against
+from service.core.postback import ConversionKey, Postback, RawPostback, Rejection
+from service.core.verdict import (
+    ERASED,
+    REPEATED,
+    STORED,
+    Change,
+    Entry,
+    Probe,
+    Understood,
+    Verdict,
+    Winner,
+    judge_against,
+)
 
 
 class Manner(Enum):
@@ -176,3 +187,13 @@ def judge_all(entries: Sequence[Entry], known: Known, parts: Iterable[Part] = ()
 def _accepts(verdict: Verdict) -> bool:
     """Say whether an entry may be stored with all the others: a conflict is, for its sender is told `Success`."""
     return verdict is not ERASED and verdict.outcome is not Outcome.ILLEGAL_TRANSITION
+
+
+def refused_whole(raw: RawPostback, rows: Sequence[Understood], refusal: Refusal) -> Rejection | Verdict:
+    """Return what a batch of all or none becomes because one of its rows is not accepted."""
+    number, verdict = refusal
+    row = rows[number - 1]
+    detail = f"row {number}, so none of them was stored: {verdict.detail}"
+    if verdict.outcome.our_fault or isinstance(row, Verdict):
+        return verdict._replace(detail=detail)
+    return Rejection(raw, row.sender, verdict.outcome, detail, row.click_id, is_test=row.is_test)

@@ -10,41 +10,44 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from secrets import token_hex
 
 from service.core.batch import MAX_ATOMIC_ROWS
+from tests.load.importing import empty_file, import_columns, ordered, print_arms, unordered, write_columns
 from tests.load.peers import ours, running
 from tests.load.wrk import put_load
 
-ROWS, SECONDS, CONNECTIONS = 50_000, 6, 8
-
-
-def ordered() -> str:
-    """Return a click id that grows with time, as ULIDs do."""
-    return f"{time.time_ns():016x}{token_hex(8)}"
-
-
-def unordered() -> str:
-    """Return a click id that lands anywhere in an index."""
-    return token_hex(16)
+ROWS, BATCHES, SECONDS, CONNECTIONS = 50_000, 4, 6, 8
 
 
 def send_batch(port: int, new_id: Callable[[], str] = ordered, *, atomic: bool = False) -> float:
     """Send one batch of new rows, as large as it may be; return how many were stored a second."""
-    rows, path = (MAX_ATOMIC_ROWS, "/postbacks?atomic=1") if atomic else (ROWS, "/postbacks")
-    body = "".join(f'{{"c":"{new_id()}","value":1.50}}\n' for _ in range(rows)).encode()
+    click_ids = [new_id() for _ in range(MAX_ATOMIC_ROWS if atomic else ROWS)]
+    return len(click_ids) / _seconds(port, click_ids, "/postbacks?atomic=1" if atomic else "/postbacks")
+
+
+def _seconds(port: int, click_ids: Sequence[str], path: str) -> float:
+    """Send rows in one batch, and return how long it took until all were stored."""
+    body = "".join(f'{{"c":"{click_id}","value":1.50}}\n' for click_id in click_ids).encode()
     began = time.perf_counter()
     with closing(HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
         connection.request("POST", path, body, {"Content-Type": "application/x-ndjson"})
         answer = connection.getresponse()
         lines = answer.read().count(b'"stored"')
-    assert (answer.status, lines) == (200, rows)
-    return rows / (time.perf_counter() - began)
+    assert (answer.status, lines) == (200, len(click_ids))
+    return time.perf_counter() - began
+
+
+def beside_import(folder: Path, port: int, new_id: Callable[[], str]) -> tuple[float, float]:
+    """Store the same new rows by batches and by `sqlite3 .import` into an empty file; return the rows a second."""
+    click_ids = [new_id() for _ in range(BATCHES * ROWS)]
+    seconds = sum(_seconds(port, click_ids[first::BATCHES], "/postbacks") for first in range(BATCHES))
+    write_columns(folder, click_ids)
+    return len(click_ids) / seconds, import_columns(folder, len(click_ids)).rate
 
 
 @contextmanager
@@ -77,10 +80,12 @@ def main(rounds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="postback-bench-") as scratch:
         peer = ours(Path(scratch), Path(scratch) / "batch.db")
         with running(peer) as server:
-            pairs = [(send_batch(peer.port), send_batch(peer.port, unordered)) for _ in range(rounds)]
-            for rates, ids in zip(zip(*pairs, strict=True), ("ids that grow", "random ids"), strict=True):
-                spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
-                print(f"{ROWS:,} rows, {ids}: {statistics.median(rates):,.0f}/s ({spread})")  # noqa: T201
+            empty_file(Path(scratch))
+            rates = []
+            for _ in range(rounds):
+                pairs = [beside_import(Path(scratch), peer.port, new_id) for new_id in (ordered, unordered)]
+                rates.append([rate for pair in pairs for rate in pair])
+            print_arms(rates)
             ratios = []
             for number in range(rounds):
                 alone = p99_ms(peer.port) if number % 2 == 0 else 0.0

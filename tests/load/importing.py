@@ -1,9 +1,9 @@
 """Owns the benchmark of imports: `python -m tests.load.importing [rounds [rows]]`: ours beside `sqlite3 .import`.
 
-The same rows, with ids that grow with time, into a table of the same schema in an empty file with the same promises
-(WAL, synchronous=FULL), in turns (ABAB); each arm is a program of its own, from its start to its end. Ours reads click
-id and value, judges every row, commits 1,024 at a time and writes a report; the other is given the finished columns of
-the table, and commits once. Needs sqlite3. Timing is never judged.
+The same rows, with ids that grow with time and with random ones, into a table of the same schema in an empty file with
+the same promises (WAL, synchronous=FULL), in turns; each arm is a program of its own, from its start to its end. Ours
+reads click id and value, judges every row, commits 1,024 at a time and writes a report; the other is given the finished
+columns of the table, and commits once. Needs sqlite3. Timing is never judged.
 """
 
 import os
@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from secrets import token_hex
 from sqlite3 import connect
 from typing import NamedTuple
 
@@ -33,16 +34,29 @@ class Ran(NamedTuple):
     megabytes: float
 
 
-def write(folder: Path, rows: int) -> None:
-    """Write the same rows as a file of postbacks and as a file of the table's columns."""
-    began = time.time_ns()
-    with (folder / "postbacks.csv").open("w") as postbacks, (folder / "columns.csv").open("w") as columns:
-        postbacks.write("c,value\n")
-        for number in range(rows):
-            click_id = f"{began + number * 1000:016x}{number:016x}"
-            postbacks.write(f"{click_id},1.50\n")
+def ordered() -> str:
+    """Return a click id that grows with time, as ULIDs do."""
+    return f"{time.time_ns():016x}{token_hex(8)}"
+
+
+def unordered() -> str:
+    """Return a click id that lands anywhere in an index."""
+    return token_hex(16)
+
+
+def empty_file(folder: Path) -> None:
+    """Put the schema where each arm takes a copy of it."""
+    ledger = SqliteLedger(folder / "empty.db")
+    ledger.open()
+    ledger.close()
+
+
+def write_columns(folder: Path, click_ids: Sequence[str]) -> None:
+    """Write rows as a file of the table's columns."""
+    with (folder / "columns.csv").open("w") as columns:
+        for number, click_id in enumerate(click_ids):
             row = ("ezmob,0", click_id, ",", "1.50,1500000,,{}", "2026-01-02 03:04:05.678901", f"{'f' * 32}-{number}")
-            columns.write(f"{','.join(row)},import\n")
+            columns.write(f"{','.join(row)},import,,\n")
 
 
 def run(folder: Path, rows: int, arm: Sequence[str]) -> Ran:
@@ -68,24 +82,41 @@ def told(name: str, figures: Sequence[float], spec: str) -> str:
     return f"{name}: {statistics.median(figures):{spec}} ({lowest} to {highest})"
 
 
+def import_columns(folder: Path, rows: int) -> Ran:
+    """Have sqlite3 import what was written as columns."""
+    return run(folder, rows, ("sqlite3", "run.db", *_PROMISES, ".mode csv", ".import columns.csv conversion"))
+
+
+def import_both_ways(folder: Path, rows: int, new_id: Callable[[], str]) -> tuple[Ran, Ran]:
+    """Import the same new rows with both programs; return how ours did, and sqlite3."""
+    click_ids = [new_id() for _ in range(rows)]
+    write_columns(folder, click_ids)
+    (folder / "postbacks.csv").write_text("".join(["c,value\n", *(f"{click_id},1.50\n" for click_id in click_ids)]))
+    ours = (sys.executable, "-m", "service", "import", "postbacks.csv", "--report", "run.csv")
+    return run(folder, rows, ours), import_columns(folder, rows)
+
+
+ARMS = ("ours, ids that grow", "sqlite3 .import of them", "ours, random ids", "sqlite3 .import of them")
+
+
+def print_arms(rounds: Sequence[Sequence[float]]) -> None:
+    """Print the rates of ARMS, and what they are of sqlite3's with ids that grow."""
+    for name, rates in zip(ARMS, zip(*rounds, strict=True), strict=True):
+        ratios = [rate / arms[1] for rate, arms in zip(rates, rounds, strict=True)]
+        print(f"{told(name, rates, ',.0f')} rows/s; {told('of sqlite3 with ids that grow', ratios, '.2f')}")  # noqa: T201
+
+
 def main(rounds: int, rows: int) -> int:
-    """Print each round, and the medians."""
+    """Print the medians."""
     with tempfile.TemporaryDirectory(prefix="postback-bench-") as scratch:
         folder = Path(scratch)
-        write(folder, rows)
-        empty = SqliteLedger(folder / "empty.db")
-        empty.open()
-        empty.close()
-        ours = (sys.executable, "-m", "service", "import", "postbacks.csv", "--report", "run.csv")
-        peer = ("sqlite3", "run.db", *_PROMISES, ".mode csv", ".import columns.csv conversion")
-        pairs = []
+        empty_file(folder)
+        ran = []
         for _ in range(rounds):
-            pairs.append((run(folder, rows, ours), run(folder, rows, peer)))
-            print(f"  ours {pairs[-1][0].rate:,.0f}/s, sqlite3 .import {pairs[-1][1].rate:,.0f}/s")  # noqa: T201
-        print(told(f"{rows:,} rows, ours", [it.rate for it, _ in pairs], ",.0f") + " rows/s")  # noqa: T201
-        print(told("sqlite3 .import", [it.rate for _, it in pairs], ",.0f") + " rows/s")  # noqa: T201
-        print(told("ours / sqlite3 .import", [it.rate / peer.rate for it, peer in pairs], ".2f"))  # noqa: T201
-        print(told("peak memory, ours", [it.megabytes for it, _ in pairs], ",.0f") + " MB")  # noqa: T201
+            ran.append((*import_both_ways(folder, rows, ordered), *import_both_ways(folder, rows, unordered)))
+            print("  " + ", ".join(f"{arm.rate:,.0f}/s" for arm in ran[-1]))  # noqa: T201
+        print_arms([[arm.rate for arm in arms] for arms in ran])
+        print(told("peak memory, ours", [arms[0].megabytes for arms in ran], ",.0f") + " MB")  # noqa: T201
     return 0
 
 

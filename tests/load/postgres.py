@@ -23,7 +23,8 @@ import psycopg
 from service.core.postback import Postback
 from service.storage.database import database_at
 from service.storage.ledger import MAX_BATCH
-from tests.load.batch import send_batch, unordered
+from tests.load.batch import send_batch
+from tests.load.importing import unordered
 from tests.load.peers import Peer, fastapi_sqlmodel, ours, running
 from tests.load.wrk import put_load
 from tests.support import builders

@@ -124,8 +124,13 @@ def _binding_once(statement: Repeated, alike: tuple[bool, ...]) -> str:
 
 
 def _insertion(table: StoredTable, *, skip: bool = True) -> Repeated:
+    """Return the statement that inserts rows, `skip`: but those whose key is taken.
+
+    OR ROLLBACK, because a batch is one transaction: to undo a single statement of it, SQLite would copy each page that
+    the statement changes into a temporary file.
+    """
     row: dict[str, BindParameter[object]] = {name: bindparam(name) for name in table.columns}
-    insertion = sqlite.insert(table.table).values(row)
+    insertion = sqlite.insert(table.table).values(row).prefix_with("OR ROLLBACK")
     return _repeated(_compiled(insertion.on_conflict_do_nothing() if skip else insertion), len(row))
 
 
