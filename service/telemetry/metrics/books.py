@@ -30,7 +30,8 @@ class Books:
         self.arrived: dict[Door, int] = dict.fromkeys(DOOR_NAMES, 0)
         self.tests_arrived = 0
         self.in_progress = 0  # arrived, and without an outcome
-        self.received: Tally[tuple[Door, Outcome, str]] = Tally()  # the outcomes that were told, by door and sender
+        # The outcomes that were told, by door and sender. To add to a Counter costs 2,000 instructions, to a dict 900.
+        self.received: dict[tuple[Door, Outcome, str], int] = {}
         self.tests: Tally[Outcome] = Tally()
         self.rows: Tally[str] = Tally()  # by table, as the database says
         self.untold = 0  # entries that are durable, in the hands of who must tell it
@@ -55,7 +56,7 @@ class Books:
         durable = self.untold + self.late + with_row - self.recognised
         arrived = sum(self.arrived.values()) + self.tests_arrived
         return {
-            "arrivals": arrived - self.in_progress - self.received.total() - self.tests.total(),
+            "arrivals": arrived - self.in_progress - sum(self.received.values()) - self.tests.total(),
             "receipts": promised + durable - self.rows.total(),
             "spool": self.drained.total() - self.removed,
         }
@@ -98,8 +99,11 @@ class Account:
         if is_test:
             self._books.tests[outcome] += postbacks
         else:
-            received, kind = self._books.received, (self._door, outcome, sender)
-            received[kind] = received.get(kind, 0) + postbacks
+            self._receive(outcome, sender, postbacks)
+
+    def _receive(self, outcome: Outcome, sender: str, postbacks: int) -> None:
+        received, kind = self._books.received, (self._door, outcome, sender)
+        received[kind] = received.get(kind, 0) + postbacks
 
     def end(self) -> None:
         """Settle what is open. A method, and no `with`: that would cost every postback a two-hundredth."""
@@ -112,7 +116,7 @@ class Account:
             if durable > self._promised:
                 books.late += durable - self._promised
         if self._told < self._postbacks:
-            books.received[self._door, Outcome.INTERNAL_ERROR, UNKNOWN] += self._postbacks - self._told
+            self._receive(Outcome.INTERNAL_ERROR, UNKNOWN, self._postbacks - self._told)
 
 
 class Together(Account):

@@ -75,13 +75,13 @@ class Metrics:
         self.would_reject: Tally[Check] = Tally()
         self.worker_restarts = 0
         self.event_loop_lag = Distribution(declared.SECONDS)
-        self._responses: Tally[tuple[str, str, int]] = Tally(dict.fromkeys(declared.expected_responses(), 0))
+        self._responses = dict.fromkeys(declared.expected_responses(), 0)
         self._request_seconds = {route: Distribution(declared.SECONDS) for route in declared.TIMED_ROUTES}
         self._commit_seconds = Distribution(declared.SECONDS)
         self._commit_rows = Distribution(declared.ROWS)
         self._storage_errors: Tally[tuple[str, str]] = Tally(dict.fromkeys(declared.expected_errors(), 0))
         self._deleted: Tally[tuple[str, str]] = Tally()
-        self._log_lines: Tally[str] = Tally()
+        self._log_lines = dict.fromkeys(declared.LEVELS, 0)
         self._log_lock = Lock()  # lines are dropped on the log's thread as well
         self._log_dropped = 0
         self._log_rate_limited: Tally[tuple[str, str]] = Tally(dict.fromkeys(declared.expected_floods(), 0))
@@ -105,7 +105,8 @@ class Metrics:
 
     def count_unparsed(self, code: int) -> None:
         """Count one answer to what no application saw, since it was no request or never became one."""
-        self._responses[declared.UNPARSED, "other", code] += 1
+        kind = (declared.UNPARSED, "other", code)
+        self._responses[kind] = self._responses.get(kind, 0) + 1
 
     def count_commit(self, seconds: float, rows: int) -> None:
         """Count one committed batch."""
