@@ -107,7 +107,7 @@ class HttpConnection(Flow):
 
     def buffer_updated(self, count: int) -> None:
         """Take what was read."""
-        received = bytes(BUFFER[:count])
+        received = BUFFER[:count].tobytes()
         if self._refused:
             self._ignore(count)
         elif self._cycle is None:

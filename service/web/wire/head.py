@@ -17,7 +17,7 @@ from service.web.wire.refusals import NotHttp
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_LINE = re.compile(rb"[A-Z-]+ [!-~]+ HTTP/1\.[01]\r\n")
-_IS_MODERN = {"HTTP/1.1": True, "HTTP/1.0": False}
+_VERSIONS = {"HTTP/1.1": ("1.1", True), "HTTP/1.0": ("1.0", False)}
 _METHOD = re.compile("[A-Z-]+")
 _METHODS = frozenset({"GET", "POST", "HEAD"})  # as most are
 _METHOD_BEGINS = re.compile(rb"[A-Z-]{1,20}(?: |\Z)")
@@ -88,8 +88,8 @@ class HeadParser:
             head = _as_ascii(line) + head[len(line) :]
             line = _as_ascii(line)
         try:
-            method, target, version = line.decode().split(" ")
-            modern = _IS_MODERN[version]
+            method, target, protocol = line.decode().split(" ")
+            version, modern = _VERSIONS[protocol]
         except (ValueError, KeyError):
             raise NotHttp("no request line") from None
         if not target.isprintable() or (method not in _METHODS and not _METHOD.fullmatch(method)):
@@ -103,7 +103,7 @@ class HeadParser:
         if host is not None and not _is_host(host):  # two of them are a list, which no host is
             raise NotHttp("a Host that is none, or more than one")
         path, _, query = _in_origin_form(method, target, host).partition("?")
-        scope["http_version"] = version[5:]
+        scope["http_version"] = version
         scope["method"] = method
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = path.encode()
