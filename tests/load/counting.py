@@ -55,7 +55,7 @@ def ratios(counts: Mapping[str, Count]) -> dict[str, float]:
     """Divide by bare Starlette's, which has one thread."""
     bare = counts[READING].event_loop
     return {
-        f"{name}: {kind}": instructions / bare
+        f"{name}, {kind}": instructions / bare
         for name, it in counts.items()
         if name != READING
         for kind, instructions in (("event loop", it.event_loop), ("all threads", it.all_threads))

@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="renew tests/load/instructions.json")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that every server started is stopped
-    console = Console(width=max(Console().width, _WIDTH), highlight=False)
+    console = Console(width=max(Console().width, _WIDTH), highlight=False, markup=False)
     if not available():
         console.print(MISSING)
         return 2

@@ -7,28 +7,35 @@ from pathlib import Path
 FILE = Path(__file__).parents[1] / "load" / "instructions.json"
 ALLOWED, WORTH_RENEWING = 1.05, 0.90  # of the ratio in the repository
 _TOO_DEAR = (
-    "TOO DEAR: {name} takes {measured:.3f} times the instructions of bare Starlette. Allowed are {allowed:.3f}: "
-    "the {known:.3f} of tests/load/instructions.json and 5 %. "
-    "To find the place: .venv/bin/python -m tests.load.bytecodes, before and after. "
-    "If it is worth it: .venv/bin/python -m tests.load.instructions --write"
+    "TOO DEAR: {name}: {measured:.3f} times the instructions of bare Starlette; "
+    "allowed are {allowed:.3f}, the {known:.3f} of tests/load/instructions.json and 5 %"
 )
-_CHEAPER = (
-    "cheaper: {name} takes {measured:.3f} times the instructions of bare Starlette; the repository says {known:.3f}. "
-    "Keep it so: .venv/bin/python -m tests.load.instructions --write"
+_CHEAPER = "cheaper: {name}: {measured:.3f} times bare Starlette; the repository still says {known:.3f}: renew it"
+_AS_KNOWN = "as known: {name}: {measured:.3f} times bare Starlette; the repository says {known:.3f}"
+WHAT_TO_DO = (
+    "Where it went: .venv/bin/python -m tests.load.bytecodes, before and after the change. "
+    "To renew: .venv/bin/python -m tests.load.instructions --write (tests/README.md#instructions)"
 )
-_AS_KNOWN = "as known: {name}, {measured:.3f} times bare Starlette (the repository says {known:.3f})"
 
 
 def judge(measured: Mapping[str, float], known: Mapping[str, float]) -> tuple[list[str], bool]:
-    """Return a sentence for each ratio, and whether none is too dear. Raises KeyError for one that is not known."""
-    dear = [name for name, ratio in measured.items() if ratio > known[name] * ALLOWED]
-    return [_sentence(name, ratio, known[name]) for name, ratio in measured.items()], not dear
+    """Return a sentence for each ratio and what to do, if any; and whether none is too dear.
+
+    Raises KeyError for a ratio that is not known.
+    """
+    forms = {name: _form(ratio, known[name]) for name, ratio in measured.items()}
+    sentences = [
+        form.format(name=name, measured=measured[name], known=known[name], allowed=known[name] * ALLOWED)
+        for name, form in forms.items()
+    ]
+    advice = [] if set(forms.values()) == {_AS_KNOWN} else [WHAT_TO_DO]
+    return sentences + advice, _TOO_DEAR not in forms.values()
 
 
-def _sentence(name: str, measured: float, known: float) -> str:
-    allowed = known * ALLOWED
-    form = _TOO_DEAR if measured > allowed else _CHEAPER if measured < known * WORTH_RENEWING else _AS_KNOWN
-    return form.format(name=name, measured=measured, known=known, allowed=allowed)
+def _form(measured: float, known: float) -> str:
+    if measured > known * ALLOWED:
+        return _TOO_DEAR
+    return _CHEAPER if measured < known * WORTH_RENEWING else _AS_KNOWN
 
 
 def read_ratios(python: str, file: Path = FILE) -> dict[str, float]:
