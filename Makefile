@@ -11,7 +11,7 @@ ISSUER := tests/oauth/node_modules/.installed
 .PHONY: help install dev parquet issuer run stack quick test proofs faults live soak lint fmt dashboards bench instructions lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 14
 
 # .installed is written last. Without it, or with an older one than the lock, .venv is made anew: half an environment
 # never counts, and a package that the lock has no more is gone.
@@ -88,7 +88,7 @@ dashboards: dev ## write what is generated: dashboards/generated, the table in d
 bench: dev ## paired benchmarks against the peers in tests/load (needs wrk; with valgrind, instructions beside the rates)
 	$(BIN)/python -m tests.load.bench
 
-instructions: dev ## what a postback costs, counted by valgrind: fails when it is 5 % dearer than tests/load/instructions.json (2 minutes)
+instructions: dev ## what a postback costs, counted by valgrind; fails when it became 5 % dearer (2 minutes)
 	$(BIN)/python -m tests.load.instructions
 
 lock: ## pin every dependency again (needs uv)
