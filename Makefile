@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 
 .DEFAULT_GOAL := help
 ISSUER := tests/oauth/node_modules/.installed
-.PHONY: help install dev parquet issuer run stack quick test proofs faults live soak lint fmt dashboards bench lock clean
+.PHONY: help install dev parquet issuer run stack quick test proofs faults live soak lint fmt dashboards bench instructions lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 12
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 14
 
 # .installed is written last. Without it, or with an older one than the lock, .venv is made anew: half an environment
 # never counts, and a package that the lock has no more is gone.
@@ -85,8 +85,11 @@ dashboards: dev ## write what is generated: dashboards/generated, the table in d
 	$(BIN)/python -m deploy.rules
 	$(BIN)/python -m service.operator.openapi
 
-bench: dev ## paired benchmarks against the peers in tests/load (needs wrk)
+bench: dev ## paired benchmarks against the peers in tests/load (needs wrk; with valgrind, instructions beside the rates)
 	$(BIN)/python -m tests.load.bench
+
+instructions: dev ## what a postback costs, counted by valgrind; fails when it became 5 % dearer (2 minutes)
+	$(BIN)/python -m tests.load.instructions
 
 lock: ## pin every dependency again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -1,5 +1,6 @@
 """Owns the order of measurements: which server is loaded when, in paired rounds, and what each run must conserve."""
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -9,23 +10,27 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.load.counting import Count, count_all
 from tests.load.growth import copy_database, count_conversions, make_template, prefill, remove_database
 from tests.load.peers import (
     OURS,
     Server,
+    ServerFailed,
     bare_starlette,
     fastapi_sqlmodel,
     flask,
     mute,
     ours,
+    reading_starlette,
     running,
     silent_starlette,
 )
 from tests.load.scrape import Scrape, scraping
 from tests.load.wrk import Load, LoadFailed, put_load
+from tests.support.outside.callgrind import MISSING, available
 
-MAIN, CONNECTIONS, GROWTH, OBSERVED = "main", "connections", "growth", "observed"
-SECTIONS = (MAIN, CONNECTIONS, GROWTH, OBSERVED)
+MAIN, CONNECTIONS, GROWTH, OBSERVED, INSTRUCTIONS = "main", "connections", "growth", "observed", "instructions"
+SECTIONS = (MAIN, CONNECTIONS, GROWTH, OBSERVED, INSTRUCTIONS)
 LEVELS = (1, 8, 64, 1000)
 EMPTY, GROWN = "ours, empty file", "ours, grown file"
 SCRAPED = "ours, scraped"
@@ -59,11 +64,12 @@ class Run:
 
 @dataclass(slots=True)
 class Findings:
-    """Everything seen: the counted runs, our peak memory (MB) by section, scrapes under load, and what broke."""
+    """Everything seen: the runs, our peak memory (MB) by section, scrapes under load, instructions, and what broke."""
 
     runs: list[Run] = field(default_factory=list)
     scrapes: list[Scrape] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
+    instructions: dict[str, Count] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
 
 
@@ -78,7 +84,13 @@ class Bench:
 
     def run(self, sections: Iterable[str]) -> None:
         """Run the named sections. Raises ServerFailed or LoadFailed when one cannot go on."""
-        measures = {MAIN: self._main, CONNECTIONS: self._connections, GROWTH: self._growth, OBSERVED: self._observed}
+        measures = {
+            MAIN: self._main,
+            CONNECTIONS: self._connections,
+            GROWTH: self._growth,
+            OBSERVED: self._observed,
+            INSTRUCTIONS: self._instructions,
+        }
         for section in sections:
             measures[section]()
 
@@ -88,6 +100,7 @@ class Bench:
             ours(scratch, scratch / "main.db"),
             bare_starlette(scratch),
             silent_starlette(scratch),
+            reading_starlette(scratch),
             flask(scratch),
             fastapi_sqlmodel(scratch),
         )
@@ -115,6 +128,14 @@ class Bench:
                     self._measure(server, OBSERVED, server.peer.name, self._plan.connections, number)
                 with scraping(operator_port, self.findings.scrapes):
                     self._measure(servers[0], OBSERVED, SCRAPED, self._plan.connections, number)
+
+    def _instructions(self) -> None:
+        if available():
+            self.findings.instructions = count_all(self._scratch)
+        elif os.environ.get("POSTBACK_REQUIRE_TOOLS") == "1":
+            raise ServerFailed(MISSING)
+        else:
+            self._console.print(f"instructions are not counted: {MISSING}", highlight=False)
 
     def _paired_rounds(self, section: str, servers: Sequence[Server], connections: int) -> None:
         for number in range(WARM_UP, self._plan.rounds + 1):

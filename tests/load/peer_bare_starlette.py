@@ -1,4 +1,7 @@
-"""The ceiling: an ordinary Starlette handler under uvicorn that reads nothing, stores nothing and says Success."""
+"""The ceiling: ordinary Starlette handlers under uvicorn that store nothing and say Success.
+
+`app` reads nothing; `reading` reads the two parameters, as the guide's handler does.
+"""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,4 +14,11 @@ async def postback(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("Success")
 
 
+async def reading_postback(request: Request) -> PlainTextResponse:
+    """Answer as a receiver would that looks at what it received."""
+    _ = request.query_params.get("c"), request.query_params.get("value")
+    return PlainTextResponse("Success")
+
+
 app = Starlette(routes=[Route("/postback", postback)])
+reading = Starlette(routes=[Route("/postback", reading_postback)])

@@ -16,12 +16,14 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 OURS = "ours"
 MUTE = "ours, mute"
+TRACED = "ours, traced"
 BARE = "bare Starlette"  # as uvicorn's command line starts it: it logs each request, as ours does
 SILENT = "bare, access log off"
+READING = "bare, reads, log off"
 FLASK = "Flask recipe"
 FASTAPI = "FastAPI + SQLModel"
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0  # under callgrind on a busy machine
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _UVICORN = ("--loop", "uvloop", "--http", "httptools")
@@ -80,6 +82,11 @@ def mute(scratch: Path, database: Path) -> Peer:
     return _service(MUTE, ("-m", "tests.load.peer_mute"), scratch, database)
 
 
+def traced(scratch: Path, database: Path) -> Peer:
+    """Return the same build with its bytecodes counted."""
+    return _service(TRACED, ("-m", "tests.load.peer_traced"), scratch, database)
+
+
 def _service(name: str, program: tuple[str, ...], scratch: Path, database: Path) -> Peer:
     port, operator_port = free_ports(2)
     return Peer(
@@ -108,6 +115,11 @@ def bare_starlette(scratch: Path) -> Peer:
 def silent_starlette(scratch: Path) -> Peer:
     """Return the ceiling: the same without its access log, so that nothing at all is written."""
     return _uvicorn(SILENT, "peer_bare_starlette:app", scratch / "silent_starlette", "--no-access-log")
+
+
+def reading_starlette(scratch: Path) -> Peer:
+    """Return the same, whose handler reads the two parameters."""
+    return _uvicorn(READING, "peer_bare_starlette:reading", scratch / "reading_starlette", "--no-access-log")
 
 
 def fastapi_sqlmodel(scratch: Path) -> Peer:
