@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cache, lru_cache
-from itertools import chain, count
+from itertools import chain
+from itertools import count as numbers_from
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import (
@@ -29,14 +30,21 @@ from service.storage.sqlite.file import transaction
 Item = TypeVar("Item")
 
 STATEMENT_ROWS = 256  # of 13 columns: far below the 32,766 parameters, and a prepared statement is small
+_FEW_ROWS = 8
+_OFTEN_ALIKE = frozenset({"is_test", "sender", "goal", "transaction_id", "params", "door", "conversion_status"})
 _DIALECT = sqlite.dialect()
 
 
 class Repeated:
-    """A statement with a row of parameters, which is repeated for as many rows as there are."""
+    """A statement with a row of parameters, which is repeated for as many rows as there are.
 
-    def __init__(self, head: str, row: str, tail: str) -> None:
+    `often_alike` says of each parameter whether it is often the same in all rows of one moment.
+    """
+
+    def __init__(self, head: str, row: str, tail: str, often_alike: tuple[bool, ...] = ()) -> None:
         self._head, self._row, self._tail = head, row, tail
+        self.often_alike = often_alike
+        self.often_alike_places = [place for place, often in enumerate(often_alike) if often]
         self._texts: dict[int, str] = {}
 
     def for_rows(self, rows: int) -> str:
@@ -102,25 +110,32 @@ def in_statements(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
 def _insert(connection: sqlite3.Connection, statement: Repeated, rows: Sequence[Sequence[object]]) -> int:
     if not rows:
         return 0
-    if len(rows) < STATEMENT_ROWS:
-        return connection.execute(statement.for_rows(len(rows)), tuple(chain.from_iterable(rows))).rowcount
+    count = len(rows)
+    if count < _FEW_ROWS:  # to look what they have in common would take longer
+        return connection.execute(statement.for_rows(count), [*chain.from_iterable(rows)]).rowcount
     columns = [*zip(*rows, strict=True)]
-    alike = tuple(column.count(column[0]) == len(rows) for column in columns)
+    alike = statement.often_alike
+    if count == STATEMENT_ROWS:
+        alike = tuple([column.count(column[0]) == count for column in columns])
+    elif not all(columns[place].count(columns[place][0]) == count for place in statement.often_alike_places):
+        alike = ()  # one pattern, or each would be another statement that SQLite has to prepare
+    if not any(alike):
+        return connection.execute(statement.for_rows(count), [*chain.from_iterable(rows)]).rowcount
     once = [column[0] for column, same in zip(columns, alike, strict=True) if same]
     each = zip(*(column for column, same in zip(columns, alike, strict=True) if not same), strict=True)
-    return connection.execute(_binding_once(statement, alike), [*once, *chain.from_iterable(each)]).rowcount
+    return connection.execute(_binding_once(statement, alike, count), [*once, *chain.from_iterable(each)]).rowcount
 
 
-@lru_cache(maxsize=16)
-def _binding_once(statement: Repeated, alike: tuple[bool, ...]) -> str:
-    """Return the text for STATEMENT_ROWS rows that takes the columns that are `alike` in all of them once, and first.
+@lru_cache(maxsize=2 * STATEMENT_ROWS)
+def _binding_once(statement: Repeated, alike: tuple[bool, ...], rows: int) -> str:
+    """Return the text for so many rows that takes the columns that are `alike` in all of them once, and first.
 
-    The rows of a batch have most columns in common, and to bind a text costs as much as to insert it.
+    Rows that came together have most columns in common, and to bind a text costs as much as to insert it.
     """
-    once, each = count(1), count(1 + sum(alike))
+    once, each = numbers_from(1), numbers_from(1 + sum(alike))
     numbers = [next(once) if same else None for same in alike]
-    rows = ([next(each) if number is None else number for number in numbers] for _ in range(STATEMENT_ROWS))
-    return statement.text(f"({', '.join(f'?{number}' for number in row)})" for row in rows)
+    numbered = ([next(each) if number is None else number for number in numbers] for _ in range(rows))
+    return statement.text(f"({', '.join(f'?{number}' for number in row)})" for row in numbered)
 
 
 def _insertion(table: StoredTable, *, skip: bool = True) -> Repeated:
@@ -131,7 +146,8 @@ def _insertion(table: StoredTable, *, skip: bool = True) -> Repeated:
     """
     row: dict[str, BindParameter[object]] = {name: bindparam(name) for name in table.columns}
     insertion = sqlite.insert(table.table).values(row).prefix_with("OR ROLLBACK")
-    return _repeated(_compiled(insertion.on_conflict_do_nothing() if skip else insertion), len(row))
+    text = _compiled(insertion.on_conflict_do_nothing() if skip else insertion)
+    return _repeated(text, len(row), tuple(name in _OFTEN_ALIKE for name in row))
 
 
 def _question(table: StoredTable, fields: Sequence[str], *order: ColumnElement[int]) -> Repeated:
@@ -169,7 +185,7 @@ def _compiled(statement: ClauseElement) -> str:
     return str(statement.compile(dialect=_DIALECT)).replace("\n", "")
 
 
-def _repeated(text: str, columns: int) -> Repeated:
+def _repeated(text: str, columns: int, often_alike: tuple[bool, ...] = ()) -> Repeated:
     row = f"({', '.join('?' * columns)})"
     head, tail = text.split(row)
-    return Repeated(head, row, tail)
+    return Repeated(head, row, tail, often_alike)
