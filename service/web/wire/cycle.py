@@ -140,14 +140,14 @@ class RequestCycle:
 
     def _send(self, message: Message) -> None:
         kind = message["type"]
-        if self.answered or self.started is (kind != "http.response.body"):
-            raise RuntimeError(f"{kind} is not what comes next in an answer")
-        if kind == WHOLE_ANSWER:
+        if kind == WHOLE_ANSWER and not self.started:
             self._send_whole(message["status"], message["head"], message["body"])
-        elif kind == "http.response.start":
+        elif kind == "http.response.start" and not self.started:
             self._start(message)
-        elif self._head:
+        elif kind == "http.response.body" and self._head and not self.answered:
             self._go_on(self._head, message.get("body", b""), last=not message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{kind} is not what comes next in an answer")
 
     def _send_whole(self, status: int, head: bytes, body: bytes) -> None:
         self.started = True
