@@ -13,7 +13,7 @@ places in the queue as any full commit, so that those who come one by one find t
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent import futures
 from itertools import accumulate, chain
 from typing import NamedTuple, Protocol, TypeVar
@@ -30,9 +30,8 @@ from service.writing.committing import Answer, Committing
 
 CAPACITY = 4096
 DEADLINE_SECONDS = 1.5  # every answer within 2 s (Branch hangs up then), the rest is for the way back
-
-
 QUICK_SECONDS = 0.005  # a commit shorter than this is worth a second batch handed over; a longer one gathers more
+SECOND_ROWS = 256  # that a second batch must have: a smaller one grows meanwhile, and fewer commits cost less
 _SMOOTHING = 0.25  # of the last commit's duration in the running average
 _WAITING_SHARE = 0.75  # of the deadline that commits ahead may take
 
@@ -88,8 +87,8 @@ Result = TypeVar("Result")
 class Writer:
     """Commits entries in groups. `broken` is set when storage must not be used again: the process should stop.
 
-    `deadline` is in seconds; while a commit takes less than `quick_seconds`, a second one may wait for the disk.
-    `clock` gives Unix seconds.
+    `deadline` is in seconds; while a commit takes less than `quick_seconds`, a second one of at least `second_rows` may
+    wait for the disk. `clock` gives Unix seconds.
     """
 
     def __init__(  # noqa: PLR0913 - its bounds
@@ -100,6 +99,7 @@ class Writer:
         capacity: int = CAPACITY,
         deadline: float = DEADLINE_SECONDS,
         quick_seconds: float = QUICK_SECONDS,
+        second_rows: int = SECOND_ROWS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.broken = asyncio.Event()
@@ -108,10 +108,12 @@ class Writer:
         self._capacity = capacity
         self._deadline = deadline
         self._quick_seconds = quick_seconds
+        self._second_rows = second_rows
         self._clock = clock
         self._pending: list[_Queued] = []
         self._only_new = True  # whatever was written so far: most processes never write anything else
         self._waiting = 0  # places that their entries take
+        self._submitting = False  # in this turn of the loop
         self._in_flight: deque[_Batch] = deque()
         self._refusal: Exception | None = Overloaded("not started")
         self._stall: StorageError | None = None
@@ -142,12 +144,13 @@ class Writer:
             refusal = self._refusal or self._stall or Overloaded(f"{self._waiting} postbacks are waiting already")
             raise refusal.with_traceback(None)  # raised again and again, it would gather a traceback for each time
         future: asyncio.Future[Written] = self._loop.create_future()
-        if not self._pending and self._may_hand_over():
-            self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
         if manner is not Manner.NEW:
             self._only_new = False
         self._pending.append(_Queued(teller, entries, future, self._loop.time(), manner))
         self._waiting += _places(entries)
+        if not self._submitting and self._may_hand_over():
+            self._submitting = True
+            self._loop.call_soon(self._submit)  # after the other requests that are ready in this turn of the loop
         if self._watch is None:
             self._watch = self._loop.call_later(self._deadline / 8, self._give_up_late)
         return future
@@ -177,7 +180,11 @@ class Writer:
         return [*chain.from_iterable(batch.queued for batch in self._in_flight), *self._pending]
 
     def _may_hand_over(self) -> bool:
-        return len(self._in_flight) < (self._committing.ahead if self._commit_seconds < self._quick_seconds else 1)
+        """Tell whether a commit may begin: none is under way, or a second one is large enough and the disk quick."""
+        if not self._in_flight:
+            return True
+        worth_it = self._waiting >= self._second_rows and self._commit_seconds < self._quick_seconds
+        return worth_it and len(self._in_flight) < self._committing.ahead
 
     def _make_room(self) -> None:
         batches = self._deadline * _WAITING_SHARE / max(self._commit_seconds, 1e-6)
@@ -185,6 +192,7 @@ class Writer:
         self._room = 0 if self._refusal or self._stall else room
 
     def _submit(self) -> None:
+        self._submitting = False
         if self._pending and self._may_hand_over():
             batch = self._take()
             self._in_flight.append(_Batch(batch, self._loop.time()))
@@ -230,7 +238,7 @@ class Writer:
             count = len(entries)
             durable = 0 if type(entries[0]) is Probe else count  # a probe comes alone, and has no row
             if answer.unstored:
-                durable -= sum(_has_id_in(entry, answer.unstored) for entry in entries)
+                durable -= sum(not isinstance(it, Probe) and it.raw.request_id in answer.unstored for it in entries)
             if future.done():  # it was given up
                 self._metrics.count_late(durable)
             elif first in answer.refusals:
@@ -289,7 +297,3 @@ def _parts(batch: Sequence[_Queued]) -> Sequence[Part]:
     ends = accumulate(len(queued.entries) for queued in batch)
     parts = (Part(end - len(one.entries), end, one.manner) for one, end in zip(batch, ends, strict=True))
     return [part for part in parts if part.manner is not Manner.NEW]
-
-
-def _has_id_in(entry: Entry, ids: Container[str]) -> bool:
-    return not isinstance(entry, Probe) and entry.raw.request_id in ids

@@ -23,19 +23,27 @@ BROKEN = StorageBroken("SQLITE_IOERR_FSYNC: disk I/O error", ErrorKind.SQLITE_IO
 
 
 @asynccontextmanager
-async def writing(
+async def writing(  # noqa: PLR0913 - what a test may set of a writer
     store: FakeStore,
     metrics: Metrics | None = None,
     *,
     capacity: int = 4096,
     deadline: float = DEADLINE,
+    second_rows: int = 1,
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Writer]:
     """Run a writer on a store; at the end let the store go and close the writer, also when the test failed.
 
-    The clock tells the hour and measures each commit.
+    The clock tells the hour and measures each commit. A second batch may wait for the disk, however small it is.
     """
-    writer = Writer(OnThread(store, clock), metrics or Metrics(), capacity=capacity, deadline=deadline, clock=clock)
+    writer = Writer(
+        OnThread(store, clock),
+        metrics or Metrics(),
+        capacity=capacity,
+        deadline=deadline,
+        second_rows=second_rows,
+        clock=clock,
+    )
     writer.start()
     try:
         yield writer

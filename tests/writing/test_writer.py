@@ -50,6 +50,17 @@ async def test_what_arrives_while_two_batches_are_handed_over_goes_together_in_t
     assert store.batches == [sent[:1], sent[1:2], sent[2:]]
 
 
+@pytest.mark.parametrize(("second_rows", "sizes"), [(5, [1, 5]), (4, [1, 4, 1])])
+async def test_a_second_batch_waits_for_the_disk_once_it_is_large_enough(second_rows: int, sizes: list[int]) -> None:
+    store, sent = FakeStore(), entries(6)
+    store.gate.clear()
+    async with writing(store, second_rows=second_rows) as writer:
+        futures = await write_apart(writer, sent)
+        store.gate.set()
+        assert await fates(futures) == ["stored"] * 6
+    assert store.sizes == sizes
+
+
 async def test_a_batch_is_never_larger_than_storage_takes_and_order_is_kept() -> None:
     store, sent = FakeStore(), entries(3 * MAX_BATCH + 1)
     store.gate.clear()
