@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -52,6 +52,7 @@ class House:
     waiting: int = 0
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     sent_all: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: Collection[object] = ()  # that the server knows of
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,6 +99,7 @@ async def house(bounds: Bounds, *, by_hand: bool = True, **options: object) -> A
         server = HttpServer(
             built.application, lambda code: built.unparsed.update([code]), bounds, drain=1, by_hand=by_hand, **options
         )
+        built.connections = server.server_state.connections
         serving = await server.begin(listening)
         built.port = listening.getsockname()[1]
         try:

@@ -3,14 +3,17 @@
 import os
 import resource
 import socket
+import ssl
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from tests.support.outside.certificates import Authority
 from tests.support.outside.harness import Service, resident_kib, wait_for
 from tests.support.outside.ledger import run
 from tests.support.outside.load import Load
@@ -175,6 +178,33 @@ def test_with_few_files_many_slow_connections_leave_room_for_quick_ones(
         assert wait_for(lambda: fair_share(run(beside(service, 1))) == 1 or None, PATIENCE)
         assert service.metrics().by_label("postback_conservation_drift", "check") == {}
         assert len(service.log_lines()) < 5_000
+        assert service.terminate() == 0
+
+
+def sent_by_tls(service: Service, click_id: str, trusting: ssl.SSLContext) -> str:
+    """Send one postback on a connection of its own; return what came of it."""
+    try:
+        with Wire(service.public, timeout=5, tls=trusting) as wire:
+            return str(wire.exchange(request(f"/postback?c={click_id}&value=1")).outcome)
+    except OSError as error:
+        return type(error).__name__
+
+
+def test_with_few_files_those_who_begin_no_handshake_leave_room_for_those_who_do(
+    tmp_path: Path, figures: Callable[[str], None]
+) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.certify()
+    tls = {"TLS_CERT": str(certificate), "TLS_KEY": str(key)}
+    with Service(tmp_path, tls, wrapper=with_files(256)) as service, ExitStack() as held:
+        opened, came = hold(service, 600, held, b""), Counter[str]()
+        for number in range(100):
+            opened += hold(service, 3, held, b"")
+            came[sent_by_tls(service, f"tls-{number}", authority.trusting())] += 1
+        figures(f"{opened} that are silent, 256 files: {open_files(service)} open, of 100 by TLS {dict(came)}")
+        assert came == {"stored": 100}
+        assert open_files(service) < 256
+        assert service.metrics().by_label("postback_conservation_drift", "check") == {}
         assert service.terminate() == 0
 
 

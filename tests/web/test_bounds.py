@@ -1,13 +1,11 @@
 """Connections are held to their bounds: bytes of a request, time to send it, time to take an answer, and number."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from service.process.sockets import CannotListen, connections_allowed
 from service.web.wire.bounds import HEAD_BYTES, Bounds, ConnectionWatch
-from tests.support.outside.strangers import certificate
 from tests.support.raw_http import GET, PATIENCE, head_of, house, until
 
 pytestmark = pytest.mark.anyio
@@ -193,13 +191,6 @@ async def test_who_comes_when_all_are_being_served_is_told_to_come_again() -> No
         client = await there.connect()
         client.send(GET)
         assert await client.answer() == (200, b"OK")
-
-
-async def test_a_handshake_that_nobody_begins_is_cut(tmp_path: Path) -> None:
-    chain, key = certificate(tmp_path, 1, "localhost")
-    async with house(BRIEF, ssl_certfile=chain, ssl_keyfile=key) as there:
-        client = await there.connect()
-        assert await client.rest() == b""
 
 
 def test_time_rests_while_the_process_does() -> None:

@@ -39,14 +39,14 @@ async def test_whoever_waits_at_any_of_them_is_answered(listeners: list[socket.s
         writer.close()
         return answer
 
-    taking = asyncio.create_task(OrphanedConnections(listeners, Greeting, None).take_in())
+    taking = asyncio.create_task(OrphanedConnections(listeners, Greeting).take_in())
     answers = await asyncio.wait_for(asyncio.gather(*(ask() for _ in range(300))), 20)
     taking.cancel()
     assert set(answers) == {b"no delay True"}
 
 
 async def test_whoever_stops_taking_in_lets_go_of_the_listeners(listeners: list[socket.socket]) -> None:
-    taking = asyncio.create_task(OrphanedConnections(listeners, Greeting, None).take_in())
+    taking = asyncio.create_task(OrphanedConnections(listeners, Greeting).take_in())
     await asyncio.sleep(0.05)
     taking.cancel()
     await asyncio.gather(taking, return_exceptions=True)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import cast
 
-from service.web.wire.bounds import LINGER_SECONDS
+from service.web.wire.bounds import LINGER_SECONDS, WatchedConnection
 from service.web.wire.connection import HttpConnection
 from service.web.wire.known_clients import KNOWN_CLIENT
 
@@ -85,5 +85,5 @@ class BoundedConnection(HttpConnection):
             self.leave()
 
     @property
-    def _connections(self) -> set["BoundedConnection"]:
-        return cast("set[BoundedConnection]", self._state.connections)
+    def _connections(self) -> set[WatchedConnection]:
+        return cast("set[WatchedConnection]", self._state.connections)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from service.web.wire.answer import DefaultHead
 from service.web.wire.bounded_connection import BoundedConnection
 from service.web.wire.bounds import Bounds, ConnectionWatch
+from service.web.wire.handshake import Handshake
 from service.web.wire.head import HeadParser
 from service.web.wire.orphaned_connections import OrphanedConnections
 
@@ -71,17 +72,10 @@ class HttpServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections. uvicorn would leave a TLS handshake a minute."""
-        loop, config = asyncio.get_running_loop(), self.config
+        """Accept connections. The loop would show those with TLS only after their handshake: it is begun by us."""
+        loop, backlog = asyncio.get_running_loop(), self.config.backlog
         self.servers = [
-            await loop.create_server(
-                self._protocol,
-                sock=listening,
-                ssl=config.ssl,
-                ssl_handshake_timeout=self._handshake_seconds,
-                backlog=config.backlog,
-            )
-            for listening in sockets or ()
+            await loop.create_server(self._protocol, sock=listening, backlog=backlog) for listening in sockets or ()
         ]
         self.started = True
         self._accepting.set()
@@ -103,15 +97,12 @@ class HttpServer(uvicorn.Server):
 
     def orphaned_connections(self, listeners: Sequence[socket.socket]) -> OrphanedConnections:
         """Return what takes in the connections that wait at other workers' listeners."""
-        return OrphanedConnections(listeners, self._protocol, self.config.ssl, self._handshake_seconds)
+        return OrphanedConnections(listeners, self._protocol)
 
-    def _protocol(self) -> asyncio.Protocol:
-        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
-        return make(config=self.config, server_state=self.server_state, app_state={})
-
-    @property
-    def _handshake_seconds(self) -> float | None:
-        return self._watch.bounds.seconds if self.config.ssl else None
+    def _protocol(self) -> asyncio.BaseProtocol:
+        make = cast("Callable[..., BoundedConnection]", self.config.http_protocol_class)
+        http, tls = make(config=self.config, server_state=self.server_state, app_state={}), self.config.ssl
+        return Handshake(http, tls, self._watch, self.server_state) if tls else http
 
     async def leave(self, linger: float) -> None:
         """Stop accepting, make each answer the last of its connection, and wait at most `linger` seconds."""
@@ -120,7 +111,7 @@ class HttpServer(uvicorn.Server):
             server.close()
         connections = self.server_state.connections
         for connection in connections:
-            cast("BoundedConnection", connection).leave()
+            cast("BoundedConnection | Handshake", connection).leave()
         deadline = time.monotonic() + linger
         while connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn's set tells nobody when it is empty
             await asyncio.sleep(_TICK_SECONDS)

@@ -9,7 +9,6 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from ssl import SSLContext
 
 _LOOK_SECONDS = 0.02  # long enough for a healthy owner to come first
 _MOST = 64  # connections of one listener at a time
@@ -18,18 +17,10 @@ _MOST = 64  # connections of one listener at a time
 class OrphanedConnections:
     """Takes in the connections that wait at `listeners`, and serves them with `protocol`."""
 
-    def __init__(
-        self,
-        listeners: Sequence[socket.socket],
-        protocol: Callable[[], asyncio.Protocol],
-        tls: SSLContext | None,
-        handshake_seconds: float | None = None,
-    ) -> None:
+    def __init__(self, listeners: Sequence[socket.socket], protocol: Callable[[], asyncio.BaseProtocol]) -> None:
         self._listeners = listeners
         self._protocol = protocol
-        self._tls = tls
-        self._handshake_seconds = handshake_seconds
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._beginning: set[asyncio.Task[None]] = set()
 
     async def take_in(self) -> None:
         """Look until cancelled; then close the listeners."""
@@ -39,17 +30,15 @@ class OrphanedConnections:
                 for listening in self._listeners:
                     for connection in _waiting(listening):
                         task = asyncio.create_task(self._begin(connection))
-                        self._handshakes.add(task)
-                        task.add_done_callback(self._handshakes.discard)
+                        self._beginning.add(task)
+                        task.add_done_callback(self._beginning.discard)
         finally:
             for listening in self._listeners:
                 listening.close()
 
     async def _begin(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # it hung up, or TLS could not be agreed on
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_seconds
-            )
+        with suppress(OSError):  # it hung up
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
 
 
 def _waiting(listening: socket.socket) -> Iterator[socket.socket]:
