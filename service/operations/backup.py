@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from service.operations.errors import Refused
-from service.storage.database import Database, SqliteDatabase
+from service.storage.database import Database
 from service.storage.sqlite import backup as sqlite
+from service.storage.sqlite.database import SqliteDatabase
 
 _ELSEWHERE = "PostgreSQL is backed up with its own tools (pg_basebackup and an archive): docs/backup.md has the recipe"
 

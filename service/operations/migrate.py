@@ -8,9 +8,11 @@ from service.operations.errors import Refused
 from service.storage.copying import Compared
 from service.storage.copying import Progress as CopyProgress
 from service.storage.copying import copy as copy_rows
-from service.storage.database import Database, PostgresDatabase, SqliteDatabase
+from service.storage.database import Database
 from service.storage.location import Location, PostgresServer, SqliteFile, location_of
 from service.storage.migrations import Status, Version
+from service.storage.postgres.database import PostgresDatabase
+from service.storage.sqlite.database import SqliteDatabase
 
 
 @dataclass(frozen=True, slots=True)

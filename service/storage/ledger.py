@@ -19,6 +19,7 @@ from service.core.postback import Postback, Rejection
 from service.core.verdict import REPEATED, Change, Entry, Probe, Verdict
 from service.storage.schema.registry import OF_POSTBACKS, REJECTED, StoredTable
 
+DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1.5
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
 
 Scalar = str | int | bytes | datetime | None

@@ -11,8 +11,8 @@ import pytest
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.spool.journal import Journal
-from service.storage.database import SqliteDatabase
 from service.storage.location import SqliteFile
+from service.storage.sqlite.database import SqliteDatabase
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.commands import Command

@@ -23,8 +23,9 @@ from service.operations.import_file import ImportFile
 from service.operations.own_line import storing
 from service.operations.replay import Author, Rehearsal, carry_out
 from service.operations.row_file import RowFile
-from service.storage.database import SqliteDatabase, database_at
+from service.storage.database import database_at
 from service.storage.reads.quarantine import Chosen
+from service.storage.sqlite.database import SqliteDatabase
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import LiveRecord

@@ -28,7 +28,8 @@ from service.operations.examine.case import Case, Choices
 from service.operations.examine.findings import Finding
 from service.operations.examine.http import Answer
 from service.settings import Settings, unknown_settings
-from service.storage.database import SqliteDatabase, database_at
+from service.storage.database import database_at
+from service.storage.sqlite.database import SqliteDatabase
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics.counts import Space
 from tests.support import builders, registration

@@ -11,10 +11,10 @@ from service.core.sender import EZMOB
 from service.core.unavailable import StorageError
 from service.core.verdict import Entry
 from service.storage.copying import Compared, copy
-from service.storage.database import SqliteDatabase
 from service.storage.location import PostgresServer as Place
 from service.storage.location import SqliteFile, location_of
 from service.storage.schema.tables import ImportedFile, Replay
+from service.storage.sqlite.database import SqliteDatabase
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders, registration
 from tests.support.engines import Engine

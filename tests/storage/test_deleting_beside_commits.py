@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 from service.core.postback import ConversionKey
 from service.core.unavailable import StorageError
 from service.core.verdict import ERASED, Entry
-from service.storage.database import PostgresDatabase, database_at
+from service.storage.database import database_at
 from service.storage.deletions.deleting import Removed
 from service.storage.erasure import sha256
+from service.storage.postgres.database import PostgresDatabase
 from service.storage.schema.registry import OF_POSTBACKS
 from tests.support import builders
 from tests.support.outside.postgres import run_sql

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
-from service.storage.database import SqliteDatabase
 from service.storage.location import SqliteFile, location_of
+from service.storage.sqlite.database import SqliteDatabase
 from service.storage.sqlite.file import connect_writer, reader_engine, storage_error
 
 

@@ -8,10 +8,12 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine as Connector
 from sqlmodel import SQLModel
 
 from service.core.unavailable import StorageError
+from service.storage import migrations as history
 from service.storage.database import database_at
 from service.storage.location import PostgresServer as Place
 from service.storage.location import location_of
@@ -51,6 +53,15 @@ def test_the_migrated_schema_is_the_declared_schema(empty: Engine) -> None:
 
 def test_the_comparison_would_see_a_difference(empty: Engine) -> None:
     assert len(differences(empty.url)) >= len(SQLModel.metadata.tables) > 0
+
+
+def test_each_version_is_in_a_file_that_is_named_for_it(tmp_path: Path) -> None:
+    """A serving process knows the versions by these names, and a person by the sentences, without Alembic."""
+    versions = list(ScriptDirectory(Path(history.__file__).parent).walk_revisions("base", "heads"))[::-1]
+    assert [Path(version.path).name[:6] for version in versions] == [f"v{version.revision}_" for version in versions]
+    pending = database_at(f"sqlite:///{tmp_path / 'p.db'}").migrations().status().pending
+    told = [(version.revision, version.doc.partition(": ")[2]) for version in versions]
+    assert [(version.number, version.sentence) for version in pending] == told
 
 
 def test_migrating_twice_changes_nothing(empty: Engine) -> None:

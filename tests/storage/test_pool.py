@@ -13,11 +13,11 @@ from sqlalchemy import event, text
 
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage import pool as module
-from service.storage.database import PostgresDatabase
 from service.storage.ledger import Ledger
 from service.storage.location import PostgresServer as Place
 from service.storage.location import location_of
 from service.storage.pool import Pool
+from service.storage.postgres.database import PostgresDatabase
 from service.storage.reads.conversions import Wanted
 from service.storage.reads.quarantine import Chosen
 from service.storage.sqlite.ledger import SqliteLedger

@@ -9,9 +9,9 @@ import pytest
 
 from service.core.outcome import Outcome
 from service.core.unavailable import ErrorKind, StorageError
-from service.storage.database import PostgresDatabase
 from service.storage.location import PostgresServer as Place
 from service.storage.postgres.connection import AsyncServerConnection
+from service.storage.postgres.database import PostgresDatabase
 from service.storage.postgres.ledger import PostgresLedger
 from service.storage.postgres.server import ServerConnection, conninfo
 from service.storage.postgres.statements import statements

@@ -8,7 +8,7 @@ import pytest
 
 from service.core.outcome import Outcome
 from service.core.verdict import Probe
-from service.storage.database import PostgresDatabase
+from service.storage.postgres.database import PostgresDatabase
 from service.storage.postgres.ledger import PostgresLedger
 from tests.support import builders
 from tests.support.engines import Engine

@@ -50,7 +50,7 @@ def test_rows_that_are_all_the_same_are_one(connection: Connection) -> None:
 def test_a_batch_needs_no_file_beside_the_log(connection: Connection) -> None:
     """A statement that could fail in its middle copies each page that it changes into a file, to undo only itself."""
     for _ in range(4):
-        insert(connection, statements().conversion, random_rows(5 * STATEMENT_ROWS))
+        insert(connection, statements().conversion, random_rows(1000))
     with transaction(connection):
         insert(connection, statements().conversion, random_rows(STATEMENT_ROWS))
         assert not any("etilqs" in name for name in open_files())

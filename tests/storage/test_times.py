@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from service.core.outcome import Outcome
 from service.storage.audit import Window
-from service.storage.database import PostgresDatabase
 from service.storage.ledger import Ledger
+from service.storage.postgres.database import PostgresDatabase
 from service.storage.postgres.server import ServerConnection, engine_of, pooled_engine
 from service.storage.reads.conversions import Wanted
 from service.storage.reads.quarantine import Chosen

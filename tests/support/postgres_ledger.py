@@ -10,10 +10,10 @@ import pytest
 from service.core.outcome import Outcome
 from service.core.unavailable import StorageError
 from service.core.verdict import Entry
-from service.storage.database import PostgresDatabase
 from service.storage.location import PostgresServer as Place
 from service.storage.location import location_of
 from service.storage.postgres.connection import AsyncServerConnection
+from service.storage.postgres.database import PostgresDatabase
 from service.storage.postgres.ledger import PostgresLedger
 from tests.support import builders
 from tests.support.outside.postgres import run_sql

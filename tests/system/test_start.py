@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.outside.certificates import Authority
-from tests.support.outside.harness import NotStarted, Service
+from tests.support.outside.harness import NotStarted, Service, migrate
 from tests.support.outside.wire import Wire, request
 
 pytestmark = pytest.mark.system
@@ -157,3 +157,16 @@ def test_a_key_that_does_not_fit_the_certificate_stops_the_start(tmp_path: Path)
     certificate, _ = authority.certify()
     (line,) = refusal(tmp_path, {"TLS_CERT": str(certificate), "TLS_KEY": str(authority.key)})
     assert "TLS_KEY" in line
+
+
+def test_a_service_on_a_file_at_the_newest_version_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """Each would cost megabytes for as long as it serves: Alembic 10, cryptography (certificates) 7, psycopg 6."""
+    service = Service(tmp_path, wrapper=("env", "PYTHONPROFILEIMPORTTIME=1"))  # it names each import on stderr
+    migrate(tmp_path, service.database_url)
+    with service:
+        assert service.postback("a").outcome == "stored"
+        assert service.ask_operator("/metrics").status == service.ask_operator("/readyz").status == 200
+    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in service.stderr().splitlines()}
+    assert "sqlalchemy" in names
+    needless = {"alembic", "mako", "cryptography", "psycopg", "psycopg_binary", "httpx2", "joserfc", "pyarrow"}
+    assert names & needless == set()

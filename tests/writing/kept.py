@@ -7,10 +7,10 @@ from pathlib import Path
 
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
-from service.storage.database import SqliteDatabase
 from service.storage.deletions.deleting import Deletions
 from service.storage.deletions.finding import ROW_BYTES
 from service.storage.location import SqliteFile
+from service.storage.sqlite.database import SqliteDatabase
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics import Metrics
 from service.writing.retention import Clock, Limits, Looked, Pace, Retention

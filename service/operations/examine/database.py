@@ -7,7 +7,8 @@ from service.core.program import PROGRAM
 from service.operations.examine import postgres, sqlite_file
 from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, graded, guarded, ok, warning, wrong
-from service.storage.database import PostgresDatabase, SqliteDatabase
+from service.storage.postgres.database import PostgresDatabase
+from service.storage.sqlite.database import SqliteDatabase
 
 
 def check(case: Case) -> Iterator[Finding]:

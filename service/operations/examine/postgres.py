@@ -6,8 +6,8 @@ from functools import partial
 from service.core.unavailable import StorageError
 from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, graded, guarded, not_checked, ok, wrong
-from service.storage.database import PostgresDatabase
 from service.storage.postgres.audit import Server
+from service.storage.postgres.database import PostgresDatabase
 
 CHECKS = ("connection", "durability", "writable", "connections", "replication", "checksums", "server_clock", "size")
 _OLDEST = 14  # the oldest version that still gets fixes

@@ -1,5 +1,9 @@
-"""Owns the schema's history: Alembic, configured in code, the versions it applies, and who may run on which of them."""
+"""Owns the schema's history: the versions that Alembic applies, and who may run on which of them.
 
+A serving process finds its schema as it should be, and never needs Alembic: 10 MB and 50 ms of a start.
+"""
+
+import ast
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,16 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from service.core.unavailable import ErrorKind, StorageError
-from service.storage.migrations.online import LOCK_SECONDS
 
+_VERSIONS = Path(__file__).parent / "versions"
 _LOCK_KEY = 0x706F_7374_6261_636B  # "postback": the advisory lock of whoever migrates
 _PATIENCE_SECONDS = 600.0
 _BETWEEN_SECONDS = 0.2
@@ -80,31 +80,28 @@ class Migrations:
             before = _status(connection)
             if before.refusal and not before.pending:
                 raise StorageError(f"{self._name} cannot be migrated: {before.refusal}", ErrorKind.MIGRATION)
+            if not before.pending:
+                return before
+            from service.storage.migrations import running  # noqa: PLC0415 - as said above
+
             for version in before.pending:
                 if version.number <= target or target == "head":
                     tell(f"{version.number}: {version.sentence}")
-                    _patiently(partial(self._run, connection, command.upgrade, version.number))
+                    _patiently(partial(running.upgrade, connection, version.number))
             return _status(connection)
 
     def down(self, target: str) -> Status:
         """Go back to a version (or `base`: before the first, an empty database)."""
-        known = {version.number for version in _versions()} | {"base"}
+        known = {*_versions(), "base"}
         if target not in known:
             raise StorageError(
                 f"there is no version {target}; there are {', '.join(sorted(known))}", ErrorKind.MIGRATION
             )
-        with self._connected() as connection, _alone(connection):
-            _patiently(partial(self._run, connection, command.downgrade, target))
-            return _status(connection)
+        from service.storage.migrations import running  # noqa: PLC0415 - as said above
 
-    def _run(self, connection: Connection, action: Callable[[Config, str], None], target: str) -> None:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"SET lock_timeout = {LOCK_SECONDS * 1000:.0f}"))
-            connection.commit()  # Alembic must find no transaction, to have one of its own for each version
-        config = _config()
-        config.attributes["connection"] = connection
-        action(config, target)
-        connection.commit()
+        with self._connected() as connection, _alone(connection):
+            _patiently(partial(running.downgrade, connection, target))
+            return _status(connection)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -115,36 +112,35 @@ class Migrations:
             raise self._classify(error) from error
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    return config
-
-
 def newest_version() -> str:
     """Return the version that this code brings a database to."""
-    return _versions()[-1].number
+    return max(_versions())
 
 
-def _versions() -> list[Version]:
-    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
-    versions = [Version(script.revision, script.doc.partition(":")[2].strip() or script.doc) for script in scripts]
-    return versions[::-1]
+def _versions() -> dict[str, Path]:
+    """Return the file of each version, in order: its name begins with `v` and the version's number."""
+    return {path.name[1:5]: path for path in sorted(_VERSIONS.glob("v*.py"))}
+
+
+def _sentence(path: Path) -> str:
+    """Return what a version's file says that it owns, after the colon."""
+    first = (ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n")[0]
+    return first.partition(":")[2].strip()
 
 
 def _status(connection: Connection) -> Status:
-    current = MigrationContext.configure(connection).get_current_revision() or ""
     tables = inspect(connection).get_table_names()
-    floor = (
-        connection.execute(text("SELECT oldest_code FROM schema_floor")).scalar() if "schema_floor" in tables else ""
+    current, floor = (
+        connection.execute(text(f"SELECT {column} FROM {table}")).scalar() or "" if table in tables else ""  # noqa: S608
+        for table, column in (("alembic_version", "version_num"), ("schema_floor", "oldest_code"))
     )
     connection.rollback()
     versions = _versions()
-    newest = versions[-1].number
-    known = current in {"", *(version.number for version in versions)}
-    pending = tuple(version for version in versions if version.number > current) if known else ()
+    newest = max(versions)
+    pending = tuple(Version(number, _sentence(path)) for number, path in versions.items() if number > current)
+    known = not current or current in versions
     newer = current > newest and floor  # whoever wrote it knows of floors
-    return Status(current, newest, floor or "", pending, strange=not (known or newer))
+    return Status(current, newest, floor, pending if known else (), strange=not (known or newer))
 
 
 @contextmanager

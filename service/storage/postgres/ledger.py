@@ -21,7 +21,16 @@ from service.core.judging import Judged, Part, judge_all
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import STORED, Entry
-from service.storage.ledger import Committed, Row, Scalar, committed, conversion_row, found_rows, rows_of
+from service.storage.ledger import (
+    DEADLINE_SECONDS,
+    Committed,
+    Row,
+    Scalar,
+    committed,
+    conversion_row,
+    found_rows,
+    rows_of,
+)
 from service.storage.location import PostgresServer
 from service.storage.migrations import Migrations
 from service.storage.postgres.batch import Batch
@@ -32,7 +41,6 @@ from service.storage.postgres.statements import statements, storing
 from service.storage.postgres.wait_mode import BLOCKING, ON_LOOP, WaitMode, run_sync
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED, StoredTable
 
-DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1.5
 _OPENING_SECONDS = 10.0
 _TRIES = 4  # the first, and three more
 _PAUSE_SECONDS = 0.05  # before the second try; then twice as long each time, with jitter
