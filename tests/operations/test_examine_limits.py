@@ -109,7 +109,7 @@ def test_the_days_that_the_free_space_lasts_are_counted_by_the_rows_of_the_last_
     case: Case, monkeypatch: pytest.MonkeyPatch, days: int, expected: str
 ) -> None:
     one_row_a_day = ROOMY._replace(free=days * 250)
-    monkeypatch.setattr("service.storage.database.measure_space", lambda _: one_row_a_day)
+    monkeypatch.setattr("service.storage.sqlite.database.measure_space", lambda _: one_row_a_day)
     assert state(conservation.check(case, [])[1], "disk_lasts") == expected
 
 
