@@ -30,7 +30,8 @@ _PRELOADED = [
         "service.process.single_process",
         "service.operations.replay",
         "service.operations.pairing",
-        "service.storage.database",
+        "service.storage.migrations.running",
+        "service.storage.postgres.database",
     ),
 ]
 
