@@ -15,7 +15,11 @@ LINE_TRICKS = [
     line("3", b"GET /\xa0HTTP/1.1"),
     line("3", b"GET / HTTP/1.1 HTTP/1.1"),
     line("3", b"GET /%0d%0aX:%20y HTTP/1.1", "GET /\r\nX: y"),
-    line("2.2", b"\r\rGET / HTTP/1.1", "GET /"),
+    line("2.2", b"\r\rGET / HTTP/1.1"),
+    line("2.2", b"\r\r\nGET / HTTP/1.1"),
+    line("2.2", b"\r\n\nGET / HTTP/1.1"),
+    hosts("3.2", b"Host: a%zz\r\n"),
+    hosts("3.2", b"Host: a%2Fb\r\n", "GET /"),
     line("2.2", b" \r\nGET / HTTP/1.1"),
     line("2.2", b"GET / HTTP/1.1\r\r"),
     line("2.3", b"GET / HTTP/3"),
@@ -207,7 +211,8 @@ FOLLOWED = [
     Shape("9.3.2", OK + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ("GET /ok", "400")),
     Shape("9.3.2", OK + b"\0", ("GET /ok", "400")),
     Shape("9.3.2", OK + b" " + OK, ("GET /ok", "400")),
-    Shape("9.3.2", OK + b"\r\n\r\n\n\r" + OK, ("GET /ok",) * 2),
+    Shape("9.3.2", OK + b"\r\n\r\n" + OK, ("GET /ok",) * 2),
+    Shape("9.3.2", OK + b"\r\n\n\r" + OK, ("GET /ok", "400")),
     Shape("9.3.2", OK[:-2] + b"Content-Length: 0\r\n\r\n" + OK, ("GET /ok",) * 2),
     *(
         Shape("9.6", OK.replace(b"Host", said + b"\r\nHost") + OK, ("GET /ok",))

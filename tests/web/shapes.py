@@ -55,7 +55,7 @@ LINES = [
     line("3", b"GET /"),
     line("2.2", b"\r\nGET / HTTP/1.1", "GET /"),
     line("2.2", b"\r\n\r\n\r\nGET / HTTP/1.1", "GET /"),
-    line("2.2", b"\nGET / HTTP/1.1", "GET /"),
+    line("2.2", b"\nGET / HTTP/1.1"),
     line("2.2", b"GET / HTTP/1.1\nX: y"),
     line("2.2", b"GET / HTTP/1.1\rX: y"),
     line("2.2", b"GET / HTTP/1.1\r\n X: y"),

@@ -5,6 +5,7 @@ what a client sends ahead costs us nothing, and is let go with the connection.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
@@ -24,6 +25,8 @@ from service.web.wire.refusals import REFUSALS, NotHttp, logger, refusal
 
 _LINGER_BYTES = 4 * 2**20  # that a refused client may still send before it reads the answer
 _LINE_ENDS = b"\r\n"
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*")
+_NOTHING_YET = (b"", b"\r")
 _WHOLE_HEAD = BUFFER[:HEAD_BYTES]
 
 
@@ -163,8 +166,8 @@ class HttpConnection(Flow):
         """Begin a request if its head is complete; its time begins with its first byte."""
         if not self._looked_at:
             if received[0] in _LINE_ENDS:
-                received = self._without_line_ends(received)
-            if received:
+                received = self._without_empty_lines(received)
+            if received not in _NOTHING_YET:
                 self.since = self._watch.now
         head, end, rest = received.partition(END_OF_HEAD)
         try:
@@ -180,17 +183,18 @@ class HttpConnection(Flow):
         self._looked_at = self._blank = 0
         self._begin(scope, framing)
 
-    def _without_line_ends(self, received: bytes) -> bytes:
-        """Leave out line ends before a request (RFC 9112, 2.2)."""
-        rest = received.lstrip(_LINE_ENDS)
-        self._blank += len(received) - len(rest)
-        return rest
+    def _without_empty_lines(self, received: bytes) -> bytes:
+        """Leave out empty lines before a request (RFC 9112, 2.2); half of one is no beginning of anything else."""
+        blank = len(_EMPTY_LINES.match(received)[0])  # type: ignore[index]  # it matches always
+        self._blank += blank
+        return received[blank:]
 
     def _await_rest_of_head(self, received: bytes) -> None:
-        check_beginning(received, self._looked_at)
         self._unparsed = received
-        self._looked_at = len(received)
-        if self._blank + self._looked_at >= HEAD_BYTES:
+        if received not in _NOTHING_YET:
+            check_beginning(received, self._looked_at)
+            self._looked_at = len(received)
+        if self._blank + len(received) >= HEAD_BYTES:
             self.refuse(431)
         elif self.half_closed:
             self.transport.close()

@@ -24,7 +24,7 @@ _METHOD_BEGINS = re.compile(rb"[A-Z-]{1,20}(?: |\Z)")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _ABSOLUTE = re.compile(r"https?://([^/?#@]+)(?![^/?#])(/[^?]*)?", re.IGNORECASE)
 _HOST = re.compile(  # RFC 3986, 3.2.2; RFC 9110, 4.2.1: empty only where no authority is
-    rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?"
+    rb"(?:(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?"
 )
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _JUDGED = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"proxy-connection", b"expect"})
