@@ -146,7 +146,7 @@ class Writer:
         future: asyncio.Future[Written] = self._loop.create_future()
         if manner is not Manner.NEW:
             self._only_new = False
-        self._pending.append(_Queued(teller, entries, future, self._loop.time(), manner))
+        self._pending.append(tuple.__new__(_Queued, (teller, entries, future, self._loop.time(), manner)))
         self._waiting += _places(entries)
         if not self._submitting and self._may_hand_over():
             self._submitting = True
@@ -245,7 +245,7 @@ class Writer:
                 future.set_exception(AllRefused(answer.refusals[first]))
             else:
                 teller.durable(durable)
-                future.set_result(Written(verdicts[first : first + count], seconds))
+                future.set_result(tuple.__new__(Written, (verdicts[first : first + count], seconds)))
             first += count
 
     def _stop_using_storage(self, error: StorageBroken) -> None:

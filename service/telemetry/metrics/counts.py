@@ -93,11 +93,12 @@ class Metrics:
 
     def count_response(self, route: str, method: str, code: int, seconds: float, scope: Mapping[str, object]) -> None:
         """Count one finished HTTP response and how long it took; `scope` has the ids of a slow one."""
-        responses, kind = self._responses, (route, method, code)
-        if kind not in responses:
+        try:
+            self._responses[route, method, code] += 1
+        except KeyError:
             named = declared.SENDING_METHODS if route == declared.UNMATCHED else declared.METHODS
             kind = (route, method if method in named else "other", code)
-        responses[kind] = responses.get(kind, 0) + 1
+            self._responses[kind] = self._responses.get(kind, 0) + 1
         timed = self._request_seconds.get(route)
         if timed:
             slow = ids(str(scope["trace_id"]), str(scope["request_id"]), seconds) if seconds > _SLOW_SECONDS else None

@@ -116,7 +116,7 @@ def taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostb
     query, credentials = shown_in(query, headers, body)
     if earlier and b"host" in dict(earlier):
         host = b""  # two are none: a proxy might have judged the other one
-    raw = RawPostback(
+    values = (
         DOORS[path],
         scope["method"],
         path,
@@ -131,8 +131,9 @@ def taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostb
         datetime.now(UTC),
         request_id,
         scope["trace_id"],
+        False,
     )
-    return raw, credentials
+    return tuple.__new__(RawPostback, values), credentials  # its own __new__ is a function in Python
 
 
 _redacted = lru_cache(maxsize=64)(redact)  # a listener has few names

@@ -29,10 +29,9 @@ class ForwardedMiddleware:
         if scope["type"] == "http":
             peer = scope["client"][0] if scope["client"] else ""
             headers = scope["headers"]
-            for name, _ in headers:
-                if name == b"x-forwarded-for":
-                    client = client_of(peer, headers, self._proxies)
-                    break
+            host_alone = len(headers) == 1 and headers[0][0] == b"host"
+            if not host_alone and b"x-forwarded-for" in [name for name, _ in headers]:
+                client = client_of(peer, headers, self._proxies)
             else:
                 client = self._unforwarded(peer)
             scope["client"] = (client, 0) if client else None  # a port would be the proxy's
