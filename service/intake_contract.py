@@ -41,10 +41,13 @@ class Record(Protocol):
 
 
 class IncomingBatch(Protocol):
-    """A batch on its way in. `head` is its request without the body, and `credentials` what it shows of its sender."""
+    """A batch on its way in. `head` is its request without the body."""
 
     head: RawPostback
-    credentials: Credentials
+
+    @property
+    def credentials(self) -> Credentials:
+        """Return what the request shows of its sender."""
 
     async def whole(self, sender: str) -> RawPostback:
         """Return the request with its body, once that has come. Raises Overloaded."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from service.auth.access import ACCESS_LINES, Access, Mode, StartRefused, access_of, start_refusal
-from service.auth.checks import Checks
+from service.auth.checks import Checks, IdentifiedBy
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.auth.keys import verified_key
 from service.auth.limits import RateLimits, bucket_of, limit_of, retry_after
@@ -61,11 +61,11 @@ class Authenticate(Protocol):
 
 
 class _Identified(NamedTuple):
-    """The sender whose credentials were shown; `key` is the API key, None for a token or a signature."""
+    """The sender of a request, and by what it is known; `key` is the API key, if it is by one."""
 
     registered: KnownSender
     key: KnownKey | None = None
-    signed: bool = False
+    by: IdentifiedBy = "credential"
 
 
 Verify = Callable[[str, datetime], Awaitable[str]]  # a bearer token → its subject; raises Rejected, KeysUnavailable
@@ -181,7 +181,7 @@ class Authenticator:
             outcome = error.outcome if isinstance(error, Rejected) else Outcome.STORAGE_UNAVAILABLE
             is_test = isinstance(error, Rejected) and error.is_test
             caller = Caller(self._fallback.sender, is_test, would_reject=(WouldReject("credentials", outcome),))
-            return await self._checked(raw, credentials, _Identified(self._fallback), caller)
+            return await self._checked(raw, credentials, _Identified(self._fallback, by="default"), caller)
         return await self._checked(raw, credentials, found, self._admitted(raw, found))
 
     def _admitted(self, raw: RawPostback, found: _Identified) -> Caller:
@@ -215,7 +215,7 @@ class Authenticator:
         if credentials.token:
             return await self._by_token(raw, credentials.token, roster)
         if credentials.signed:
-            return _Identified(await self._checks.signer(raw, credentials, roster), signed=True)
+            return _Identified(await self._checks.signer(raw, credentials, roster), by="signature")
         raise Rejected(Outcome.UNAUTHENTICATED, "no API key was sent, and nothing else that proves its sender")
 
     async def _by_token(self, raw: RawPostback, token: str, roster: Roster) -> _Identified:
@@ -250,7 +250,7 @@ class Authenticator:
             return caller
         name = registered.sender.name
         caller = caller._replace(charge=lambda postbacks: self._checks.charge(name, postbacks))
-        for check, refusal in await self._checks.failed(raw, credentials, registered, signed=found.signed):
+        for check, refusal in await self._checks.failed(raw, credentials, registered, identified_by=found.by):
             if check not in registered.report_only:
                 return caller._replace(refusal=refusal)
             caller = caller._replace(would_reject=(*caller.would_reject, WouldReject(check, refusal.outcome)))

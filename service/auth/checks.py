@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 from service.auth.credentials import Credentials
 from service.auth.limits import Limit, RateLimits, limit_of, retry_after
@@ -18,6 +19,8 @@ from service.core.roster import Check, KnownSender, Roster
 
 MOST_SENDERS = 10_000  # whose rates are tracked at once
 _LARGE_BYTES = 256 * 1024  # of a body: hashing a larger one would delay other requests
+
+IdentifiedBy = Literal["credential", "signature", "default"]  # a good key or token, or the sender of what shows none
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,16 @@ class Checks:
         self._requirements = {name: _requirements(registered) for name, registered in roster.senders.items()}
 
     async def failed(
-        self, raw: RawPostback, credentials: Credentials, registered: KnownSender, *, signed: bool
+        self,
+        raw: RawPostback,
+        credentials: Credentials,
+        registered: KnownSender,
+        *,
+        identified_by: IdentifiedBy,
     ) -> list[tuple[Check, Rejected]]:
-        """Return each check that the request fails, and why, up to the first that is not report-only.
-
-        `signed`: its signature was verified already.
-        """
-        requirements = self._requirements.get(registered.sender.name, _NO_REQUIREMENTS)
+        """Return each check that the request fails, and why, up to the first that is not report-only."""
+        name = registered.sender.name
+        requirements = self._requirements.get(name, _NO_REQUIREMENTS)
         failed: list[tuple[Check, Rejected]] = []
         checks: tuple[Check, ...] = ("address", "signature", "rate")
         for check in checks:
@@ -57,10 +63,11 @@ class Checks:
                     _address(raw, registered, requirements)
                 elif check == "rate":
                     self._rate(registered, requirements)
-                elif registered.signs and not signed:
-                    await verify(credentials, requirements.secrets, raw)
+                elif registered.signs and identified_by != "signature":
+                    claimed = name if identified_by == "credential" else None
+                    await verify(credentials, requirements.secrets, raw, claimed)
             except Rejected as refusal:
-                failed.append((check, refusal))
+                failed.append((check, refusal.with_traceback(None)))  # it leads to the body, and back to this list
                 if check not in registered.report_only:
                     break
         return failed
@@ -93,14 +100,19 @@ def _address(raw: RawPostback, registered: KnownSender, requirements: Requiremen
         raise Rejected(Outcome.FORBIDDEN, f"{registered.sender.name} does not send from {where}")
 
 
-async def verify(credentials: Credentials, secrets: tuple[Secret, ...], raw: RawPostback) -> None:
-    """Raise `Rejected` unless a request is signed with one of the secrets; its body is read for that, if it must be."""
+async def verify(
+    credentials: Credentials, secrets: tuple[Secret, ...], raw: RawPostback, claimed: str | None = None
+) -> None:
+    """Raise `Rejected` unless a request is signed with one of the secrets; its body is read for that, if it must be.
+
+    `claimed` is the sender whose good key or token was shown.
+    """
     sent = credentials.signed
     if sent is None:
         raise Rejected(Outcome.UNAUTHENTICATED, "not signed: it has neither ts and sig nor the webhook- headers")
     complete = raw.complete
     if credentials.body and secrets:
-        body = await credentials.body()
+        body = await credentials.body(claimed)
         complete = body is not None
         sent = sent._replace(body=body or b"")
     if not complete:

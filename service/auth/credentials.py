@@ -20,13 +20,14 @@ class Credentials(NamedTuple):
     """The credentials of one request: distinct API keys, a bearer token that is not an API key, a signature.
 
     `signed` is the signed request as it came, including an API key in its query. `body` reads its body, if that is
-    not in it yet: it returns None when the body broke off, and raises Overloaded.
+    not in it yet, and is told whose good key or token was shown beside it (None: nobody's). It returns None when the
+    body broke off. It raises Overloaded, and `Rejected` where nobody is known.
     """
 
     keys: tuple[str, ...] = ()
     token: str = ""
     signed: SignedRequest | None = None
-    body: Callable[[], Awaitable[bytes | None]] | None = None
+    body: Callable[[str | None], Awaitable[bytes | None]] | None = None
 
     def __repr__(self) -> str:
         """Say how many there are, and never what they are."""

@@ -8,7 +8,7 @@ from select import select
 
 import pytest
 
-from tests.support.outside.harness import Service, wait_for
+from tests.support.outside.harness import Service, resident_kib, wait_for
 from tests.support.outside.registering import NDJSON, done, posted, told
 from tests.support.outside.signing import webhook
 from tests.support.outside.wire import Answer, HungUp, Wire, request
@@ -16,17 +16,19 @@ from tests.support.outside.wire import Answer, HungUp, Wire, request
 pytestmark = pytest.mark.system
 
 LARGE = 16 * 2**20
+GROWTH_KIB = 64 * 1024  # the room is 32 MiB
 ROW = b'{"c":"%b","value":1}\n'
 WRONG = "whsec_q/Zt0+VhY1b2c3d4e5f6g7h8i9j0KkLlMmNnOoPpQq8="
 
 
 @dataclass
 class Registered:
-    """A service, the keys of two senders and the secret of a third."""
+    """A service, the keys of two senders, and the key and the secret of a third."""
 
     service: Service
     key: str
     other_key: str
+    signing_key: str
     secret: str
 
     def keyed(self, name: str, key: str | None = None) -> Answer:
@@ -44,6 +46,12 @@ class Registered:
         with Wire(self.service.public) as wire:
             return wire.exchange(asked)
 
+    def signed_with_a_key(self, name: str) -> Answer:
+        """Send a batch of one row, signed, with the key of its sender beside it."""
+        body = ROW % name.encode()
+        headers = {**webhook(self.secret, body, time.time(), NDJSON), "X-API-Key": self.signing_key}
+        return self.sent(request("/postbacks", method="POST", headers=headers, body=body))
+
     def begun(self, headers: Mapping[str, str], size: int, held: ExitStack) -> Wire:
         """Begin a batch of 16 MiB, and send so much of it."""
         wire = held.enter_context(Wire(self.service.public, timeout=30))
@@ -59,10 +67,10 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]
     url = f"sqlite:///{path / 'p.db'}"
     for name in ("acme", "signing"):
         done(path, url, "senders", "add", name)
-    key, other = (str(told(path, url, "keys", "create", name)["key"]) for name in ("ezmob", "acme"))
+    key, other, third = (str(told(path, url, "keys", "create", name)["key"]) for name in ("ezmob", "acme", "signing"))
     secret = str(told(path, url, "secrets", "create", "signing")["secret"])
     with Service(path) as service:
-        yield Registered(service, key, other, secret)
+        yield Registered(service, key, other, third, secret)
 
 
 def outcomes(answers: list[Answer]) -> list[str]:
@@ -125,7 +133,31 @@ def test_bad_signatures_crowd_out_neither_good_ones_nor_keys(registered: Registe
             registered.begun(webhook(WRONG, b"", time.time(), NDJSON), LARGE - 1, held)
         came = [registered.keyed(f"beside-bad-{number}") for number in range(5)]
         came += [registered.signed(f"good-{number}") for number in range(5)]
-        assert outcomes(came) == ["stored=1"] * 10
+        came += [registered.signed_with_a_key(f"both-{number}") for number in range(5)]
+        assert outcomes(came) == ["stored=1"] * 15
+
+
+def test_who_sends_slowly_and_shows_a_key_is_not_pushed_out_by_strangers(registered: Registered) -> None:
+    body = ROW % b"slow" + b" " * (LARGE - len(ROW % b"slow"))
+    headers = {**webhook(registered.secret, body, time.time(), NDJSON), "X-API-Key": registered.signing_key}
+    with ExitStack() as held:
+        wire = held.enter_context(Wire(registered.service.public, timeout=30))
+        wire.send(request("/postbacks", method="POST", headers={**headers, "Content-Length": str(LARGE)}) + body[:-1])
+        for _ in range(6):
+            registered.begun(webhook(WRONG, b"", time.time(), NDJSON), LARGE - 1, held)
+        wire.send(body[-1:])
+        assert outcomes([wire.answer()]) == ["stored=1"]
+
+
+def test_the_bodies_of_strangers_do_not_pile_up(registered: Registered) -> None:
+    """Nobody waits for the garbage collector: thirty bodies would take half a gigabyte."""
+    before, headers = resident_kib(registered.service.pid), webhook(WRONG, b"", time.time(), NDJSON)
+    for _ in range(30):
+        with ExitStack() as held:
+            wire = registered.begun(headers, LARGE, held)
+            assert wire.answer().status in {401, 429}
+    assert resident_kib(registered.service.pid) - before < GROWTH_KIB
+    assert outcomes([registered.signed("after")]) == ["stored=1"]
 
 
 def test_a_sender_who_takes_half_of_the_room_leaves_the_rest_to_others(registered: Registered) -> None:

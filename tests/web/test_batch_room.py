@@ -1,12 +1,14 @@
 """Bodies of batches have so much room: a sender half of it, and who is not known yet a room apart."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import pytest
 from starlette.types import Message, Scope
 
 from service.auth.signature import WEBHOOK_HEADERS
+from service.core.outcome import Rejected
 from service.core.postback import MAX_KEPT_BYTES
 from service.core.unavailable import Overloaded
 from service.web.public.batch_room import KnownRoom, UnprovenRoom
@@ -55,18 +57,36 @@ def test_a_sender_has_half_of_the_room_and_gets_back_what_he_gives_back() -> Non
     room.take("third", 50)
 
 
-def test_who_has_been_sending_for_longest_makes_room_for_who_is_not_known_either() -> None:
-    room, gone = UnprovenRoom(100), []
-    first, second, third = (lambda name=name: gone.append(name) for name in ("first", "second", "third"))
-    room.take(first, 60)
-    room.take(second, 40)
-    room.take(third, 50)
-    assert gone == ["first"]
-    room.take(third, 20)
-    assert gone == ["first", "second"]
-    with pytest.raises(Overloaded):
-        room.take(third, 31)
-    room.take(first, 100)
+@pytest.fixture
+def leaving() -> tuple[list[str], dict[str, Callable[[], None]]]:
+    """Return the names of those who were turned away, and how each of three is."""
+    gone: list[str] = []
+    return gone, {name: partial(gone.append, name) for name in ("first", "second", "third")}
+
+
+Leaving = tuple[list[str], dict[str, Callable[[], None]]]
+
+
+def test_of_one_address_who_has_been_sending_for_longest_makes_room(leaving: Leaving) -> None:
+    room, (gone, names) = UnprovenRoom(100), leaving
+    for name, size in (("first", 60), ("second", 40), ("third", 50), ("third", 20), ("third", 31)):
+        room.take("here", names[name], size)
+    assert gone == ["first", "second", "third"]
+    room.take("here", names["first"], 100)
+    assert len(gone) == 3
+
+
+def test_the_address_that_has_most_of_the_room_makes_room(leaving: Leaving) -> None:
+    room, (gone, names) = UnprovenRoom(100), leaving
+    room.take("slow", names["first"], 30)
+    room.take("flood", names["second"], 60)
+    room.take("flood", names["third"], 60)
+    assert gone == ["second"]
+    room.take("slow", names["first"], 50)
+    assert gone == ["second", "first"]
+    room.leave("flood", names["third"])
+    room.take("else", names["second"], 100)
+    assert len(gone) == 2
 
 
 async def test_what_is_here_of_a_body_is_taken_without_waiting_for_more() -> None:
@@ -93,16 +113,16 @@ async def test_a_signed_body_moves_to_its_senders_room_when_he_is_known() -> Non
     first, second, third = (incoming([piece(ROWS, more=False)], rooms, *headers) for _ in range(3))
     for batch in (first, second):
         assert batch.credentials.body
-        assert await batch.credentials.body() == ROWS
+        assert await batch.credentials.body(None) == ROWS
         assert (await batch.whole("acme")).body == ROWS
-    assert await third.proof() == ROWS
+    assert await third.proof(None) == ROWS
     with pytest.raises(Overloaded, match="of acme"):
         await third.whole("acme")
     for batch in (first, second, third):
         batch.let_go()
         batch.let_go()
     rooms.known.take("acme", 2 * len(ROWS))
-    rooms.unproven.take(lambda: None, len(ROWS))
+    rooms.unproven.take("else", pytest.fail, len(ROWS))
 
 
 async def test_who_was_turned_away_hears_of_it_and_keeps_no_bytes() -> None:
@@ -110,13 +130,13 @@ async def test_who_was_turned_away_hears_of_it_and_keeps_no_bytes() -> None:
 
     def messages() -> Iterator[Message]:
         yield piece(ROWS)
-        rooms.unproven.take(lambda: None, 1)
+        rooms.unproven.take("127.0.0.1", lambda: None, 1)
         yield piece(b"more")
         yield piece(b"rest", more=False)
 
     slow = incoming(messages(), rooms)
-    with pytest.raises(Overloaded):
-        await slow.proof()
+    with pytest.raises(Rejected, match="show an API key"):
+        await slow.proof(None)
     assert slow.so_far().body == b""
     with pytest.raises(Overloaded):
         await slow.whole("acme")

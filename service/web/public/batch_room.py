@@ -41,25 +41,28 @@ class KnownRoom:
 class UnprovenRoom:
     """The room for bodies that are read to see who signed them. Anybody may send one.
 
-    When there is no room, the body that has been on its way longest goes, so whoever sends at once finds room.
+    When there is no room, a body of the client address that has most of it goes: the one that has been on its way
+    longest, so whoever sends at once finds room. It may be the one that room is taken for.
     """
 
     def __init__(self, size: int = _UNPROVEN_BYTES) -> None:
         self._left = size
-        self._taken: dict[Callable[[], None], int] = {}  # the longest first
+        self._taken: dict[str, dict[Callable[[], None], int]] = {}  # by address, the longest first
 
-    def take(self, turn_away: Callable[[], None], size: int) -> None:
-        """Take room for so many bytes more of one body; `turn_away` is called when it must go. Raises Overloaded."""
-        self._taken.setdefault(turn_away, 0)
-        while size > self._left:
-            longest = next(iter(self._taken))
-            self.leave(longest)
-            if longest == turn_away:
-                raise Overloaded("too many signed batches are on their way")
-            longest()
+    def take(self, address: str, turn_away: Callable[[], None], size: int) -> None:
+        """Take room for so many bytes more of one body; `turn_away` is called when it must go."""
+        bodies = self._taken.setdefault(address, {})
+        bodies[turn_away] = bodies.get(turn_away, 0) + size
         self._left -= size
-        self._taken[turn_away] += size
+        while self._left < 0:
+            largest = max(self._taken, key=lambda one: sum(self._taken[one].values()))
+            longest = next(iter(self._taken[largest]))
+            self.leave(largest, longest)
+            longest()
 
-    def leave(self, turn_away: Callable[[], None]) -> None:
+    def leave(self, address: str, turn_away: Callable[[], None]) -> None:
         """Give the room of a body back."""
-        self._left += self._taken.pop(turn_away, 0)
+        bodies = self._taken.get(address, {})
+        self._left += bodies.pop(turn_away, 0)
+        if not bodies:
+            self._taken.pop(address, None)

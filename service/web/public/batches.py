@@ -7,7 +7,10 @@ from typing import cast
 
 from starlette.types import Message, Receive, Scope, Send
 
+from service.auth.credentials import Credentials
+from service.auth.limits import bucket_of
 from service.core import batch
+from service.core.outcome import Outcome, Rejected
 from service.core.parsing import media_type_of
 from service.core.postback import MAX_KEPT_BYTES, RawPostback
 from service.core.unavailable import Overloaded
@@ -54,7 +57,7 @@ class Rooms:
 class IncomingBatch:
     """One batch, whose body is read once it is known who sends it, or to find that out by a signature.
 
-    `head` is the request without its body, and `credentials` what it shows of its sender.
+    `head` is the request without its body.
     """
 
     def __init__(self, scope: Scope, receive: Receive, rooms: Rooms) -> None:
@@ -65,20 +68,28 @@ class IncomingBatch:
         self._ended = self._complete = False
         self._turned_away = False  # from the room of those that are not known yet
         self._sender: str | None = None  # whose room the body takes
-        self.head, credentials = taken(scope, b"")
-        self.credentials = credentials._replace(body=self.proof) if credentials.signed else credentials
+        self.head, self._shown = taken(scope, b"")
+        self._address = bucket_of(self.head.client_ip)
 
-    async def proof(self) -> bytes | None:
-        """Return the body to see who signed it; None if it broke off. Raises Overloaded."""
+    @property
+    def credentials(self) -> Credentials:
+        """What the request shows of its sender. It is not kept: it refers to this batch, and bodies are large."""
+        return self._shown._replace(body=self.proof) if self._shown.signed else self._shown
+
+    async def proof(self, claimed: str | None) -> bytes | None:
+        """Return the body to see who signed it; None if it broke off. `claimed` is whose good key or token was shown.
+
+        Raises Overloaded, and `Rejected` (rate_limited) where nobody is known.
+        """
+        if claimed:
+            self._enter(claimed)
         await self._read()
         return bytes(self._body) if self._complete else None
 
     async def whole(self, sender: str) -> RawPostback:
         """Return the request of a known sender with its body, or with as much of it as came. Raises Overloaded."""
         vouch_for_client(self._scope)
-        self._rooms.unproven.leave(self._turn_away)
-        self._rooms.known.take(sender, len(self._body))
-        self._sender = sender
+        self._enter(sender)
         await self._read()
         return self._with_body()
 
@@ -93,21 +104,31 @@ class IncomingBatch:
         return self._with_body()
 
     def let_go(self) -> None:
-        """Give the room back."""
-        self._rooms.unproven.leave(self._turn_away)
+        """Give the room back, and the bytes."""
+        self._rooms.unproven.leave(self._address, self._turn_away)
         if self._sender is not None:
             self._rooms.known.give_back(self._sender, len(self._body))
             self._sender = None
+        self._body.clear()
+
+    def _enter(self, sender: str) -> None:
+        """Move into the room of a known sender. Raises Overloaded."""
+        if self._sender is None:
+            self._rooms.unproven.leave(self._address, self._turn_away)
+            self._rooms.known.take(sender, len(self._body))
+            self._sender = sender
 
     async def _read(self) -> None:
-        """Read to the end, or one byte past the limit. Raises Overloaded."""
-        while not (self._ended or self._turned_away):
+        """Read to the end, or one byte past the limit. Raises Overloaded, and `Rejected` where nobody is known."""
+        while not self._ended:
             piece = self._piece(await self._receive())
             if not self._turned_away:
                 self._take_room(len(piece))
+            if not self._turned_away:
                 self._body += piece
         if self._turned_away:
-            raise Overloaded("too many signed batches are on their way")
+            why = "too many signed batches are on their way: show an API key in the head as well"
+            raise Overloaded(why) if self._sender else Rejected(Outcome.RATE_LIMITED, why)
 
     def _piece(self, message: Message) -> bytes:
         """Return what a message brings of the body, one byte past the limit at most, and note its end."""
@@ -120,12 +141,13 @@ class IncomingBatch:
 
     def _take_room(self, size: int) -> None:
         if self._sender is None:
-            self._rooms.unproven.take(self._turn_away, size)
+            self._rooms.unproven.take(self._address, self._turn_away, size)
         else:
             self._rooms.known.take(self._sender, size)
 
     def _turn_away(self) -> None:
         self._turned_away = self._ended = True
+        self._complete = False
         self._body.clear()
 
     def _with_body(self) -> RawPostback:
