@@ -19,6 +19,7 @@ from service.core.roster import Check, KnownSender, Roster
 
 MOST_SENDERS = 10_000  # whose rates are tracked at once
 _LARGE_BYTES = 256 * 1024  # of a body: hashing a larger one would delay other requests
+_LARGE_AT_ONCE = 2  # hashed, each by a thread with a copy of its own
 
 IdentifiedBy = Literal["credential", "signature", "default"]  # a good key or token, or the sender of what shows none
 
@@ -39,6 +40,7 @@ class Checks:
         self._clock = clock
         self._rates = RateLimits(limit_of(1), MOST_SENDERS)
         self._requirements: Mapping[str, Requirements] = {}
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     def follow(self, roster: Roster) -> None:
         """Use this roster from now on."""
@@ -65,7 +67,7 @@ class Checks:
                     self._rate(registered, requirements)
                 elif registered.signs and identified_by != "signature":
                     claimed = name if identified_by == "credential" else None
-                    await verify(credentials, requirements.secrets, raw, claimed)
+                    await self._verify(credentials, requirements.secrets, raw, claimed)
             except Rejected as refusal:
                 failed.append((check, refusal.with_traceback(None)))  # it leads to the body, and back to this list
                 if check not in registered.report_only:
@@ -86,42 +88,46 @@ class Checks:
     async def signer(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> KnownSender:
         """Return the sender who signed a request without other credentials. Raises `Rejected`."""
         known = {name: needed.secrets for name, needed in self._requirements.items() if needed.secrets}
-        await verify(credentials, tuple(chain.from_iterable(known.values())), raw)  # says what is wrong, once
+        await self._verify(credentials, tuple(chain.from_iterable(known.values())), raw)  # says what is wrong, once
         for name, secrets in known.items():
             with suppress(Rejected):
-                await verify(credentials, secrets, raw)
+                await self._verify(credentials, secrets, raw)
                 return roster.senders[name]
         raise Rejected(Outcome.UNAUTHENTICATED, "no sender has the secret that this is signed with")
+
+    async def _verify(
+        self, credentials: Credentials, secrets: tuple[Secret, ...], raw: RawPostback, claimed: str | None = None
+    ) -> None:
+        """Raise `Rejected` unless a request is signed with one of the secrets; its body is read for that if need be.
+
+        `claimed` is the sender whose good key or token was shown. Many large bodies may be here at once. They wait for
+        their turn where their room can be taken from them, and are copied only then.
+        """
+        sent, complete, now = credentials.signed, raw.complete, raw.received_at.timestamp()
+        if sent is None:
+            raise Rejected(Outcome.UNAUTHENTICATED, "not signed: it has neither ts and sig nor the webhook- headers")
+        read = credentials.body if secrets else None
+        if read:
+            body = await read(claimed)
+            complete, sent = body is not None, sent._replace(body=body or b"")
+            del body
+        if not complete:
+            raise Rejected(Outcome.UNAUTHENTICATED, "the body broke off, so its signature cannot be checked")
+        if len(sent.body) <= _LARGE_BYTES:
+            check_signature(sent, secrets, now)
+            return
+        if read:
+            sent = sent._replace(body=b"")
+        async with self._large:
+            if read:
+                sent = sent._replace(body=await read(claimed) or b"")
+            await asyncio.to_thread(check_signature, sent, secrets, now)
 
 
 def _address(raw: RawPostback, registered: KnownSender, requirements: Requirements) -> None:
     if requirements.networks is not None and not requirements.networks.contains(raw.client_ip):
         where = raw.client_ip or "an unknown address"
         raise Rejected(Outcome.FORBIDDEN, f"{registered.sender.name} does not send from {where}")
-
-
-async def verify(
-    credentials: Credentials, secrets: tuple[Secret, ...], raw: RawPostback, claimed: str | None = None
-) -> None:
-    """Raise `Rejected` unless a request is signed with one of the secrets; its body is read for that, if it must be.
-
-    `claimed` is the sender whose good key or token was shown.
-    """
-    sent = credentials.signed
-    if sent is None:
-        raise Rejected(Outcome.UNAUTHENTICATED, "not signed: it has neither ts and sig nor the webhook- headers")
-    complete = raw.complete
-    if credentials.body and secrets:
-        body = await credentials.body(claimed)
-        complete = body is not None
-        sent = sent._replace(body=body or b"")
-    if not complete:
-        raise Rejected(Outcome.UNAUTHENTICATED, "the body broke off, so its signature cannot be checked")
-    now = raw.received_at.timestamp()
-    if len(sent.body) > _LARGE_BYTES:
-        await asyncio.to_thread(check_signature, sent, secrets, now)
-    else:
-        check_signature(sent, secrets, now)
 
 
 _NO_REQUIREMENTS = Requirements()

@@ -1,5 +1,6 @@
 """What else is asked of a known sender, whoever it was known by: its address, its signature, how many come."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -123,6 +124,35 @@ async def test_a_signed_body_is_checked_whole(size: int) -> None:
     changed = Credentials(signed=SignedRequest(b"", "application/json", headers, body.replace(b'"a"', b'"b"')))
     assert await refusal(made, changed) is Outcome.UNAUTHENTICATED
     assert await refusal(made, good, complete=False) is Outcome.UNAUTHENTICATED
+
+
+async def test_a_large_body_waits_for_its_check_where_its_room_can_be_taken_from_it() -> None:
+    """It is copied for the check when that begins, and two are checked at once."""
+    made, body = authenticator(Roster({"acme": SIGNS}, {})), bytes(300 * 1024)
+    headers = [(name.encode(), text.encode()) for name, text in sign_webhook("m", body, OTHER, NOW.timestamp()).items()]
+    begun: list[int] = []
+    done: list[int] = []
+
+    async def send(number: int) -> None:
+        reads = 0
+
+        async def read(_claimed: str | None) -> bytes:
+            nonlocal reads
+            reads += 1
+            if reads == 2:
+                begun.append(number)
+                assert len(begun) - len(done) <= 2
+                if number == 2:
+                    raise Rejected(Outcome.RATE_LIMITED, "pushed out")
+            return body
+
+        shown = Credentials(signed=SignedRequest(b"", "application/json", headers, b""), body=read)
+        expected = Outcome.RATE_LIMITED if number == 2 else Outcome.UNAUTHENTICATED
+        assert await refusal(made, shown) is expected
+        done.append(number)
+
+    await asyncio.gather(*map(send, range(5)))
+    assert sorted(begun) == [0, 1, 2, 3, 4]
 
 
 async def test_more_than_the_rate_is_told_to_wait_and_rows_count_as_postbacks() -> None:
