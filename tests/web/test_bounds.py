@@ -174,10 +174,12 @@ async def test_whoever_keeps_us_waiting_longest_goes_for_a_newcomer() -> None:
         assert there.unparsed == {503: 1}
 
 
-async def test_who_comes_when_all_are_being_served_is_told_to_come_again() -> None:
+async def test_who_comes_when_known_clients_are_being_served_is_told_to_come_again() -> None:
     async with house(GENEROUS._replace(connections=3)) as there:
         served = [await there.connect() for _ in range(3)]
         for client in served:
+            client.send(GET.replace(b"quick", b"knows"))
+            assert await client.answer() == (200, b"OK")
             client.send(GET.replace(b"quick", b"waits"))
         await until(lambda: there.waiting == 3)
         newcomers = [await there.connect() for _ in range(20)]

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 FOUR = Bounds(connections=4, spare=8, body_bytes=1_000_000, seconds=60.0)
 OK = b"HTTP/1.1 200 OK\r\n"
+KNOWS_AND_WAITS = GET.replace(b"quick", b"knows") + GET.replace(b"quick", b"waits")
 HELLO_BEGINS = b"\x16\x03\x01\x02\x00\x01\x00"
 
 
@@ -174,13 +175,14 @@ async def test_a_handshake_that_nobody_begins_is_cut(tls: tuple[Path, Path]) -> 
         await until(lambda: not there.connections)
 
 
-async def test_who_comes_when_all_are_being_served_is_told_so_by_tls(
+async def test_who_comes_when_known_clients_are_being_served_is_told_so_by_tls(
     tls: tuple[Path, Path],
 ) -> None:
     async with tls_house(tls) as there:
         clients = [TlsClient(await there.connect(), tls[0]) for _ in range(4)]
         for each in clients:
-            await each.agree(GET.replace(b"quick", b"waits"))
+            await each.agree(KNOWS_AND_WAITS)
+            assert (await each.answer()).startswith(OK)
         await until(lambda: there.waiting == 4)
         silent = [await there.connect() for _ in range(20)]
         newcomer = TlsClient(await there.connect(), tls[0])
@@ -196,7 +198,7 @@ async def test_who_comes_when_all_are_being_served_is_told_so_by_tls(
 async def test_who_found_no_place_at_first_has_one_that_became_free(tls: tuple[Path, Path]) -> None:
     async with tls_house(tls) as there:
         for _ in range(4):
-            await TlsClient(await there.connect(), tls[0]).agree(GET.replace(b"quick", b"waits"))
+            await TlsClient(await there.connect(), tls[0]).agree(KNOWS_AND_WAITS)
         await until(lambda: there.waiting == 4)
         newcomer = TlsClient(await there.connect(), tls[0])
         await until(lambda: len(there.connections) == 5)

@@ -33,6 +33,16 @@ async def served(connected: Client, request: bytes = GET) -> None:
     assert await connected.answer() == (200, b"OK")
 
 
+def closed(client: Client) -> bool:
+    """Return whether the connection has ended."""
+    return client.reader.at_eof() or client.reader.exception() is not None
+
+
+async def answer_head(client: Client) -> bytes:
+    """Return the head of an answer."""
+    return await client.reader.readuntil(b"\r\n\r\n")
+
+
 async def test_a_known_client_that_rests_for_long_stays_and_strangers_make_room() -> None:
     async with house(FOUR) as there:
         known = [await client(there, KNOWS) for _ in range(2)]
@@ -71,6 +81,37 @@ async def test_a_stranger_in_the_middle_of_a_body_makes_room() -> None:
             each.send(b"POST /reads HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
         await client(there)
         await until(lambda: there.bodies == [(4, False)])
+
+
+async def test_a_stranger_in_the_middle_of_an_answer_makes_room_and_is_answered() -> None:
+    async with house(FOUR) as there:
+        busy = [await there.connect() for _ in range(4)]
+        for each in busy:
+            each.send(GET.replace(b"quick", b"waits"))
+        await until(lambda: there.waiting == 4)
+        newcomers = [await client(there, KNOWS) for _ in range(2)]
+        there.go_on.set()
+        last = [await each.rest() for each in busy if b"connection: close" in await answer_head(each)]
+        assert last == [b"OK"] * 2
+        for each in newcomers:
+            await served(each)
+        assert there.unparsed == {}
+
+
+async def test_if_too_many_strangers_are_owed_an_answer_the_first_of_them_gets_none() -> None:
+    async with house(FOUR._replace(spare=2)) as there:
+        busy = [await there.connect() for _ in range(4)]
+        for each in busy:
+            each.send(GET.replace(b"quick", b"waits"))
+        await until(lambda: there.waiting == 4)
+        for _ in range(3):
+            await client(there, KNOWS)
+        await until(lambda: any(closed(each) for each in busy))
+        untold, *told = sorted(busy, key=closed, reverse=True)
+        assert await untold.rest() == b""
+        there.go_on.set()
+        assert [await each.answer() for each in told] == [(200, b"OK")] * 3
+        assert there.unparsed == {}
 
 
 async def test_who_hung_up_is_not_known_any_more() -> None:

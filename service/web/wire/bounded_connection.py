@@ -72,6 +72,17 @@ class BoundedConnection(HttpConnection):
         keep_alive = self._watch.bounds.keep_alive
         return min(keep_alive, _LEAVING_SECONDS) if self._leaving() else keep_alive
 
+    def give_way(self) -> None:
+        """Linger, so that a newcomer has the place: cut if we wait for its client, else after its present answer.
+
+        What it sent is stored then, so it cannot be told 503. If too many linger, it is closed and not told at all.
+        """
+        if self.awaits_client:
+            self.cut(503)
+        else:
+            self.leave()
+            self._watch.linger(self)
+
     def leave(self) -> None:
         """Make the present answer, if any, the last one of this connection."""
         if self._cycle:

@@ -31,27 +31,27 @@ class Bounds(NamedTuple):
     keep_alive: float = 75.0
 
 
-class WatchedConnection(Protocol):
+class LingeringConnection(Protocol):
+    """One that ends, and whose client may read why."""
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+
+class WatchedConnection(LingeringConnection, Protocol):
     """One connection, as the watch sees it."""
 
     since: float
 
     @property
     def awaits_client(self) -> bool:
-        """Whether we wait for its client, so that it may be cut for a newcomer."""
+        """Whether we wait for its client."""
 
     def check_time(self) -> None:
         """Cut it if its time is over."""
 
-    def cut(self, status: int) -> None:
-        """Cut it; in the middle of a request, answer with this status first."""
-
-
-class LingeringConnection(Protocol):
-    """One that ends, and whose client may read why."""
-
-    def abort(self) -> None:
-        """Close it at once."""
+    def give_way(self) -> None:
+        """Linger, so that a newcomer has the place: cut if we wait for its client, else after its present answer."""
 
 
 class ConnectionWatch:
@@ -66,11 +66,11 @@ class ConnectionWatch:
         self.now = 0.0
         self._ticked_at = 0.0
         self._check_at = 0.0
-        self._known: set[LingeringConnection | WatchedConnection] = set()  # whose clients showed a good credential
-        self._awaiting: dict[bool, list[WatchedConnection]] = {
+        self._known: set[LingeringConnection] = set()  # whose clients showed a good credential
+        self._first_to_go: dict[bool, list[WatchedConnection]] = {
             True: [],
             False: [],
-        }  # of known clients or not; the longest at the end
+        }  # of known clients or not; the longest there at the end
         self._since_sorted = 0  # newcomers since they were sorted
         self._lingering: dict[LingeringConnection, None] = {}  # at their end, and still there; the longest first
 
@@ -81,50 +81,55 @@ class ConnectionWatch:
         if self.now < self._check_at:
             return
         self._check_at = self.now + _CHECK_SECONDS
-        self._awaiting = {True: [], False: []}
+        self._first_to_go = {True: [], False: []}
         self._since_sorted = len(connections)
         for connection in list(connections):
             connection.check_time()
 
     def know(self, connection: WatchedConnection) -> None:
         """Take it that the client of a connection has shown a good credential."""
-        self._known.add(connection)
+        if connection not in self._lingering:  # it has no place any more
+            self._known.add(connection)
 
     def knows(self, connection: WatchedConnection) -> bool:
         """Return whether the client of a connection has shown a good credential."""
         return connection in self._known
 
     def makes_room(self, connections: Collection[WatchedConnection]) -> bool:
-        """Return whether there is a place for a newcomer; if there is none, cut the one that keeps us waiting longest.
+        """Return whether there is a place for a newcomer; if there is none, the one that is busy longest gives way.
 
-        So a client that sends its request at once finds a place, however many others stay connected and send nothing.
-        Half of the places are a reserve for known clients: one of them is cut only if they have more than that.
+        So a client that sends its request at once finds a place, however many others stay connected, whatever they do.
+        Half of the places are a reserve for known clients: one of them gives way only if they have more than that, and
+        only if we wait for it. A stranger gives way in the middle of an answer too.
         """
         if len(connections) - len(self._lingering) < self.bounds.connections:
             return True
         self._since_sorted += 1
         beyond_reserve = len(self._known) > self.bounds.connections // 2
-        return (beyond_reserve and self._cut_longest(connections, known=True)) or self._cut_longest(
+        return (beyond_reserve and self._longest_gives_way(connections, known=True)) or self._longest_gives_way(
             connections, known=False
         )
 
-    def _cut_longest(self, connections: Collection[WatchedConnection], *, known: bool) -> bool:
-        """Cut the one that keeps us waiting longest, of known clients or of strangers; return whether there is one."""
-        if not self._awaiting[known] and self._since_sorted > len(connections) // _SORT_SHARE:
+    def _longest_gives_way(self, connections: Collection[WatchedConnection], *, known: bool) -> bool:
+        """Let the longest of known clients or of strangers give way; return whether there is one that can."""
+        if not self._first_to_go[known] and self._since_sorted > len(connections) // _SORT_SHARE:
             self._sort(connections)
-        while self._awaiting[known]:
-            connection = self._awaiting[known].pop()
-            if connection in connections and connection.awaits_client and (connection in self._known) is known:
-                connection.cut(503)
+        while self._first_to_go[known]:
+            connection = self._first_to_go[known].pop()
+            if connection in connections and (connection in self._known) is known and self._may_go(connection):
+                connection.give_way()
                 return True
         return False
 
     def _sort(self, connections: Collection[WatchedConnection]) -> None:
         self._since_sorted = 0
-        self._awaiting = {True: [], False: []}
+        self._first_to_go = {True: [], False: []}
         for each in sorted(connections, key=lambda each: each.since, reverse=True):
-            if each.awaits_client:
-                self._awaiting[each in self._known].append(each)
+            if self._may_go(each):
+                self._first_to_go[each in self._known].append(each)
+
+    def _may_go(self, connection: WatchedConnection) -> bool:
+        return connection not in self._lingering and (connection.awaits_client or connection not in self._known)
 
     def linger(self, refused: LingeringConnection) -> None:
         """Let a connection that ends stay for a while. It takes no place; if they are too many, the first goes."""

@@ -92,10 +92,12 @@ class HttpConnection(Flow):
             "extensions": {WHOLE_ANSWER: {}},
         }
 
-    def connection_lost(self, _error: Exception | None) -> None:
-        """Let go of everything."""
+    def connection_lost(self, error: Exception | None) -> None:
+        """Let go of everything; what refers to each other would stay until the garbage collector comes."""
         self._unparsed = b""
         self._abandon()
+        self._cycle = self._body = None
+        super().connection_lost(error)
         self.resume_writing()
 
     def get_buffer(self, _hint: int) -> memoryview:

@@ -13,6 +13,22 @@ BUFFER = memoryview(bytearray(BODY_READ_BYTES))  # one for all: it is emptied in
 Address = tuple[str, int | None]
 
 
+class _Gone(asyncio.Transport):
+    """What a connection has in its transport's place at its end: one of TLS refers to the connection for ever."""
+
+    def is_closing(self) -> bool:
+        """Return that it is."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    abort = close
+
+
+_GONE = _Gone()
+
+
 class Flow(asyncio.BufferedProtocol):
     """The transport of a connection, with its two directions. `writable`: the client does not take what we write."""
 
@@ -27,6 +43,10 @@ class Flow(asyncio.BufferedProtocol):
         self.tls = transport.get_extra_info("sslcontext") is not None
         self.client = _address(transport.get_extra_info("peername"))
         self.server = _address(transport.get_extra_info("sockname"))
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Let go of the transport."""
+        self.transport = _GONE
 
     def write(self, data: bytes) -> None:
         """Send bytes, unless the client has hung up."""

@@ -82,7 +82,7 @@ class Handshake(asyncio.BufferedProtocol):
         if self._watch.now - self.since >= self._watch.bounds.seconds:
             self.abort()
 
-    def cut(self, _status: int) -> None:
+    def give_way(self) -> None:
         """Cut it; without TLS it can be told nothing."""
         self.awaits_client = False
         self._watch.linger(self)

@@ -11,6 +11,7 @@ _AGAIN_SECONDS = 0.2  # after it was cut
 _TRICKLE_SECONDS = 0.5
 _PAUSE_SECONDS = 0.02  # so that we ourselves have time for the others
 _NOWHERE = request("/nowhere")
+_KEYLESS = request("/postback?c=stranger&value=1")
 _BATCH = {"Content-Type": "application/x-ndjson", "Content-Length": str(16 * 2**20)}
 
 Line = socket.socket
@@ -62,15 +63,33 @@ async def slow_reader(line: Line) -> None:
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def asks_ahead(line: Line) -> None:
+async def _ask_ahead(line: Line, asked: bytes) -> None:
     """Ask always before the last answer is there, and take all answers."""
     reading = asyncio.create_task(_until_closed(line))
     try:
         while not reading.done():
-            await _send(line, _NOWHERE * 50)
+            await _send(line, asked * 50)
             await asyncio.sleep(_PAUSE_SECONDS)
     finally:
         reading.cancel()
+
+
+async def asks_ahead(line: Line) -> None:
+    """Ask ahead for what is answered at once."""
+    await _ask_ahead(line, _NOWHERE)
+
+
+async def asks_the_door_ahead(line: Line) -> None:
+    """Ask ahead for what is answered when its rejection is stored: we owe this stranger an answer all the time."""
+    await _ask_ahead(line, _KEYLESS)
+
+
+async def asks_the_door(line: Line) -> None:
+    """Ask for it one at a time."""
+    while True:
+        await _send(line, _KEYLESS)
+        if not await asyncio.get_running_loop().sock_recv(line, 65536):
+            return
 
 
 STRANGERS: dict[str, Stranger] = {
@@ -80,6 +99,8 @@ STRANGERS: dict[str, Stranger] = {
     "garbage": garbage,
     "slow readers": slow_reader,
     "asking ahead": asks_ahead,
+    "asking the door ahead": asks_the_door_ahead,
+    "asking the door": asks_the_door,
 }
 
 
