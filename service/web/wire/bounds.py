@@ -112,8 +112,15 @@ class ConnectionWatch:
 
     def _longest_gives_way(self, connections: Collection[WatchedConnection], *, known: bool) -> bool:
         """Let the longest of known clients or of strangers give way; return whether there is one that can."""
-        if not self._first_to_go[known] and self._since_sorted > len(connections) // _SORT_SHARE:
-            self._sort(connections)
+        if self._next_gives_way(connections, known=known):
+            return True
+        if self._since_sorted <= len(connections) // _SORT_SHARE:
+            return False
+        self._sort(connections)
+        return self._next_gives_way(connections, known=known)
+
+    def _next_gives_way(self, connections: Collection[WatchedConnection], *, known: bool) -> bool:
+        """Let the next of those that were sorted give way; what has become of them since counts."""
         while self._first_to_go[known]:
             connection = self._first_to_go[known].pop()
             if connection in connections and (connection in self._known) is known and self._may_go(connection):
