@@ -77,7 +77,7 @@ async def test_storage_that_fails_is_not_ready_and_comes_back_by_itself() -> Non
 
 async def test_a_commit_of_a_postback_is_proof_enough() -> None:
     store = FakeStore()
-    async with watched(store, 0.5) as (metrics, writer):
+    async with watched(store, 3.0) as (metrics, writer):
         async with asyncio.timeout(PATIENCE):
             while not metrics.ready:
                 await writer.write(NOBODY, builders.postback())
