@@ -64,8 +64,22 @@ class _Identified(NamedTuple):
     """The sender of a request, and by what it is known; `key` is the API key, if it is by one."""
 
     registered: KnownSender
-    key: KnownKey | None = None
-    by: IdentifiedBy = "credential"
+    key: KnownKey | None
+    by: IdentifiedBy
+    caller: Caller  # if nothing is wrong
+
+
+def _identified(registered: KnownSender, key: KnownKey | None = None, by: IdentifiedBy = "credential") -> _Identified:
+    return _Identified(registered, key, by, Caller(registered.sender, key is not None and key.is_test))
+
+
+def _registered(key: KnownKey, roster: Roster) -> _Identified:
+    """Return the sender of a key. Raises `Rejected`."""
+    registered = roster.senders.get(key.sender)
+    if registered is None:
+        why = f"API key {key.id} belongs to no registered sender"
+        raise Rejected(Outcome.UNAUTHENTICATED, why, is_test=key.is_test)
+    return _identified(registered, key)
 
 
 Verify = Callable[[str, datetime], Awaitable[str]]  # a bearer token → its subject; raises Rejected, KeysUnavailable
@@ -99,7 +113,7 @@ class Authenticator:
         self._strangers = limit_of(strangers) if strangers else None
         self._addresses = RateLimits(self._strangers or limit_of(1))
         self._roster: Roster | None = None
-        self._callers: dict[str, tuple[KnownKey, Caller]] = {}  # by their API keys, which were good
+        self._found: dict[str, _Identified] = {}  # by their API keys
         self._fallback: KnownSender | None = None
         self._access: Access = "unknown"
         self._announced = False
@@ -113,7 +127,7 @@ class Authenticator:
         """Use this roster from now on (None: it could not be read yet); log it if that changes who is let in."""
         before, self._access = self._access, access_of(self._mode, self._host, roster)
         self._roster = roster
-        self._callers = {}
+        self._found = {}
         self._fallback = roster.fallback_sender if roster else None
         if roster:
             self._checks.follow(roster)
@@ -135,30 +149,11 @@ class Authenticator:
                 authenticate_open(raw, self._sender)
                 return self._anybody
             if roster and self._fallback is None and len(credentials.keys) == 1 and not credentials.token:
-                return self._remembered(raw, credentials.keys[0]) or self._met(raw, credentials.keys[0], roster)
+                found = self._by_key(raw, credentials.keys[0], roster)
+                return None if found.registered.has_requirements else self._admitted(raw, found)
         except Rejected:
             pass
         return None
-
-    def _met(self, raw: RawPostback, shown: str, roster: Roster) -> Caller | None:
-        """Return whose API key this is, if that is all that is asked of its sender. Raises `Rejected`."""
-        found = self._by_key(raw, shown, roster)
-        if found.registered.has_requirements:
-            return None
-        caller = self._admitted(raw, found)
-        if found.key and not caller.refusal and not caller.would_reject:
-            self._callers[shown] = found.key, caller
-        return caller
-
-    def _remembered(self, raw: RawPostback, shown: str) -> Caller | None:
-        """Return whose API key this is, if it was good before: to hash it again would cost a tenth of a request."""
-        if shown not in self._callers:
-            return None
-        key, caller = self._callers[shown]
-        if raw.door not in key.doors or not key.live(raw.received_at):
-            return None
-        self.used(key.id, raw.received_at)
-        return caller
 
     async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller:
         """Return who sent a postback."""
@@ -181,13 +176,12 @@ class Authenticator:
             outcome = error.outcome if isinstance(error, Rejected) else Outcome.STORAGE_UNAVAILABLE
             is_test = isinstance(error, Rejected) and error.is_test
             caller = Caller(self._fallback.sender, is_test, would_reject=(WouldReject("credentials", outcome),))
-            return await self._checked(raw, credentials, _Identified(self._fallback, by="default"), caller)
+            return await self._checked(raw, credentials, _identified(self._fallback, by="default"), caller)
         return await self._checked(raw, credentials, found, self._admitted(raw, found))
 
     def _admitted(self, raw: RawPostback, found: _Identified) -> Caller:
         """Return the caller, with a refusal if it may not use this door."""
-        registered, key, _ = found
-        caller = Caller(registered.sender, key is not None and key.is_test)
+        registered, key, _, caller = found
         if refusal := _door_refusal(raw, registered, key):
             if registered.disabled or "credentials" not in registered.report_only:
                 return caller._replace(refusal=refusal)
@@ -215,7 +209,7 @@ class Authenticator:
         if credentials.token:
             return await self._by_token(raw, credentials.token, roster)
         if credentials.signed:
-            return _Identified(await self._checks.signer(raw, credentials, roster), by="signature")
+            return _identified(await self._checks.signer(raw, credentials, roster), by="signature")
         raise Rejected(Outcome.UNAUTHENTICATED, "no API key was sent, and nothing else that proves its sender")
 
     async def _by_token(self, raw: RawPostback, token: str, roster: Roster) -> _Identified:
@@ -228,20 +222,19 @@ class Authenticator:
         registered = roster.by_subject.get(subject)
         if registered is None:
             raise Rejected(Outcome.FORBIDDEN, f"a good token, and no sender has the oauth_subject {subject[:80]!a}")
-        return _Identified(registered)
+        return _identified(registered)
 
-    @staticmethod
-    def _by_key(raw: RawPostback, shown: str, roster: Roster) -> _Identified:
-        key = verified_key(shown, roster.by_secret)
-        if not key.live(raw.received_at):
+    def _by_key(self, raw: RawPostback, shown: str, roster: Roster) -> _Identified:
+        """Return whose API key this is. A good one is remembered: to hash it again costs a tenth of a request."""
+        found = self._found.get(shown)
+        if found is None:
+            found = self._found[shown] = _registered(verified_key(shown, roster.by_secret), roster)
+        key = found.key
+        if key and not key.live(raw.received_at):
             ended, at = ("was revoked", key.revoked_at) if key.revoked_at else ("expired", key.expires_at)
             when = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
             raise Rejected(Outcome.UNAUTHENTICATED, f"API key {key.id} {ended}{when}", is_test=key.is_test)
-        registered = roster.senders.get(key.sender)
-        if registered is None:
-            why = f"API key {key.id} belongs to no registered sender"
-            raise Rejected(Outcome.UNAUTHENTICATED, why, is_test=key.is_test)
-        return _Identified(registered, key)
+        return found
 
     async def _checked(self, raw: RawPostback, credentials: Credentials, found: _Identified, caller: Caller) -> Caller:
         """Check this sender's other requirements; the first refusal that is not report-only stands."""
