@@ -16,7 +16,8 @@ from service.core.judging import AllRefused, Manner, refused_whole
 from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.moment import clock_refusal
 from service.core.outcome import Rejected
-from service.core.parsing import decode_together, parse
+from service.core.parameters import decode_together
+from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.unavailable import Overloaded, Unavailable
 from service.core.verdict import Understood, Verdict

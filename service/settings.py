@@ -18,7 +18,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.auth.access import Mode
 from service.auth.networks import Networks
 from service.auth.oauth.issuer import SENDER_CLAIMS, Issuer, checked_url
-from service.core.sender import PRESETS, DuplicatePolicy, NumberFormat, Sender
+from service.core.presets import PRESETS
+from service.core.sender import DuplicatePolicy, NumberFormat, Sender
 from service.storage.location import location_of
 
 PREFIX = "POSTBACK_"

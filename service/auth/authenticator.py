@@ -20,8 +20,9 @@ from service.auth.networks import is_loopback
 from service.auth.oauth.issuer import KeysUnavailable
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
+from service.core.presets import EZMOB
 from service.core.roster import Check, KnownKey, KnownSender, Roster
-from service.core.sender import EZMOB, Sender
+from service.core.sender import Sender
 from service.core.unavailable import Unavailable
 from service.telemetry.log import Log
 

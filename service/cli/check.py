@@ -9,7 +9,7 @@ from service.cli.printing import print_json
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse
 from service.core.outcome import Family, Outcome
-from service.core.sender import PRESETS
+from service.core.presets import PRESETS
 
 if TYPE_CHECKING:
     from service.core.sender import Sender

@@ -8,8 +8,9 @@ import typer
 
 from service.cli.printing import Json, print_json
 from service.cli.registering import registered, registry, tell_done
+from service.core.presets import PRESETS
 from service.core.roster import CHECKS
-from service.core.sender import PRESETS, DuplicatePolicy, NumberFormat
+from service.core.sender import DuplicatePolicy, NumberFormat
 
 if TYPE_CHECKING:
     from service.operations.register.senders import Changes
@@ -42,6 +43,18 @@ _Statuses = Annotated[
     list[str] | None,
     typer.Option("--status", metavar="THEIRS=OURS", help="One more word for a status, e.g. paid_out=approved."),
 ]
+_Strict = Annotated[
+    bool | None,
+    typer.Option("--strict-status/--any-status", help="Reject an unknown word for the status of a new conversion."),
+]
+_Currencies = Annotated[
+    list[str] | None,
+    typer.Option("--currency", metavar="CODE", help="One more currency that it may send, e.g. USDT or HRK."),
+]
+_Placeholders = Annotated[
+    list[str] | None,
+    typer.Option("--placeholder", metavar="TEXT", help="A text that it sends where it has no click id, e.g. no_click."),
+]
 _Subject = Annotated[str | None, typer.Option("--oauth-subject", help="The client that its access tokens name.")]
 _NONE = "none"
 
@@ -61,6 +74,9 @@ def _with_changes(do: "Callable[[str, Changes], None]") -> Callable[..., None]:
         report_only: _Reported = None,
         duplicates: _Duplicates = None,
         status: _Statuses = None,
+        strict_status: _Strict = None,
+        currency: _Currencies = None,
+        placeholder: _Placeholders = None,
         oauth_subject: _Subject = None,
     ) -> None:
         from service.operations.register.senders import Changes
@@ -75,6 +91,9 @@ def _with_changes(do: "Callable[[str, Changes], None]") -> Callable[..., None]:
             report_only=_listed(report_only),
             duplicates=duplicates,
             statuses=_pairs(status),
+            strict_status=strict_status,
+            currencies=_listed(currency),
+            placeholders=_listed(placeholder),
             oauth_subject="" if oauth_subject == _NONE else oauth_subject,
         )
         do(name, changes)
@@ -163,7 +182,8 @@ def show(name: Name, *, as_json: Json = False) -> None:
 
     JSON keys: name, preset, numbers, fields {theirs: ours}, required,
     networks, rate_per_second, report_only, duplicates, statuses (its own
-    words), oauth_subject, created_at, disabled_at, live_keys, signing_secrets (how many).
+    words), strict_status, currencies and placeholders (its own),
+    oauth_subject, created_at, disabled_at, live_keys, signing_secrets (how many).
 
     Example: python -m service senders show acme
 

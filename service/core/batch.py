@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from service.core.decompression import Readable, unpack
 from service.core.outcome import Outcome, Rejected
-from service.core.parsing import MAX_BODY_BYTES, media_type_of
+from service.core.parameters import MAX_BODY_BYTES, media_type_of
 from service.core.postback import MAX_KEPT_BYTES, RawPostback
 from service.core.redaction import may_hold_secrets, redact
 

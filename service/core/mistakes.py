@@ -8,10 +8,14 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 
 from service.core.decoding import Pairs
+from service.core.fields.amounts import micros_of
+from service.core.fields.placeholders import is_bare_token
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.core.parsing import claimed, claimed_click_id, claims_test, is_bare_token, micros_of
+from service.core.parameters import claimed
+from service.core.parsing import claimed_click_id, claims_test
 from service.core.postback import Postback, RawPostback, Rejection
-from service.core.sender import EZMOB, PRESETS, Field, Sender
+from service.core.presets import EZMOB, PRESETS
+from service.core.sender import Field, Sender
 
 
 def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:

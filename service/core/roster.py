@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Literal
 
 from service.core.lifecycle import Status
-from service.core.sender import EZMOB, PRESETS, DuplicatePolicy, Field, NumberFormat, Sender
+from service.core.presets import EZMOB, PRESETS
+from service.core.sender import DuplicatePolicy, Field, NumberFormat, Sender
 
 KeyDoor = Literal["postback", "batch", "pixel"]
 Check = Literal["credentials", "address", "signature", "rate"]
@@ -108,6 +109,9 @@ def sender_from_preset(  # noqa: PLR0913 - what a row says
     required: frozenset[Field] | None = None,
     statuses: Mapping[str, Status] | None = None,
     duplicates: DuplicatePolicy = "first",
+    strict_status: bool = False,
+    currencies: frozenset[str] = frozenset(),
+    placeholders: frozenset[str] = frozenset(),
 ) -> Sender:
     """Return a sender that follows a preset, with parameter names and status words of its own beside the preset's.
 
@@ -123,4 +127,7 @@ def sender_from_preset(  # noqa: PLR0913 - what a row says
         required=base.required if required is None else required,
         statuses={**base.statuses, **(statuses or {})},
         duplicates=duplicates,
+        strict_status=strict_status,
+        currencies=currencies,
+        placeholders=placeholders,
     )

@@ -13,7 +13,6 @@ NumberFormat = Literal["point", "comma", "cents"]  # 1.50, 1,50, and 150 for the
 DuplicatePolicy = Literal["first", "click", "sum"]
 
 _BOTH: frozenset[Field] = frozenset({"click_id", "value"})
-_CLICK_ID: frozenset[Field] = frozenset({"click_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,9 @@ class Sender:
     """An authenticated caller: its name, the parameter names it uses for our fields, which of them it must send.
 
     Where `required` leaves `value` out, a postback without one is stored with an empty value, which counts as 0.
-    `statuses` are its words for a conversion's status, in lower case.
+    `statuses` are its words for a conversion's status, in lower case; `strict_status`: a word that is none of them is
+    rejected. `currencies` are codes that it may send beside ISO 4217's. `placeholders` are texts of its own that stand
+    where a platform had no click id or transaction id, in lower case.
     """
 
     name: str
@@ -30,6 +31,9 @@ class Sender:
     numbers: NumberFormat = "point"
     statuses: Mapping[str, Status] = field(default_factory=lambda: STATUS_WORDS)
     duplicates: DuplicatePolicy = "first"
+    strict_status: bool = False
+    currencies: frozenset[str] = frozenset()
+    placeholders: frozenset[str] = frozenset()
 
     def rules(self) -> dict[str, object]:
         """Return all of it as JSON holds it: what is judged once is judged again by the same rules."""
@@ -40,11 +44,14 @@ class Sender:
             "numbers": self.numbers,
             "statuses": dict(self.statuses),
             "duplicates": self.duplicates,
+            "strict_status": self.strict_status,
+            "currencies": sorted(self.currencies),
+            "placeholders": sorted(self.placeholders),
         }
 
     @classmethod
     def by(cls, rules: Mapping[str, object]) -> Self:
-        """Return the sender that wrote these rules."""
+        """Return the sender that wrote these rules; before version 0008 every status was judged strictly."""
         return cls(
             name=str(rules["name"]),
             fields=cast("Mapping[str, Field]", rules["fields"]),
@@ -52,109 +59,7 @@ class Sender:
             numbers=cast("NumberFormat", rules["numbers"]),
             statuses=cast("Mapping[str, Status]", rules["statuses"]),
             duplicates=cast("DuplicatePolicy", rules["duplicates"]),
+            strict_status=bool(rules.get("strict_status", True)),
+            currencies=frozenset(cast("Sequence[str]", rules.get("currencies", ()))),
+            placeholders=frozenset(cast("Sequence[str]", rules.get("placeholders", ()))),
         )
-
-
-# EZmob's postback URL is `/conversion?c={click_id}&value={value}` (EZmob help desk); the other names are the trade's.
-EZMOB = Sender(
-    name="ezmob",
-    fields={
-        "c": "click_id",
-        "value": "value",
-        "currency": "currency",
-        "goal": "goal",
-        "transaction_id": "transaction_id",
-        "txid": "transaction_id",
-        "conversion_status": "conversion_status",
-    },
-)
-
-# How others write the same, each by its own documentation (docs/senders.md). Their payout may be absent, because it may
-# be fixed in the offer; what some of them call the transaction id is our click id.
-_OTHERS = (
-    Sender(
-        "voluum",
-        {"cid": "click_id", "payout": "value", "currency": "currency", "et": "goal", "txid": "transaction_id"},
-        _CLICK_ID,
-    ),
-    Sender("redtrack", {"clickid": "click_id", "sum": "value", "currency": "currency", "type": "goal"}, _CLICK_ID),
-    Sender(
-        "keitaro",
-        {
-            "subid": "click_id",
-            "sub_id": "click_id",
-            "payout": "value",
-            "currency": "currency",
-            "tid": "transaction_id",
-            "status": "conversion_status",
-        },
-        _CLICK_ID,
-    ),
-    Sender(
-        "binom",
-        {
-            "cnv_id": "click_id",
-            "clickid": "click_id",
-            "payout": "value",
-            "cnv_currency": "currency",
-            "cnv_status": "conversion_status",
-        },
-        _CLICK_ID,
-    ),
-    Sender(
-        "bemob",
-        {
-            "cid": "click_id",
-            "payout": "value",
-            "currency": "currency",
-            "txid": "transaction_id",
-            "status": "conversion_status",
-        },
-        _CLICK_ID,
-    ),
-    Sender(
-        "tune",
-        {
-            "transaction_id": "click_id",
-            "amount": "value",
-            "currency": "currency",
-            "goal_id": "goal",
-            "conversion_unique_id": "transaction_id",
-        },
-        _CLICK_ID,
-    ),
-    Sender(
-        "everflow",
-        {
-            "transaction_id": "click_id",
-            "amount": "value",
-            "currency": "currency",
-            "event_id": "goal",
-            "order_id": "transaction_id",
-        },
-        _CLICK_ID,
-    ),
-    Sender(
-        "appsflyer",
-        {
-            "clickid": "click_id",
-            "event_revenue": "value",
-            "event_revenue_currency": "currency",
-            "event_name": "goal",
-            "event_id": "transaction_id",
-        },
-        _CLICK_ID,
-    ),
-    Sender(
-        "adjust",
-        {
-            "click_id": "click_id",
-            "revenue_float": "value",
-            "currency": "currency",
-            "event_name": "goal",
-            "transaction_id": "transaction_id",
-        },
-        _CLICK_ID,
-    ),
-)
-PRESETS: Mapping[str, Sender] = {sender.name: sender for sender in (EZMOB, *_OTHERS)}

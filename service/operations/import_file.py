@@ -18,7 +18,8 @@ from service.core.chunk import CHUNK_BYTES, next_chunk
 from service.core.decoding import decode_csv
 from service.core.outcome import Rejected
 from service.core.postback import RawPostback
-from service.core.sender import EZMOB, NumberFormat, Sender
+from service.core.presets import EZMOB
+from service.core.sender import NumberFormat, Sender
 from service.intake import Rows
 from service.operations.dating import Dating
 from service.operations.row_file import Advance, RowFile, UnreadableFile

@@ -15,8 +15,8 @@ from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
 from service.core.decoding import decode_csv
+from service.core.fields.amounts import micros_of
 from service.core.outcome import Rejected
-from service.core.parsing import micros_of
 from service.operations.row_file import Advance, RowFile, UnreadableFile
 from service.storage.reads.conversions import Conversions, Wanted
 from service.storage.reads.quarantine import Quarantine

@@ -16,7 +16,8 @@ from service.auth.authenticator import Caller
 from service.core.judging import Manner
 from service.core.outcome import Family, Outcome
 from service.core.postback import Postback, RawPostback
-from service.core.sender import EZMOB, PRESETS, Sender
+from service.core.presets import EZMOB, PRESETS
+from service.core.sender import Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
 from service.operations.dating import Dating, column_refused

@@ -139,6 +139,9 @@ def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -
         required=None if row.required is None else cast("frozenset[Field]", frozenset(row.required)),
         statuses=cast("Mapping[str, Status]", row.statuses),
         duplicates=cast("DuplicatePolicy", row.duplicates),
+        strict_status=bool(row.strict_status),
+        currencies=frozenset(row.currencies or ()),
+        placeholders=frozenset(row.placeholders or ()),
     )
     return KnownSender(
         sender,

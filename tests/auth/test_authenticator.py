@@ -17,8 +17,8 @@ from service.auth.authenticator import (
 from service.auth.credentials import Credentials
 from service.core.mistakes import rejection_of
 from service.core.outcome import Outcome, Rejected
+from service.core.presets import EZMOB, PRESETS
 from service.core.roster import EMPTY_ROSTER, Roster
-from service.core.sender import EZMOB, PRESETS
 from service.telemetry.metrics import Metrics
 from tests.support import builders
 from tests.support.fakes import KeptLines, kept_log

@@ -11,8 +11,8 @@ from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.auth.oauth.issuer import KeysUnavailable
 from service.auth.signature import Secret, SignedRequest, sign_query, sign_webhook
 from service.core.outcome import Outcome, Rejected
+from service.core.presets import EZMOB
 from service.core.roster import Check, KnownSender, Roster
-from service.core.sender import EZMOB
 from service.telemetry.metrics import Metrics
 from tests.support import builders
 from tests.support.fakes import KeptLines, kept_log

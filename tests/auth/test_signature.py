@@ -20,7 +20,7 @@ from service.auth.signature import (
 )
 from service.core.outcome import Rejected
 from service.core.parsing import parse
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from tests.support import builders
 from tests.support.signing import (
     BODY,

@@ -6,8 +6,10 @@ import pytest
 
 from service.core.mistakes import diagnose_accepted, diagnose_rejected
 from service.core.outcome import Diagnosis, Mistake, Rejected
-from service.core.parsing import claimed, parse
-from service.core.sender import PRESETS, Field, Sender
+from service.core.parameters import claimed
+from service.core.parsing import parse
+from service.core.presets import PRESETS
+from service.core.sender import Field, Sender
 from tests.support import builders
 from tests.support.documents import table, words
 

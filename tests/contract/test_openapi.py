@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import request_response
 
 from service.core.outcome import Family, Outcome
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from service.operator.browser_headers import HEADERS
 from service.operator.openapi.__main__ import built, main
 from service.operator.probes import MetricsPage, ReadinessPage

@@ -20,7 +20,7 @@ from service.core.batch import (
 from service.core.outcome import Outcome, Rejected
 from service.core.parsing import parse
 from service.core.postback import RawPostback
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from tests.support import builders
 
 

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.core.decoding import decode_json
-from service.core.parsing import decode_together
+from service.core.parameters import decode_together
 from service.core.postback import RawPostback
 from tests.support import builders
 

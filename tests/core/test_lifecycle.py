@@ -9,7 +9,8 @@ from service.core.lifecycle import STATUS_WORDS, STATUSES, allowed_next, may_bec
 from service.core.outcome import Outcome, Rejected
 from service.core.parsing import parse
 from service.core.postback import Postback
-from service.core.sender import EZMOB, PRESETS, DuplicatePolicy
+from service.core.presets import EZMOB, PRESETS
+from service.core.sender import DuplicatePolicy
 from service.core.verdict import Winner, judge_against
 from tests.support import builders
 

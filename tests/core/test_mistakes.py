@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from service.core.mistakes import diagnose_accepted, diagnose_rejected
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.core.parsing import claimed, parse
+from service.core.parameters import claimed
+from service.core.parsing import parse
 from service.core.postback import RawPostback
-from service.core.sender import EZMOB, PRESETS, Sender
+from service.core.presets import EZMOB, PRESETS
+from service.core.sender import Sender
 from tests.support import builders
 from tests.support.mistakes import ODD, REJECTED, RIGHT, SILENT
 

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.outcome import Outcome, Rejected
-from service.core.parsing import claimed, claimed_click_id, parse
+from service.core.parameters import claimed
+from service.core.parsing import claimed_click_id, parse
 from service.core.postback import RawPostback
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from tests.support import builders
 
 

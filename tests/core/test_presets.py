@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
+from service.core.fields.amounts import micros_of
 from service.core.outcome import Outcome, Rejected
-from service.core.parsing import micros_of, parse
-from service.core.sender import EZMOB, PRESETS, NumberFormat, Sender
+from service.core.parsing import parse
+from service.core.presets import EZMOB, PRESETS
+from service.core.sender import NumberFormat, Sender
 from tests.support import builders
 
 

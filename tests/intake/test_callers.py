@@ -8,7 +8,7 @@ from service.auth.authenticator import Authenticate, Caller, RosterUnknown, Woul
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from service.core.verdict import Verdict
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders

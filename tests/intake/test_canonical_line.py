@@ -5,7 +5,7 @@ import pytest
 from service.core.outcome import Diagnosis, Mistake, Outcome
 from service.core.parsing import parse
 from service.core.postback import RawPostback
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from service.core.verdict import REPEATED, STORED, Verdict
 from service.core.version import VERSION
 from service.telemetry.metrics import Metrics

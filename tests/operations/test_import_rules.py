@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.core.judging import Manner
-from service.core.sender import EZMOB, Sender
+from service.core.presets import EZMOB
+from service.core.sender import Sender
 from service.core.unavailable import StorageError
 from service.core.verdict import Verdict
 from service.operations.import_file import ImportFile

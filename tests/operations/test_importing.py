@@ -15,7 +15,7 @@ from service.core.judging import Part
 from service.core.mistakes import rejection_of
 from service.core.outcome import Rejected, explanation
 from service.core.parsing import parse
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from service.core.verdict import Entry
 from service.operations.import_file import ImportFile
 from service.operations.kept_input import raw_again

@@ -4,7 +4,7 @@ import pytest
 
 from service.auth.authenticator import Caller
 from service.core.outcome import Outcome
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from service.core.verdict import STORED
 from service.intake import Rows
 from service.operations.own_line import OwnRecord, rehearsing, vouched

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.auth.keys import digest
-from service.core.sender import EZMOB, PRESETS
+from service.core.presets import EZMOB, PRESETS
 from service.operations.errors import Ended, Mistake, NotFound, Refused, WrongValues
 from service.operations.register import keys, secrets, senders
 from service.operations.register.registry import registered, registry, writes_like

@@ -9,7 +9,8 @@ import pytest
 
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback
-from service.core.sender import EZMOB, Sender
+from service.core.presets import EZMOB
+from service.core.sender import Sender
 from service.operations.import_file import ImportFile
 from service.operations.replay import carry_out
 from service.operations.row_file import RowFile

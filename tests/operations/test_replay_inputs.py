@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.outcome import Outcome
-from service.core.parsing import MAX_BODY_BYTES
+from service.core.parameters import MAX_BODY_BYTES
 from service.core.postback import RawPostback
 from service.core.roster import sender_from_preset
 from service.operations.kept_input import raw_again

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from service.core.batch import CSV, split_batch, stream_lines
 from service.core.decoding import Pairs, decode_csv, decode_moment
 from service.core.outcome import Outcome, Rejected
-from service.core.parsing import MAX_BODY_BYTES
+from service.core.parameters import MAX_BODY_BYTES
 from service.operations.row_file import Form, RowFile, UnreadableFile
 from tests.support import builders
 

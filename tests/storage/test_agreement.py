@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.core.outcome import Rejected
-from service.core.parsing import MAX_BODY_BYTES, claimed, claimed_click_id, parse
+from service.core.parameters import MAX_BODY_BYTES, claimed
+from service.core.parsing import claimed_click_id, parse
 from service.core.postback import RawPostback, Rejection
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from service.core.verdict import Entry, Verdict
 from service.storage.ledger import Ledger
 from tests.support import builders

@@ -7,7 +7,7 @@ import pytest
 from service.core.chunk import CHUNK_BYTES, ChunkSize
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from service.core.unavailable import StorageError
 from service.core.verdict import Entry
 from service.storage.copying import Compared, copy

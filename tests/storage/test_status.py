@@ -10,7 +10,7 @@ from service.core.judging import Manner, Part
 from service.core.outcome import Outcome
 from service.core.parsing import parse
 from service.core.postback import Postback
-from service.core.sender import PRESETS
+from service.core.presets import PRESETS
 from service.core.verdict import Entry
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted

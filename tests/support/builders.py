@@ -7,7 +7,7 @@ from typing import Any
 from service.core.outcome import Outcome
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback, Rejection
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 
 RECEIVED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 _numbers = count(1)

@@ -14,8 +14,8 @@ from starlette.types import Message, Scope
 from service.auth.authenticator import Authenticator
 from service.auth.signature import Secret, sign_webhook
 from service.core.batch import MAX_BYTES, NDJSON
+from service.core.presets import EZMOB
 from service.core.roster import KnownSender
-from service.core.sender import EZMOB
 from service.storage.sqlite.ledger import SqliteLedger
 from service.web.public.batches import BatchDoor, IncomingBatch
 from tests.support.engines import path, sqlite_ledger

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from service.core.outcome import Outcome
-from service.core.parsing import MAX_BODY_BYTES
+from service.core.parameters import MAX_BODY_BYTES
 from tests.support.served import Served, broken_off, drive, endless, pieces
 
 pytestmark = pytest.mark.anyio

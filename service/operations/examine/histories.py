@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from functools import partial
 
-from service.core.parsing import claimed, claims_test
+from service.core.parameters import claimed
+from service.core.parsing import claims_test
 from service.operations.examine.case import Case
 from service.operations.examine.findings import Finding, graded, guarded
 from service.operations.kept_input import raw_again

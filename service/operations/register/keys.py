@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TypedDict
 
 from service.auth.keys import NewKey, id_in, new_key
+from service.core.presets import PRESETS
 from service.core.roster import KEY_DOORS
-from service.core.sender import PRESETS, Sender
+from service.core.sender import Sender
 from service.operations.errors import Ended, Mistake, NotFound, Refused, refuse_wrong
 from service.operations.register.senders import NewSender, put_sender
 from service.storage.schema.tables import ApiKey

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.core.presets import PRESETS
 from service.core.program import PROGRAM
-from service.core.sender import PRESETS, Sender
+from service.core.sender import Sender
 from service.core.unavailable import ErrorKind, StorageError
 from service.operations.errors import Refused
 from service.storage.database import Database

@@ -8,8 +8,9 @@ from typing import TypedDict, get_args
 
 from service.auth.networks import Networks
 from service.core.lifecycle import STATUSES
+from service.core.presets import PRESETS
 from service.core.roster import CHECKS
-from service.core.sender import PRESETS, DuplicatePolicy, Field, NumberFormat
+from service.core.sender import DuplicatePolicy, Field, NumberFormat
 from service.operations.errors import Mistake, NotFound, Refused, refuse_wrong
 from service.storage import senders as storage
 from service.storage.schema.tables import RegisteredSender
@@ -17,6 +18,7 @@ from service.storage.senders import Rows, Senders
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _FIELDS = get_args(Field)
+_CURRENCY = re.compile(r"[A-Za-z0-9]{3,10}")
 _RESERVED = ("key", "test")  # parameters of every sender's: the credential, and the mark of a test
 
 
@@ -33,6 +35,9 @@ class SenderMembers(TypedDict):
     report_only: list[str]
     duplicates: str
     statuses: Mapping[str, str]
+    strict_status: bool
+    currencies: list[str]
+    placeholders: list[str]
     oauth_subject: str | None
     created_at: datetime
     disabled_at: datetime | None
@@ -57,6 +62,9 @@ class Changes:
     report_only: Sequence[str] | None = None
     duplicates: DuplicatePolicy | None = None
     statuses: Mapping[str, str] | None = None
+    strict_status: bool | None = None
+    currencies: Sequence[str] | None = None
+    placeholders: Sequence[str] | None = None
     oauth_subject: str | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +80,12 @@ class Changes:
             row.fields = dict(self.fields)
         if self.statuses is not None:
             row.statuses = {theirs.lower(): ours for theirs, ours in self.statuses.items()}
+        if self.strict_status is not None:
+            row.strict_status = self.strict_status
+        if self.currencies is not None:
+            row.currencies = [code.upper() for code in self.currencies] or None
+        if self.placeholders is not None:
+            row.placeholders = [text.lower() for text in self.placeholders] or None
         if self.required is not None:
             row.required = list(self.required) or None
         if self.networks is not None:
@@ -89,6 +103,7 @@ class Changes:
         yield from _unknown("require", self.required or (), _FIELDS)
         yield from _wrong_networks(self.networks or ())
         yield from _wrong_statuses(self.statuses or {})
+        yield from _wrong_currencies(self.currencies or ())
         yield from _unknown("report_only", self.report_only or (), CHECKS)
 
 
@@ -202,6 +217,12 @@ def _wrong_statuses(statuses: Mapping[str, str]) -> Iterator[Mistake]:
             yield Mistake("status", f"{theirs}={ours}", sentence)
 
 
+def _wrong_currencies(currencies: Sequence[str]) -> Iterator[Mistake]:
+    for one in currencies:
+        if not _CURRENCY.fullmatch(one):
+            yield Mistake("currency", one, "a code is 3 to 10 letters and digits, such as USDT")
+
+
 def _members(row: RegisteredSender, rows: Rows, now: datetime) -> SenderMembers:
     roster = rows.roster()
     sender = roster.senders[row.name].sender
@@ -216,6 +237,9 @@ def _members(row: RegisteredSender, rows: Rows, now: datetime) -> SenderMembers:
         "report_only": row.report_only,
         "duplicates": row.duplicates,
         "statuses": row.statuses,
+        "strict_status": sender.strict_status,
+        "currencies": sorted(sender.currencies),
+        "placeholders": sorted(sender.placeholders),
         "oauth_subject": row.oauth_subject,
         "created_at": row.created_at,
         "disabled_at": row.disabled_at,

@@ -200,7 +200,9 @@ class Deletion(SQLModel, table=True):
 class RegisteredSender(SQLModel, table=True):
     """A sender as it is registered: a preset, and in what it differs. `required` null is the preset's own.
 
-    `fields` are parameter names of its own beside the preset's, `statuses` its words for a conversion status.
+    `fields` are parameter names of its own beside the preset's, `statuses` its words for a conversion status,
+    `currencies` codes beside ISO 4217's, `placeholders` texts that are no click id and no transaction id. Versions
+    before 0008 leave the last three null: none, and not strict.
     """
 
     __tablename__ = "sender"
@@ -218,6 +220,9 @@ class RegisteredSender(SQLModel, table=True):
     oauth_subject: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = Field(sa_type=UtcDateTime)
     disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    strict_status: bool | None = None
+    currencies: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    placeholders: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
 
 
 class ApiKey(SQLModel, table=True):

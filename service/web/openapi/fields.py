@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
-from service.core.currency import CURRENCIES
 from service.core.decoding import MAX_PARAMETERS
-from service.core.parsing import AMOUNTS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS
+from service.core.fields.amounts import AMOUNTS
+from service.core.fields.currencies import CURRENCIES
+from service.core.fields.identifiers import MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS
 from service.core.postback import TEST
-from service.core.sender import EZMOB, Field
+from service.core.presets import EZMOB
+from service.core.sender import Field
 
 Schema = dict[str, object]
 

@@ -11,7 +11,7 @@ from service.auth.credentials import Credentials
 from service.auth.limits import bucket_of
 from service.core import batch
 from service.core.outcome import Outcome, Rejected
-from service.core.parsing import media_type_of
+from service.core.parameters import media_type_of
 from service.core.postback import MAX_KEPT_BYTES, RawPostback
 from service.core.unavailable import Overloaded
 from service.core.verdict import Verdict

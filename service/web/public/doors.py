@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.auth.credentials import PROOFS, Credentials, shown_in
 from service.core.outcome import Outcome
-from service.core.parsing import MAX_BODY_BYTES
+from service.core.parameters import MAX_BODY_BYTES
 from service.core.postback import DOORS, RawPostback
 from service.core.redaction import redact
 from service.core.verdict import Verdict

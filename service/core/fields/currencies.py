@@ -1,4 +1,10 @@
-"""Owns the list of currency codes: ISO 4217 list one (SIX, active currencies and funds, January 2026)."""
+"""Owns currencies: ISO 4217 list one (SIX, active currencies and funds, January 2026), and reading a code."""
+
+from collections.abc import Mapping
+
+from service.core.fields.placeholders import reject_placeholder
+from service.core.outcome import Outcome, Rejected
+from service.core.sender import Field
 
 CURRENCIES = frozenset(
     """
@@ -11,3 +17,12 @@ CURRENCIES = frozenset(
     XXX YER ZAR ZMW ZWG
     """.split()  # noqa: SIM905 - a table of 180 words reads better than 180 quoted ones
 )
+
+
+def currency_of(fields: Mapping[Field, str]) -> str | None:
+    """Return the code of the currency, None if none was sent. Raises `Rejected`."""
+    currency = fields.get("currency")
+    if currency is None or currency in CURRENCIES:
+        return currency
+    reject_placeholder("currency", currency)
+    raise Rejected(Outcome.INVALID_CURRENCY, f"{currency[:80]!a} is not an ISO 4217 code")

@@ -1,0 +1,55 @@
+"""Owns what names a conversion: click id, goal and transaction id, kept as they were sent."""
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from service.core.fields.placeholders import BARE_TOKENS, reject_placeholder
+from service.core.outcome import Outcome, Rejected
+from service.core.sender import Field, Sender
+
+MAX_CLICK_ID_BYTES = 512
+MAX_LABEL_BYTES = 255  # goal, transaction_id: the whole key stays below PostgreSQL's 2,704 bytes of an index row
+SPACES_AND_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+_PLACEHOLDERS = BARE_TOKENS["click_id"]
+
+
+def click_id_of(fields: Mapping[Field, str]) -> str:
+    """Return the click id. Raises `Rejected`."""
+    click_id = fields.get("click_id", "")
+    if not click_id:
+        raise Rejected(Outcome.MISSING_CLICK_ID, "empty" if "click_id" in fields else "absent")
+    plain = click_id.isascii() and click_id.replace("-", "").isalnum()
+    if plain and len(click_id) <= MAX_CLICK_ID_BYTES and click_id not in _PLACEHOLDERS:
+        return click_id  # as most are
+    reject_placeholder("click_id", click_id)
+    if SPACES_AND_CONTROLS.search(click_id):
+        raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
+    if len(click_id.encode()) > MAX_CLICK_ID_BYTES:
+        raise Rejected(Outcome.INVALID_CLICK_ID, f"{len(click_id.encode())} bytes, {MAX_CLICK_ID_BYTES} are allowed")
+    return click_id
+
+
+def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id"]) -> str:
+    """Return a label, nothing if none was sent. Raises `Rejected`."""
+    label = fields.get(field, "")
+    if not label:
+        return ""
+    reject_placeholder(field, label)
+    if len(label.encode()) > MAX_LABEL_BYTES:
+        raise Rejected(Outcome.TOO_LARGE, f"{field} has {len(label.encode())} bytes, {MAX_LABEL_BYTES} are allowed")
+    return label
+
+
+def transaction_id_of(
+    fields: Mapping[Field, str], sender: Sender, request_id: str, params: dict[str, str | list[str]]
+) -> str:
+    """Return the transaction id of the key; one that the policy for duplicates ignores is kept among the parameters."""
+    label = label_of(fields, "transaction_id")
+    if sender.duplicates == "first":
+        return label
+    if sender.duplicates == "sum":
+        return label or request_id
+    if label:
+        params[next(name for name, field in sender.fields.items() if field == "transaction_id")] = label
+    return ""

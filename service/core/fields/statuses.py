@@ -1,0 +1,20 @@
+"""Owns the status that a postback says: a sender's own word, read as one of ours."""
+
+from collections.abc import Mapping
+
+from service.core.fields.placeholders import reject_placeholder
+from service.core.lifecycle import Status
+from service.core.outcome import Outcome, Rejected
+from service.core.sender import Field, Sender
+
+
+def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
+    """Return the status that was sent, None if none was. Raises `Rejected`."""
+    word = fields.get("conversion_status")
+    if not word:
+        return None
+    status = sender.statuses.get(word.lower())
+    if status is None:
+        reject_placeholder("conversion_status", word)
+        raise Rejected(Outcome.INVALID_STATUS, f"{word[:80]!a} is no status of {sender.name}'s")
+    return status
