@@ -18,6 +18,7 @@ from service.storage.senders import Rows, Senders
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _FIELDS = get_args(Field)
+_COLUMNS = {"rate": "rate_per_second"}  # that are not called as what is given
 _CURRENCY = re.compile(r"[A-Za-z0-9]{3,10}")
 _RESERVED = ("key", "test")  # parameters of every sender's: the credential, and the mark of a test
 
@@ -76,26 +77,22 @@ class Changes:
         row.preset = self.preset or row.preset
         row.numbers = self.numbers or row.numbers
         row.duplicates = self.duplicates or row.duplicates
-        if self.fields is not None:
-            row.fields = dict(self.fields)
-        if self.statuses is not None:
-            row.statuses = {theirs.lower(): ours for theirs, ours in self.statuses.items()}
-        if self.strict_status is not None:
-            row.strict_status = self.strict_status
-        if self.currencies is not None:
-            row.currencies = [code.upper() for code in self.currencies] or None
-        if self.placeholders is not None:
-            row.placeholders = [text.lower() for text in self.placeholders] or None
-        if self.required is not None:
-            row.required = list(self.required) or None
-        if self.networks is not None:
-            row.networks = [str(Networks.parse(one)) for one in self.networks]
-        if self.report_only is not None:
-            row.report_only = list(self.report_only)
-        if self.rate is not None:
-            row.rate_per_second = self.rate or None
-        if self.oauth_subject is not None:
-            row.oauth_subject = self.oauth_subject or None
+        for name, value in self._columns():
+            if getattr(self, name) is not None:
+                setattr(row, _COLUMNS.get(name, name), value)
+
+    def _columns(self) -> Iterator[tuple[str, object]]:
+        """Yield what the row says of each of the others, if it is given."""
+        yield "fields", dict(self.fields or {})
+        yield "statuses", {theirs.lower(): ours for theirs, ours in (self.statuses or {}).items()}
+        yield "strict_status", self.strict_status
+        yield "currencies", [code.upper() for code in self.currencies or ()] or None
+        yield "placeholders", [text.lower() for text in self.placeholders or ()] or None
+        yield "required", list(self.required or ()) or None
+        yield "networks", [str(Networks.parse(one)) for one in self.networks or ()]
+        yield "report_only", list(self.report_only or ())
+        yield "rate", self.rate or None
+        yield "oauth_subject", self.oauth_subject or None
 
     def _mistakes(self) -> Iterator[Mistake]:
         yield from _unknown("preset", [self.preset] if self.preset else [], list(PRESETS))
