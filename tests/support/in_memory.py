@@ -14,6 +14,7 @@ from service.web.wire.answer import DefaultHead
 from service.web.wire.bounded_connection import BoundedConnection
 from service.web.wire.bounds import Bounds, ConnectionWatch
 from service.web.wire.head import HeadParser
+from service.web.wire.turns import Turns
 from tests.support.outside.wire import Answer, split_answer
 
 if TYPE_CHECKING:
@@ -114,7 +115,14 @@ class Exchanged:
         self.watch = ConnectionWatch(bounds, lambda status: self.unparsed.update([status]))
         self.wire = Wire()
         self.connection = BoundedConnection(
-            config, self.state, {}, watch=self.watch, parser=PARSER, default_head=DefaultHead(), by_hand=by_hand
+            config,
+            self.state,
+            {},
+            watch=self.watch,
+            parser=PARSER,
+            default_head=DefaultHead(),
+            turns=Turns(),
+            by_hand=by_hand,
         )
         self.wire.carry(self.connection)
 

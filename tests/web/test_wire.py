@@ -77,6 +77,18 @@ async def test_who_closes_his_half_gets_every_answer_that_he_asked_for(*, by_han
         assert there.bodies == [(5, True)]
 
 
+@pytest.mark.parametrize("path", [b"reads", b"quick"], ids=["that is read", "that nobody reads"])
+async def test_who_closes_his_half_within_a_body_is_answered(path: bytes) -> None:
+    async with house(BOUNDS) as there:
+        client = await there.connect()
+        client.send(POST.replace(b"reads", path) + b"\r\nhe")
+        await until(lambda: bool(there.connections))
+        client.writer.write_eof()
+        assert (await client.answer())[0] == 200
+        assert await client.rest() == b""
+        assert there.bodies == ([(2, False)] if path == b"reads" else [])
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET /qui", GET + b"\r\n"], ids=["nothing", "half a head", "a line end"])
 async def test_who_closes_his_half_and_has_no_answer_to_come_is_hung_up_on(sent: bytes) -> None:
     async with house(BOUNDS) as there:

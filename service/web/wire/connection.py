@@ -22,6 +22,7 @@ from service.web.wire.driving import Application, Running, drive_as_task, drive_
 from service.web.wire.flow import BUFFER, Flow
 from service.web.wire.head import END_OF_HEAD, Framing, HeadParser, check_beginning
 from service.web.wire.refusals import REFUSALS, NotHttp, logger, refusal
+from service.web.wire.turns import Turns
 
 _LINGER_BYTES = 4 * 2**20  # that a refused client may still send before it reads the answer
 _LINE_ENDS = b"\r\n"
@@ -48,6 +49,7 @@ class HttpConnection(Flow):
         watch: ConnectionWatch,
         parser: HeadParser,
         default_head: DefaultHead,
+        turns: Turns,
         leaving: Callable[[], bool] = bool,
         by_hand: bool = False,
     ) -> None:
@@ -57,6 +59,7 @@ class HttpConnection(Flow):
         self._watch = watch
         self.default_head = default_head
         self._parser = parser
+        self._turns = turns
         self._leaving = leaving
         self._drive = drive_by_hand if by_hand else drive_as_task
         self._app = cast("Callable[..., Application]", config.loaded_app)
@@ -126,6 +129,9 @@ class HttpConnection(Flow):
     def eof_received(self) -> bool:
         """Stay for who only said that he sends no more, while he gets answers; TLS has no such half."""
         self.half_closed = True
+        if self._body and self._cycle and not (self._cycle.answered or self.tls):
+            self._body = None
+            self._cycle.break_off()
         awaits_answer = self._cycle is not None or self._scheduled
         return awaits_answer and not (self._refused or self._body or self.tls)
 
@@ -150,10 +156,10 @@ class HttpConnection(Flow):
             self.resume_reading()
 
     def _schedule(self) -> None:
-        """Go on with what waits in the next turn of the loop: who sends many ahead has one turn as everybody has."""
+        """Go on with what waits when it is this client's turn."""
         if self._unparsed:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._turns.await_turn(self._go_on)
         elif self.half_closed:
             self.transport.close()
         else:

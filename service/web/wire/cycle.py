@@ -46,8 +46,8 @@ class Carrier(Protocol):
 class RequestCycle:
     """One request with its body, and its one answer.
 
-    `complete`: the body has come to its end; `disconnected`: nobody is there any more; `started`: a part of the answer
-    may be out; `answered`: all of it is; `over`: the application has returned.
+    `complete`: the body has come to its end; `broken_off`: it never will; `disconnected`: nobody is there any more;
+    `started`: a part of the answer may be out; `answered`: all of it is; `over`: the application has returned.
     """
 
     __slots__ = (
@@ -59,6 +59,7 @@ class RequestCycle:
         "_pending",
         "_waiting",
         "answered",
+        "broken_off",
         "complete",
         "disconnected",
         "keep_alive",
@@ -78,7 +79,7 @@ class RequestCycle:
         self.scope = scope
         self.complete = complete
         self.keep_alive = keep_alive
-        self.disconnected = self.started = self.answered = self.over = False
+        self.broken_off = self.disconnected = self.started = self.answered = self.over = False
         self._carrier = carrier
         self._expects_continue = expects_continue
         self._body: bytes | bytearray | None = b""  # that is to be given to the application; None: it has all
@@ -103,26 +104,35 @@ class RequestCycle:
         self.disconnected = True
         self._wake()
 
+    def break_off(self) -> None:
+        """Take it that no more of the body comes, although its client still waits for the answer."""
+        self.broken_off, self.keep_alive = True, False
+        self._wake()
+
     def _wake(self) -> None:
         if self._waiting and not self._waiting.done():
             self._waiting.set_result(None)
 
     async def receive(self) -> Message:
         """Give the application the next piece of the body; when it has all, wait for the end of client or answer."""
-        if self._expects_continue and not (self.complete or self.started or self.disconnected):
+        if self._expects_continue and not (self.complete or self.started or self._ended):
             self._carrier.write(_CONTINUE)
         self._expects_continue = False
         while not self._something_came():
             self._carrier.resume_reading()
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
-        if self.answered or (self.disconnected and not self._body):
+        if self.answered or (self._ended and not self._body):
             return {"type": "http.disconnect"}
         body, self._body = bytes(self._body or b""), None if self.complete else b""
         return {"type": "http.request", "body": body, "more_body": not self.complete}
 
+    @property
+    def _ended(self) -> bool:
+        return self.disconnected or self.broken_off
+
     def _something_came(self) -> bool:
-        return bool(self.disconnected or self.answered or self._body or (self.complete and self._body is not None))
+        return bool(self._ended or self.answered or self._body or (self.complete and self._body is not None))
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a part of the answer, or the whole. Raises RuntimeError for what is no part of one."""

@@ -17,6 +17,7 @@ from service.web.wire.bounds import Bounds, ConnectionWatch
 from service.web.wire.handshake import Handshake
 from service.web.wire.head import HeadParser
 from service.web.wire.orphaned_connections import OrphanedConnections
+from service.web.wire.turns import Turns
 
 _TICK_SECONDS = 0.05
 
@@ -47,6 +48,7 @@ class HttpServer(uvicorn.Server):
             watch=self._watch,
             parser=HeadParser(),
             default_head=self._default_head,
+            turns=Turns(),
             leaving=self._leaving.is_set,
             by_hand=by_hand,
         )
