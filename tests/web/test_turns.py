@@ -40,7 +40,7 @@ async def test_who_waits_again_stands_behind_all_others() -> None:
         turns.await_turn(partial(again, number))
     for _ in range(10):
         await asyncio.sleep(0)
-    assert given == [0, 1, 2, 0, 1, 2]
+    assert given[:6] == [0, 1, 2, 0, 1, 2]
 
 
 async def test_one_that_fails_costs_no_other_its_turn() -> None:
