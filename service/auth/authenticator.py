@@ -62,16 +62,21 @@ class Authenticate(Protocol):
 
 
 class _Identified(NamedTuple):
-    """The sender of a request, and by what it is known; `key` is the API key, if it is by one."""
+    """The sender of a request, and by what it is known; `key` is the API key, if it is by one.
+
+    `plain`: nothing more is asked of it than a key that is good for the door.
+    """
 
     registered: KnownSender
     key: KnownKey | None
     by: IdentifiedBy
     caller: Caller  # if nothing is wrong
+    plain: bool
 
 
 def _identified(registered: KnownSender, key: KnownKey | None = None, by: IdentifiedBy = "credential") -> _Identified:
-    return _Identified(registered, key, by, Caller(registered.sender, key is not None and key.is_test))
+    caller = Caller(registered.sender, key is not None and key.is_test)
+    return _Identified(registered, key, by, caller, plain=not (registered.has_requirements or registered.disabled))
 
 
 def _registered(key: KnownKey, roster: Roster) -> _Identified:
@@ -144,17 +149,21 @@ class Authenticator:
 
     def at_once(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller | None:
         """Return who sent a postback, if that needs no waiting and nothing is wrong; None: ask who it is."""
-        roster = self._roster
-        try:
-            if self._access == "open":
+        if self._access == "open":
+            try:
                 authenticate_open(raw, self._sender)
-                return self._anybody
-            if roster and self._fallback is None and len(credentials.keys) == 1 and not credentials.token:
-                found = self._by_key(raw, credentials.keys[0], roster)
-                return None if found.registered.has_requirements else self._admitted(raw, found)
-        except Rejected:
-            pass
-        return None
+            except Rejected:
+                return None
+            return self._anybody
+        keys, token, _, _ = credentials
+        found = self._found.get(keys[0]) if len(keys) == 1 and not token else None
+        if found is None or not found.plain:
+            return None
+        _, key, _, caller, _ = found
+        if key is None or raw.door not in key.doors or not key.live(raw.received_at):
+            return None
+        self.used(key.id, raw.received_at)
+        return caller
 
     async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller:
         """Return who sent a postback."""
@@ -182,7 +191,7 @@ class Authenticator:
 
     def _admitted(self, raw: RawPostback, found: _Identified) -> Caller:
         """Return the caller, with a refusal if it may not use this door."""
-        registered, key, _, caller = found
+        registered, key, _, caller, _ = found
         if refusal := _door_refusal(raw, registered, key):
             if registered.disabled or "credentials" not in registered.report_only:
                 return caller._replace(refusal=refusal)

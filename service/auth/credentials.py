@@ -50,7 +50,8 @@ def shown_in(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) 
             return query, NO_CREDENTIALS
         before, found, key = text.rpartition("&key=")
         if found and key.isascii() and "&" not in key and "%" not in key and "key=" not in before:  # as we hand it out
-            return before.encode("latin-1"), Credentials((key,))
+            values = ((key,), "", None, None)
+            return query[: len(before)], tuple.__new__(Credentials, values)  # its own __new__ is a function in Python
     bare, queried = extract_keys(query)
     webhook = [pair for pair in headers if pair[0] in WEBHOOK_HEADERS]
     signed: SignedRequest | None = None
