@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from service.auth.networks import Networks
 from service.core import batch
 from service.process.app import App
+from service.process.memory import give_large_buffers_back
 from service.process.sockets import connections_allowed
 from service.settings import Settings
 from service.web.wire.bounds import Bounds
@@ -162,6 +163,7 @@ def public_server(app: App, settings: Settings) -> HttpServer:
 
 
 def _tune() -> None:
+    give_large_buffers_back()
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what lives now lives for ever: never look through it again
