@@ -222,8 +222,7 @@ class HttpConnection(Flow):
         self._drive(self._app(scope, cycle.receive, cycle.send), self._running, cycle.ended)
 
     def _begin_body(self, cycle: RequestCycle, body: Body) -> None:
-        self._body, self._room = body, self._watch.bounds.body_bytes
-        rest, self._unparsed = self._unparsed, b""
+        self._body, self._room, rest, self._unparsed = body, self._watch.bounds.body_bytes, self._unparsed, b""
         if rest:
             self._take_body(cycle, body, rest)
 
