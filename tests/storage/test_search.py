@@ -1,5 +1,6 @@
 """The search for what names a text, on every engine: through every stretch, and only what names it."""
 
+import gzip
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import chain
@@ -8,7 +9,7 @@ import pytest
 
 from service.core.mentions import Texts
 from service.core.outcome import Outcome
-from service.core.postback import Rejection
+from service.core.postback import RawPostback, Rejection
 from service.core.verdict import Entry
 from service.storage.ledger import Ledger
 from service.storage.reads.search import Naming
@@ -66,6 +67,7 @@ ODD = [
     ("ÉMILE", "%C3%A9mile"),
     ("@@@@", "%40%40@@"),
     ("jane", "x%00jane"),
+    ("jane@example.com", "jane@%65xample.com"),
 ]
 
 
@@ -80,3 +82,16 @@ def test_a_persons_text_is_found_however_it_is_written(engine: Engine, ledger: L
     if "%00" not in written:
         ledger.commit([builders.postback(f"c=other-click&value=1&email={written}")])
         assert found(engine.database.search().stored(texts, nobody)) == [text]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        builders.posted(b'{"m":"\\u006aane"'),
+        builders.posted(gzip.compress(b'{"m":"jane"}'), content_encoding="gzip"),
+        builders.raw("m=%4aane"),
+    ],
+)
+def test_what_is_written_otherwise_is_not_passed_over(engine: Engine, ledger: Ledger, raw: RawPostback) -> None:
+    ledger.commit([Rejection(raw, None, Outcome.MALFORMED_BODY, "", None)])
+    assert found(engine.database.search().rejected(Texts(["jane"], personal=True), nobody)) == ["jane"]
