@@ -10,7 +10,7 @@ import typer
 from service.cli.choosing import SenderName, Since, Until, wanted
 from service.cli.printing import print_json
 from service.cli.progress import progress
-from service.cli.setting_up import configured_database, readable_or_refuse, settings_or_refuse
+from service.cli.setting_up import database_of, readable_or_refuse, settings_or_refuse
 
 if TYPE_CHECKING:
     from service.operations.reconcile import Listing, Partner, Reconciled
@@ -99,7 +99,7 @@ def _compared(partner: "Partner", meant: "Wanted", listing: "Listing | None") ->
     spool_directory = settings_or_refuse().spool_dir
     with (
         readable_or_refuse(partner.file.path),
-        configured_database() as database,
+        database_of(meant.sender) as database,
         progress("reading", None, in_bytes=True) as advance,
         progress("searching", None) as searched,
     ):

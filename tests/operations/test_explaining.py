@@ -63,6 +63,13 @@ KNOWN: list[tuple[str, list[Entry]]] = [
         ],
     ),
     (
+        "rejected: missing_click_id, 2026-01-02 03:04:07 UTC, as parameter clickid: why",
+        [
+            refused(f"c={CLICK}&value=x", Outcome.INVALID_VALUE, CLICK, later=1),
+            refused(f"clickid={CLICK}", Outcome.MISSING_CLICK_ID, later=2),
+        ],
+    ),
+    (
         "stored, outside the period: 2026-01-04 03:04:05 UTC",
         [builders.postback(f"c={CLICK}&value=1", received_at=CAME + 2 * DAY)],
     ),
