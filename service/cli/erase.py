@@ -1,4 +1,4 @@
-"""Owns the commands `erase` and `deletions`: one click id is forgotten; what was deleted, by whom and why, is told."""
+"""Owns the commands `erase` and `deletions`: a click id or a person is forgotten; what was deleted is told."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,29 +9,43 @@ import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
 from service.cli.printing import Json, print_json, printable
-from service.cli.setting_up import configured_database, settings_or_refuse
+from service.cli.progress import progress
+from service.cli.setting_up import configured_database, refuse, settings_or_refuse
 from service.core.moment import utc
 
 if TYPE_CHECKING:
-    from service.operations.erase import Deletions, ErasureReport
+    from service.operations.erase import Deletions, ErasureReport, Held, Subject
 
 _LEFT = "not reached: logs, backups, files that were imported and their FILE.report.csv (docs/retention.md)"
 
 
-def erase(
-    click_id: Annotated[str, typer.Argument(help="The click id exactly as it was sent.")],
+_TEXT = "What tells of a person instead, e.g. an address: everything that names it. Letter case does not count."
+
+
+def erase(  # noqa: PLR0913 - the options
+    click_id: Annotated[str | None, typer.Argument(help="The click id exactly as it was sent.")] = None,
     *,
+    text: Annotated[str | None, typer.Option(help=_TEXT)] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     by: By = None,
     as_json: Json = False,
 ) -> None:
-    """Delete everything that is stored of one click id, for a privacy request.
+    """Delete everything that is stored of one click id, or of a person, for a privacy request.
 
     It shows what is stored: conversions, changes of their status, duplicates,
     rejected postbacks whose raw input names it, replays of these. It asks, deletes all of it in
     one transaction, and notes that in the table `deletion`, with a hash in
     the click id's place. Sent again, the click id is stored, and paid, again.
+
+    With --text it is all that names a text as a whole word, in a parameter, a
+    goal, a transaction id or raw input. A click id under which something is
+    stored that names it goes as a whole: look at --dry-run first. More than
+    10,000 rows are no one person's, and are refused.
+
+    A click id is found by indexes; what was rejected is read (1 GiB at most
+    by default), and with --text all that is stored, a minute or so for 10
+    million conversions.
 
     Nothing is erased by a clock that is far ahead of what was last believed,
     or 5 minutes from the server's: it says what to do.
@@ -42,24 +56,30 @@ def erase(
     On SQLite stop the service first (--dry-run needs no stop); the file is
     then rewritten as a whole, without a trace.
 
-    JSON keys: done, click_id_sha256, rows [{table request_id received_at
-    outcome}], deleted {table: rows}.
+    JSON keys: done, click_id_sha256 (with --text the text's), click_ids, rows
+    [{table request_id received_at outcome click_id parameter}], deleted
+    {table: rows}.
 
     Example: python -m service erase my-first-click --dry-run
+
+    Example: python -m service erase --text jane@example.com --dry-run
 
     Exit code: 0 done, or nothing is stored, 1 you said no, 2 it cannot be
     done, or --yes is missing where nobody can be asked.
     """
     from service.operations import erase as operations
 
+    subject = _subject(click_id, text)
+    if subject is None:
+        refuse(["say a click id, or with --text what tells of a person"])
     spool_directory = settings_or_refuse().spool_dir
-    with configured_database() as database, dry_run_advised():
+    with configured_database() as database, dry_run_advised(), progress("searching", None) as advance:
         if dry_run:
-            report = operations.find(database, spool_directory, click_id)
+            report = operations.find(database, spool_directory, subject, advance)
         else:
-            request = operations.ErasureRequest(click_id, by or user(), datetime.now(UTC))
+            request = operations.ErasureRequest(subject, by or user(), datetime.now(UTC))
             agree = (lambda _: None) if yes else _ask
-            report = operations.erase(database, spool_directory, request, agree)
+            report = operations.erase(database, spool_directory, request, agree, advance)
     if as_json:
         print_json(report.members())
     elif any(report.deleted.values()):
@@ -72,6 +92,7 @@ def erase(
 def deletions(
     *,
     click_id: Annotated[str | None, typer.Option(help="Only erasures of this click id.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only erasures of this text.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
     as_json: Json = False,
 ) -> None:
@@ -89,7 +110,7 @@ def deletions(
     from service.operations import erase as operations
 
     with configured_database() as database:
-        found = operations.deletions(database, click_id, limit)
+        found = operations.deletions(database, _subject(click_id, text), limit)
     if as_json:
         print_json(found.members())
         return
@@ -99,22 +120,37 @@ def deletions(
         typer.echo("nothing was deleted")
 
 
+def _subject(click_id: str | None, text: str | None) -> "Subject | None":
+    from service.operations.erase import Subject
+
+    if click_id is not None and text is not None:
+        refuse(["say a click id or --text, not both"])
+    return Subject(click_id) if click_id is not None else Subject(text, personal=True) if text is not None else None
+
+
 def _ask(report: "ErasureReport") -> None:
     typer.echo(_text(report), err=True)
     ask(f"Erase these {len(report.rows):,}? Nothing brings them back.")
 
 
 def _text(report: "ErasureReport") -> str:
-    who = printable(report.click_id)
+    who = printable(report.subject.text)
     if not report.rows:
         return f"{who}: nothing is stored"
     rows = Counter(one.table for one in report.rows)
     lines = [
-        f"{utc(one.received_at)}  {one.table}  {one.outcome}"
-        f"{'' if one.id is None else '  (its raw input names it)'}  [{one.request_id}]"
+        f"{utc(one.received_at)}  {one.table}  {one.outcome}{printable(_why(one, report))}  [{one.request_id}]"
         for one in report.rows
     ]
     return "\n".join([*lines, f"{who}: {_counted(rows)}"])
+
+
+def _why(row: "Held", report: "ErasureReport") -> str:
+    """Say why a row goes, where that is not because it is of the click id that was said."""
+    if row.id is not None:
+        place = f" as parameter {row.parameter}" if row.parameter else ""
+        return f"  (its raw input names it{place})"
+    return f"  (of click id {row.click_id})" if report.subject.personal and row.click_id else ""
 
 
 def _counted(rows: Mapping[str, int]) -> str:

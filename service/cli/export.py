@@ -7,7 +7,7 @@ from typing import Annotated, BinaryIO, Literal
 import typer
 
 from service.cli.choosing import ClickId, SenderName, Since, Until, wanted
-from service.cli.setting_up import configured_database, refuse
+from service.cli.setting_up import database_of, refuse
 
 CLOCK_WRONG = "a clock was wrong when they came, or is wrong now (see doctor); --until takes them in"
 Format = Annotated[
@@ -48,7 +48,7 @@ def export(  # noqa: PLR0913 - the filters
     from service.operations.export import export_conversions
 
     meant = wanted(sender, since, until, click_id, tests=test)
-    with configured_database() as database:
+    with database_of(sender) as database:
         left_out = export_conversions(database, meant, form, target_of(output, form))
     if left_out and until is None:
         typer.echo(f"left out: {left_out:,} conversions that are from after now; {CLOCK_WRONG}", err=True)

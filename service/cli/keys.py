@@ -80,11 +80,12 @@ def list_(
 
     Example: python -m service keys list acme
 
-    Exit code: 0 listed (there may be none), 2 the database cannot be read.
+    Exit code: 0 listed (there may be none), 2 nobody has that name, or the
+    database cannot be read.
     """
     from service.operations.register import keys
 
-    listed = keys.listed(registered(must_exist=True), sender, datetime.now(UTC))
+    listed = keys.listed(registered(must_exist=True, of=sender), sender, datetime.now(UTC))
     if as_json:
         print_json({"keys": listed})
         return

@@ -6,64 +6,123 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.printing import print_json
-from service.cli.setting_up import configured_database, settings_or_refuse, storage_or_refuse
+from service.cli.printing import print_json, printable
+from service.cli.progress import progress
+from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
 from service.core.postback import answered_status
 
 if TYPE_CHECKING:
-    from service.operations.lookup import Arrival, Found
+    from service.operations.lookup import Arrival, Depth, Found, Named
 
 _AWAY = "nothing waits in this host's spool under this id: ask again when the database answers"
 
 
+_CLICK_ID = typer.Argument(help="The click id exactly as it was sent.")
+_INDEXED = typer.Option("--indexed", help="Ask the indexes only: what was rejected is not searched. Always fast.")
+_EVERYWHERE = typer.Option("--everywhere", help="Search what is stored, too: goals, transaction ids, parameters.")
+
+
 def lookup(
-    click_id: Annotated[str, typer.Argument(help="The click id exactly as it was sent.")],
+    click_id: Annotated[str, _CLICK_ID],
     *,
+    indexed: Annotated[bool, _INDEXED] = False,
+    everywhere: Annotated[bool, _EVERYWHERE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object with all arrivals.")] = False,
 ) -> None:
     """Tell whether a conversion arrived, when, how often, what we answered, and its status.
 
+    What came under the click id is found by indexes. What was rejected and
+    names it otherwise (as another parameter, or with a wrong key) is searched
+    for in its raw input: that reads all that was rejected, 1 GiB by default at
+    most (POSTBACK_REJECTED_MAX_BYTES), and --indexed leaves it out.
+    --everywhere also reads all that is stored: a minute or so for 10 million.
+
     What waits in this host's spool (SPOOL_DIR) is told too, also while the database is away. What left it is told
     with both: the answer of then, and what became of it.
+
+    JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at
+    outcome status sender door request_id detail is_test answered
+    drained_at}], named [{the same, and parameter click_id}].
+
+    A click id may begin with a dash; before one that begins with two write --
+    and a space.
 
     Example: python -m service lookup my-first-click
 
     Exit 0: it is stored, or waits in the spool. 1: neither (it never came, or was rejected: then why). 2: bad
     configuration, or the database is away and nothing waits here.
     """
-    from service.operations.lookup import look_up
+    from service.operations.lookup import Depth, look_up
 
-    with configured_database() as database, storage_or_refuse(*([_AWAY] if database.shared else [])):
-        found = look_up(database, settings_or_refuse().spool_dir, click_id)
+    if indexed and everywhere:
+        refuse(["--indexed searches nothing, --everywhere all there is: give one of them"])
+    depth = Depth.INDEX if indexed else Depth.EVERYWHERE if everywhere else Depth.REJECTED
+    with (
+        configured_database() as database,
+        storage_or_refuse(*([_AWAY] if database.shared else [])),
+        progress("searching", None) as advance,
+    ):
+        found = look_up(database, settings_or_refuse().spool_dir, click_id, depth, advance)
     if found.unknown:
         typer.echo(f"what waits in the spool only; the database cannot be asked: {found.unknown}", err=True)
     if as_json:
         print_json(found.members())
     else:
-        typer.echo("\n".join(_lines(found)))
+        typer.echo("\n".join(_lines(found) if found.arrivals or found.named else [_nothing(click_id, depth)]))
     raise typer.Exit(0 if found.accepted else 1)
 
 
+def _nothing(click_id: str, depth: "Depth") -> str:
+    looked = {
+        "index": "none had this click id; what was rejected was not searched",
+        "rejected": "none had this click id, and none that was rejected names it",
+        "everywhere": "nothing that is kept names it",
+    }
+    return printable(f"{click_id}: never arrived ({looked[depth.value]})")
+
+
 def _lines(found: "Found") -> Iterator[str]:
-    arrivals = found.arrivals
-    if not arrivals:
-        yield f"{found.click_id}: never arrived (no postback named it, not even a rejected one)"
-        return
-    yield f"{found.click_id}: {_state(found)}; arrived {_times(found)}"
-    for arrival in arrivals:
-        when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
-        yield f"  {when} UTC  {arrival.door}  {_answer(arrival)}: {arrival.detail}  [{arrival.request_id}]"
+    click_id, others = printable(found.click_id), len(found.named)
+    if found.arrivals:
+        yield f"{click_id}: {_state(found)}; arrived {_times(found)}"
+    else:
+        yield f"{click_id}: {_state(found)} under this click id; named {_number(others)} otherwise"
+    for arrival in found.arrivals:
+        yield f"  {_came(arrival)}  {_answer(arrival)}: {printable(arrival.detail)}  [{arrival.request_id}]"
     if len(found.now) > 1 or any(one.conversion_status for one in found.now):
         yield from _current(found)
+    if found.arrivals and others:
+        yield f"named {_number(others)} more, not as the click id:"
+    for one in found.named:
+        yield f"  {_came(one.arrival)}  {_otherwise(one)}  [{one.arrival.request_id}]"
     if not found.stored:
-        yield f"What to do: {arrivals[-1].outcome.hint}"
+        last = found.arrivals[-1] if found.arrivals else found.named[-1].arrival
+        yield f"What to do: {last.outcome.hint}"
+
+
+def _came(arrival: "Arrival") -> str:
+    when = arrival.received_at.isoformat(" ", "milliseconds").removesuffix("+00:00")
+    return f"{when} UTC  {arrival.door}"
+
+
+def _otherwise(one: "Named") -> str:
+    """Say as what it arrived, and what became of that postback."""
+    arrival = one.arrival
+    place = f"arrived as parameter {one.parameter}" if one.parameter else "named in its raw input"
+    whose = "" if one.click_id is None else f" of click id {one.click_id}"
+    detail = f": {arrival.detail}" if arrival.detail else ""
+    return printable(f"{place}{whose}, {arrival.outcome.family.value}: {_answer(arrival)}{detail}")
+
+
+def _number(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
 
 
 def _times(found: "Found") -> str:
     """Say how often it arrived; what a replay came from may be deleted by now, and arrived all the same."""
     replays = sum(arrival.is_replay for arrival in found.arrivals)
     number = max(1, len(found.arrivals) - replays)
-    times = "once" if number == 1 else f"{number} times"
+    times = _number(number)
     return f"{times}, replayed" if replays else times
 
 

@@ -10,13 +10,14 @@ import typer
 from service.cli.choosing import SenderName, Since, Until, wanted
 from service.cli.printing import print_json
 from service.cli.progress import progress
-from service.cli.setting_up import configured_database, readable_or_refuse
+from service.cli.setting_up import database_of, readable_or_refuse, settings_or_refuse
 
 if TYPE_CHECKING:
     from service.operations.reconcile import Listing, Partner, Reconciled
     from service.operations.selection import Wanted
 
 
+_SELDOM = ("status_differs", "unpaid")  # told where there are some
 _File = Annotated[Path, typer.Argument(metavar="PARTNER.CSV", help="CSV with a header; packed: .gz or .zst.")]
 _ClickIds = Annotated[
     str | None,
@@ -59,15 +60,20 @@ def reconcile(  # noqa: PLR0913 - the options
 
     Conversions of one click id are paired by their value, then as they come;
     the value is the last one that came with a change of status, if any did.
+    What is rejected or refunded by now counts as 0: unpaid, where their list
+    has it at 0 or not at all, and status_differs, where they want money.
     The period is that of our received_at; test conversions are left out. A
     currency is compared where both sides say one. What is missing here is
-    explained: rejected and why, stored outside the period, or never arrived.
+    explained: rejected, when, why and as which parameter (that reads the raw
+    input of all that was rejected, 1 GiB at most by default), waiting in this
+    host's spool, stored outside the period, or never arrived.
 
     Example: python -m service reconcile january.csv --since 2026-01-01 --until 2026-02-01 --output operation.csv
 
     JSON keys: since, until, columns {click_id value transaction_id currency},
-    and matched, value_differs, missing_here, missing_there, unreadable, each
-    {count here there}; here and there are values by currency.
+    and matched, value_differs, status_differs, missing_here, missing_there,
+    unpaid, unreadable, each {count here there}; here and there are values by
+    currency.
 
     Exit code: 0 all match, 1 there are differences, 2 bad usage, or something
     cannot be read or written.
@@ -90,18 +96,24 @@ def reconcile(  # noqa: PLR0913 - the options
 def _compared(partner: "Partner", meant: "Wanted", listing: "Listing | None") -> "Reconciled":
     from service.operations import reconcile as operation
 
+    spool_directory = settings_or_refuse().spool_dir
     with (
         readable_or_refuse(partner.file.path),
-        configured_database() as database,
+        database_of(meant.sender) as database,
         progress("reading", None, in_bytes=True) as advance,
+        progress("searching", None) as searched,
     ):
-        return operation.reconcile(database, partner, meant, listing, advance)
+        return operation.reconcile(
+            operation.Ours(database, meant, spool_directory, searched), partner, listing, advance
+        )
 
 
 def _lines(compared: "Reconciled") -> Iterator[str]:
     named = {what: column for what, column in compared.columns._asdict().items() if column}
     yield "compared: " + ", ".join(f"their {column} as {what}" for what, column in named.items())
     for kind, total in compared.totals.items():
+        if kind in _SELDOM and not total.count:
+            continue
         sides = {"here": total.here, "there": total.there}
         sums = [f"{side} {_sums(amounts)}" for side, amounts in sides.items() if amounts]
         yield f"{total.count:>11,}  {kind.replace('_', ' '):<15}{'  '.join(sums)}".rstrip()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from service.cli.setting_up import configured_database
+from service.cli.setting_up import configured_database, database_of
 
 if TYPE_CHECKING:
     from service.core.sender import Sender
@@ -25,11 +25,14 @@ def registry() -> "Iterator[Senders]":
         yield opened
 
 
-def registered(*, must_exist: bool = False) -> "Rows":
-    """Return what is registered in the database of the settings; without a file, that is nothing, or the end."""
+def registered(*, must_exist: bool = False, of: str | None = None) -> "Rows":
+    """Return what is registered in the database of the settings; without a file, that is nothing, or the end.
+
+    `of` is a sender that it is asked for: a name that nobody has ends the command with exit code 2.
+    """
     from service.operations.register import registry as operations
 
-    with configured_database() as database:
+    with database_of(of) as database:
         return operations.registered(database, must_exist=must_exist)
 
 

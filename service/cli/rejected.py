@@ -8,7 +8,7 @@ import typer
 from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
 from service.cli.export import Format, Output, target_of
 from service.cli.printing import Json, print_json, printable, printable_lines
-from service.cli.setting_up import configured_database
+from service.cli.setting_up import configured_database, database_of
 from service.core.moment import utc
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def list_(  # noqa: PLR0913 - the filters
     from service.operations import quarantine
 
     meant = chosen(outcome, sender, since, until, click_id)
-    with configured_database() as database:
+    with database_of(sender) as database:
         found = quarantine.newest(database, meant, limit)
     if as_json:
         print_json(found.members())
@@ -112,7 +112,7 @@ def export(  # noqa: PLR0913 - the filters
     from service.operations.export import export_rejected
 
     meant = chosen(outcome, sender, since, until, click_id)
-    with configured_database() as database:
+    with database_of(sender) as database:
         export_rejected(database, meant, form, target_of(output, form))
 
 

@@ -12,7 +12,7 @@ from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, ch
 from service.cli.export import CLOCK_WRONG
 from service.cli.printing import print_json
 from service.cli.registering import chosen_sender, registered
-from service.cli.setting_up import configured_database, settings_or_refuse
+from service.cli.setting_up import database_of, settings_or_refuse
 
 if TYPE_CHECKING:
     from service.operations.replay import Author, ReplayReport
@@ -66,7 +66,7 @@ def replay(  # noqa: PLR0913 - the filters
             _print(foreseen, err=as_json)
             ask(f"Replay these {foreseen.changed:,}?")
 
-    with configured_database() as database, dry_run_advised():
+    with database_of(sender) as database, dry_run_advised():
         rehearsing = operations.rehearse(database, wanted, author) if dry_run else None
         report = asyncio.run(rehearsing or operations.replay(database, wanted, author, agree))
         _tell_left_out(0 if asked else operations.left_out(database, wanted))

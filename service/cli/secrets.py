@@ -53,11 +53,12 @@ def list_(
 
     Example: python -m service secrets list
 
-    Exit code: 0 listed (there may be none), 2 the database cannot be read.
+    Exit code: 0 listed (there may be none), 2 nobody has that name, or the
+    database cannot be read.
     """
     from service.operations.register import secrets
 
-    listed = secrets.listed(registered(must_exist=True), sender)
+    listed = secrets.listed(registered(must_exist=True, of=sender), sender)
     if as_json:
         print_json({"secrets": listed})
         return

@@ -35,6 +35,16 @@ def configured_database() -> "Iterator[Database]":
 
 
 @contextmanager
+def database_of(sender: str | None) -> "Iterator[Database]":
+    """Return the database of the settings. A sender's name that nobody has ends the command with exit code 2."""
+    from service.operations.register.names import refuse_unknown
+
+    with configured_database() as database:
+        refuse_unknown(database, sender)
+        yield database
+
+
+@contextmanager
 def storage_or_refuse(*advice: str) -> "Iterator[None]":
     """End the command with exit code 2 when storage cannot do something; say why, and then the advice."""
     from service.core.unavailable import StorageError

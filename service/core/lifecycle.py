@@ -7,6 +7,8 @@ Status = Literal["pending", "approved", "rejected", "refunded"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+UNPAID: frozenset[Status | None] = frozenset({"rejected", "refunded"})  # nobody owes its value any more
+
 # The trade's words (Keitaro: lead, sale, rejected, rebill; BeMob: new, confirm, decline, charge; others: hold, trash).
 STATUS_WORDS: Mapping[str, Status] = {
     **dict.fromkeys(("pending", "lead", "new", "hold", "waiting"), "pending"),

@@ -1,10 +1,14 @@
-"""Owns looking up a click id: did it arrive, when, how often, what was answered, and what is it now."""
+"""Owns looking up a click id: did it arrive, when, how often, as what, what was answered, and what is it now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
+from service.core.mentions import Texts
 from service.core.outcome import Outcome
 from service.core.postback import answered_status
 from service.core.unavailable import StorageError
@@ -12,13 +16,29 @@ from service.spool.ownership import Owner
 from service.spool.reading import Waits, arrivals
 from service.storage.database import Database
 from service.storage.reads.history import Arrival, Current
+from service.storage.reads.search import Advance, Naming, Search
 
-__all__ = ["Arrival", "Found", "look_up"]
+__all__ = ["Arrival", "Depth", "Found", "Named", "look_up"]
+
+
+class Named(NamedTuple):
+    """A postback that names the click id, and was not taken to be of it: it came as another parameter, or refused.
+
+    `parameter` names it, as far as that could be read; `click_id` is the one that the postback was taken to be of.
+    """
+
+    arrival: Arrival
+    parameter: str
+    click_id: str | None
+
+    def members(self) -> dict[str, object]:
+        """Return it as JSON shows it."""
+        return {**_members(self.arrival), "parameter": self.parameter, "click_id": self.click_id}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Everything that named a click id, oldest first, and the conversions it has `now`.
+    """Everything that arrived under a click id, oldest first, what else `named` it, and the conversions it has `now`.
 
     `unknown` says why the database could not be asked: then it is what waits in the spool only.
     """
@@ -28,6 +48,7 @@ class Found:
     stored: bool
     spooled: bool
     now: Sequence[Current] = ()
+    named: Sequence[Named] = ()
     unknown: str = ""
 
     @property
@@ -49,35 +70,79 @@ class Found:
             "spooled": self.spooled,
             "conversions": [one._asdict() for one in self.now],
             "arrivals": [_members(arrival) for arrival in self.arrivals],
+            "named": [one.members() for one in self.named],
         }
 
 
-def look_up(database: Database, spool_directory: Path, click_id: str) -> Found:
+class Depth(Enum):
+    """Where is looked for what names a click id: nowhere, in rejected raw input, or in what is stored as well."""
+
+    INDEX = "index"
+    REJECTED = "rejected"
+    EVERYWHERE = "everywhere"
+
+
+def look_up(
+    database: Database,
+    spool_directory: Path,
+    click_id: str,
+    depth: Depth = Depth.REJECTED,
+    advance: Advance = lambda _: None,
+) -> Found:
     """Ask the spool first: what leaves it meanwhile is in the database by then.
 
-    Raises StorageError if the database cannot be asked, and nothing waits in the spool.
+    `advance` hears how many more rows were read without an index. Raises StorageError if the database cannot be asked,
+    and nothing waits in the spool.
     """
-    waits = arrivals(spool_directory, click_id) if database.shared else []
+    texts = Texts([click_id])
+    waits = arrivals(spool_directory, texts) if database.shared else []
     try:
         history = database.history()
         kept, now = history.arrivals(click_id), history.conversions(click_id)
+        named = list(_named(database.search(), texts, depth, advance))
         identity = database.spooling().identity() if waits else ""
     except StorageError as error:
         if not waits:
             raise
-        waiting = [one.arrival for one in waits]
-        return Found(click_id, waiting, stored=False, spooled=_any(waiting, Outcome.SPOOLED), unknown=str(error))
-    known = {arrival.request_id for arrival in kept}
-    waiting = [_waiting(one, Owner(identity, database.name)) for one in waits if one.arrival.request_id not in known]
+        arrived, named = _apart(click_id, waits, [])
+        return Found(
+            click_id, arrived, stored=False, spooled=_any(arrived, Outcome.SPOOLED), named=named, unknown=str(error)
+        )
+    known = {arrival.request_id for arrival in (*kept, *(one.arrival for one in named))}
+    waits = [_addressed(one, Owner(identity, database.name)) for one in waits if one.arrival.request_id not in known]
+    waiting, named = _apart(click_id, waits, named)
     found = sorted([*kept, *waiting], key=_moment)
-    return Found(click_id, found, _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED), now)
+    return Found(click_id, found, _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED), now, named)
 
 
-def _waiting(one: Waits, ours: Owner) -> Arrival:
+def _named(search: Search, texts: Texts, depth: Depth, advance: Advance) -> Iterator[Named]:
+    pages = [] if depth is Depth.INDEX else [search.rejected(texts, advance)]
+    if depth is Depth.EVERYWHERE:
+        pages.append(search.stored(texts, advance))
+    for one in chain.from_iterable(chain.from_iterable(pages)):
+        if one.click_id != one.text:
+            yield Named(_arrival(one), one.parameter, one.click_id)
+
+
+def _arrival(one: Naming) -> Arrival:
+    outcome = Outcome[one.outcome.upper()]
+    came = (one.received_at, outcome, one.sender, one.door, one.request_id)
+    return Arrival(*came, one.detail, drained_at=one.drained_at)
+
+
+def _apart(click_id: str, waits: Sequence[Waits], named: Sequence[Named]) -> tuple[list[Arrival], list[Named]]:
+    """Return what waits under the click id, and with what is known already what else names it, oldest first."""
+    others = [Named(one.arrival, one.parameter, one.click_id) for one in waits if one.click_id != click_id]
+    under = [one.arrival for one in waits if one.click_id == click_id]
+    return under, sorted([*named, *others], key=lambda one: _moment(one.arrival))
+
+
+def _addressed(one: Waits, ours: Owner) -> Waits:
+    """Return what waits, and say so if it is for another database than ours."""
     if one.owner.is_for(ours):
-        return one.arrival
+        return one
     detail = f"{one.arrival.detail}. That is another database than this one: it is not drained into this one"
-    return replace(one.arrival, detail=f"{detail} (see spool_database of doctor)")
+    return one._replace(arrival=replace(one.arrival, detail=f"{detail} (see spool_database of doctor)"))
 
 
 def _moment(arrival: Arrival) -> tuple[datetime, bool, str]:

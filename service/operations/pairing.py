@@ -9,19 +9,20 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import chain, groupby, islice, zip_longest
 from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
 from service.core.decoding import decode_csv
 from service.core.fields.amounts import micros_of
+from service.core.lifecycle import UNPAID
 from service.core.outcome import Rejected
+from service.operations.explaining import Ours
 from service.operations.row_file import Advance, RowFile, UnreadableFile
-from service.storage.reads.conversions import Conversions, Wanted
-from service.storage.reads.quarantine import Quarantine
+from service.storage.reads.conversions import Stored
 
-Kind = Literal["matched", "value_differs", "missing_here", "missing_there", "unreadable"]
+Kind = Literal["matched", "value_differs", "status_differs", "missing_here", "missing_there", "unpaid", "unreadable"]
+AGREED: frozenset[Kind] = frozenset({"matched", "unpaid"})  # what is no difference
 
 # What partners call their columns, the likelier name first; in small letters, with _ for spaces and dashes. Not the
 # transaction id: a partner's own may be another than ours, so its column must be said.
@@ -41,10 +42,14 @@ class Amount(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """One conversion of a list; `place` is its row there, or its request_id here. No amount: it cannot be read."""
+    """One conversion of a list; `place` is its row there, or its request_id here. No amount: it cannot be read.
+
+    `unpaid` says why one of ours is worth nothing now: it was rejected or refunded. Its amount is 0 then.
+    """
 
     amount: Amount | None
     place: str
+    unpaid: str = ""
 
 
 class Difference(NamedTuple):
@@ -110,11 +115,9 @@ def columns_of(file: RowFile, said: Said) -> Columns:
 class Reconciliation:
     """A comparison; `totals` is complete when `differences` was read to its end."""
 
-    def __init__(self, conversions: Conversions, quarantine: Quarantine, wanted: Wanted) -> None:
+    def __init__(self, ours: Ours) -> None:
         self.totals: dict[Kind, Total] = {kind: Total() for kind in get_args(Kind)}
-        self._conversions = conversions
-        self._quarantine = quarantine
-        self._wanted = wanted
+        self._here = ours
 
     def differences(self, file: RowFile, columns: Columns, advance: Advance) -> Iterator[list[Difference]]:
         """Yield what differs, by click id, some at a time. Raises UnreadableFile and StorageError."""
@@ -123,66 +126,50 @@ class Reconciliation:
             lists.executemany(_PUT, _theirs(file, columns, advance))
             lists.executemany(_PUT, self._ours(by_transaction=columns.transaction_id is not None))
             lists.execute("COMMIT")
+            self._here.search(lists)
             differing = self._differing(lists)
             while some := list(islice(differing, _LOOKED_UP)):
-                yield self._explained(some)
+                yield self._explained(lists, some)
 
     def _ours(self, *, by_transaction: bool) -> "Iterator[_Line]":
-        for page in self._conversions.pages(self._wanted):
+        for page in self._here.pages():
             for row in page:
                 transaction_id = row.transaction_id if by_transaction else ""
-                yield (
-                    row.click_id,
-                    transaction_id,
-                    True,
-                    row.current_value_micros,
-                    row.current_currency or "",
-                    row.request_id,
-                )
+                unpaid = _unpaid(row)
+                micros = 0 if unpaid else row.current_value_micros
+                currency = row.current_currency or ""
+                yield row.click_id, transaction_id, True, micros, currency, row.request_id, unpaid
 
     def _differing(self, lists: sqlite3.Connection) -> Iterator[Difference]:
         for (click_id, transaction_id), lines in groupby(lists.execute(_IN_ORDER), itemgetter(0, 1)):
             here: list[Claim] = []
             there: list[Claim] = []
-            for _, _, ours, micros, currency, place in lines:
+            for _, _, ours, micros, currency, place, reason in lines:
                 if micros is None:  # a list may be millions of these, all without a click id
                     unreadable = Claim(None, place)
                     self.totals["unreadable"].add(None, unreadable)
                     yield Difference("unreadable", click_id, transaction_id, None, unreadable)
                 else:
-                    (here if ours else there).append(Claim(Amount(micros, currency), place))
+                    (here if ours else there).append(Claim(Amount(micros, currency), place, reason))
             for kind, mine, theirs in paired(here, there):
                 self.totals[kind].add(mine, theirs)
-                if kind != "matched":
-                    yield Difference(kind, click_id, transaction_id, mine, theirs)
+                if kind not in AGREED:
+                    yield Difference(kind, click_id, transaction_id, mine, theirs, mine.unpaid if mine else "")
 
-    def _explained(self, differences: list[Difference]) -> list[Difference]:
-        missing = list({it.click_id for it in differences if it.kind == "missing_here"})
-        received = self._conversions.received(missing) if missing else {}
-        reasons = self._quarantine.reasons(missing) if missing else {}
-        return [
-            it._replace(explanation=self._explanation(received.get(it.click_id), reasons.get(it.click_id)))
-            if it.kind == "missing_here"
-            else it
-            for it in differences
-        ]
-
-    def _explanation(self, received: list[datetime] | None, reason: tuple[str, str] | None) -> str:
-        """Say what is known of a click id of which the partner has one conversion more."""
-        since, until = self._wanted.since, self._wanted.until
-        outside = [it for it in received or () if (since and it < since) or (until and it >= until)]
-        if outside:
-            return f"stored, outside the period: {min(outside):%Y-%m-%d %H:%M:%S} UTC"
-        if reason:
-            return f"rejected: {reason[0]}: {reason[1]}"
-        return "the click id is stored, not this conversion of it" if received else "never arrived"
+    def _explained(self, lists: sqlite3.Connection, differences: list[Difference]) -> list[Difference]:
+        missing = {it.click_id for it in differences if it.kind == "missing_here"}
+        why = self._here.explanations(lists, missing)
+        return [it._replace(explanation=why[it.click_id]) if it.kind == "missing_here" else it for it in differences]
 
 
 def paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim | None, Claim | None]]:
-    """Pair the conversions of one key: equal amounts first, then whatever is left, in order. Each has an amount."""
+    """Pair the conversions of one key: equal amounts first, then whatever is left, in order. Each has an amount.
+
+    What was rejected or refunded here comes last: it agrees with a list that has it at 0, or not at all.
+    """
     waiting: dict[int, _Waiting] = defaultdict(lambda: defaultdict(deque))
     for place, claim in enumerate(here):
-        if claim.amount:
+        if claim.amount and not claim.unpaid:
             waiting[claim.amount.micros][claim.amount.currency].append(place)
     unequal = []
     for claim in there:
@@ -192,9 +179,27 @@ def paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim 
         else:
             yield "matched", here[taken], claim
     rest = [here[place] for same in waiting.values() for place in sorted(chain.from_iterable(same.values()))]
+    rest += [claim for claim in here if claim.unpaid]
     for mine, theirs in zip_longest(rest, unequal):
-        kind: Kind = "missing_here" if mine is None else "missing_there" if theirs is None else "value_differs"
-        yield kind, mine, theirs
+        yield _kind(mine, theirs), mine, theirs
+
+
+def _kind(mine: Claim | None, theirs: Claim | None) -> Kind:
+    """Return what two conversions are to each other that do not match."""
+    if mine is None:
+        return "missing_here"
+    if mine.unpaid:
+        return "status_differs" if theirs and theirs.amount and theirs.amount.micros else "unpaid"
+    return "missing_there" if theirs is None else "value_differs"
+
+
+def _unpaid(row: Stored) -> str:
+    """Say why a conversion is worth nothing now, since when, and what it was worth; nothing if it counts."""
+    if row.conversion_status not in UNPAID:
+        return ""
+    since = row.changed_at or row.received_at
+    worth = f"{row.current_value} {row.current_currency or ''}".rstrip()
+    return f"{row.conversion_status} here, {since:%Y-%m-%d %H:%M:%S} UTC: it was {worth}"
 
 
 _Waiting = dict[str, deque[int]]  # by currency: the places of conversions of one amount, in order
@@ -214,7 +219,9 @@ def _header(file: RowFile) -> list[str]:
         raise UnreadableFile(f"{file.path} has no header of CSV: {refused.detail}") from None
 
 
-_Line = tuple[str, str, bool, int | None, str, str]  # click id, transaction id, ours, micros, currency, place
+_Line = tuple[
+    str, str, bool, int | None, str, str, str
+]  # click id, transaction id, ours, micros, currency, place, reason
 
 
 def _theirs(file: RowFile, columns: Columns, advance: Advance) -> Iterator[_Line]:
@@ -229,13 +236,15 @@ def _theirs(file: RowFile, columns: Columns, advance: Advance) -> Iterator[_Line
             micros = micros_of(value) if click_id else None
             transaction_id = cells.get(columns.transaction_id, "") if columns.transaction_id else ""
             currency = cells.get(columns.currency, "").upper() if columns.currency else ""
-            yield click_id, transaction_id, False, micros, currency, str(number)
+            yield click_id, transaction_id, False, micros, currency, str(number), ""
 
 
 _LISTS = """
     PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32000;
-    CREATE TABLE line (click_id TEXT, transaction_id TEXT, ours INTEGER, micros INTEGER, currency TEXT, place TEXT);
+    CREATE TABLE line (
+        click_id TEXT, transaction_id TEXT, ours INTEGER, micros INTEGER, currency TEXT, place TEXT, reason TEXT
+    );
     BEGIN;
 """
-_PUT = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?)"
+_PUT = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
 _IN_ORDER = "SELECT * FROM line ORDER BY click_id, transaction_id, rowid"

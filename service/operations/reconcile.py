@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from service.core.moment import utc
-from service.operations.pairing import Claim, Columns, Difference, Kind, Reconciliation, Said, Total, columns_of
+from service.operations.explaining import Ours
+from service.operations.pairing import AGREED, Claim, Columns, Difference, Kind, Reconciliation, Said, Total, columns_of
 from service.operations.row_file import Advance, RowFile
 from service.operations.row_output import Form, write_rows
 from service.operations.row_shape import Types
-from service.storage.database import Database
 from service.storage.reads.conversions import Wanted
 
-__all__ = ["COLUMNS", "Listing", "Partner", "Reconciled", "Said", "decimal", "reconcile"]
+__all__ = ["COLUMNS", "Listing", "Ours", "Partner", "Reconciled", "Said", "decimal", "reconcile"]
 
 COLUMNS: Types = {
     "difference": str,
@@ -54,7 +54,7 @@ class Reconciled:
     @property
     def equal(self) -> bool:
         """Whether everything matches."""
-        return not any(total.count for kind, total in self.totals.items() if kind != "matched")
+        return not any(total.count for kind, total in self.totals.items() if kind not in AGREED)
 
     def members(self) -> dict[str, object]:
         """Return it as JSON shows it."""
@@ -67,23 +67,21 @@ class Reconciled:
         }
 
 
-def reconcile(
-    database: Database, partner: Partner, wanted: Wanted, listing: Listing | None, advance: Advance
-) -> Reconciled:
-    """Compare a partner's list with the conversions that are wanted.
+def reconcile(ours: Ours, partner: Partner, listing: Listing | None, advance: Advance) -> Reconciled:
+    """Compare a partner's list with what is wanted of ours.
 
     The differences are listed if there is a listing; `advance` hears how many more bytes of the file are read. Raises
     UnreadableFile, Refused where the list cannot be written, and StorageError.
     """
     columns = columns_of(*partner)
-    comparison = Reconciliation(database.conversions(), database.quarantine(), wanted)
+    comparison = Reconciliation(ours)
     pages = comparison.differences(partner.file, columns, advance)
     if listing:
         write_rows(listing.form, COLUMNS, ((_row(it) for it in page) for page in pages), listing.target)
     else:
         for _ in pages:
             pass
-    return Reconciled(wanted, columns, comparison.totals)
+    return Reconciled(ours.wanted, columns, comparison.totals)
 
 
 def decimal(micros: int) -> str:

@@ -1,18 +1,21 @@
 """Owns looking into journals from outside, beside the process that writes them: what waits, since when, whose it is."""
 
 import fcntl
+import json
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from service.core.mentions import Texts
 from service.core.outcome import Outcome
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import amount
-from service.spool.encoding import Unreadable, decode
+from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.ownership import Owner, owner_of
 from service.spool.places import journals
 from service.storage.reads.history import Arrival
@@ -61,32 +64,51 @@ def own_entries(spool_directory: Path, process: str) -> Counter[str]:
 
 
 class Waits(NamedTuple):
-    """A postback that waits in a journal, and for which database."""
+    """A postback that waits in a journal: for which database, and, if it is not of the click id, what names that."""
 
     arrival: Arrival
     owner: Owner
+    click_id: str | None = None
+    parameter: str = ""
 
 
-def arrivals(spool_directory: Path, click_id: str) -> list[Waits]:
-    """Return the postbacks that wait here and name a click id. Raises StorageError if a journal cannot be read."""
-    statement = "SELECT version, outcome, entry FROM entry WHERE click_id = ? ORDER BY seq"
+def arrivals(spool_directory: Path, texts: Texts) -> list[Waits]:
+    """Return the postbacks that wait here and name one of the texts. Raises StorageError if a journal cannot be read.
+
+    Of a click id: what is of it, by an index, and every rejection whose raw input names it. A person's text may be
+    anywhere in any entry.
+    """
     found = []
     for _, path in journals(spool_directory):
         with closing(connect(path)) as connection:
             try:
-                rows = connection.execute(statement, (click_id,)).fetchall()
+                rows = connection.execute(_ANY if texts.personal else _OF, (json.dumps(texts.texts),)).fetchall()
                 owner = owner_of(connection)
             except sqlite3.Error as error:
                 raise storage_error(error) from error
-        found += [Waits(_arrival(row, path), owner) for row in rows]
+        found += [waits for row in rows for waits in _naming(row, path, owner, texts)]
     return found
 
 
-def _arrival(row: tuple[int, str, str], path: Path) -> Arrival:
+_ANY = "SELECT version, outcome, entry FROM entry WHERE ? <> '' ORDER BY seq"
+_OF = """
+    SELECT version, outcome, entry FROM entry
+    WHERE click_id IN (SELECT value FROM json_each(?)) OR outcome <> 'spooled' ORDER BY seq
+"""
+
+
+def _naming(row: tuple[int, str, str], path: Path, owner: Owner, texts: Texts) -> Iterator[Waits]:
     try:
         entry = decode(*row)
     except Unreadable as error:
         raise StorageError(f"{path}: {error}", ErrorKind.UNREADABLE) from error
+    if entry.click_id in texts.texts:
+        yield Waits(_arrival(entry, path), owner, entry.click_id)
+    elif texts.named_in(raw := entry.raw.as_sent(), entry.click_id):
+        yield Waits(_arrival(entry, path), owner, entry.click_id, texts.parameter_of(raw))
+
+
+def _arrival(entry: Kept, path: Path) -> Arrival:
     what = f"value {amount(entry)}" if isinstance(entry, Postback) else entry.detail
     outcome = Outcome.SPOOLED if isinstance(entry, Postback) else entry.outcome
     raw = entry.raw

@@ -13,6 +13,7 @@ from service.storage.migrations import Migrations
 from service.storage.reads.conversions import Conversions
 from service.storage.reads.history import History
 from service.storage.reads.quarantine import Quarantine
+from service.storage.reads.search import STRETCH_ROWS, Search
 from service.storage.replays import Replays
 from service.storage.senders import Senders
 from service.storage.spooling import Spooling
@@ -43,6 +44,12 @@ class Database(Protocol):
 
     def conversions(self) -> Conversions:
         """Return the walk through what is stored. Raises StorageError when there is nothing to read."""
+
+    def search(self, stretch_rows: int = STRETCH_ROWS) -> Search:
+        """Return the search for what names a text, which reads so many rows at a time.
+
+        Raises StorageError when there is nothing to read.
+        """
 
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return the book of replays, to be written while this process's own ledger is open."""

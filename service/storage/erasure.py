@@ -1,33 +1,32 @@
-"""Owns erasure: everything that is stored of one click id is found and deleted, and the book keeps only its hash."""
+"""Owns erasure: all that is stored of a click id, or of a text that tells of a person, goes; the book keeps a hash."""
 
 import hashlib
-import json
-import re
 import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import NamedTuple, TypeVar
-from urllib.parse import unquote_to_bytes
 
 from sqlalchemy import ColumnElement, Connection, delete, or_, text
 from sqlmodel import col, select
 
+from service.core.mentions import Texts, parameters
+from service.core.postback import Postback, Rejection
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.deletions.book import Gone, Occasion, Reason, note
 from service.storage.deletions.clock import APART, clock_of
 from service.storage.deletions.deleting import Erasable, delete_rows, deleting
 from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
-from service.storage.reads.quarantine import Chosen, Quarantine
+from service.storage.reads.search import Advance, Naming, Search
 from service.storage.schema.registry import CONVERSION, OF_POSTBACKS, REPLAY, TABLES
 from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, Replay, StatusChange
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 Clock = Callable[[Connection], datetime]
-TELLING = 8  # letters of a click id: a shorter one may be anybody's value, so what claims another id is not searched
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -38,12 +37,36 @@ _LOCK = text(f"LOCK TABLE {', '.join(table.name for table in OF_POSTBACKS)} IN E
 _LOCK_MS = (300, 300, 300, 1_500)
 _BETWEEN_SECONDS = 0.2
 _LATE = APART + timedelta(minutes=1)  # what came so long before it was asked for may not have been there to be found
+_OF_A_TEXT = "\0text\0"  # before a text that is hashed: no click id holds a NUL, so none has the hash of a text
+
+
+class Whose(NamedTuple):
+    """What is erased: everything of some click ids, and of a person's text whatever names it.
+
+    What is stored and names the text belongs to one of the click ids, which `Erasure.of_text` finds.
+    """
+
+    click_ids: tuple[str, ...]
+    text: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """By what the book knows it."""
+        return sha256(self.click_ids[0]) if self.text is None else sha256_of_text(self.text)
+
+    def sought(self) -> Iterator[Texts]:
+        """Yield what is looked for in raw input."""
+        if self.click_ids:
+            yield Texts(self.click_ids)
+        if self.text is not None:
+            yield Texts([self.text], personal=True)
 
 
 class Held(NamedTuple):
-    """One row that will go. `id` is that of a rejected postback that goes because its raw input names the click id.
+    """One row that will go. `id` is that of a rejected postback that goes because its raw input names what is erased.
 
-    For a replay, `request_id` is the new row's and `received_at` when it was replayed.
+    For a replay, `request_id` is the new row's and `received_at` when it was replayed. `click_id` is what it is kept
+    under, and `parameter` the one that names what is erased, where one could be read.
     """
 
     table: str
@@ -51,6 +74,8 @@ class Held(NamedTuple):
     received_at: datetime
     outcome: str
     id: int | None = None
+    click_id: str | None = None
+    parameter: str = ""
 
 
 class Erasure:
@@ -73,71 +98,93 @@ class Erasure:
         self._writes = writes
         self._overwrite = overwrite
         self._turns = turns
+        self._search = Search(reads)
 
-    def find(self, click_id: str) -> list[Held]:
-        """Return all that is stored of a click id. Reads the raw input of every rejected postback."""
-        found = [*self._under(click_id), *self._naming(click_id)]
+    def of_text(self, text: str, advance: Advance) -> Whose:
+        """Return whose everything is that names a text. Reads everything that is stored."""
+        found = chain.from_iterable(self._search.stored(Texts([text], personal=True), advance))
+        return Whose(tuple(dict.fromkeys(str(one.click_id) for one in found)), text)
+
+    def find(self, whose: Whose, advance: Advance) -> list[Held]:
+        """Return all that would go. Reads the raw input of every rejected postback."""
+        under = (held for click_id in whose.click_ids for held in self._under(click_id))
+        found = [*under, *self._naming(whose, advance)]
         ids = [held.request_id for held in found]
         with self._reads.session() as session:
             replays = [replay for some in _in_some(ids) for replay in session.exec(select(Replay).where(_part(some)))]
         known = {replay.rejected_request_id: replay for replay in replays}  # both its rows may be among them
         return found + [Held("replay", one.request_id, one.replayed_at, one.outcome or "") for one in known.values()]
 
-    def noted(self, click_id: str) -> bool:
+    def noted(self, whose: Whose) -> bool:
         """Say whether the book knows an erasure of it."""
-        known = select(Deletion.run).where(Deletion.click_id_sha256 == sha256(click_id)).limit(1)
+        known = select(Deletion.run).where(Deletion.click_id_sha256 == whose.sha256).limit(1)
         with self._reads.session() as session:
             return session.exec(known).first() is not None
 
-    def erase(self, click_id: str, found: Sequence[Held], by: str, asked_at: datetime) -> dict[str, int]:
+    def erase(self, whose: Whose, found: Sequence[Held], by: str, asked_at: datetime) -> dict[str, int]:
         """Delete what was found, and what came since, in one transaction; return rows by table.
 
         Raises StorageError, also if the tables could not be locked: then nothing is deleted.
         """
-        since = self._naming(click_id, asked_at - _LATE)
+        since = self._naming(whose, lambda _: None, asked_at - _LATE)
         naming = sorted({held.id for held in (*found, *since) if held.id is not None})
-        work = partial(self._erase, click_id, naming, by)
-        return take_turn(self._turns, partial(_patiently, work))
+        return take_turn(self._turns, partial(_patiently, partial(self._erase, whose, naming, by)))
 
-    def _erase(self, click_id: str, naming: Sequence[int], by: str, lock_ms: int) -> dict[str, int]:
+    def _erase(self, whose: Whose, naming: Sequence[int], by: str, lock_ms: int) -> dict[str, int]:
         """Erase in one transaction, and note the moment at which nobody could write.
 
-        What came before that moment and is not here yet, the ledger refuses.
+        What came before that moment and is not here yet, the ledger refuses: each click id's, and the text's.
         """
-        digest = sha256(click_id)
-        run = f"{Reason.ERASE.value} {secrets.token_hex(8)}"
         deleted: Counter[str] = Counter(dict.fromkeys((table.name for table in TABLES if table.erased), 0))
         with deleting(self._writes, lock_ms) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(_LOCK)
             at = self._clock(connection)
-            for table, gone in _delete(connection, click_id, naming):
-                note(connection, Occasion(run, table, Reason.ERASE, by, at, digest), gone)
-                deleted[table] += sum(some.rows for some in gone)
-            if not deleted.total():  # what is on its way must be refused all the same
-                note(
-                    connection, Occasion(run, CONVERSION.name, Reason.ERASE, by, at, digest), [Gone("", "", 0, at, at)]
-                )
+            for click_id in whose.click_ids:
+                ids = naming if whose.text is None else ()
+                gone = _delete(connection, _all_of(connection, click_id, ids))
+                deleted.update(_note(connection, gone, by, at, sha256(click_id)))
+            if whose.text is not None:
+                deleted.update(_note(connection, _delete(connection, _by_id(naming)), by, at, whose.sha256))
         self._overwrite()
         return dict(deleted)
 
     def _under(self, click_id: str) -> Iterator[Held]:
         with self._reads.session() as session:
             for kept in session.exec(select(Conversion).where(*_of(session.connection(), Conversion, click_id))):
-                yield Held("conversion", kept.request_id, kept.received_at, "stored")
+                yield Held("conversion", kept.request_id, kept.received_at, "stored", None, click_id)
             for change in session.exec(select(StatusChange).where(*_of(session.connection(), StatusChange, click_id))):
-                yield Held("status_change", change.request_id, change.received_at, "updated")
+                yield Held("status_change", change.request_id, change.received_at, "updated", None, click_id)
             for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
-                yield Held("duplicate", repeat.request_id, repeat.received_at, "duplicate")
+                yield Held("duplicate", repeat.request_id, repeat.received_at, "duplicate", None, click_id)
 
-    def _naming(self, click_id: str, since: datetime | None = None) -> Iterator[Held]:
-        word = _word(click_id)
-        for page in Quarantine(self._reads).pages(Chosen(since=since), oldest_first=True):
-            for row in page:
-                if row.click_id == click_id:
-                    yield Held("rejected_postback", row.request_id, row.received_at, row.outcome)
-                elif (row.click_id is None or len(click_id) >= TELLING) and _names(row.raw, word):
-                    yield Held("rejected_postback", row.request_id, row.received_at, row.outcome, row.id)
+    def _naming(self, whose: Whose, advance: Advance, since: datetime | None = None) -> Iterator[Held]:
+        seen: set[int | None] = set()
+        for texts in whose.sought():
+            for one in chain.from_iterable(self._search.rejected(texts, advance, since)):
+                if one.id not in seen:
+                    seen.add(one.id)
+                    yield _held(one, whose)
+
+
+def _held(one: Naming, whose: Whose) -> Held:
+    row = (one.table, one.request_id, one.received_at, one.outcome)
+    if one.click_id in whose.click_ids:
+        return Held(*row, None, one.click_id)
+    return Held(*row, one.id, one.click_id, one.parameter)
+
+
+def _note(
+    connection: Connection, gone: Iterator[tuple[str, list[Gone]]], by: str, at: datetime, digest: str
+) -> Counter[str]:
+    """Note what goes as a run of its own, and that it was erased also where nothing goes; return rows by table."""
+    run, deleted = f"{Reason.ERASE.value} {secrets.token_hex(8)}", Counter[str]()
+    for table, rows in gone:
+        note(connection, Occasion(run, table, Reason.ERASE, by, at, digest), rows)
+        deleted[table] += sum(some.rows for some in rows)
+    if not deleted.total():
+        note(connection, Occasion(run, CONVERSION.name, Reason.ERASE, by, at, digest), [Gone("", "", 0, at, at)])
+    return deleted
 
 
 def _patiently(work: Callable[[int], Result]) -> Result:
@@ -158,28 +205,22 @@ def sha256(click_id: str) -> str:
     return hashlib.sha256(click_id.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def names(raw: bytes, click_id: str) -> bool:
-    """Say whether raw input holds a click id as a whole word: as it is, or as URLs, forms and JSON write it."""
-    return _names(raw, _word(click_id))
+def sha256_of_text(text: str) -> str:
+    """Return by what the book knows an erased text, in whatever letter case it was written."""
+    return sha256(_OF_A_TEXT + text.casefold())
 
 
-def _word(click_id: str) -> re.Pattern[bytes]:
-    edge = rb"[\w.~-]"
-    return re.compile(rb"(?<!%b)%b(?!%b)" % (edge, re.escape(click_id.encode("utf-8", "surrogateescape")), edge))
-
-
-def _names(raw: bytes, word: re.Pattern[bytes]) -> bool:
-    texts = (raw, unquote_to_bytes(raw), unquote_to_bytes(raw.replace(b"+", b" ")), _out_of_json(raw))
-    return any(word.search(text) for text in texts)
-
-
-def _out_of_json(raw: bytes) -> bytes:
-    """Return the text with JSON's escapes resolved, wherever they stand."""
-    if b"\\" not in raw:
-        return raw
-    text = raw.decode("utf-8", "surrogateescape")
-    text = re.sub(r"(?:\\u[0-9a-fA-F]{4})+", lambda found: str(json.loads(f'"{found[0]}"')), text)
-    return re.sub(r'\\(["\\/])', r"\1", text).encode("utf-8", "surrogatepass")
+def digests_of(entry: Postback | Rejection) -> Iterator[str]:
+    """Yield the hashes of what an entry would bring back if it was erased: its click id, and each whole value."""
+    if isinstance(entry, Postback):
+        params = (value if isinstance(value, list) else [value] for value in entry.params.values())
+        values = [entry.goal, entry.transaction_id, *chain.from_iterable(params)]
+    else:
+        values = [value for _, value in parameters(entry.raw.as_sent())]
+    if entry.click_id is not None:
+        yield sha256(entry.click_id)
+        values.append(entry.click_id)
+    yield from map(sha256_of_text, values)
 
 
 def _of(connection: Connection, row: type[Conversion] | type[StatusChange], click_id: str) -> list[ColumnElement[bool]]:
@@ -188,15 +229,24 @@ def _of(connection: Connection, row: type[Conversion] | type[StatusChange], clic
     return [col(row.sender).in_(senders), col(row.is_test).in_([False, True]), col(row.click_id) == click_id]
 
 
-def _delete(connection: Connection, click_id: str, naming: Sequence[int]) -> Iterator[tuple[str, list[Gone]]]:
-    wanted: list[tuple[Erasable, list[ColumnElement[bool]]]]
-    wanted = [(RejectedPostback, [col(RejectedPostback.id).in_(some)]) for some in _in_some(naming)]
-    wanted += [
+_Rows = list[tuple[Erasable, list[ColumnElement[bool]]]]
+
+
+def _by_id(naming: Sequence[int]) -> _Rows:
+    return [(RejectedPostback, [col(RejectedPostback.id).in_(some)]) for some in _in_some(naming)]
+
+
+def _all_of(connection: Connection, click_id: str, naming: Sequence[int]) -> _Rows:
+    return [
+        *_by_id(naming),
         (StatusChange, _of(connection, StatusChange, click_id)),
         (Conversion, _of(connection, Conversion, click_id)),
         (Duplicate, [col(Duplicate.click_id) == click_id]),
         (RejectedPostback, [col(RejectedPostback.click_id) == click_id]),
     ]
+
+
+def _delete(connection: Connection, wanted: _Rows) -> Iterator[tuple[str, list[Gone]]]:
     ids: list[str] = []
     for table, conditions in wanted:
         ids += connection.execute(select(col(table.request_id)).where(*conditions)).scalars()

@@ -12,12 +12,24 @@ from service.core.lifecycle import Status
 from service.core.roster import Check, KnownKey, KnownSender, Roster, sender_from_preset
 from service.core.sender import DuplicatePolicy, Field, NumberFormat
 from service.storage.pool import Pool
-from service.storage.schema.tables import ApiKey, RegisteredSender, SigningSecret, UtcDateTime
+from service.storage.reads.history import SENDERS
+from service.storage.schema.tables import (
+    ApiKey,
+    Conversion,
+    ImportedFile,
+    RegisteredSender,
+    RejectedPostback,
+    SigningSecret,
+    UtcDateTime,
+)
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 _USED = text("""
     UPDATE api_key SET last_used_at = :at WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :at)
 """).bindparams(bindparam("at", type_=UtcDateTime))
+
+
+_OF = (Conversion, ApiKey, SigningSecret, ImportedFile, RejectedPostback)  # what says whose it is, the small first
 
 
 class Contradiction(Exception):  # noqa: N818 - a decision, not an error
@@ -71,6 +83,18 @@ class Senders:
                 session.exec(
                     select(SigningSecret).order_by(col(SigningSecret.created_at), col(SigningSecret.id))
                 ).all(),
+            )
+
+    def with_conversions(self) -> Sequence[str]:
+        """Return the names under which conversions are stored; an index tells."""
+        with self._reads.session() as session:
+            return session.connection().execute(SENDERS).scalars().all()
+
+    def has_rows(self, name: str) -> bool:
+        """Say whether anything that is kept is of this name. What is rejected has no index on it."""
+        with self._reads.session() as session:
+            return any(
+                session.exec(select(col(table.sender)).where(table.sender == name).limit(1)).first() for table in _OF
             )
 
     def put_sender(self, row: RegisteredSender, *, new: bool) -> None:

@@ -50,13 +50,15 @@ def test_a_dry_run_shows_what_would_go_and_changes_nothing(service: Command, sto
     assert [row.rpartition("  [")[0] for row in rows] == [
         f"{CAME}  conversion  stored",
         f"{CAME}  duplicate  duplicate",
-        f"{CAME}  rejected_postback  repeated_parameter  (its raw input names it)",
+        f"{CAME}  rejected_postback  repeated_parameter  (its raw input names it as parameter c)",
     ]
     assert summary == f"{PERSON}: 1 of conversion, 1 of duplicate, 1 of rejected_postback"
     answer = service("erase", PERSON, "--dry-run", "--json").answer()
     assert (answer["done"], answer["deleted"], answer["click_id_sha256"]) == (False, {}, DIGEST)
     assert isinstance(answer["rows"], list)
-    assert {frozenset(row) for row in answer["rows"]} == {frozenset({"table", "request_id", "received_at", "outcome"})}
+    assert {frozenset(row) for row in answer["rows"]} == {
+        frozenset({"table", "request_id", "received_at", "outcome", "click_id", "parameter"})
+    }
     assert conversions(stored) == ["another", PERSON]
 
 

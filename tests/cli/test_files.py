@@ -201,7 +201,7 @@ def test_reconciling_counts_sums_up_and_ends_with_the_answer(
     ended = service("reconcile", "partner.csv", "--json")
     answer = ended.answer()
     assert (ended.code, ended.err) == (code, "")
-    kinds = ("matched", "value_differs", "missing_here", "missing_there", "unreadable")
+    kinds = ("matched", "value_differs", "status_differs", "missing_here", "missing_there", "unpaid", "unreadable")
     assert list(answer) == ["since", "until", "columns", *kinds]
     totals = {kind: answer[kind] for kind in kinds}
     assert {kind: it["count"] for kind, it in totals.items() if it["count"]} == counts  # type: ignore[index]  # an object
@@ -232,7 +232,7 @@ def test_the_differences_are_listed_where_that_is_wanted(service: Command, bare:
         ("value_differs", "a", "1.50", "2.00", "1"),
         ("missing_here", "refused", "", "7.00", "2"),
     ]
-    assert rows[3]["explanation"] == "rejected: invalid_value: 'x' is not an amount"
+    assert rows[3]["explanation"] == "rejected: invalid_value, 2026-01-02 03:04:05 UTC: 'x' is not an amount"
     listed = service("reconcile", "partner.csv", "--format", "ndjson")
     assert [json.loads(line)["click_id"] for line in listed.out.splitlines()] == ["=x", "@b", "a", "refused"]
     assert "missing here" in listed.err

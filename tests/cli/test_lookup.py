@@ -40,7 +40,11 @@ def test_lookup_tells_what_became_of_a_click_id(
     [
         ("came", 0, "came: stored; arrived 2 times"),
         ("refused", 1, "refused: NOT stored; arrived once"),
-        ("never", 1, "never: never arrived (no postback named it, not even a rejected one)"),
+        (
+            "never",
+            1,
+            "never: never arrived (none had this click id, and none that was rejected names it)",
+        ),
     ],
 )
 def test_lookup_tells_a_person_first_whether_it_is_stored(

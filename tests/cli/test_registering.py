@@ -70,7 +70,7 @@ def test_a_key_has_what_it_was_made_with(service: Command) -> None:
     }
     assert (listed["expires_at"], listed["revoked_at"], listed["last_used_at"]) == (made["expires_at"], None, None)
     assert "never used" in service("keys", "list", "ezmob").out
-    assert service("keys", "list", "other").out == "0 in all\n"
+    assert service("keys", "list", "voluum").out == "0 in all\n"
 
 
 def test_a_revoked_key_stays_listed_and_can_be_named_by_the_whole_of_it(service: Command) -> None:

@@ -5,14 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from service.operations.erase import ErasureReport, ErasureRequest, deletions, erase, find
+from service.core.judging import Manner, Part
+from service.core.outcome import Outcome
+from service.core.postback import Postback, Rejection
+from service.core.verdict import ERASED, Entry
+from service.operations.erase import ErasureReport, ErasureRequest, Subject, deletions, erase, find
 from service.operations.errors import BeingServed, Refused
 from service.spool.journal import Journal
 from tests.support import builders
-from tests.support.engines import Engine
+from tests.support.engines import ON_POSTGRES, Engine
 
 NOW = datetime.now(UTC)
-REQUEST = ErasureRequest("person-1", "maria", NOW)
+PERSON = Subject("person-1")
+REQUEST = ErasureRequest(PERSON, "maria", NOW)
 DAY = timedelta(days=1)
 
 
@@ -43,7 +48,7 @@ def test_nothing_is_deleted_unless_somebody_agrees_to_what_was_found(engine: Eng
     with pytest.raises(Disagreed):
         erase(engine.database, tmp_path, REQUEST, disagree)
     assert [row.table for row in shown[0].rows] == ["conversion", "duplicate"]
-    assert list(shown[0].rows) == list(find(engine.database, tmp_path, "person-1").rows)
+    assert list(shown[0].rows) == list(find(engine.database, tmp_path, PERSON).rows)
     assert click_ids(engine) == [("another",), ("person-1",)]
 
 
@@ -51,18 +56,20 @@ def test_what_was_agreed_to_is_deleted_and_noted_under_a_hash(engine: Engine, tm
     report = erase(engine.database, tmp_path, REQUEST, lambda _: None)
     assert (report.done, report.deleted["conversion"], report.deleted["duplicate"]) == (True, 1, 1)
     assert click_ids(engine) == [("another",)]
-    book = deletions(engine.database, "person-1", 10)
+    book = deletions(engine.database, PERSON, 10)
     assert {(entry.deleted_by, entry.click_id_sha256) for entry in book.entries} == {("maria", report.click_id_sha256)}
     assert "person-1" not in str(book.members())
-    assert not deletions(engine.database, "another", 10).entries
+    assert not deletions(engine.database, Subject("another"), 10).entries
 
 
 def test_nobody_is_asked_where_nothing_is_stored(engine: Engine, tmp_path: Path) -> None:
     def fail(_: ErasureReport) -> None:
         raise AssertionError
 
-    nothing = ErasureRequest("nobody", "maria", NOW)
-    assert erase(engine.database, tmp_path, nothing, fail) == ErasureReport("nobody", [], done=True)
+    nothing = ErasureRequest(Subject("nobody"), "maria", NOW)
+    assert erase(engine.database, tmp_path, nothing, fail) == ErasureReport(
+        Subject("nobody"), [], ("nobody",), done=True
+    )
 
 
 def test_while_the_spool_holds_more_of_it_it_is_refused(engine: Engine, tmp_path: Path) -> None:
@@ -73,7 +80,7 @@ def test_while_the_spool_holds_more_of_it_it_is_refused(engine: Engine, tmp_path
     with pytest.raises(Refused, match="1 of its postbacks wait"):
         erase(engine.database, tmp_path, REQUEST, lambda _: None)
     with pytest.raises(Refused):
-        find(engine.database, tmp_path, "person-1")
+        find(engine.database, tmp_path, PERSON)
 
 
 def test_beside_a_running_service_only_a_server_lets_it_be_done(engine: Engine, tmp_path: Path) -> None:
@@ -113,3 +120,119 @@ def test_a_clock_that_differs_from_the_servers_erases_nothing(engine: Engine, tm
     assert len(click_ids(engine)) == 2
     near = REQUEST._replace(at=datetime.now(UTC) + timedelta(minutes=4))
     assert erase(engine.database, tmp_path, near, lambda _: None).deleted["conversion"] == 1
+
+
+JANE = Subject("Jane@Example.com", personal=True)
+TABLES = ("conversion", "status_change", "duplicate", "rejected_postback", "replay")
+
+
+def hers() -> list[Entry]:
+    """Return what is kept of a person: her click ids have nothing in common."""
+    return [
+        builders.postback("c=in-params&value=1&email=jane%40example.com"),
+        builders.postback("c=in-params&value=1&email=someone-else"),
+        builders.postback("c=in-goal&value=1&goal=jane@example.com"),
+        builders.postback("c=in-order&value=1&txid=JANE@EXAMPLE.COM"),
+        builders.postback("c=later&value=1&conversion_status=pending"),
+        builders.postback("c=later&value=1&conversion_status=approved&mail=%3Cjane@example.com%3E"),
+        Rejection(builders.raw("c=person-1&mail=jane@example.com"), "ezmob", Outcome.MISSING_VALUE, "", "person-1"),
+        Rejection(builders.posted(b'{"m":"jane\\u0040example.com"'), None, Outcome.MALFORMED_BODY, "", None),
+        Rejection(builders.raw("c=in-params&value=7"), "ezmob", Outcome.CONFLICT, "", "in-params"),
+    ]
+
+
+def others() -> list[Entry]:
+    return [
+        builders.postback("c=mary&value=1&email=mary.jane@example.com"),
+        builders.rejection(click_id="mary"),
+    ]
+
+
+def put(engine: Engine, entries: list[Entry]) -> None:
+    ledger = engine.database.ledger()
+    ledger.open()
+    for entry in entries:  # each may change what the next one is judged by
+        ledger.commit([entry])
+    ledger.close()
+
+
+def test_what_names_a_person_goes_with_the_click_ids_that_it_is_of(engine: Engine, tmp_path: Path) -> None:
+    put(engine, [*hers(), *others()])
+    foreseen = find(engine.database, tmp_path, JANE)
+    assert set(foreseen.click_ids) == {"in-params", "in-goal", "in-order", "later"}
+    numbers = [sum(row.table == table for row in foreseen.rows) for table in TABLES]
+    assert numbers == [4, 1, 1, 3, 0]
+    assert click_ids(engine)[-1] == ("person-1",)
+    report = erase(engine.database, tmp_path, ErasureRequest(JANE, "maria", NOW), lambda _: None)
+    assert report.deleted == dict(zip(TABLES, numbers, strict=True))
+    assert click_ids(engine) == [("another",), ("mary",), ("person-1",)]
+    assert engine.rows("SELECT click_id FROM rejected_postback") == [("mary",)]
+    assert find(engine.database, tmp_path, JANE).rows == []
+    with engine.database.audit() as audit:
+        assert (set(audit.orphans().values()), set(audit.erased_rows().values())) == ({0}, {0})
+
+
+def test_the_book_knows_a_person_by_a_hash_in_any_letter_case(engine: Engine, tmp_path: Path) -> None:
+    put(engine, hers())
+    report = erase(engine.database, tmp_path, ErasureRequest(JANE, "maria", NOW), lambda _: None)
+    lower = Subject("jane@example.com", personal=True)
+    assert {entry.click_id_sha256 for entry in deletions(engine.database, lower, 99).entries} == {
+        report.click_id_sha256
+    }
+    assert not deletions(engine.database, Subject("jane@example.com"), 99).entries
+    assert [entry.rows for entry in deletions(engine.database, Subject("in-goal"), 99).entries] == [1]
+    assert "jane" not in str(engine.rows("SELECT * FROM deletion")).lower()
+
+
+def test_nobody_is_asked_where_no_person_is_named(engine: Engine, tmp_path: Path) -> None:
+    nobody = ErasureRequest(Subject("nobody@example.com", personal=True), "maria", NOW)
+    assert erase(engine.database, tmp_path, nobody, lambda _: pytest.fail("asked")).deleted == {}
+
+
+@pytest.mark.parametrize("text", ["", "   ", "abc"])
+def test_a_text_that_tells_of_nobody_is_refused(engine: Engine, tmp_path: Path, text: str) -> None:
+    with pytest.raises(Refused, match="too short"):
+        find(engine.database, tmp_path, Subject(text, personal=True))
+
+
+def test_while_the_spool_names_a_person_it_is_refused(engine: Engine, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "worker-0" / "spool.db")
+    journal.open()
+    journal.commit([builders.postback("c=new&value=1&email=jane@example.com"), builders.postback("c=another&value=1")])
+    journal.close()
+    with pytest.raises(Refused, match="1 of its postbacks wait"):
+        find(engine.database, tmp_path, JANE)
+
+
+ON_ITS_WAY = [
+    (builders.postback("c=new&value=1&email=jane@example.com"), True),
+    (builders.postback("c=new-2&value=1&goal=Jane@Example.com"), True),
+    (Rejection(builders.raw("x=jane%40example.com"), None, Outcome.MISSING_CLICK_ID, "", None), True),
+    (builders.postback("c=in-goal&value=1"), True),
+    (builders.postback("c=mary&value=1&email=mary.jane@example.com"), False),
+]
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize(("entry", "refused"), ON_ITS_WAY)
+def test_what_is_on_its_way_and_has_it_as_a_value_does_not_come_back(
+    engine: Engine, tmp_path: Path, entry: Postback | Rejection, *, refused: bool
+) -> None:
+    put(engine, hers())
+    erase(engine.database, tmp_path, ErasureRequest(JANE, "maria", NOW), lambda _: None)
+    ledger = engine.database.ledger()
+    ledger.open()
+    committed = ledger.commit([entry], [Part(0, 1, Manner.DRAINED)])
+    ledger.close()
+    assert (committed.verdicts[0] is ERASED) is refused
+    assert (entry.raw.request_id in committed.unstored) is refused
+
+
+@ON_POSTGRES
+def test_what_is_stored_beside_the_search_goes_too(engine: Engine, tmp_path: Path) -> None:
+    put(engine, hers())
+    late = builders.postback("c=late&value=1&email=jane@example.com")
+    request = ErasureRequest(JANE, "maria", NOW)
+    report = erase(engine.database, tmp_path, request, lambda _: put(engine, [late]))
+    assert report.deleted["conversion"] == 5
+    assert click_ids(engine) == [("another",), ("person-1",)]

@@ -9,8 +9,9 @@ import pytest
 
 from service.core.judging import Manner, Part
 from service.core.outcome import Outcome
+from service.core.postback import Rejection
 from service.core.unavailable import StorageError
-from service.operations.lookup import look_up
+from service.operations.lookup import Depth, look_up
 from service.spool.journal import Journal
 from service.spool.ownership import Owner, note
 from service.storage.database import database_at
@@ -41,7 +42,7 @@ def test_what_was_stored_is_told_with_what_it_is_now(engine: Engine, ledger: Led
     assert len(found.arrivals) == 3
     assert [(one.value, one.conversion_status) for one in found.now] == [("2", "approved")]
     members = found.members()
-    assert list(members) == ["click_id", "stored", "spooled", "conversions", "arrivals"]
+    assert list(members) == ["click_id", "stored", "spooled", "conversions", "arrivals", "named"]
 
 
 def test_a_test_counts_nowhere(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
@@ -89,3 +90,78 @@ def test_what_was_drained_is_told_with_both_answers(engine: Engine, ledger: Ledg
         ("invalid_value", "invalid_value", Outcome.INVALID_VALUE.status, True),
         ("duplicate", "duplicate", 200, False),
     ]
+
+
+CLICK = "click-of-jane"
+OTHERWISE = {  # by the parameter that is told: how a rejected click came, and of which click id it was taken to be
+    "clickid": (builders.raw(f"clickid={CLICK}&value=1"), Outcome.MISSING_CLICK_ID, None),
+    "C": (builders.raw(f"C={CLICK}&value=1"), Outcome.MISSING_CLICK_ID, None),
+    "c": (builders.raw(f"c={CLICK}&value=1"), Outcome.UNAUTHENTICATED, None),
+    "sub1": (builders.raw(f"c=another&sub1={CLICK}"), Outcome.MISSING_VALUE, "another"),
+    "cid": (builders.posted(f'{{"cid":"{CLICK}"}}'.encode()), Outcome.MISSING_CLICK_ID, None),
+    "": (builders.posted(f'{{"c":"{CLICK}'.encode()), Outcome.MALFORMED_BODY, None),
+}
+
+
+def rejected(parameter: str) -> Rejection:
+    raw, outcome, click_id = OTHERWISE[parameter]
+    return Rejection(raw, None, outcome, "absent", click_id)
+
+
+@pytest.mark.parametrize("parameter", OTHERWISE)
+def test_a_click_that_was_rejected_under_another_name_is_told(
+    engine: Engine, ledger: Ledger, tmp_path: Path, parameter: str
+) -> None:
+    entry = rejected(parameter)
+    ledger.commit([builders.postback("c=unlike&value=1"), entry])
+    found = look_up(engine.database, tmp_path, CLICK)
+    (named,) = found.named
+    assert (named.parameter, named.click_id) == (parameter, entry.click_id)
+    assert (named.arrival.outcome, named.arrival.request_id) == (entry.outcome, entry.raw.request_id)
+    assert (found.accepted, list(found.arrivals)) == (False, [])
+    assert look_up(engine.database, tmp_path, CLICK, Depth.INDEX).named == []
+    assert look_up(engine.database, tmp_path, CLICK[:-1]).named == []
+
+
+def test_of_a_stored_click_what_was_rejected_beside_it_is_told_too(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.commit([builders.postback(f"c={CLICK}&value=1"), rejected("clickid"), builders.rejection(click_id=CLICK)])
+    found = look_up(engine.database, tmp_path, CLICK)
+    assert [one.outcome.value for one in found.arrivals] == ["stored", "invalid_value"]
+    assert [one.parameter for one in found.named] == ["clickid"]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        (f"c=another&value=1&clickid={CLICK}", "clickid"),
+        (f"c=another&value=1&goal={CLICK}", "goal"),
+        (f"c=another&value=1&txid={CLICK}", "transaction_id"),
+    ],
+)
+def test_what_is_stored_under_another_click_id_is_told_where_everything_is_searched(
+    engine: Engine, ledger: Ledger, tmp_path: Path, query: str, parameter: str
+) -> None:
+    ledger.commit([builders.postback(query), builders.postback(query), builders.postback(f"c={CLICK}x&value=1")])
+    assert look_up(engine.database, tmp_path, CLICK).named == []
+    named = look_up(engine.database, tmp_path, CLICK, Depth.EVERYWHERE).named
+    expected = {("stored", parameter, "another")}
+    if parameter != "clickid":  # a duplicate has no parameters of its own
+        expected.add(("duplicate", parameter, "another"))
+    assert {(one.arrival.outcome.value, one.parameter, one.click_id) for one in named} == expected
+
+
+@ON_POSTGRES
+def test_a_rejection_that_waits_in_the_spool_and_names_it_is_told(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.commit([builders.postback("c=unlike&value=1")])
+    journal = Journal(tmp_path / "spool" / "worker-0" / "spool.db")
+    journal.open()
+    journal.commit([rejected("clickid"), builders.postback(f"c=unlike&value=1&x={CLICK}")])
+    journal.close()
+    for database in (engine.database, database_at(NOBODY)):
+        found = look_up(database, tmp_path / "spool", CLICK)
+        assert [(one.parameter, one.arrival.outcome.value) for one in found.named] == [("clickid", "missing_click_id")]
+        assert "waits in" in found.named[0].arrival.detail

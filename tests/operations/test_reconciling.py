@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.outcome import Outcome
+from service.operations.explaining import Ours
 from service.operations.pairing import (
     Amount,
     Claim,
@@ -59,9 +60,7 @@ def reconciled(
     file: RowFile,
     said: Said = Said(),  # noqa: B008 - it cannot be changed
 ) -> tuple[Reconciliation, list[Difference]]:
-    comparison = Reconciliation(
-        engine.database.conversions(), engine.database.quarantine(), Wanted(None, None, SINCE, UNTIL)
-    )
+    comparison = Reconciliation(Ours(engine.database, Wanted(None, None, SINCE, UNTIL)))
     pages = comparison.differences(file, columns_of(file, said), lambda _: None)
     return comparison, [difference for page in pages for difference in page]
 
@@ -78,11 +77,14 @@ def test_each_kind_of_difference_is_found_counted_and_explained(engine: Engine, 
         ("missing_here", "earlier", "6", "stored, outside the period: 2025-12-31 03:04:05 UTC"),
         ("missing_here", "never", "7", "never arrived"),
         ("missing_there", "only-ours", None, ""),
-        ("missing_here", "refused", "5", "rejected: invalid_value: 'x' is not an amount"),
+        ("missing_here", "refused", "5", "rejected: invalid_value, 2026-01-02 03:04:05 UTC: 'x' is not an amount"),
         ("missing_here", "same", "8", "the click id is stored, not this conversion of it"),
     ]
     counts = {kind: total.count for kind, total in comparison.totals.items()}
-    assert counts == {"matched": 3, "value_differs": 1, "missing_here": 4, "missing_there": 1, "unreadable": 2}
+    assert counts == {"matched": 3, "value_differs": 1, "missing_here": 4, "missing_there": 1, "unreadable": 2} | {
+        "status_differs": 0,
+        "unpaid": 0,
+    }
     assert comparison.totals["matched"].here == {"EUR": 1_500_000, "": 7_000_000}
     assert comparison.totals["missing_here"].there == {"": 6_000_000, "USD": 7_000_000, "EUR": 1_500_000}
     assert comparison.totals["missing_there"].here == {"USD": 1}
@@ -128,6 +130,7 @@ CLAIMS = st.lists(
         Claim,
         st.builds(Amount, st.integers(0, 3), st.sampled_from(["", "EUR", "USD"])),
         st.integers(0, 99).map(str),
+        st.just(""),
     ),
     max_size=8,
 )
@@ -198,7 +201,7 @@ def test_rows_that_cannot_be_read_are_not_held(engine: Engine, ledger: Ledger, t
     """They have no click id, so all of a list may be under one key."""
     assert ledger
     file = file_of(tmp_path, "click_id,value\n" + ",1\n" * 30_000)
-    comparison = Reconciliation(engine.database.conversions(), engine.database.quarantine(), Wanted())
+    comparison = Reconciliation(Ours(engine.database, Wanted()))
     pages = comparison.differences(file, columns_of(file, Said()), lambda _: None)
     tracemalloc.start()
     try:

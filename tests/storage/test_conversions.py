@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from service.core.postback import Postback
 from service.storage.ledger import Ledger
-from service.storage.reads.conversions import Conversions, Wanted, page_after
+from service.storage.reads.conversions import Conversions, Received, Wanted, page_after
 from service.storage.reads.paging import walk
 from tests.support import builders
 from tests.support.engines import Engine
@@ -93,10 +93,12 @@ def test_every_column_is_as_it_was_stored(read: Conversions) -> None:
     assert (row.received_at, row.door) == (builders.RECEIVED_AT + HOUR, "postback")
 
 
-def test_when_click_ids_were_received_is_told_without_tests(read: Conversions) -> None:
+def test_when_click_ids_were_received_is_told_of_every_sender_and_of_tests(read: Conversions) -> None:
+    came = builders.RECEIVED_AT
     assert read.received(["a", "b", "c", "nobody"]) == {
-        "a": [builders.RECEIVED_AT + 4 * HOUR, builders.RECEIVED_AT + 3 * HOUR],
-        "b": [builders.RECEIVED_AT + 2 * HOUR, builders.RECEIVED_AT + HOUR],
+        "a": [Received(came + 4 * HOUR, "another", is_test=False), Received(came + 3 * HOUR, "ezmob", is_test=False)],
+        "b": [Received(came + 2 * HOUR, "ezmob", is_test=False), Received(came + HOUR, "ezmob", is_test=False)],
+        "c": [Received(came + 5 * HOUR, "ezmob", is_test=True)],
     }
 
 

@@ -11,6 +11,7 @@ from service.core.presets import EZMOB
 from service.core.unavailable import StorageError
 from service.core.verdict import Entry
 from service.storage.copying import Compared, copy
+from service.storage.erasure import Whose
 from service.storage.location import PostgresServer as Place
 from service.storage.location import SqliteFile, location_of
 from service.storage.schema.tables import ImportedFile, Replay
@@ -54,7 +55,7 @@ def source(path: Path) -> SqliteFile:
     SqliteDatabase(SqliteFile(path)).imports().begin(file)
     ledger.commit([builders.rejection(Outcome.MISSING_VALUE, "gone")])
     erasure = SqliteDatabase(SqliteFile(path)).erasure()
-    erasure.erase("gone", erasure.find("gone"), "é", builders.RECEIVED_AT)
+    erasure.erase(Whose(("gone",)), erasure.find(Whose(("gone",)), lambda _: None), "é", builders.RECEIVED_AT)
     registered = SqliteDatabase(SqliteFile(path)).senders()
     registered.put_sender(registration.sender(statuses={"ö": "x"}, networks=["192.0.2.0/24"]), new=True)
     registered.put_keys(registration.key(is_test=True, expires_at=builders.RECEIVED_AT))

@@ -18,7 +18,7 @@ from service.core.unavailable import StorageError
 from service.core.verdict import ERASED, Entry
 from service.storage.database import database_at
 from service.storage.deletions.deleting import Removed
-from service.storage.erasure import sha256
+from service.storage.erasure import Whose, sha256
 from service.storage.postgres.database import PostgresDatabase
 from service.storage.schema.registry import OF_POSTBACKS
 from tests.support import builders
@@ -81,7 +81,7 @@ def test_an_erasure_waits_for_a_commit_and_takes_what_that_wrote(postgres_url: s
     erasure = database.erasure()
     with psycopg.connect(postgres_url) as live:
         live.execute(LOOK_AT)
-        with beside(lambda: erasure.erase("a", [], "me", NOW)) as erased:
+        with beside(lambda: erasure.erase(Whose(("a",)), [], "me", NOW)) as erased:
             until(postgres_url, WAITING, 1)
             live.execute(REPEAT)
             live.commit()
@@ -96,7 +96,7 @@ def test_a_commit_that_holds_the_tables_for_long_ends_the_erasure_and_nothing_is
     with psycopg.connect(postgres_url) as live:
         live.execute(LOOK_AT)
         with pytest.raises(StorageError, match="nothing is erased, because others hold the tables"):
-            database.erasure().erase("a", [], "me", NOW)
+            database.erasure().erase(Whose(("a",)), [], "me", NOW)
     assert rows(postgres_url) == [1, 0, 0]
 
 
@@ -108,7 +108,7 @@ def test_the_moment_of_an_erasure_is_read_when_nobody_can_write(postgres_url: st
         held.append(run_sql(postgres_url, locked)[0][0])
         return moment
 
-    database.erasure(clock=clock).erase("a", [], "me", NOW)
+    database.erasure(clock=clock).erase(Whose(("a",)), [], "me", NOW)
     assert held == [4]
     assert {entry.deleted_at for entry in database.deletions().book(9)} == {moment}
 
@@ -117,7 +117,7 @@ def test_an_erasure_is_dated_by_the_servers_clock_and_not_by_who_asked_for_it(
     postgres_url: str, database: PostgresDatabase
 ) -> None:
     before = run_sql(postgres_url, NOW_THERE)[0][0]
-    database.erasure().erase("a", [], "me", NOW + timedelta(days=500))
+    database.erasure().erase(Whose(("a",)), [], "me", NOW + timedelta(days=500))
     after = run_sql(postgres_url, NOW_THERE)[0][0]
     between = "SELECT count(*) FROM deletion WHERE deleted_at BETWEEN %s AND %s"
     assert run_sql(postgres_url, between, before, after) == [(1,)]
@@ -126,7 +126,7 @@ def test_an_erasure_is_dated_by_the_servers_clock_and_not_by_who_asked_for_it(
 def test_an_erasure_that_found_nothing_is_noted_so_that_what_is_on_its_way_can_be_refused(
     database: PostgresDatabase,
 ) -> None:
-    database.erasure().erase("b", [], "me", NOW)
+    database.erasure().erase(Whose(("b",)), [], "me", NOW)
     (entry,) = database.deletions().book(9)
     assert (entry.rows, entry.click_id_sha256) == (0, sha256("b"))
 

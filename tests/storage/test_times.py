@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from service.core.outcome import Outcome
 from service.storage.audit import Window
+from service.storage.erasure import Whose
 from service.storage.ledger import Ledger
 from service.storage.postgres.database import PostgresDatabase
 from service.storage.postgres.server import ServerConnection, engine_of, pooled_engine
@@ -56,7 +57,7 @@ READS: dict[str, Callable[[Engine], object]] = {
     "lookup": lambda engine: [it.received_at for it in engine.database.history().arrivals("a")],
     "export": lambda engine: [it.received_at for page in engine.database.conversions().pages(Wanted()) for it in page],
     "rejected": lambda engine: [it.received_at for it in engine.database.quarantine().newest(Chosen(), 9)],
-    "erase": lambda engine: [it.received_at for it in engine.database.erasure().find("a")],
+    "erase": lambda engine: [it.received_at for it in engine.database.erasure().find(Whose(("a",)), lambda _: None)],
 }
 
 

@@ -10,6 +10,7 @@ from service.core.presets import PRESETS
 from service.core.roster import KEY_DOORS
 from service.core.sender import Sender
 from service.operations.errors import Ended, Mistake, NotFound, Refused, refuse_wrong
+from service.operations.register.names import nobody
 from service.operations.register.senders import NewSender, put_sender
 from service.storage.schema.tables import ApiKey
 from service.storage.senders import Rows, Senders
@@ -95,12 +96,11 @@ def create(registry: Senders, asked: Asked, by: str, now: datetime) -> Made:
 
     Raises Refused for a sender that nobody knows, and StorageError.
     """
-    if asked.sender not in {row.name for row in registry.rows().senders}:
+    known = {row.name for row in registry.rows().senders}
+    if asked.sender not in known:
         if asked.sender not in PRESETS:
-            raise Refused(
-                f"{asked.sender}: no such sender is registered, and no preset is called that: "
-                f"`senders add {asked.sender}`"
-            )
+            advice = f"`senders add {asked.sender}` registers it"
+            raise Refused(nobody(asked.sender, [*PRESETS, *known], advice=advice))
         put_sender(registry, NewSender(asked.sender).row(now), new=True)
     made = new_key()
     registry.put_keys(_row(made, asked, by, now))

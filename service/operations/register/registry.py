@@ -8,6 +8,7 @@ from service.core.program import PROGRAM
 from service.core.sender import Sender
 from service.core.unavailable import ErrorKind, StorageError
 from service.operations.errors import Refused
+from service.operations.register.names import nobody
 from service.storage.database import Database
 from service.storage.senders import Rows, Senders
 
@@ -67,5 +68,5 @@ def writes_like(rows: Rows, name: str | None, default: Sender) -> Sender:
     if name is None:
         return default
     if name not in PRESETS:
-        raise Refused(f"{name}: no such sender is registered, and no preset is called that; `senders list` shows all")
+        raise Refused(nobody(name, [*PRESETS, *(row.name for row in rows.senders)]))
     return PRESETS[name]

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from service.auth.signature import new_secret
 from service.operations.errors import NotFound, Refused
+from service.operations.register.names import NOT_REGISTERED, nobody
 from service.storage.schema.tables import SigningSecret
 from service.storage.senders import Rows, Senders
 
@@ -42,8 +43,9 @@ class MadeSecret:
 def create(registry: Senders, sender: str, now: datetime) -> MadeSecret:
     """Make a signing secret: from then on that sender's requests must be signed. Raises Refused and StorageError."""
     made = MadeSecret(random.token_hex(_ID_BYTES), sender, new_secret().written())
-    if sender not in {known.name for known in registry.rows().senders}:
-        raise Refused(f"{sender}: no such sender is registered: `senders add {sender}`")
+    known = {row.name for row in registry.rows().senders}
+    if sender not in known:
+        raise Refused(nobody(sender, known, NOT_REGISTERED, f"`senders add {sender}` registers it"))
     registry.put_secrets(SigningSecret(id=made.id, sender=sender, secret=made.secret, created_at=now))
     return made
 

@@ -12,6 +12,7 @@ from service.core.presets import PRESETS
 from service.core.roster import CHECKS
 from service.core.sender import DuplicatePolicy, Field, NumberFormat
 from service.operations.errors import Mistake, NotFound, Refused, refuse_wrong
+from service.operations.register.names import NOT_REGISTERED, nobody
 from service.storage import senders as storage
 from service.storage.schema.tables import RegisteredSender
 from service.storage.senders import Rows, Senders
@@ -181,7 +182,7 @@ def _put(registry: Senders, row: RegisteredSender, now: datetime, *, new: bool) 
 def _known(rows: Rows, name: str) -> RegisteredSender:
     found = next((row for row in rows.senders if row.name == name), None)
     if found is None:
-        raise NotFound(f"{name}: no such sender is registered; `senders list` shows all")
+        raise NotFound(nobody(name, (row.name for row in rows.senders), NOT_REGISTERED))
     return found
 
 

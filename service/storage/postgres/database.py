@@ -15,6 +15,7 @@ from service.storage.postgres.server import engine_of, pooled_engine, postgres_e
 from service.storage.reads.conversions import Conversions
 from service.storage.reads.history import History
 from service.storage.reads.quarantine import Quarantine
+from service.storage.reads.search import STRETCH_ROWS, Search
 from service.storage.replays import Replays
 from service.storage.senders import Senders
 from service.storage.spooling import Spooling
@@ -50,6 +51,10 @@ class PostgresDatabase:
     def conversions(self) -> Conversions:
         """Return reads in read-only transactions."""
         return Conversions(self._reading)
+
+    def search(self, stretch_rows: int = STRETCH_ROWS) -> Search:
+        """Return reads in read-only transactions."""
+        return Search(self._reading, stretch_rows)
 
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return writes in transactions of their own."""

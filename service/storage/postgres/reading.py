@@ -7,7 +7,7 @@ from zlib import crc32
 from service.core.judging import Known
 from service.core.postback import ConversionKey, Postback, Rejection
 from service.core.verdict import Change, Probe, Verdict, Winner, disputed, with_history
-from service.storage.erasure import sha256
+from service.storage.erasure import digests_of
 from service.storage.ledger import recorded_verdict
 from service.storage.postgres.batch import Batch
 from service.storage.postgres.connection import AsyncServerConnection
@@ -20,7 +20,7 @@ _LOCKS = 0x706F_7374  # "post": the advisory locks of those who judge
 
 
 async def begin(connection: AsyncServerConnection, batch: Batch) -> dict[str, datetime]:
-    """Begin a transaction, and return the click ids that were erased since the batch arrived, by their hashes.
+    """Begin a transaction, and return what was erased since the batch arrived, by the hashes of the book.
 
     No erasure begins from then on until it ends: one that is under way is waited for before the book is read.
     Those who look up what a process wrote wait until its last transaction has ended, and its next ones wait for them.
@@ -79,11 +79,11 @@ async def _under(
 
 
 def _is_erased(entry: Postback | Rejection, erased: dict[str, datetime]) -> bool:
-    """Say whether an entry arrived before its click id was erased. What is imported comes from a file, and later."""
-    if entry.click_id is None or entry.raw.door == "import":
+    """Say whether an entry arrived before it was erased. What is imported comes from a file, and later."""
+    if entry.raw.door == "import":
         return False
-    erased_at = erased.get(sha256(entry.click_id))
-    return erased_at is not None and entry.raw.received_at <= erased_at
+    moments = (erased[digest] for digest in digests_of(entry) if digest in erased)
+    return any(entry.raw.received_at <= moment for moment in moments)
 
 
 def _origin(entry: Postback | Rejection) -> int:

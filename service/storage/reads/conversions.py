@@ -66,6 +66,14 @@ class Stored(NamedTuple):
         )
 
 
+class Received(NamedTuple):
+    """When a conversion came, whose it is, and whether it counts nowhere."""
+
+    received_at: datetime
+    sender: str
+    is_test: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which conversions are meant; what is left empty excludes none. `since` is included, `until` is not."""
@@ -136,16 +144,16 @@ class Conversions:
                 number += session.connection().execute(chosen).scalar_one()
         return number
 
-    def received(self, click_ids: Sequence[str]) -> dict[str, list[datetime]]:
-        """Return when the conversions of each of these click ids were received, tests left out."""
-        found: dict[str, list[datetime]] = defaultdict(list)
-        for sender in self._senders(None):
+    def received(self, click_ids: Sequence[str]) -> dict[str, list[Received]]:
+        """Return when the conversions of each of these click ids were received, of every sender, tests included."""
+        found: dict[str, list[Received]] = defaultdict(list)
+        for sender, is_test in product(self._senders(None), (False, True)):
             query = select(_TABLE.click_id, _TABLE.received_at).where(
-                _TABLE.sender == sender, _TABLE.is_test.is_(False), _TABLE.click_id.in_(click_ids)
+                _TABLE.sender == sender, _TABLE.is_test == is_test, _TABLE.click_id.in_(click_ids)
             )
             with self._reads.session() as session:
                 for click_id, received_at in session.connection().execute(query):
-                    found[click_id].append(received_at)
+                    found[click_id].append(Received(received_at, sender, is_test))
         return found
 
     def _senders(self, sender: str | None) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """Owns the reads of what was not accepted: chosen by filters, listed, counted, and walked through page by page."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -106,14 +106,6 @@ class Quarantine:
         same = col(name.id) == int(id_or_request_id) if numbered else col(name.request_id) == id_or_request_id
         with self._reads.session() as session:
             return session.exec(select(name).where(same)).first()
-
-    def reasons(self, click_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Return outcome and detail of the newest row that names each of these click ids, where there is one."""
-        name = RejectedPostback
-        found = select(name.click_id, name.outcome, name.detail).where(col(name.click_id).in_(click_ids))
-        with self._reads.session() as session:
-            rows = session.exec(found.order_by(*_order(oldest_first=True))).all()
-        return {click_id: (outcome, detail) for click_id, outcome, detail in rows if click_id is not None}
 
     def replays_of(self, request_ids: Collection[str]) -> dict[str, Replay]:
         """Return the replays that were begun of rejected postbacks, by the request_ids of these."""

@@ -16,6 +16,7 @@ from service.storage.pool import Pool
 from service.storage.reads.conversions import Conversions
 from service.storage.reads.history import History
 from service.storage.reads.quarantine import Quarantine
+from service.storage.reads.search import STRETCH_ROWS, Search
 from service.storage.replays import Replays
 from service.storage.senders import Senders
 from service.storage.spooling import Spooling
@@ -56,6 +57,10 @@ class SqliteDatabase:
     def conversions(self) -> Conversions:
         """Return reads on such connections."""
         return Conversions(self._reads())
+
+    def search(self, stretch_rows: int = STRETCH_ROWS) -> Search:
+        """Return reads on such connections."""
+        return Search(self._reads(), stretch_rows)
 
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return writes on connections that never checkpoint, beside the ledger's of this process."""

@@ -25,9 +25,8 @@ from service.web.wire.refusals import REFUSALS, NotHttp, logger, refusal
 from service.web.wire.turns import Turns
 
 _LINGER_BYTES = 4 * 2**20  # that a refused client may still send before it reads the answer
-_LINE_ENDS = b"\r\n"
+_LINE_ENDS, _NOTHING_YET = b"\r\n", (b"", b"\r")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*")
-_NOTHING_YET = (b"", b"\r")
 _WHOLE_HEAD = BUFFER[:HEAD_BYTES]
 
 

@@ -1,0 +1,90 @@
+"""What kept input names, however it is written: the one rule of `lookup`, `reconcile` and `erase`."""
+
+import gzip
+
+import pytest
+
+from service.core.mentions import Texts, parameters
+
+POST = b"POST /postback\r\ncontent-type: x"
+
+
+@pytest.mark.parametrize(
+    ("raw", "click_id"),
+    [
+        (b"GET /postback?c=id-1&value=x", "id-1"),
+        (b"GET /postback?c=id%2D1", "id-1"),
+        (b"GET /postback?sub=id-1", "id-1"),
+        (b"POST /p\r\n\r\nc=a+b&value=1", "a b"),
+        (b"POST /p\r\n\r\nc=a%2Bb&value=1", "a+b"),
+        (b"POST /p\r\n\r\n" + b'{"c":"\\u00e9-1"}', "é-1"),
+        (b"POST /p\r\n\r\n" + b'{"c":"\\ud83d\\ude00"}', "😀"),
+        (b"POST /p\r\n\r\n" + b'{"c":"a\\/b"}', "a/b"),
+        ("POST /p\r\n\r\nid;value\né-1;5".encode(), "é-1"),
+        (b"GET /p?c=x.*y", "x.*y"),
+        (POST + b"\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b'{"clickid":"id-1"}'), "id-1"),
+        (POST + b"\r\ncontent-encoding: br\r\n\r\nid-1", "id-1"),
+        (b"GET /p?c={}", "{}"),
+    ],
+)
+def test_raw_input_names_a_click_id_however_it_is_written(raw: bytes, click_id: str) -> None:
+    assert Texts([click_id]).named_in(raw) == {click_id}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"GET /p?c=id-12", b"GET /p?c=xid-1", b"GET /p?c=id-1.5", b"GET /p?c=id_1", b"GET /p?c=ID-1", b"\\", b"\xff", b""],
+)
+def test_part_of_another_word_is_no_click_id(raw: bytes) -> None:
+    assert Texts(["id-1", ""]).named_in(raw) == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["jane@example.com", "JANE@Example.com", "jane%40example.com", "Doe+%3CJane@example.com%3E"]
+)
+def test_a_persons_text_is_found_in_any_letter_case(name: str) -> None:
+    raw = f"GET /p?c=click-1&email={name}".encode()
+    assert Texts(["Jane@Example.com"], personal=True).named_in(raw, "click-1") == {"Jane@Example.com"}
+
+
+@pytest.mark.parametrize("name", ["mary.jane@example.com", "jane@example.com.au", "jane@examplexcom"])
+def test_another_persons_text_is_not_taken_for_it(name: str) -> None:
+    assert Texts(["jane@example.com"], personal=True).named_in(f"GET /p?email={name}".encode()) == set()
+
+
+def test_of_many_texts_each_is_found_that_is_named() -> None:
+    texts = Texts([*(f"click-{number}" for number in range(1000)), "a/click-7", "click-7/b", "?!"])
+    assert texts.named_in(b"GET /p?x=a%2Fclick-7&y=click-999.&z=?!") == {"click-7", "a/click-7", "?!"}
+
+
+@pytest.mark.parametrize(
+    ("text", "claimed", "found"),
+    [("1", None, True), ("1", "1", True), ("1", "other", False), ("12345678", "other", True)],
+)
+def test_a_short_click_id_is_not_named_by_what_claims_another(text: str, claimed: str | None, *, found: bool) -> None:
+    assert bool(Texts([text]).named_in(f"GET /p?c=x&n={text}".encode(), claimed)) is found
+    assert Texts([text], personal=True).named_in(f"GET /p?c=x&n={text}".encode(), claimed) == {text}
+
+
+@pytest.mark.parametrize(
+    ("raw", "parameter"),
+    [
+        (b"GET /postback?clickid=id-1&value=1", "clickid"),
+        (b"GET /postback?C=id%2d1&value=1", "C"),
+        (POST + b"\r\n\r\nvalue=1&sub_id=id-1", "sub_id"),
+        (POST + b'\r\n\r\n{"value":1,"tid":"id-1"}', "tid"),
+        (POST + b'\r\n\r\n{"custom":{"a":"id-1"}}', "custom"),
+        (POST + b'\r\n\r\n[{"cid":"x"},{"cid":"id-1"}]', "cid"),
+        (POST + b"\r\n\r\nclick,value\nid-1,5", "click"),
+        (b"GET /postback/id-1?value=1", ""),
+        (POST + b'\r\n\r\n{"cid":"id-1"', ""),
+        (POST + b"\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b'{"clickid":"id-1"}'), "clickid"),
+    ],
+)
+def test_the_parameter_that_names_it_is_told(raw: bytes, parameter: str) -> None:
+    assert Texts(["id-1"]).named_in(raw)
+    assert Texts(["id-1"]).parameter_of(raw) == parameter
+
+
+def test_parameters_of_input_that_nobody_understands_are_none() -> None:
+    assert parameters(b"\xff\x00\r\n\r\n\xfe") == []
