@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.auth.keys import digest
-from service.core.sender import EZMOB
+from service.core.presets import EZMOB
 from service.operations.check import Foreseen, Listening, check
 from service.storage.database import database_at
 from service.storage.schema.tables import ApiKey
