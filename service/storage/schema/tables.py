@@ -145,7 +145,7 @@ class Duplicate(ConversionKey, table=True):
 class RejectedPostback(SQLModel, table=True):
     """The kept input of a postback that was not accepted (or conflicts): `raw` is what was sent, byte for byte.
 
-    Of one whose sender was refused, `key_id` is the public id of the key that it showed, `client_ip` where it came from.
+    Where the sender was refused, `key_id` is the public id of the key that was shown, `client_ip` where it came from.
     """
 
     __tablename__ = "rejected_postback"
