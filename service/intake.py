@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NO_CREDENTIALS, Credentials
+from service.auth.keys import id_shown
 from service.core.batch import Batch, as_kept, split_batch
 from service.core.decoding import Pairs
 from service.core.judging import AllRefused, Manner, refused_whole
@@ -91,7 +92,8 @@ class Intake:
         if not isinstance(caller, Caller):
             return await self._settle_whole(head, caller, started)
         if caller.refusal:
-            refused = rejection_of(_of(caller, as_kept(incoming.so_far())), caller.sender, caller.refusal)
+            kept = _of(caller, as_kept(incoming.so_far()))
+            refused = replace(rejection_of(kept, caller.sender, caller.refusal), key_id=caller.key_id)
             return await self._settle_whole(refused.raw, refused, started, caller.would_reject)
         try:
             raw = await incoming.whole(caller.sender.name)
@@ -157,7 +159,8 @@ class Intake:
         try:
             return await self._authenticate(raw, credentials)
         except Rejected as rejected:
-            return rejection_of(as_kept(so_far()) if so_far else raw, None, rejected)
+            refused = rejection_of(as_kept(so_far()) if so_far else raw, None, rejected)
+            return replace(refused, key_id=id_shown(credentials.keys))
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
 
@@ -189,7 +192,8 @@ class Intake:
             odd = diagnose_accepted(postback, sender) if self._suspects else None
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
-            return rejection_of(raw, sender, rejected)
+            refused = rejection_of(raw, sender, rejected)
+            return replace(refused, key_id=caller.key_id) if caller.refusal else refused
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
 

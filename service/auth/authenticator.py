@@ -43,8 +43,9 @@ class WouldReject(NamedTuple):
 class Caller(NamedTuple):
     """Who sent a postback.
 
-    `is_test`: the key is for tests. `refusal`: why a known sender's postback is rejected all the same. `charge` takes
-    the further postbacks of a batch from the sender's rate limit: it is called with their number.
+    `is_test`: the key is for tests; `key_id` is its public id, where the sender is known by one. `refusal`: why a known
+    sender's postback is rejected all the same. `charge` takes the further postbacks of a batch from the sender's rate
+    limit: it is called with their number.
     """
 
     sender: Sender
@@ -52,6 +53,7 @@ class Caller(NamedTuple):
     refusal: Refusal = None
     would_reject: tuple[WouldReject, ...] = ()
     charge: Callable[[int], None] = lambda _: None
+    key_id: str | None = None
 
 
 class Authenticate(Protocol):
@@ -75,7 +77,7 @@ class _Identified(NamedTuple):
 
 
 def _identified(registered: KnownSender, key: KnownKey | None = None, by: IdentifiedBy = "credential") -> _Identified:
-    caller = Caller(registered.sender, key is not None and key.is_test)
+    caller = Caller(registered.sender, key is not None and key.is_test, key_id=key.id if key else None)
     return _Identified(registered, key, by, caller, plain=not (registered.has_requirements or registered.disabled))
 
 

@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from service.core.outcome import Outcome, Rejected
@@ -21,6 +21,7 @@ _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # without i, l, o, u: an id is
 _SECRET_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # noqa: S105 - an alphabet
 _RANDOM_LETTERS = 34  # of 62: 202 bits
 _FORM = re.compile(rf"{PREFIX}_([0-9a-z]{{{ID_LENGTH}}})_([0-9A-Za-z]{{{_RANDOM_LETTERS}}}[0-9a-f]{{8}})", re.ASCII)
+_BEGINS = re.compile(rf"{PREFIX}_([0-9a-z]{{{ID_LENGTH}}})_[0-9A-Za-z]", re.ASCII)
 _NOBODYS = KnownKey("", "", bytes(32))  # what a wrong secret is compared with
 
 
@@ -53,6 +54,11 @@ def id_in(text: str) -> str:
     """Return the public id in a text that is one, or a whole key."""
     found = _FORM.fullmatch(text)
     return found[1] if found else text
+
+
+def id_shown(texts: Iterable[str]) -> str | None:
+    """Return the public id in the first text that is a key, whole or cut off; None if none is. Never a secret."""
+    return next((found[1] for text in texts if (found := _BEGINS.match(text))), None)
 
 
 def verified_key(text: str, by_secret: Mapping[bytes, KnownKey]) -> KnownKey:

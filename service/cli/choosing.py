@@ -17,15 +17,27 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option(help="Only before then; a date alone is its 00:00 UTC.")]
 ClickId = Annotated[str | None, typer.Option(help="Only those that name this click id, exactly as it was sent.")]
+KeyId = Annotated[
+    str | None, typer.Option(help="Only what showed the key of this public id, and was refused; a whole key will do.")
+]
+Address = Annotated[str | None, typer.Option(help="Only what came from this address, and was refused.")]
 
 
-def chosen(
-    outcomes: list[str] | None, sender: str | None, since: str | None, until: str | None, click_id: str | None
+def chosen(  # noqa: PLR0913 - the filters
+    outcomes: list[str] | None,
+    sender: str | None,
+    since: str | None,
+    until: str | None,
+    click_id: str | None,
+    *,
+    key_id: str | None = None,
+    address: str | None = None,
 ) -> "Chosen":
     """Return which rejected postbacks are meant. Raises WrongValues."""
     from service.operations.selection import Filters
 
-    return Filters(sender, since, until, click_id).rejected(outcomes or (), datetime.now(UTC))
+    filters = Filters(sender, since, until, click_id, key_id, address)
+    return filters.rejected(outcomes or (), datetime.now(UTC))
 
 
 def wanted(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
+from service.cli.choosing import Address, ClickId, KeyId, Outcomes, SenderName, Since, Until, chosen
 from service.cli.export import Format, Output, target_of
 from service.cli.printing import Json, print_json, printable, printable_lines
 from service.cli.setting_up import configured_database, database_of
@@ -29,6 +29,8 @@ def list_(  # noqa: PLR0913 - the filters
     until: Until = None,
     click_id: ClickId = None,
     *,
+    key_id: KeyId = None,
+    address: Address = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
     as_json: Json = False,
 ) -> None:
@@ -40,14 +42,14 @@ def list_(  # noqa: PLR0913 - the filters
 
     JSON keys: rejected [{id received_at outcome status sender click_id
     detail door request_id replayed_at replay_outcome raw raw_encoding
-    answered drained_at}], more.
+    answered drained_at key_id client_ip}], more.
 
     Exit code: 0 listed (there may be none), 2 bad usage, or the database
     cannot be read.
     """
     from service.operations import quarantine
 
-    meant = chosen(outcome, sender, since, until, click_id)
+    meant = chosen(outcome, sender, since, until, click_id, key_id=key_id, address=address)
     with database_of(sender) as database:
         found = quarantine.newest(database, meant, limit)
     if as_json:
@@ -96,6 +98,8 @@ def export(  # noqa: PLR0913 - the filters
     until: Until = None,
     click_id: ClickId = None,
     *,
+    key_id: KeyId = None,
+    address: Address = None,
     form: Format = "csv",
     output: Output = None,
 ) -> None:
@@ -111,7 +115,7 @@ def export(  # noqa: PLR0913 - the filters
     """
     from service.operations.export import export_rejected
 
-    meant = chosen(outcome, sender, since, until, click_id)
+    meant = chosen(outcome, sender, since, until, click_id, key_id=key_id, address=address)
     with database_of(sender) as database:
         export_rejected(database, meant, form, target_of(output, form))
 
@@ -132,6 +136,8 @@ def _whole(shown: "Shown") -> Iterator[str]:
         "received_at": utc(row.received_at),
         "door": row.door,
         "sender": row.sender or "(unknown)",
+        **({"key": row.key_id} if row.key_id else {}),
+        **({"came from": row.client_ip} if row.client_ip else {}),
         "click_id": "(none)" if row.click_id is None else row.click_id,
         "outcome": f"{row.outcome} ({_answer(shown)})",
         "detail": row.detail,

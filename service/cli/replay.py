@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
-from service.cli.choosing import ClickId, Outcomes, SenderName, Since, Until, chosen
+from service.cli.choosing import Address, ClickId, KeyId, Outcomes, SenderName, Since, Until, chosen
 from service.cli.export import CLOCK_WRONG
-from service.cli.printing import print_json
+from service.cli.printing import print_json, printable
 from service.cli.registering import chosen_sender, registered
-from service.cli.setting_up import database_of, settings_or_refuse
+from service.cli.setting_up import database_of, refuse, settings_or_refuse
 
 if TYPE_CHECKING:
-    from service.operations.replay import Author, ReplayReport
+    from service.operations.replay import ReplayReport, Step
+    from service.operations.replay_author import Author
 
 _Vouch = Annotated[
     bool, typer.Option("--vouch", help="Also what was unauthenticated or forbidden: you answer for its sender.")
 ]
+
+_As = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="SENDER",
+        help="Whose it is that came without proof of its sender: a registered sender. You answer for that.",
+        show_default="nobody's",
+    ),
+]
+_SHOWN = 30  # groups
 
 _WHY = ": `rejected show` says why, and of a whole batch what to do"
 
@@ -31,10 +43,13 @@ def replay(  # noqa: PLR0913 - the filters
     until: Until = None,
     click_id: ClickId = None,
     *,
+    key_id: KeyId = None,
+    address: Address = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     by: By = None,
     vouch: _Vouch = False,
+    as_sender: _As = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
     """Send rejected postbacks through today's rules again, after a fix.
@@ -44,22 +59,31 @@ def replay(  # noqa: PLR0913 - the filters
     is; what was replayed is not replayed again. Given twice, or interrupted
     and given again, it stores everything once.
 
+    What was refused because nothing proved its sender is shown by the key
+    and the address that it came with. Choose by --key-id and --address, and
+    say with --as whose it is: that sender's rules judge it, and it is stored
+    under that name. What another registered sender sent stays as it is.
+
     On PostgreSQL it runs beside the service. On SQLite stop the service
     first (--dry-run needs no stop): the file has one writer.
 
     Example: python -m service replay --outcome invalid_value --since 7d
+    Example: python -m service replay --as acme --address 192.0.2.7 --dry-run
 
-    JSON keys: done, steps [{before after count changes}].
+    JSON keys: done, steps [{before after changes sender key_id client_ip
+    count}].
 
     Exit code: 0 done, or nothing to do, 1 you said no, 2 it cannot be done,
     or --yes is missing where nobody can be asked.
     """
-    wanted = chosen(outcome, sender, since, until, click_id)
+    if vouch and as_sender:
+        refuse(["--as says whose it is, and --vouch that it is the configured sender's: leave one of them out"])
+    wanted = chosen(outcome, sender, since, until, click_id, key_id=key_id, address=address)
     asked, now = wanted.until, datetime.now(UTC)
     wanted = replace(wanted, until=asked or now, not_replayed=True)
     from service.operations import replay as operations
 
-    author = _author(by, vouches=vouch)
+    author = _author(by, as_sender, vouches=vouch)
 
     def agree(foreseen: "ReplayReport") -> None:
         if not yes:
@@ -76,13 +100,16 @@ def replay(  # noqa: PLR0913 - the filters
         _print(report)
 
 
-def _author(by: str | None, *, vouches: bool) -> "Author":
-    """Return who replays, and the senders that are known."""
-    from service.operations.replay import Author
+def _author(by: str | None, claimed: str | None, *, vouches: bool) -> "Author":
+    """Return who replays, and the senders and keys that are known."""
+    from service.operations.replay_author import Author
 
     settings, rows = settings_or_refuse(), registered()
-    known = {name: one.sender for name, one in rows.roster().senders.items()}
-    return Author(by or user(), vouches, chosen_sender(None, settings, rows), known)
+    roster = rows.roster()
+    known = {name: one.sender for name, one in roster.senders.items()}
+    owners = {key.id: key.sender for key in roster.keys.values()}
+    claims = chosen_sender(claimed, settings, rows) if claimed else None
+    return Author(by or user(), vouches, chosen_sender(None, settings, rows), known, claims, owners)
 
 
 def _tell_left_out(left_out: int) -> None:
@@ -93,11 +120,25 @@ def _tell_left_out(left_out: int) -> None:
 def _print(report: "ReplayReport", *, err: bool = False) -> None:
     if not report.steps:
         typer.echo("nothing to replay: no rejected postback is chosen, or all of them were replayed", err=err)
-    for (before, after, changes), number in report.in_order():
-        arrow = (
-            f"{before} → {after}" if changes else f"{before} stays {after}" if before != after else f"{before} stays"
-        )
-        typer.echo(f"{number:>9,}  {arrow}", err=err)
+    steps = report.in_order()
+    for step, number in steps[:_SHOWN]:
+        typer.echo(f"{number:>9,}  {_arrow(step)}{_came(step)}", err=err)
+    if more := steps[_SHOWN:]:
+        typer.echo(f"{sum(number for _, number in more):>9,}  in {len(more):,} more groups: --json lists them", err=err)
     said = "replayed" if report.done else "would be replayed"
     stay = report.steps.total() - report.changed
     typer.echo(f"{report.changed:,} {said}, {stay:,} stay as they are{_WHY if stay else ''}", err=err)
+
+
+def _arrow(step: "Step") -> str:
+    if step.changes:
+        return f"{step.before} → {step.after}"
+    return f"{step.before} stays {step.after}" if step.before != step.after else f"{step.before} stays"
+
+
+def _came(step: "Step") -> str:
+    """Say who it may be, of what nothing proved the sender."""
+    known = [f"key {step.key_id}"] if step.key_id else []
+    known += [f"from {printable(step.client_ip)}"] if step.client_ip else []
+    known += [f"kept as {printable(step.sender)}'s"] if step.sender else []
+    return f"  ({', '.join(known)})" if known else ""

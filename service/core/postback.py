@@ -104,6 +104,16 @@ class Rejection:
     diagnosis: Diagnosis | None = None
     is_test: bool = False
     retry_after: int = 1  # seconds
+    key_id: str | None = None  # of the key that was shown, where the sender was refused
+
+    @property
+    def came_from(self) -> str | None:
+        """The address that tells whose it may be, where the sender was refused; a pixel's is a visitor's, so none."""
+        refused = self.sender is None or self.outcome in _REFUSED
+        return self.raw.client_ip or None if refused and self.raw.door != "pixel" else None
+
+
+_REFUSED = frozenset({Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN})
 
 
 def sent_status(door: str, outcome: Outcome) -> int:

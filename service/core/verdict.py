@@ -1,7 +1,7 @@
 """Owns the verdict on an entry: stored, or, when its key is taken, a retry, a new status, or a contradiction.
 
-The first value of a key stands (law 3). A status may change, and each change is a row of its own; what a conversion is
-now follows from its rows and is stored nowhere.
+The first value of a key stands (law 3). A status may change, and each change is a row of its own; so is each
+correction of how such a row was read. What a conversion is now follows from its rows and is stored nowhere.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,8 +72,19 @@ class Change(NamedTuple):
     currency: str | None
 
 
+class Correction(NamedTuple):
+    """How a row of a history is read instead: `number` 0 is the first, others are changes; `revision` counts from 1."""
+
+    number: int
+    revision: int
+    conversion_status: str | None
+    value: str
+    value_micros: int
+    currency: str | None
+
+
 class Winner(NamedTuple):
-    """The stored row that holds a key, and its changes in their order."""
+    """The stored row that holds a key, its changes and their corrections, each in their order."""
 
     request_id: str
     value: str
@@ -81,24 +92,43 @@ class Winner(NamedTuple):
     currency: str | None
     conversion_status: str | None = None
     changes: tuple[Change, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+
+    @property
+    def history(self) -> "tuple[Statement, ...]":
+        """Return the row and its changes as they are read now."""
+        last = {correction.number: correction for correction in self.corrections}
+        rows: list[_Said] = [self, *self.changes]
+        return tuple(last.get(number, row) for number, row in enumerate(rows))
 
     @property
     def status(self) -> str | None:
         """Return the status that the conversion has now."""
-        return self.changes[-1].conversion_status if self.changes else self.conversion_status
+        return self.history[-1].conversion_status
+
+    @property
+    def worth(self) -> "Statement":
+        """Return the last statement that has a value: it says what the conversion is worth now."""
+        first, *changes = self.history
+        return next((said for said in reversed(changes) if said.value), first)
 
     def change_by(self, request_id: str) -> Change | None:
         """Return the change that a postback made."""
         return next((change for change in self.changes if change.request_id == request_id), None)
 
     def statements(self) -> "Iterator[Statement]":
-        """Yield all that was said of the conversion, in order; a change without a value leaves the value as it was."""
-        said: Winner | Change = self
-        yield said
-        for change in self.changes:
-            if change.value:
-                said = change
-            yield change._replace(value=said.value, value_micros=said.value_micros, currency=said.currency)
+        """Yield all that was said of the conversion, in order, as it was read at first and as it is read now.
+
+        A change without a value leaves the value as it was.
+        """
+        said: _Said = self
+        rows: list[_Said] = [self, *self.changes]
+        for number, row in enumerate(rows):
+            readings: list[_Said] = [row, *(one for one in self.corrections if one.number == number)]
+            for reading in readings:
+                if reading.value or not number:
+                    said = reading
+                yield reading._replace(value=said.value, value_micros=said.value_micros, currency=said.currency)
 
     def changed_by(self, postback: Postback) -> "Winner":
         """Return what the conversion is after one more change."""
@@ -114,6 +144,7 @@ class Winner(NamedTuple):
         return Winner(postback.raw.request_id, *amount, postback.conversion_status)
 
 
+_Said = Winner | Change | Correction
 STORED = Verdict(Outcome.STORED)
 REPEATED = Verdict(Outcome.DUPLICATE)
 ERASED = Verdict(
@@ -136,9 +167,7 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     if any(repeats(said, postback) for said in winner.statements()):
         return REPEATED
     if status is None or status == winner.status:
-        return Verdict(
-            Outcome.CONFLICT, f"stored {amount(last_with_value(winner, winner.changes))}, received {amount(postback)}"
-        )
+        return Verdict(Outcome.CONFLICT, f"stored {amount(winner.worth)}, received {amount(postback)}")
     if may_become(winner.status, status):
         return _updated(winner, postback)
     return Verdict(
@@ -148,16 +177,11 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
 
 
 def _updated(winner: Winner, postback: Postback) -> Verdict:
-    statuses = [winner.conversion_status, *(change.conversion_status for change in winner.changes)]
+    statuses = [said.conversion_status for said in winner.history]
     own = winner.change_by(postback.raw.request_id)
     before = statuses[own.number - 1] if own else statuses[-1]
     with_value = f", value {amount(postback)}" if postback.value else ""
     return Verdict(Outcome.UPDATED, f"{before or 'no status'} → {postback.conversion_status}{with_value}")
-
-
-def last_with_value(first: Statement, changes: Sequence[Statement]) -> Statement:
-    """Return the last statement that has a value: it says what the conversion is worth now."""
-    return next((said for said in reversed(changes) if said.value), first)
 
 
 def amount(holder: Amount) -> str:
@@ -176,10 +200,16 @@ Entry = Postback | Rejection | Probe
 Understood = Postback | Rejection | Verdict  # of what arrived; a verdict: we failed to understand it
 
 
-def with_history(winners: dict[ConversionKey, Winner], changes: Iterable[tuple[ConversionKey, Change]]) -> None:
-    """Add to each winner its changes, which are given in their order."""
-    for key, change in changes:
-        winners[key] = winners[key]._replace(changes=(*winners[key].changes, change))
+def with_history(
+    winners: dict[ConversionKey, Winner], rows: Iterable[tuple[ConversionKey, Change | Correction]]
+) -> None:
+    """Add to each winner its changes and their corrections, which are given in their order."""
+    for key, row in rows:
+        winner = winners[key]
+        if isinstance(row, Change):
+            winners[key] = winner._replace(changes=(*winner.changes, row))
+        else:
+            winners[key] = winner._replace(corrections=(*winner.corrections, row))
 
 
 def disputed(postbacks: Sequence[Postback], winners: Mapping[ConversionKey, Winner]) -> list[ConversionKey]:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
-from service.auth.access import Mode
+from service.auth.access import Mode, access_of, start_refusal
 from service.auth.authenticator import Authenticate, Authenticator, Caller
-from service.auth.credentials import shown_in
-from service.core.outcome import Diagnosis, Outcome
+from service.auth.credentials import NO_CREDENTIALS, Credentials, shown_in
+from service.auth.keys import id_in
+from service.core.outcome import Diagnosis, Family, Outcome
 from service.core.postback import (
     BATCH_PATH,
     DOORS,
@@ -20,14 +21,16 @@ from service.core.postback import (
     RawPostback,
     sent_status,
 )
-from service.core.roster import KnownSender, Roster
+from service.core.roster import Roster
 from service.core.sender import Sender
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import Understood, Verdict, Winner
 from service.operations.errors import Refused
 from service.operations.own_line import rehearsing, vouched
+from service.operations.pasted_url import pasted
 from service.storage.database import Database
 
+_SENT = "".join(map(chr, range(0x21, 0x7F)))  # as it is; what else there is every client encodes
 _LOCALHOST = b"localhost"  # whom a URL without a host is for: the service on this machine
 
 
@@ -42,7 +45,12 @@ class Listening(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What would become of it. `sender` is whose it would be, None if nobody can show that."""
+    """What would become of it.
+
+    `sender` is whose it would be, and `known_by` by what; None if nobody can show that. `notes` say what was not
+    looked at. `supposed` is what would become of it as the postback of the sender that a person named, where the door
+    would not take it for that one's.
+    """
 
     door: Door
     outcome: Outcome
@@ -50,6 +58,14 @@ class Foreseen:
     diagnosis: Diagnosis | None
     sender: str | None
     postback: Postback | None
+    known_by: str | None = None
+    notes: tuple[str, ...] = ()
+    supposed: "Foreseen | None" = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it would be accepted, and as the postback of the sender that was named, if one was."""
+        return self.outcome.family is Family.ACCEPTED and self.supposed is None
 
     @property
     def status(self) -> int:
@@ -79,32 +95,91 @@ class Foreseen:
             "hint": self.hint,
             "mistake": self.diagnosis and self.diagnosis.mistake,
             "sender": self.sender,
+            "known_by": self.known_by,
             "fields": self.fields,
+            "notes": list(self.notes),
+            "supposed": self.supposed and self.supposed.members(),
         }
 
 
-async def check(url: str, whose: Listening | Sender, database: Database) -> Foreseen:
-    """Return what would become of a URL: of the sender that its key makes it, or of one that somebody vouches for.
+async def check(
+    url: str, listening: Listening, database: Database, *, key: str = "", supposed: Sender | None = None
+) -> Foreseen:
+    """Return what the door would answer to a URL, with the API key that a header would show beside it.
+
+    `supposed`: the sender that a person says it is. If the door would not take it for that sender's, what would become
+    of it then is told as well.
 
     Raises Refused for what is no URL of a postback, and StorageError when the database cannot be asked; without a
     database nothing is stored.
     """
-    raw, query = _request(url)
-    bare, credentials = shown_in(query, (), b"")
+    text, notes = pasted(url)
+    raw, query, cut = _request(text)
+    bare, credentials = shown_in(query, [(b"x-api-key", key.encode())] if key else (), b"")
     raw = raw._replace(query=bare)
+    door = _Door(listening)
+    answer = await _foreseen(raw, credentials, door, database)
+    notes = (*notes, *(["left out: what follows #, which is never sent"] if cut else []), *door.unasked(credentials))
+    answer = replace(answer, known_by=door.known_by(credentials), notes=notes)
+    if supposed is None or (door.caller and door.caller.sender == supposed):
+        return answer
+    return replace(answer, supposed=await _foreseen(raw, NO_CREDENTIALS, vouched(Caller(supposed)), database))
+
+
+async def _foreseen(
+    raw: RawPostback, credentials: Credentials, authenticate: Authenticate, database: Database
+) -> Foreseen:
     heard: list[tuple[Understood, Verdict]] = []
 
     def told(_raws: object, understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
         heard.extend(zip(understood, verdicts, strict=True))
 
     asking = _Asking(database)
-    authenticate = vouched(Caller(whose)) if isinstance(whose, Sender) else _authenticator(whose)
     await rehearsing(asking.winners, authenticate, told).receive(raw, credentials)
     ((one, verdict),) = heard
     diagnosis, sender = (None, None) if isinstance(one, Verdict) else (one.diagnosis, one.sender)
     postback = one if isinstance(one, Postback) else None
     detail = verdict.detail or asking.absent
     return Foreseen(raw.door, verdict.outcome, detail, verdict.diagnosis or diagnosis, sender, postback)
+
+
+class _Door:
+    """Says who asks as the running service does, and remembers it; but from which address is not in a URL."""
+
+    def __init__(self, listening: Listening) -> None:
+        self._registered = listening.roster.senders
+        self._no_start = start_refusal(listening.auth, listening.host, listening.roster)
+        self._open = access_of(listening.auth, listening.host, listening.roster) == "open"
+        self._authenticate = Authenticator(listening.auth, listening.host, listening.sender)
+        senders = {name: replace(one, networks=()) for name, one in self._registered.items()}
+        self._authenticate.follow(replace(listening.roster, senders=senders))
+        self.caller: Caller | None = None
+
+    async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller:
+        """Return who sent it. Raises `Rejected`."""
+        self.caller = await self._authenticate(raw, credentials)
+        return self.caller
+
+    def known_by(self, credentials: Credentials) -> str | None:
+        """Say by what it is known whose it is; None if it is not."""
+        if self.caller is None:
+            return None
+        if self._open:
+            return "open mode: no key is asked for"
+        if any(failed.check == "credentials" for failed in self.caller.would_reject):
+            return "report-only credentials: it shows no good key for this door"
+        return f"API key {id_in(credentials.keys[0])}" if credentials.keys else "signature"
+
+    def unasked(self, credentials: Credentials) -> list[str]:
+        """Say what was not looked at."""
+        notes = [f"with these settings the service does not start: {self._no_start}"] if self._no_start else []
+        if self._open and credentials.keys:
+            notes.append("the key was not looked at: in open mode none is asked for")
+        known = self._registered.get(self.caller.sender.name) if self.caller and not self._open else None
+        if known and known.networks:
+            networks = ", ".join(known.networks)
+            notes.append(f"not checked: where it comes from; {known.sender.name} may send from {networks} only")
+        return notes
 
 
 class _Asking:
@@ -126,20 +201,8 @@ class _Asking:
             return {}
 
 
-def _authenticator(listening: Listening) -> Authenticate:
-    """Return who asks as the running service does, but not from which address it comes: that is not in a URL."""
-    authenticator = Authenticator(listening.auth, listening.host, listening.sender)
-    senders = {name: _from_anywhere(one) for name, one in listening.roster.senders.items()}
-    authenticator.follow(replace(listening.roster, senders=senders))
-    return authenticator
-
-
-def _from_anywhere(registered: KnownSender) -> KnownSender:
-    return replace(registered, networks=())
-
-
-def _request(url: str) -> tuple[RawPostback, bytes]:
-    """Return the request that a URL makes, and its whole query, with what proves its sender."""
+def _request(url: str) -> tuple[RawPostback, bytes, bool]:
+    """Return the request that a URL makes, its whole query, with what proves its sender, and whether a # cuts it."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -150,7 +213,8 @@ def _request(url: str) -> tuple[RawPostback, bytes]:
     if parts.path == BATCH_PATH:
         how = f"check a row of it as {POSTBACK_PATHS[0]}?…"
         raise Refused(f"{BATCH_PATH} takes a body and no parameters; {how}")
-    return _raw(parts), parts.query.encode("utf-8", "surrogateescape")
+    query = quote(parts.query.encode("utf-8", "surrogateescape"), safe=_SENT)
+    return _raw(parts), query.encode(), bool(parts.fragment)
 
 
 def _raw(parts: SplitResult) -> RawPostback:

@@ -35,6 +35,6 @@ def stored_types() -> Types:
 
 
 def _members(row: Stored) -> dict[str, object]:
-    moments = {"changed_at": row.changed_at, "drained_at": row.drained_at}
+    moments = {"changed_at": row.changed_at, "drained_at": row.drained_at, "corrected_at": row.corrected_at}
     later = {name: moment and utc(moment) for name, moment in moments.items()}
     return {**row._asdict(), "received_at": utc(row.received_at), **later}

@@ -32,6 +32,8 @@ COLUMNS: Types = {
     "raw_encoding": str,
     "answered": str,
     "drained_at": datetime | None,
+    "key_id": str | None,
+    "client_ip": str | None,
 }
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -113,6 +115,8 @@ def members(row: RejectedPostback) -> dict[str, Cell]:
         encoding,
         _answered(row),
         utc(row.drained_at) if row.drained_at else None,
+        row.key_id,
+        row.client_ip,
     )
     return dict(zip(COLUMNS, values, strict=True))
 

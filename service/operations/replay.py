@@ -1,36 +1,34 @@
 """Owns replay: rejected postbacks sent down the straight line again, where today's rules make a difference.
 
 The raw input is parsed again, with the moment it first arrived. Who sent it is not asked again: what came with no
-proof of its sender needs a person who vouches for it. What would end as it did before is left alone. What was begun is
-gone on with by the rules of then, so that whoever interrupts a replay makes no second outcome.
+proof of its sender needs a person who vouches for it, or says whose it is. What would end as it did before is left
+alone. What was begun is gone on with by the rules of then, so that whoever interrupts a replay makes no second outcome.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from service.auth.authenticator import Caller
 from service.core.judging import Manner
-from service.core.outcome import Family, Outcome
+from service.core.outcome import Family
 from service.core.postback import Postback, RawPostback
-from service.core.presets import EZMOB, PRESETS
 from service.core.sender import Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
 from service.operations.dating import Dating, column_refused
 from service.operations.kept_input import raw_again
 from service.operations.own_line import rehearsing, storing, vouched
+from service.operations.replay_author import Author, is_unproven
 from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
 from service.storage.ledger import Ledger
 from service.storage.reads.quarantine import Chosen
 from service.storage.replays import Replays
 from service.storage.schema.tables import RejectedPostback, Replay
-
-UNPROVEN = frozenset({Outcome.UNAUTHENTICATED.value, Outcome.FORBIDDEN.value})
 
 
 class Attempt(NamedTuple):
@@ -45,11 +43,18 @@ class Attempt(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Rejected postbacks that go from one outcome to another; `changes` says whether that stores anything."""
+    """Rejected postbacks that go from one outcome to another; `changes` says whether that stores anything.
+
+    Of what nothing proved the sender, it also says who it may be: as whose it was kept, and which key it showed from
+    where, as far as that is known.
+    """
 
     before: str
     after: str
     changes: bool
+    sender: str | None = None
+    key_id: str | None = None
+    client_ip: str | None = None
 
 
 class Again(NamedTuple):
@@ -62,19 +67,6 @@ class Again(NamedTuple):
     caller: Caller
     moment_column: str | None = None
     begun: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who replays, and whether that person says that what came without proof is from `sender`, the configured one.
-
-    `registered` are the senders that go before the presets of their names.
-    """
-
-    name: str
-    vouches: bool = False
-    sender: Sender = EZMOB
-    registered: Mapping[str, Sender] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,7 @@ class ReplayReport:
 
     def in_order(self) -> list[tuple[Step, int]]:
         """Return the steps, what changes first, and of these the most frequent first."""
-        return sorted(self.steps.items(), key=lambda counted: (not counted[0].changes, -counted[1], counted[0]))
+        return sorted(self.steps.items(), key=lambda counted: (not counted[0].changes, -counted[1], str(counted[0])))
 
     def members(self) -> dict[str, object]:
         """Return it as JSON shows it."""
@@ -134,7 +126,15 @@ def left_out(database: Database, chosen: Chosen) -> int:
 
 
 def _counted(attempts: Iterable[Attempt]) -> Counter[Step]:
-    return Counter(Step(one.rejected.outcome, one.outcome, one.again is not None) for one in attempts)
+    return Counter(map(_step, attempts))
+
+
+def _step(attempt: Attempt) -> Step:
+    rejected, after, again = attempt
+    step = Step(rejected.outcome, after, again is not None)
+    if not is_unproven(rejected) and (again is None or again.caller.sender.name == rejected.sender):
+        return step
+    return step._replace(sender=rejected.sender, key_id=rejected.key_id, client_ip=rejected.client_ip)
 
 
 class Rehearsal:
@@ -269,10 +269,8 @@ def is_whole_batch(rejected: RejectedPostback) -> bool:
 
 def _again(rejected: RejectedPostback, author: Author) -> Again | None:
     """Return the input and whose it is; None for what is left alone without looking at it."""
-    unproven = rejected.sender is None or rejected.outcome in UNPROVEN
-    own = rejected.sender in (None, author.sender.name)
-    sender = author.sender if own else {**PRESETS, **author.registered}.get(str(rejected.sender))
-    if is_whole_batch(rejected) or sender is None or (unproven and not author.vouches):
+    sender = author.whose(rejected)
+    if is_whole_batch(rejected) or sender is None:
         return None
     try:
         return Again(raw_again(rejected), Caller(sender))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.auth.keys import id_in
 from service.core.moment import past_moment
 from service.core.outcome import Outcome
 from service.operations.errors import Mistake, refuse_wrong
@@ -24,11 +25,21 @@ class Filters:
     since: str | None = None
     until: str | None = None
     click_id: str | None = None
+    key_id: str | None = None  # also a whole key
+    client_ip: str | None = None
 
     def rejected(self, outcomes: Sequence[str], now: datetime) -> Chosen:
         """Return which rejected postbacks are meant. Raises WrongValues."""
         refuse_wrong([*_wrong_outcomes(outcomes), *self._wrong_times(now)])
-        return Chosen(tuple(outcomes), self.sender, _read(self.since, now), _read(self.until, now), self.click_id)
+        return Chosen(
+            tuple(outcomes),
+            self.sender,
+            _read(self.since, now),
+            _read(self.until, now),
+            self.click_id,
+            key_id=self.key_id and id_in(self.key_id),
+            client_ip=self.client_ip,
+        )
 
     def conversions(self, now: datetime, *, tests: bool = False) -> Wanted:
         """Return which conversions are meant, until now if nothing else is said. Raises WrongValues."""

@@ -38,6 +38,8 @@ def encode(entry: Kept) -> str:
     else:
         members = {field: getattr(entry, field) for field in ("raw", "sender", "outcome", "click_id")}
         members["detail"] = explanation(entry.detail, entry.diagnosis)
+        if entry.key_id:
+            members["key_id"] = entry.key_id  # code before migration 0009 reads the rest
     return json.dumps({**members, "raw": _encode_raw(entry.raw)}, separators=(",", ":"))
 
 

@@ -164,4 +164,5 @@ def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment)
         entry.click_id,
         raw.as_sent(),
         raw.request_id,
+        *((entry.key_id, entry.came_from) if isinstance(entry, Rejection) else (None, None)),
     )

@@ -168,7 +168,8 @@ def test_check_foresees_the_outcome(service: Command, url: str, code: int, outco
     answer = ended.answer()
     assert (ended.code, answer["outcome"], answer["status"]) == (code, outcome, Outcome[outcome.upper()].status)
     assert answer["hint"] == Outcome[outcome.upper()].hint or answer["mistake"]
-    assert set(answer) == {"outcome", "status", "detail", "hint", "mistake", "sender", "fields"}
+    told = {"outcome", "status", "detail", "hint", "mistake", "sender", "known_by", "fields", "notes", "supposed"}
+    assert set(answer) == told
 
 
 def test_check_tells_what_would_become_of_a_pixel_and_that_it_is_answered_200(service: Command) -> None:
@@ -230,7 +231,7 @@ def test_check_tells_a_person_what_is_wrong_and_what_to_do(service: Command) -> 
     assert ended.out.splitlines() == [
         "invalid_value (HTTP 400): '1,50' is not an amount",
         "hint: Write the amount with a decimal point, and without a comma or separators of thousands.",
-        "  sender          ezmob",
+        "  sender          ezmob (open mode: no key is asked for)",
     ]
 
 

@@ -177,10 +177,12 @@ def test_an_export_that_cannot_be_written_ends_with_2_and_leaves_no_part(
     assert {path.name for path in bare.iterdir()} == {"data", "folder"}
 
 
+KNOWN = {"sender": None, "key_id": None, "client_ip": None}
+STRANGER = {**KNOWN, "client_ip": "127.0.0.1"}
 DIFFERENCE = [
-    {"before": "invalid_value", "after": "stored", "changes": True, "count": 1},
-    {"before": "invalid_value", "after": "invalid_value", "changes": False, "count": 1},
-    {"before": "unauthenticated", "after": "unauthenticated", "changes": False, "count": 1},
+    {"before": "invalid_value", "after": "stored", "changes": True, "count": 1, **KNOWN},
+    {"before": "invalid_value", "after": "invalid_value", "changes": False, "count": 1, **KNOWN},
+    {"before": "unauthenticated", "after": "unauthenticated", "changes": False, "count": 1, **STRANGER},
 ]
 
 

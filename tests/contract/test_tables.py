@@ -137,5 +137,8 @@ def test_rows_of_postbacks_are_written_in_the_order_that_their_makers_know() -> 
         "conversion": (*KEY, *amount, "params", *came, "conversion_status"),
         "status_change": (*KEY, "number", "conversion_status", *amount, "params", *came),
         "duplicate": (*KEY, *came),
-        "rejected_postback": ("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id"),
+        "rejected_postback": (
+            *("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id"),
+            *("key_id", "client_ip"),
+        ),
     }

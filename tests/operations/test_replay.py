@@ -8,7 +8,8 @@ from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.unavailable import StorageError
 from service.operations.kept_input import new_request_id
-from service.operations.replay import Author, carry_out
+from service.operations.replay import carry_out
+from service.operations.replay_author import Author
 from service.storage.audit import Window
 from service.storage.ledger import Ledger
 from tests.support import builders

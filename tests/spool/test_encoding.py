@@ -32,6 +32,7 @@ def again(entry: Kept) -> Kept:
         builders.postback("c=ü&value=-0.000001&currency=EUR&goal=g&txid=t&x=1&x=2&y=%E2%82%AC"),
         builders.rejection(),
         builders.rejection(Outcome.UNAUTHENTICATED, click_id=None),
+        Rejection(builders.raw(), None, Outcome.UNAUTHENTICATED, "no such API key", "x", key_id="0123456789ab"),
         Rejection(builders.posted(bytes(range(256))), None, Outcome.MALFORMED_BODY, "'\udcff'", "x"),
         Rejection(builders.raw(b"c=\xff&value=1", path="/\udc80"), None, Outcome.INVALID_ENCODING, "no UTF-8", "x"),
     ],

@@ -12,7 +12,8 @@ import pytest
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.verdict import Entry
-from service.operations.replay import Author, Rehearsal, carry_out
+from service.operations.replay import Rehearsal, carry_out
+from service.operations.replay_author import Author
 from service.storage.erasure import Erasure, Held, Whose, sha256
 from service.storage.ledger import Ledger
 from service.storage.reads.quarantine import Chosen

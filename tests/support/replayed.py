@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback, Rejection
-from service.operations.replay import Attempt, Author, Rehearsal, carry_out
+from service.operations.replay import Attempt, Rehearsal, carry_out
+from service.operations.replay_author import Author
 from service.storage.ledger import Ledger
 from service.storage.reads.quarantine import Chosen
 from tests.support import builders

@@ -61,13 +61,11 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @asynccontextmanager
-async def serving(path: Path) -> AsyncIterator[Served]:
-    """Serve on a database at `path`."""
+async def serving(path: Path, **chosen: object) -> AsyncIterator[Served]:
+    """Serve on a database at `path`, with the settings that are `chosen`."""
     put_migrated(path)
     metrics, lines = Metrics(), KeptLines()
-    settings = Settings.model_construct(
-        database_url=f"sqlite:///{path}"
-    )  # the rest by default, whatever is set outside
+    settings = Settings.model_construct(None, database_url=f"sqlite:///{path}", **chosen)  # else by default
     app = build_app(settings, kept_log(lines, metrics), metrics)
     async with app.running(), client(app.public) as public, client(app.operator) as operator:
         yield Served(app.public, public, operator, metrics, lines, path, app.storage_broken)

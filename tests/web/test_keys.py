@@ -107,6 +107,40 @@ async def test_a_known_sender_that_may_not_is_forbidden_and_named(served: Served
     ] == "stored"
 
 
+WRONG = f"{KEY[:17]}{TEST_KEY[17:]}"  # the public id of one key with the secret of another
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "outcome", "key_id", "address"),
+    [
+        (f"/postback?c=a&value=1&key={WRONG}", {}, "unauthenticated", PUBLIC, "127.0.0.1"),
+        ("/postback?c=a&value=1", bearer(WRONG), "unauthenticated", PUBLIC, "127.0.0.1"),
+        ("/postback?c=a&value=1", basic(f"acme:{WRONG}"), "unauthenticated", PUBLIC, "127.0.0.1"),
+        ("/postback?c=a&value=1&key=hunter2", {}, "unauthenticated", None, "127.0.0.1"),
+        ("/postback?c=a&value=1", {}, "unauthenticated", None, "127.0.0.1"),
+        (f"/postback?c=a&value=1&key={PIXEL_KEY}", {}, "forbidden", PIXEL_KEY[4:16], "127.0.0.1"),
+        (f"/pixel.gif?c=a&value=1&key={WRONG}", {}, "unauthenticated", PUBLIC, None),
+        (f"/postback?c=a&value=x&key={KEY}", {}, "invalid_value", None, None),
+    ],
+)
+async def test_of_what_is_refused_it_is_kept_whose_key_it_showed_and_where_it_came_from(  # noqa: PLR0913 - a table's columns
+    served: Served, *, path: str, headers: Headers, outcome: str, key_id: str | None, address: str | None
+) -> None:
+    answer = await served.public.get(path, headers=headers)
+    assert answer.headers["x-postback-outcome"] == outcome
+    assert served.rows("SELECT key_id, client_ip FROM rejected_postback") == [(key_id, address)]
+    assert_no_secret(served, answer.text)
+
+
+async def test_so_it_is_of_a_batch(served: Served) -> None:
+    body = b'{"c":"a","sum":1}\n'
+    for key in (WRONG, PIXEL_KEY):
+        await served.public.post("/postbacks", content=body, headers={"content-type": NDJSON, **bearer(key)})
+    kept = served.rows("SELECT sender, key_id, client_ip FROM rejected_postback ORDER BY id")
+    assert kept == [(None, PUBLIC, "127.0.0.1"), ("acme", PIXEL_KEY[4:16], "127.0.0.1")]
+    assert_no_secret(served)
+
+
 @pytest.mark.parametrize("query", ["", "&test=0", "&test=1", "&test=0&test=2"])
 async def test_what_comes_with_a_tests_key_is_a_test(served: Served, query: str) -> None:
     answer = await served.public.get(f"/postback?c=a&value=1{query}", headers=bearer(TEST_KEY))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from service.core.sender import PRESETS
+from service.core.presets import PRESETS
 from service.operations.errors import Refused
 from service.storage.database import Database
 

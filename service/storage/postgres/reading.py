@@ -6,12 +6,13 @@ from zlib import crc32
 
 from service.core.judging import Known
 from service.core.postback import ConversionKey, Postback, Rejection
-from service.core.verdict import Change, Probe, Verdict, Winner, disputed, with_history
+from service.core.verdict import Probe, Verdict, Winner, disputed, with_history
 from service.storage.erasure import digests_of
 from service.storage.ledger import recorded_verdict
 from service.storage.postgres.batch import Batch
 from service.storage.postgres.connection import AsyncServerConnection
 from service.storage.postgres.statements import statements
+from service.storage.schema.history import later_row
 from service.storage.schema.registry import CONVERSION
 
 _IDLE_SECONDS = 5  # in a transaction: who died between two statements must not keep others waiting
@@ -65,9 +66,9 @@ async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postba
     rows = await _under(connection, statements().winners, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
     winners = {row[:5]: Winner(*row[5:]) for row in rows}
     if keys := disputed(postbacks, winners):
-        changes: list[tuple[str, bool, str, str, str, int, str, str, str, int, str | None]]
-        changes = await _under(connection, statements().changes, keys)  # type: ignore[assignment]  # as the columns are declared
-        with_history(winners, ((row[:5], Change(*row[5:])) for row in changes))
+        later: list[tuple[str, bool, str, str, str, int, int, str, str, str, int, str | None]]
+        later = await _under(connection, statements().history, keys)  # type: ignore[assignment]  # as the columns are declared
+        with_history(winners, ((row[:5], later_row(*row[5:])) for row in later))
     return winners
 
 

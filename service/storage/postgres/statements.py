@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
     TEXT,
     ColumnElement,
     Integer,
@@ -27,9 +28,8 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.dml import Insert
 
 from service.core.outcome import Outcome
-from service.core.verdict import Change, Winner
+from service.storage.schema.history import FIRST, LATER
 from service.storage.schema.registry import (
-    CHANGE,
     CONVERSION,
     DELETION,
     DRAINED,
@@ -47,25 +47,25 @@ _DIALECT = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-cal
 class Statements(NamedTuple):
     """What the ledger executes; a parameter is an array with a value for each row, but the probe's are two values.
 
-    `conversion` stores rows of CONVERSION, all of them or none. `winners` and `changes` give a key, and then the fields
-    of Winner and Change; who asks for winners keeps them from being deleted until the transaction ends. `recorded`
-    gives a request id, its outcome and detail.
+    `conversion` stores rows of CONVERSION, all of them or none. `winners` gives a key, and then what FIRST says of it;
+    who asks for winners keeps them from being deleted until the transaction ends. `history` gives a key, and then what
+    `later_row` takes; `recorded` a request id, its outcome and detail.
     """
 
     conversion: bytes
     winners: bytes
-    changes: bytes
+    history: bytes
     recorded: bytes
 
 
 @cache
 def statements() -> Statements:
     """Compile them."""
-    winners = _question(CONVERSION, Winner._fields[:-1])
+    winners = _under(CONVERSION, _rows(CONVERSION, KEY), *(CONVERSION.table.c[name] for name in FIRST))
     return Statements(
         _compiled(_insertion_of_new()),
         _compiled(winners.with_for_update(key_share=True, read=True, of=CONVERSION.table)),
-        _compiled(_question(CHANGE, Change._fields, CHANGE.table.c.number)),
+        _compiled(_history()),
         _compiled(_recorded()),
     )
 
@@ -120,11 +120,19 @@ def _insertion_of_new() -> postgresql.Insert:
     return postgresql.insert(CONVERSION.table).from_select(CONVERSION.columns, new)
 
 
-def _question(table: StoredTable, fields: Sequence[str], *order: ColumnElement[int]) -> Select[tuple[object, ...]]:
-    found, wanted = table.table.c, _rows(table, KEY)
+def _history() -> ClauseElement:
+    """Ask for the changes under keys, and for their corrections, in their order."""
+    wanted = select(*_rows(CONVERSION, KEY).c).cte("wanted")
+    later = union_all(*(_under(table, wanted, *columns) for table, columns in LATER))
+    return later.order_by("number", "revision")
+
+
+def _under(
+    table: StoredTable, wanted: CTE | TableValuedAlias, *fields: ColumnElement[object]
+) -> Select[tuple[object, ...]]:
+    found = table.table.c
     same = and_(*(found[name] == wanted.c[name] for name in KEY))
-    asked = select(*(found[name] for name in (*KEY, *fields))).select_from(wanted.join(table.table, same))
-    return asked.order_by(*order)
+    return select(*(found[name] for name in KEY), *fields).select_from(wanted.join(table.table, same))
 
 
 def _recorded() -> ClauseElement:

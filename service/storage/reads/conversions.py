@@ -17,22 +17,23 @@ from service.core.chunk import CHUNK_BYTES, ChunkSize, next_chunk
 from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
-from service.storage.schema.registry import CHANGE, CONVERSION
+from service.storage.schema.registry import CHANGE, CONVERSION, CORRECTION, StoredTable
 
 PAGE_ROWS = 5_000  # 2 MB or so, at most a chunk; each page is a short read of its own
 _FETCHED_ROWS = 100  # at once: with 64 KiB of params each, 6 MiB
 
 _ORDER = "conversions"
+_Place = tuple[str, str, str]  # of a conversion among those of its sender: click id, goal, transaction id
 _TABLE = CONVERSION.table.c
-_CHANGES = CHANGE.table.c
 _PLACE = (_TABLE.click_id, _TABLE.goal, _TABLE.transaction_id)
 
 
 class Stored(NamedTuple):
     """A conversion as it is stored, the columns of CONVERSION in their order; but its status is the one it has now.
 
-    `current_value`, in millionths and its currency beside it, is the last that was sent with a status, or the first.
-    `changed_at` is when the status was last changed, `drained_at` when it left a spool: its sender was told `spooled`.
+    `current_value`, in millionths and its currency beside it, is the last that was sent with a status, or the first, as
+    it is read now. `changed_at` is when the status was last changed, `corrected_at` when a person last had something
+    read again, `drained_at` when it left a spool: its sender was told `spooled`.
     """
 
     sender: str
@@ -53,16 +54,20 @@ class Stored(NamedTuple):
     current_currency: str | None
     changed_at: datetime | None = None
     drained_at: datetime | None = None
+    corrected_at: datetime | None = None
 
-    def changed(self, change: "RowMapping") -> "Stored":
-        """Return what it is after a change."""
-        now = self._replace(conversion_status=change["conversion_status"], changed_at=change["received_at"])
-        if not change["value"]:
-            return now
-        return now._replace(
-            current_value=change["value"],
-            current_value_micros=change["value_micros"],
-            current_currency=change["currency"],
+    def changed(self, change: "RowMapping", correction: "RowMapping | None") -> "Stored":
+        """Return what it is after a change, which is read as its last correction says, if there is one."""
+        now = self.told(correction or change) if (correction or change)["value"] else self
+        status, changed_at = (correction or change)["conversion_status"], change["received_at"]
+        return now._replace(conversion_status=status, changed_at=changed_at)
+
+    def told(self, row: "RowMapping") -> "Stored":
+        """Return what it is by what a change or a correction says of its value."""
+        return self._replace(
+            current_value=row["value"],
+            current_value_micros=row["value_micros"],
+            current_currency=row["currency"],
         )
 
 
@@ -173,42 +178,72 @@ class Conversions:
             with session.connection().execute(page) as found:
                 rows, complete = next_chunk(map(_stored, found), size.rows, _size, size.bytes)
             if rows:
-                with session.connection().execute(_changes_between(rows[0], rows[-1])) as changes:
-                    rows = _with_changes(rows, changes.mappings())
+                connection = session.connection()
+                corrections = connection.execute(_between(CORRECTION, rows[0], rows[-1], "corrected_at"))
+                with connection.execute(_between(CHANGE, rows[0], rows[-1], "received_at")) as changes:
+                    rows = _with_history(rows, _Corrections(corrections.mappings()), changes.mappings())
         return rows, complete
 
 
 def _stored(row: Row[tuple[Any, ...]]) -> Stored:
-    return Stored._make((*row[:-1], row.value, row.value_micros, row.currency, None, row.drained_at))
+    return Stored._make((*row[:-1], row.value, row.value_micros, row.currency, None, row.drained_at, None))
 
 
 def _size(row: Stored) -> int:
     return len(orjson.dumps(row.params))
 
 
-def _changes_between(first: Stored, last: Stored) -> Select[tuple[object, ...]]:
-    """Return the query for the changes of one page's conversions, each conversion's in their order."""
-    place = (_CHANGES.click_id, _CHANGES.goal, _CHANGES.transaction_id)
-    told = (_CHANGES.conversion_status, _CHANGES.value, _CHANGES.value_micros, _CHANGES.currency, _CHANGES.received_at)
+class _Corrections:
+    """The last corrections of what is said of one page's conversions."""
+
+    def __init__(self, corrections: Iterable[RowMapping]) -> None:
+        self._last: dict[tuple[_Place, int], RowMapping] = {}
+        self._at: dict[_Place, datetime] = {}
+        for row in corrections:
+            place = _place_of(row)
+            self._last[place, row["number"]] = row
+            self._at[place] = max(row["corrected_at"], self._at.get(place, row["corrected_at"]))
+
+    def of(self, place: _Place, number: int) -> RowMapping | None:
+        """Return how the first that was said (0), or a change, is read now; None: as it was."""
+        return self._last.get((place, number))
+
+    def first(self, row: Stored) -> Stored:
+        """Return what a conversion was at first, as that is read now."""
+        place = _place(row)
+        if correction := self.of(place, 0):
+            row = row.told(correction)._replace(conversion_status=correction["conversion_status"])
+        return row._replace(corrected_at=self._at.get(place))
+
+
+def _with_history(rows: list[Stored], corrections: _Corrections, changes: Iterable[RowMapping]) -> list[Stored]:
+    by_place = {_place(row): corrections.first(row) for row in rows}
+    for change in changes:
+        place = _place_of(change)
+        if place in by_place:
+            by_place[place] = by_place[place].changed(change, corrections.of(place, change["number"]))
+    return list(by_place.values())
+
+
+def _between(table: StoredTable, first: Stored, last: Stored, moment: str) -> Select[tuple[object, ...]]:
+    """Return the query for the changes, or corrections, of one page's conversions, each conversion's in their order."""
+    columns = table.table.c
+    place = [columns[name] for name in ("click_id", "goal", "transaction_id")]
+    told = ("number", "conversion_status", "value", "value_micros", "currency", moment)
     return (
-        select(*place, *told)
-        .where(_CHANGES.sender == first.sender, _CHANGES.is_test == first.is_test)
+        select(*place, *(columns[name] for name in told))
+        .where(columns.sender == first.sender, columns.is_test == first.is_test)
         .where(tuple_(*place) >= tuple_(*_place(first)), tuple_(*place) <= tuple_(*_place(last)))
-        .order_by(*place, _CHANGES.number)
+        .order_by(*(columns[name] for name in table.key))
         .execution_options(yield_per=_FETCHED_ROWS)
     )
 
 
-def _with_changes(rows: list[Stored], changes: Iterable[RowMapping]) -> list[Stored]:
-    by_place = {_place(row): row for row in rows}
-    for change in changes:
-        place = (change["click_id"], change["goal"], change["transaction_id"])
-        if place in by_place:
-            by_place[place] = by_place[place].changed(change)
-    return list(by_place.values())
+def _place_of(row: RowMapping) -> _Place:
+    return (row["click_id"], row["goal"], row["transaction_id"])
 
 
-def _place(row: Stored) -> tuple[str, str, str]:
+def _place(row: Stored) -> _Place:
     return (row.click_id, row.goal, row.transaction_id)
 
 

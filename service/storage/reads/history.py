@@ -1,7 +1,7 @@
 """Owns the reads that people ask for: what arrived under a click id, when, and what became of it. Never writes."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -14,12 +14,13 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey, Postback, answered
-from service.core.verdict import Change, Winner, amount, last_with_value
+from service.core.verdict import Change, Correction, Winner, amount
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback, StatusChange
+from service.storage.schema.tables import Correction as CorrectionRow
 
-Keyed = TypeVar("Keyed", Conversion, StatusChange)
+Keyed = TypeVar("Keyed", Conversion, StatusChange, CorrectionRow)
 Came = TypeVar("Came", Conversion, StatusChange, Duplicate, RejectedPostback)
 
 PAGE_ROWS = 1_000
@@ -110,33 +111,46 @@ class History:
         """Return what is stored under each postback's key, where something is."""
         with self._reads.session() as session:
             found = {postback.key: session.get(Conversion, postback.key) for postback in postbacks}
-            changes = _by_key(_changes(session, {postback.click_id for postback in postbacks}))
-            return {
-                key: Winner(
-                    stored.request_id,
-                    stored.value,
-                    stored.value_micros,
-                    stored.currency,
-                    stored.conversion_status,
-                    tuple(_change(change) for change in changes[key]),
-                )
-                for key, stored in found.items()
-                if stored
-            }
+            later = _Later(session, {postback.click_id for postback in postbacks})
+            return {key: later.winner(stored) for key, stored in found.items() if stored}
 
     def conversions(self, click_id: str) -> list[Current]:
         """Return what the conversions of a click id are now, each sender's in the order of goal and transaction id."""
         with self._reads.session() as session:
-            changes = _by_key(_changes(session, [click_id]))
-            found = sorted(_of(session, Conversion, [click_id]), key=_key)
-            return [_current(stored, changes[_key(stored)]) for stored in found]
+            later = _Later(session, [click_id])
+            return [later.current(stored) for stored in sorted(_of(session, Conversion, [click_id]), key=_key)]
+
+    def corrections(self, click_id: str) -> list[CorrectionRow]:
+        """Return the corrections of a click id's conversions, oldest first."""
+        with self._reads.session() as session:
+            return sorted(_of(session, CorrectionRow, [click_id]), key=lambda row: (row.corrected_at, *_order_of(row)))
 
 
-def _current(stored: Conversion, changes: Sequence[StatusChange]) -> Current:
-    now = last_with_value(stored, changes)
-    status = changes[-1].conversion_status if changes else stored.conversion_status
-    amount = (now.value, now.value_micros, now.currency)
-    return Current(stored.sender, stored.is_test, stored.goal, stored.transaction_id, *amount, status)
+class _Later:
+    """What was written of some click ids' conversions after they were stored: changes, and corrections."""
+
+    def __init__(self, session: Session, click_ids: Collection[str]) -> None:
+        self._changes = _by_key(sorted(_of(session, StatusChange, click_ids), key=lambda change: change.number))
+        self._corrections = _by_key(sorted(_of(session, CorrectionRow, click_ids), key=_order_of))
+
+    def winner(self, stored: Conversion) -> Winner:
+        """Return a conversion with its history."""
+        key = _key(stored)
+        return Winner(
+            stored.request_id,
+            stored.value,
+            stored.value_micros,
+            stored.currency,
+            stored.conversion_status,
+            tuple(map(_change, self._changes[key])),
+            tuple(map(_correction, self._corrections[key])),
+        )
+
+    def current(self, stored: Conversion) -> Current:
+        """Return what a conversion is now."""
+        winner = self.winner(stored)
+        amount = (winner.worth.value, winner.worth.value_micros, winner.worth.currency)
+        return Current(stored.sender, stored.is_test, stored.goal, stored.transaction_id, *amount, winner.status)
 
 
 def _of(session: Session, table: type[Keyed], click_ids: Collection[str]) -> Iterable[Keyed]:
@@ -153,23 +167,28 @@ def _query(session: Session, table: type[Keyed], click_ids: Collection[str]) -> 
     )
 
 
-def _changes(session: Session, click_ids: Collection[str]) -> list[StatusChange]:
-    return sorted(_of(session, StatusChange, click_ids), key=lambda change: change.number)
-
-
-def _by_key(changes: Iterable[StatusChange]) -> dict[ConversionKey, list[StatusChange]]:
-    by_key: dict[ConversionKey, list[StatusChange]] = defaultdict(list)
-    for change in changes:
-        by_key[_key(change)].append(change)
+def _by_key(rows: Iterable[Keyed]) -> dict[ConversionKey, list[Keyed]]:
+    by_key: dict[ConversionKey, list[Keyed]] = defaultdict(list)
+    for row in rows:
+        by_key[_key(row)].append(row)
     return by_key
 
 
-def _key(row: Conversion | StatusChange) -> ConversionKey:
+def _key(row: Conversion | StatusChange | CorrectionRow) -> ConversionKey:
     return (row.sender, row.is_test, row.click_id, row.goal, row.transaction_id)
 
 
 def _change(row: StatusChange) -> Change:
     return Change(row.number, row.request_id, row.conversion_status, row.value, row.value_micros, row.currency)
+
+
+def _correction(row: CorrectionRow) -> Correction:
+    amount = (row.value, row.value_micros, row.currency)
+    return Correction(row.number, row.revision, row.conversion_status, *amount)
+
+
+def _order_of(row: CorrectionRow) -> tuple[int, int]:
+    return row.number, row.revision
 
 
 def _next(

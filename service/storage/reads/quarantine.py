@@ -29,11 +29,16 @@ class Chosen:
     until: datetime | None = None
     click_id: str | None = None
     not_replayed: bool = False
+    key_id: str | None = None
+    client_ip: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what a row must fulfil."""
         row = RejectedPostback
-        equal = ((row.sender, self.sender), (row.click_id, self.click_id))
+        equal = (
+            *((row.sender, self.sender), (row.click_id, self.click_id)),
+            *((row.key_id, self.key_id), (row.client_ip, self.client_ip)),
+        )
         wanted: list[ColumnElement[bool]] = [col(column) == value for column, value in equal if value is not None]
         if self.outcomes:
             wanted.append(col(row.outcome).in_(self.outcomes))

@@ -15,6 +15,7 @@ from service.storage.schema.tables import (
     ApiKey,
     Conversion,
     ConversionKey,
+    Correction,
     DatabaseIdentity,
     Deletion,
     Duplicate,
@@ -100,12 +101,13 @@ REJECTED = StoredTable(
     erased=True,
     days="rejected_days",
 )
+CORRECTION = StoredTable(Correction, erased=True, days="conversion_days")
 REPLAY = StoredTable(Replay, erased=True)
 DELETION = StoredTable(Deletion)
 PROBE = StoredTable(WriteProbe, copied=False)
 TABLES = (
     *(CONVERSION, CHANGE, DUPLICATE, REJECTED),
-    *(REPLAY, StoredTable(ImportedFile), DELETION),
+    *(CORRECTION, REPLAY, StoredTable(ImportedFile), DELETION),
     *(StoredTable(RegisteredSender), StoredTable(ApiKey), StoredTable(SigningSecret)),
     *(PROBE, StoredTable(DatabaseIdentity, copied=False, emptied=False), StoredTable(TrustedClock, copied=False)),
     StoredTable(SchemaFloor, copied=False, emptied=False),

@@ -96,6 +96,32 @@ class StatusChange(ConversionKey, table=True):
     drained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class Correction(ConversionKey, table=True):
+    """How a person had one row of a conversion's history read again: by whom, when and why. It replaces nothing.
+
+    `number` is the row's: 0 is the conversion's own, others are those of its changes. `revision` counts its corrections
+    from 1; the last of them says what the row is worth now.
+    """
+
+    __tablename__ = "correction"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    sender: str = Field(sa_type=Text, primary_key=True)
+    is_test: bool = Field(primary_key=True)
+    click_id: str = Field(sa_type=Text, primary_key=True)
+    goal: str = Field(sa_type=Text, primary_key=True)
+    transaction_id: str = Field(sa_type=Text, primary_key=True)
+    number: int = Field(sa_type=Integer, primary_key=True)
+    revision: int = Field(sa_type=Integer, primary_key=True)
+    value: str = Field(sa_type=Text)
+    value_micros: int = Field(sa_type=BigInteger)
+    currency: str | None = Field(sa_type=Text)
+    conversion_status: str | None = Field(sa_type=Text)
+    corrected_at: datetime = Field(sa_type=UtcDateTime)
+    corrected_by: str = Field(sa_type=Text)
+    reason: str = Field(sa_type=Text)
+
+
 class Duplicate(ConversionKey, table=True):
     """A later arrival of a stored conversion with the same value: it changed nothing, and this says when it came.
 
@@ -117,7 +143,10 @@ class Duplicate(ConversionKey, table=True):
 
 
 class RejectedPostback(SQLModel, table=True):
-    """The kept input of a postback that was not accepted (or conflicts): `raw` is what was sent, byte for byte."""
+    """The kept input of a postback that was not accepted (or conflicts): `raw` is what was sent, byte for byte.
+
+    Where the sender was refused, `key_id` is the public id of the key that was shown, `client_ip` where it came from.
+    """
 
     __tablename__ = "rejected_postback"
 
@@ -133,6 +162,8 @@ class RejectedPostback(SQLModel, table=True):
     replayed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     replay_outcome: str | None = Field(default=None, sa_type=Text)
     drained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    key_id: str | None = Field(default=None, sa_type=Text)
+    client_ip: str | None = Field(default=None, sa_type=Text)
 
 
 class Replay(SQLModel, table=True):

@@ -16,9 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from service.core.judging import Judged, Known, Part, judge_all
 from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
-from service.core.verdict import STORED, Change, Entry, Verdict, Winner, disputed, with_history
+from service.core.verdict import STORED, Entry, Verdict, Winner, disputed, with_history
 from service.storage.ledger import Committed, Row, committed, conversion_row, in_doubt, recorded_verdict, rows_of
 from service.storage.migrations import Migrations
+from service.storage.schema.history import later_row
 from service.storage.schema.registry import CONVERSION
 from service.storage.sqlite.file import (
     FileLock,
@@ -128,8 +129,8 @@ class SqliteLedger:
             ):
                 winners[row[0], bool(row[1]), row[2], row[3], row[4]] = Winner(*row[5:])
         for some in in_statements(disputed(postbacks, winners)):
-            rows = self._connection.execute(self._statements.changes.for_rows(len(some)), [*chain.from_iterable(some)])
-            with_history(winners, (((row[0], bool(row[1]), *row[2:5]), Change(*row[5:])) for row in rows))
+            rows = self._connection.execute(self._statements.history.for_rows(len(some)), [*chain.from_iterable(some)])
+            with_history(winners, (((row[0], bool(row[1]), *row[2:5]), later_row(*row[5:])) for row in rows))
         return winners
 
     def _recorded(self, request_ids: Sequence[str]) -> dict[str, Verdict]:

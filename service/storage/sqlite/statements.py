@@ -9,8 +9,10 @@ from itertools import count as numbers_from
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import (
+    CTE,
     BindParameter,
     ColumnElement,
+    Select,
     and_,
     bindparam,
     column,
@@ -23,7 +25,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
 from service.core.outcome import Outcome
-from service.core.verdict import Change, Winner
+from service.storage.schema.history import FIRST, LATER
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, PROBE, REJECTED, StoredTable
 from service.storage.sqlite.file import transaction
 
@@ -62,8 +64,8 @@ class Repeated:
 class Statements(NamedTuple):
     """What the ledger executes. `new_conversion` fails if one of its rows is not new, `conversion` leaves that one out.
 
-    `winners` and `changes` give a key, and then the fields of Winner and Change; `recorded` a request id, its outcome
-    and detail.
+    `winners` gives a key, and then what FIRST says of it; `history` a key, and then what `later_row` takes; `recorded`
+    gives a request id, its outcome and detail.
     """
 
     new_conversion: Repeated
@@ -73,7 +75,7 @@ class Statements(NamedTuple):
     rejected: Repeated
     probe: str
     winners: Repeated
-    changes: Repeated
+    history: Repeated
     recorded: Repeated
 
 
@@ -88,8 +90,8 @@ def statements() -> Statements:
         _insertion(DUPLICATE),
         _insertion(REJECTED),
         _compiled(probe.on_conflict_do_update(index_elements=PROBE.key, set_={"probed_at": probe.excluded.probed_at})),
-        _question(CONVERSION, Winner._fields[:-1]),
-        _question(CHANGE, Change._fields, CHANGE.table.c.number),
+        _winners(),
+        _history(),
         _recorded(),
     )
 
@@ -150,18 +152,36 @@ def _insertion(table: StoredTable, *, skip: bool = True) -> Repeated:
     return _repeated(text, len(row), tuple(name in _OFTEN_ALIKE for name in row))
 
 
-def _question(table: StoredTable, fields: Sequence[str], *order: ColumnElement[int]) -> Repeated:
-    """Return the query for rows by their keys, each a jump in the primary key.
+def _winners() -> Repeated:
+    """Return the query for conversions by their keys."""
+    wanted = _wanted()
+    return _question(_under(CONVERSION, wanted, *(CONVERSION.table.c[name] for name in FIRST)))
+
+
+def _history() -> Repeated:
+    """Return the query for the changes under keys, and for their corrections, in their order."""
+    wanted = _wanted()
+    later = union_all(*(_under(table, wanted, *columns) for table, columns in LATER))
+    return _question(later.order_by("number", "revision"))
+
+
+def _wanted() -> CTE:
+    row: tuple[BindParameter[object], ...] = tuple(bindparam(name) for name in KEY)
+    return values(*(column(name, CONVERSION.table.c[name].type) for name in KEY)).data([row]).cte("wanted")
+
+
+def _under(table: StoredTable, wanted: CTE, *fields: ColumnElement[object]) -> Select[tuple[object, ...]]:
+    found = table.table.c
+    same = and_(*(found[name] == wanted.c[name] for name in KEY))
+    return select(*(found[name] for name in KEY), *fields).select_from(wanted.join(table.table, same))
+
+
+def _question(asked: ClauseElement) -> Repeated:
+    """Return a query for rows by their keys, each a jump in the primary key.
 
     A CROSS JOIN, which SQLAlchemy has no word for: SQLite then looks for each key, and does not scan the whole table.
     """
-    found = table.table.c
-    row: tuple[BindParameter[object], ...] = tuple(bindparam(name) for name in KEY)
-    keys = values(*(column(name, found[name].type) for name in KEY)).data([row])
-    wanted = keys.cte("wanted")
-    same = and_(*(found[name] == wanted.c[name] for name in KEY))
-    asked = select(*(found[name] for name in (*KEY, *fields))).select_from(wanted.join(table.table, same))
-    return _repeated(_compiled(asked.order_by(*order)).replace(" JOIN ", " CROSS JOIN "), len(KEY))
+    return _repeated(_compiled(asked).replace(" JOIN ", " CROSS JOIN "), len(KEY))
 
 
 def _recorded() -> Repeated:
