@@ -7,11 +7,12 @@ now follows from its rows and is stored nowhere.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from service.core.lifecycle import allowed_next, may_become
+from service.core.lifecycle import allowed_next, may_follow
 from service.core.outcome import Diagnosis, Outcome, explanation
-from service.core.postback import ConversionKey, Postback, Rejection
+from service.core.postback import NO_STATUS, ConversionKey, Params, Postback, Rejection
 
 
 class Verdict(NamedTuple):
@@ -73,7 +74,7 @@ class Change(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """The stored row that holds a key, and its changes in their order."""
+    """The stored row that holds a key, its changes in their order, and its `params` where they matter (`worded`)."""
 
     request_id: str
     value: str
@@ -81,11 +82,12 @@ class Winner(NamedTuple):
     currency: str | None
     conversion_status: str | None = None
     changes: tuple[Change, ...] = ()
+    params: Params = MappingProxyType({})
 
     @property
-    def status(self) -> str | None:
-        """Return the status that the conversion has now."""
-        return self.changes[-1].conversion_status if self.changes else self.conversion_status
+    def statuses(self) -> list[str | None]:
+        """Return the statuses that the conversion has had, in their order; the last is the one that it has now."""
+        return [self.conversion_status, *(change.conversion_status for change in self.changes)]
 
     def change_by(self, request_id: str) -> Change | None:
         """Return the change that a postback made."""
@@ -111,7 +113,7 @@ class Winner(NamedTuple):
     def first(postback: Postback) -> "Winner":
         """Return what a conversion is that a postback made."""
         amount = (postback.value, postback.value_micros, postback.currency)
-        return Winner(postback.raw.request_id, *amount, postback.conversion_status)
+        return Winner(postback.raw.request_id, *amount, postback.conversion_status, params=postback.params)
 
 
 STORED = Verdict(Outcome.STORED)
@@ -133,23 +135,37 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     status = postback.conversion_status
     if winner.change_by(postback.raw.request_id):  # its own, of an ambiguous commit that is being retried
         return _updated(winner, postback)
+    if postback.status_parameter:
+        return _judge_word(winner, postback, postback.status_parameter)
     if any(repeats(said, postback) for said in winner.statements()):
         return REPEATED
-    if status is None or status == winner.status:
+    statuses = winner.statuses
+    if status is None or status == statuses[-1]:
         return Verdict(
             Outcome.CONFLICT, f"stored {amount(last_with_value(winner, winner.changes))}, received {amount(postback)}"
         )
-    if may_become(winner.status, status):
+    if may_follow(statuses, status):
         return _updated(winner, postback)
     return Verdict(
         Outcome.ILLEGAL_TRANSITION,
-        f"{winner.status} cannot become {status}; what may follow is {allowed_next(winner.status)}",
+        f"{statuses[-1]} cannot become {status}; what may follow is {allowed_next(statuses)}",
     )
 
 
+def _judge_word(winner: Winner, postback: Postback, parameter: str) -> Verdict:
+    """Judge a status in a word that its sender has not set up: unless it was sent at first, nobody knows its meaning.
+
+    It may be a mistyped refund, which must not pass for a repetition of the sale.
+    """
+    word = postback.params[parameter]
+    if winner.params.get(parameter) == word and repeats(winner, postback):
+        return REPEATED
+    detail = f"{NO_STATUS}{str(word)[:80]!a} is no status of {postback.sender}'s"
+    return Verdict(Outcome.INVALID_STATUS, detail, postback.diagnosis)
+
+
 def _updated(winner: Winner, postback: Postback) -> Verdict:
-    statuses = [winner.conversion_status, *(change.conversion_status for change in winner.changes)]
-    own = winner.change_by(postback.raw.request_id)
+    statuses, own = winner.statuses, winner.change_by(postback.raw.request_id)
     before = statuses[own.number - 1] if own else statuses[-1]
     with_value = f", value {amount(postback)}" if postback.value else ""
     return Verdict(Outcome.UPDATED, f"{before or 'no status'} → {postback.conversion_status}{with_value}")
@@ -190,3 +206,14 @@ def disputed(postbacks: Sequence[Postback], winners: Mapping[ConversionKey, Winn
         if winner and winner.request_id != postback.raw.request_id and not repeats(winner, postback):
             found.append(postback.key)
     return list(dict.fromkeys(found))
+
+
+def worded(postbacks: Sequence[Postback], winners: Mapping[ConversionKey, Winner]) -> list[ConversionKey]:
+    """Return the keys of postbacks with a status word of unknown meaning: judging them needs the row's `params`."""
+    return list(dict.fromkeys(one.key for one in postbacks if one.status_parameter and one.key in winners))
+
+
+def with_params(winners: dict[ConversionKey, Winner], params: Iterable[tuple[ConversionKey, Params]]) -> None:
+    """Give winners the parameters that came with them."""
+    for key, sent in params:
+        winners[key] = winners[key]._replace(params=sent)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from zlib import crc32
 
 from service.core.judging import Known
-from service.core.postback import ConversionKey, Postback, Rejection
-from service.core.verdict import Change, Probe, Verdict, Winner, disputed, with_history
+from service.core.postback import ConversionKey, Params, Postback, Rejection
+from service.core.verdict import Change, Probe, Verdict, Winner, disputed, with_history, with_params, worded
 from service.storage.erasure import sha256
 from service.storage.ledger import recorded_verdict
 from service.storage.postgres.batch import Batch
@@ -68,6 +68,10 @@ async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postba
         changes: list[tuple[str, bool, str, str, str, int, str, str, str, int, str | None]]
         changes = await _under(connection, statements().changes, keys)  # type: ignore[assignment]  # as the columns are declared
         with_history(winners, ((row[:5], Change(*row[5:])) for row in changes))
+    if keys := worded(postbacks, winners):
+        params: list[tuple[str, bool, str, str, str, Params]]
+        params = await _under(connection, statements().params, keys)  # type: ignore[assignment]  # as the column is declared
+        with_params(winners, ((row[:5], row[5]) for row in params))
     return winners
 
 

@@ -60,7 +60,7 @@ class Arrival:
     @property
     def answered(self) -> Outcome:
         """The outcome that its sender was told."""
-        return answered(self.outcome, drained=self.drained_at is not None)
+        return answered(self.outcome, self.detail, drained=self.drained_at is not None)
 
 
 class Current(NamedTuple):
@@ -119,6 +119,7 @@ class History:
                     stored.currency,
                     stored.conversion_status,
                     tuple(_change(change) for change in changes[key]),
+                    stored.params,
                 )
                 for key, stored in found.items()
                 if stored

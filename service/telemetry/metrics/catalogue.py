@@ -194,7 +194,7 @@ DELETED = (
     *(("conversion", "age"), ("duplicate", "age")),
     *(("rejected_postback", reason) for reason in ("age", "size", "size_known")),
 )
-DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "rejected", "erased")
+DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "invalid_status", "rejected", "erased")
 LIVE_DOORS = tuple(dict.fromkeys(DOORS.values()))  # import and replay are commands: no series of theirs could rise
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody needs to know which
