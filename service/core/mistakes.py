@@ -152,9 +152,10 @@ def _conversion_advice(sent: _Sent) -> str:
 
 
 def _unknown_status(name: str, sender: Sender) -> Diagnosis:
-    first = {status: word for word, status in reversed(sender.statuses.items())}
-    words = ", ".join(sorted(first.values(), key=[*sender.statuses].index))
-    advice = f"Send {name} in a word that is set up ({words}), or have the word that was sent set up for this sender."
+    meanings = [*sender.statuses.values()]
+    words = [word for word, meaning in sender.statuses.items() if word == [*sender.statuses][meanings.index(meaning)]]
+    known = ", ".join(words)
+    advice = f"Send {name} in a word that is set up ({known}), or have the word that was sent set up for this sender."
     return Diagnosis(Mistake.UNKNOWN_STATUS, advice)
 
 

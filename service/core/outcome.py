@@ -169,6 +169,18 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     )
 
 
+OF_ANYBODY = frozenset(  # what may become of a postback before it is looked into, whoever sent it
+    {
+        Outcome.UNAUTHENTICATED,
+        Outcome.FORBIDDEN,
+        Outcome.RATE_LIMITED,
+        Outcome.OVERLOADED,
+        Outcome.STORAGE_UNAVAILABLE,
+        Outcome.INTERNAL_ERROR,
+    }
+)
+
+
 class Mistake(StrEnum):
     """One kind of integration mistake; the value is a metric's label."""
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.lifecycle import Status
 from service.core.mistakes import diagnose_accepted, diagnose_rejected
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
 from service.core.parameters import claimed
@@ -137,7 +138,7 @@ def test_where_the_comma_was_agreed_the_point_is_the_mistake() -> None:
     ],
 )
 def test_a_word_that_is_not_set_up_is_told_with_those_that_are(preset: str, query: str, *, strict: bool) -> None:
-    words = {"own": "pending", "fine": "approved", "bad": "refunded"}
+    words: dict[str, Status] = {"own": "pending", "mine": "pending", "fine": "approved", "bad": "refunded"}
     found = diagnosed(builders.raw(query), replace(PRESETS[preset], statuses=words, strict_status=strict))
     assert found is not None
     assert found.mistake is Mistake.UNKNOWN_STATUS

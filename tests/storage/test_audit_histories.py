@@ -78,8 +78,8 @@ def test_a_history_that_may_not_be_is_told_with_one_of_its_changes(
     "planted",
     [
         "UPDATE conversion SET conversion_status = 'approved'",
-        "INSERT INTO status_change SELECT sender, is_test, click_id, goal, transaction_id, 4, 'approved', value,"
-        " value_micros, currency, params, received_at, 'another', door, drained_at FROM status_change WHERE number = 3",
+        """INSERT INTO status_change SELECT sender, is_test, click_id, goal, transaction_id, 4, 'approved', value,
+        value_micros, currency, params, received_at, 'another', door, drained_at FROM status_change WHERE number = 3""",
     ],
 )
 def test_what_was_approved_and_rejected_is_not_approved_again(engine: Engine, ledger: Ledger, planted: str) -> None:

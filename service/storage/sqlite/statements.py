@@ -62,8 +62,8 @@ class Repeated:
 class Statements(NamedTuple):
     """What the ledger executes. `new_conversion` fails if one of its rows is not new, `conversion` leaves that one out.
 
-    `winners` and `changes` give a key, and then the fields of Winner, up to its status, and of Change; `params` a key and
-    the parameters as JSON text; `recorded` a request id, its outcome and detail.
+    `winners` and `changes` give a key, and then the fields of Winner, up to its status, and of Change; `params` a key
+    and the parameters as JSON text; `recorded` a request id, its outcome and detail.
     """
 
     new_conversion: Repeated
