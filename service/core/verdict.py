@@ -74,15 +74,18 @@ class Change(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """The stored row that holds a key, its changes in their order, and its `params` where they matter (`worded`)."""
+    """The stored row that holds a key, and its changes in their order.
+
+    `params` are the parameters in which no field was found when it came.
+    """
 
     request_id: str
     value: str
     value_micros: int
     currency: str | None
     conversion_status: str | None = None
-    changes: tuple[Change, ...] = ()
     params: Params = MappingProxyType({})
+    changes: tuple[Change, ...] = ()
 
     @property
     def statuses(self) -> list[str | None]:
@@ -113,7 +116,7 @@ class Winner(NamedTuple):
     def first(postback: Postback) -> "Winner":
         """Return what a conversion is that a postback made."""
         amount = (postback.value, postback.value_micros, postback.currency)
-        return Winner(postback.raw.request_id, *amount, postback.conversion_status, params=postback.params)
+        return Winner(postback.raw.request_id, *amount, postback.conversion_status, postback.params)
 
 
 STORED = Verdict(Outcome.STORED)
@@ -206,14 +209,3 @@ def disputed(postbacks: Sequence[Postback], winners: Mapping[ConversionKey, Winn
         if winner and winner.request_id != postback.raw.request_id and not repeats(winner, postback):
             found.append(postback.key)
     return list(dict.fromkeys(found))
-
-
-def worded(postbacks: Sequence[Postback], winners: Mapping[ConversionKey, Winner]) -> list[ConversionKey]:
-    """Return the keys of postbacks with a status word of unknown meaning: judging them needs the row's `params`."""
-    return list(dict.fromkeys(one.key for one in postbacks if one.status_parameter and one.key in winners))
-
-
-def with_params(winners: dict[ConversionKey, Winner], params: Iterable[tuple[ConversionKey, Params]]) -> None:
-    """Give winners the parameters that came with them."""
-    for key, sent in params:
-        winners[key] = winners[key]._replace(params=sent)

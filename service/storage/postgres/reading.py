@@ -6,7 +6,7 @@ from zlib import crc32
 
 from service.core.judging import Known
 from service.core.postback import ConversionKey, Params, Postback, Rejection
-from service.core.verdict import Change, Probe, Verdict, Winner, disputed, with_history, with_params, worded
+from service.core.verdict import Change, Probe, Verdict, Winner, disputed, with_history
 from service.storage.erasure import sha256
 from service.storage.ledger import recorded_verdict
 from service.storage.postgres.batch import Batch
@@ -61,17 +61,13 @@ async def known_to(connection: AsyncServerConnection, batch: Batch, erased: dict
 
 async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
     """Return what is stored now under each postback's key; nobody deletes it until the transaction ends."""
-    rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
+    rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None, Params]]
     rows = await _under(connection, statements().winners, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
     winners = {row[:5]: Winner(*row[5:]) for row in rows}
     if keys := disputed(postbacks, winners):
         changes: list[tuple[str, bool, str, str, str, int, str, str, str, int, str | None]]
         changes = await _under(connection, statements().changes, keys)  # type: ignore[assignment]  # as the columns are declared
         with_history(winners, ((row[:5], Change(*row[5:])) for row in changes))
-    if keys := worded(postbacks, winners):
-        params: list[tuple[str, bool, str, str, str, Params]]
-        params = await _under(connection, statements().params, keys)  # type: ignore[assignment]  # as the column is declared
-        with_params(winners, ((row[:5], row[5]) for row in params))
     return winners
 
 

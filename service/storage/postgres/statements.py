@@ -48,26 +48,24 @@ class Statements(NamedTuple):
     """What the ledger executes; a parameter is an array with a value for each row, but the probe's are two values.
 
     `conversion` stores rows of CONVERSION, all of them or none. `winners` and `changes` give a key, and then the fields
-    of Winner, up to its status, and of Change; who asks for winners keeps them from being deleted until the transaction
-    ends. `params` gives a key and the parameters, `recorded` a request id, its outcome and detail.
+    of Winner and Change; who asks for winners keeps them from being deleted until the transaction ends. `recorded`
+    gives a request id, its outcome and detail.
     """
 
     conversion: bytes
     winners: bytes
     changes: bytes
-    params: bytes
     recorded: bytes
 
 
 @cache
 def statements() -> Statements:
     """Compile them."""
-    winners = _question(CONVERSION, Winner._fields[:-2])
+    winners = _question(CONVERSION, Winner._fields[:-1])
     return Statements(
         _compiled(_insertion_of_new()),
         _compiled(winners.with_for_update(key_share=True, read=True, of=CONVERSION.table)),
         _compiled(_question(CHANGE, Change._fields, CHANGE.table.c.number)),
-        _compiled(_question(CONVERSION, ["params"])),
         _compiled(_recorded()),
     )
 

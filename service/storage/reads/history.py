@@ -118,8 +118,8 @@ class History:
                     stored.value_micros,
                     stored.currency,
                     stored.conversion_status,
-                    tuple(_change(change) for change in changes[key]),
                     stored.params,
+                    tuple(_change(change) for change in changes[key]),
                 )
                 for key, stored in found.items()
                 if stored

@@ -4,12 +4,11 @@ The driver executes the statements on its own connection, and not SQLAlchemy, wh
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import orjson
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from service.core.judging import Judged, Known, Part, judge_all
 from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
-from service.core.verdict import STORED, Change, Entry, Verdict, Winner, disputed, with_history, with_params, worded
+from service.core.verdict import STORED, Change, Entry, Verdict, Winner, disputed, with_history
 from service.storage.ledger import Committed, Row, committed, conversion_row, in_doubt, recorded_verdict, rows_of
 from service.storage.migrations import Migrations
 from service.storage.schema.registry import CONVERSION
@@ -31,7 +30,7 @@ from service.storage.sqlite.file import (
     sync_directory,
     transaction,
 )
-from service.storage.sqlite.statements import STATEMENT_ROWS, Repeated, in_statements, insert, statements
+from service.storage.sqlite.statements import STATEMENT_ROWS, in_statements, insert, statements
 
 _PROBE_ID = 1  # of the one row: a file has one writer
 
@@ -122,21 +121,17 @@ class SqliteLedger:
 
     def _winners(self, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
         """Return what is stored now under each postback's key: its own row, or the one that came first."""
-        found = self._under(self._statements.winners, [postback.key for postback in postbacks])
-        winners = {key: Winner(*row) for key, row in found}
-        changes = self._under(self._statements.changes, disputed(postbacks, winners))
-        with_history(winners, ((key, Change(*row)) for key, row in changes))
-        params = self._under(self._statements.params, worded(postbacks, winners))
-        with_params(winners, ((key, orjson.loads(text)) for key, (text,) in params))
+        winners: dict[ConversionKey, Winner] = {}
+        for some in in_statements([postback.key for postback in postbacks]):
+            for row in self._connection.execute(
+                self._statements.winners.for_rows(len(some)), [*chain.from_iterable(some)]
+            ):
+                winner = Winner(*row[5:-1], params=orjson.loads(row[-1]))
+                winners[row[0], bool(row[1]), row[2], row[3], row[4]] = winner
+        for some in in_statements(disputed(postbacks, winners)):
+            rows = self._connection.execute(self._statements.changes.for_rows(len(some)), [*chain.from_iterable(some)])
+            with_history(winners, (((row[0], bool(row[1]), *row[2:5]), Change(*row[5:])) for row in rows))
         return winners
-
-    def _under(
-        self, question: Repeated, keys: Sequence[ConversionKey]
-    ) -> Iterator[tuple[ConversionKey, Sequence[Any]]]:
-        """Yield what a question by keys finds: each key, and the columns behind it."""
-        for some in in_statements(keys):
-            for row in self._connection.execute(question.for_rows(len(some)), [*chain.from_iterable(some)]):
-                yield (row[0], bool(row[1]), row[2], row[3], row[4]), row[5:]
 
     def _recorded(self, request_ids: Sequence[str]) -> dict[str, Verdict]:
         """Return the verdicts that are recorded under request ids, but for those with a key."""

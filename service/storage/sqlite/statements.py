@@ -62,8 +62,8 @@ class Repeated:
 class Statements(NamedTuple):
     """What the ledger executes. `new_conversion` fails if one of its rows is not new, `conversion` leaves that one out.
 
-    `winners` and `changes` give a key, and then the fields of Winner, up to its status, and of Change; `params` a key
-    and the parameters as JSON text; `recorded` a request id, its outcome and detail.
+    `winners` and `changes` give a key, and then the fields of Winner and Change; `recorded` a request id, its outcome
+    and detail.
     """
 
     new_conversion: Repeated
@@ -74,7 +74,6 @@ class Statements(NamedTuple):
     probe: str
     winners: Repeated
     changes: Repeated
-    params: Repeated
     recorded: Repeated
 
 
@@ -89,9 +88,8 @@ def statements() -> Statements:
         _insertion(DUPLICATE),
         _insertion(REJECTED),
         _compiled(probe.on_conflict_do_update(index_elements=PROBE.key, set_={"probed_at": probe.excluded.probed_at})),
-        _question(CONVERSION, Winner._fields[:-2]),
+        _question(CONVERSION, Winner._fields[:-1]),
         _question(CHANGE, Change._fields, CHANGE.table.c.number),
-        _question(CONVERSION, ["params"]),
         _recorded(),
     )
 
