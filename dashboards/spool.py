@@ -127,7 +127,7 @@ def _drained() -> Panel:
     )
     queries = [
         Query(promql.rate(SPOOL_DRAINED, "outcome", outcome="stored|updated|duplicate"), "{{outcome}}"),
-        Query(promql.rate(SPOOL_DRAINED, outcome="conflict|illegal_transition|rejected"), "kept"),
+        Query(promql.rate(SPOOL_DRAINED, outcome="conflict|illegal_transition|invalid_status|rejected"), "kept"),
         Query(promql.rate(SPOOL_RECOGNISED), "recognised"),
     ]
     return timeseries_panel(about, *queries)

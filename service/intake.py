@@ -16,7 +16,7 @@ from service.core.decoding import Pairs
 from service.core.judging import AllRefused, Manner, refused_whole
 from service.core.mistakes import diagnose_accepted, rejection_of
 from service.core.moment import clock_refusal
-from service.core.outcome import Rejected
+from service.core.outcome import Outcome, Rejected
 from service.core.parameters import decode_together
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback, Rejection
@@ -81,6 +81,27 @@ class Intake:
         if caller.is_test:
             raw = _of(caller, raw)
         return (await self._settle([raw], [self._understand(raw, caller)], started, caller.would_reject))[0]
+
+    def may_know(self, raw: RawPostback, credentials: Credentials) -> bool:
+        """Say whether it can be known who sent what came by a path that is no door's, before its body is read."""
+        return credentials.shown or self._known(raw, credentials) is not None
+
+    async def receive_stray(self, raw: RawPostback, credentials: Credentials) -> Verdict | None:
+        """Keep what came by a path that is no door's; None: nobody known sent it, so it is nothing.
+
+        Where nobody need show anything, it must name a click. What its sender may not send is refused, as at a door.
+        """
+        started = self._clock()
+        caller = await self._who(raw, credentials)
+        if isinstance(caller, Rejection):
+            return None
+        if not isinstance(caller, Caller):
+            return await self._settle_whole(raw, caller, started)
+        wrong = caller.refusal or Rejected(Outcome.UNKNOWN_PATH, f"there is no path {raw.path[:80]!a}")
+        stray = rejection_of(_of(caller, raw), caller.sender, wrong)
+        if not credentials.shown and stray.click_id is None:
+            return None
+        return await self._settle_whole(stray.raw, stray, started, caller.would_reject)
 
     async def receive_batch(self, incoming: IncomingBatch) -> Verdict | list[Verdict]:
         """Give each row of a batch its outcome, in order; or the whole one outcome, when it cannot be taken apart.

@@ -38,6 +38,11 @@ class Credentials(NamedTuple):
         """How many different keys and tokens there are."""
         return len(self.keys) + bool(self.token)
 
+    @property
+    def shown(self) -> bool:
+        """Whether there are any."""
+        return bool(self.keys or self.token or self.signed)
+
 
 NO_CREDENTIALS = Credentials()
 

@@ -10,6 +10,7 @@ from service.cli.export import Format, Output, target_of
 from service.cli.printing import Json, print_json, printable, printable_lines
 from service.cli.setting_up import configured_database, database_of
 from service.core.moment import utc
+from service.core.postback import is_whole_batch
 
 if TYPE_CHECKING:
     from service.operations.quarantine import Newest, Shown
@@ -164,12 +165,10 @@ def _answer(shown: "Shown") -> str:
 
 
 def _replayed(shown: "Shown") -> str:
-    from service.operations.replay import is_whole_batch
-
     replay = shown.replay
     if replay is None:
         whole = "; a whole batch is not replayed: its sender mends it and sends it again, or without atomic=1"
-        return f"never{whole if is_whole_batch(shown.row) else ''}"
+        return f"never{whole if is_whole_batch(shown.row.door, shown.row.request_id) else ''}"
     when = f"{utc(replay.replayed_at)} by {replay.replayed_by}"
     if replay.request_id == shown.row.request_id:
         return f"this is the replay of {replay.rejected_request_id}, {when}"

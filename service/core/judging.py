@@ -186,7 +186,10 @@ def judge_all(entries: Sequence[Entry], known: Known, parts: Iterable[Part] = ()
 
 def _accepts(verdict: Verdict) -> bool:
     """Say whether an entry may be stored with all the others: a conflict is, for its sender is told `Success`."""
-    return verdict is not ERASED and verdict.outcome is not Outcome.ILLEGAL_TRANSITION
+    return verdict is not ERASED and verdict.outcome not in _REFUSING
+
+
+_REFUSING = frozenset({Outcome.ILLEGAL_TRANSITION, Outcome.INVALID_STATUS})
 
 
 def refused_whole(raw: RawPostback, rows: Sequence[Understood], refusal: Refusal) -> Rejection | Verdict:

@@ -1,6 +1,6 @@
 """Owns what a conversion's status can be, the words that senders use for it, and which may follow which."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 Status = Literal["pending", "approved", "rejected", "refunded"]
@@ -24,16 +24,27 @@ _MAY_BECOME: Mapping[str | None, tuple[Status, ...]] = {
     None: STATUSES,
     "pending": ("approved", "rejected"),
     "approved": ("rejected", "refunded"),
-    "rejected": (),
+    "rejected": ("approved",),
     "refunded": (),
 }
+APPEAL: tuple[Status, Status] = ("rejected", "approved")  # of what was approved before it would be paid twice
 
 
-def may_become(current: str | None, status: str) -> bool:
-    """Tell whether a conversion may go from one status to another."""
-    return status in _MAY_BECOME[current]
+def may_follow(statuses: Sequence[str | None], status: str) -> bool:
+    """Tell whether a conversion that had these statuses, in their order, may have another one next."""
+    return status in _next(statuses)
 
 
-def allowed_next(current: str | None) -> str:
-    """Return in words what may follow a status."""
-    return " or ".join(_MAY_BECOME[current]) or "nothing: it is final"
+def allowed_next(statuses: Sequence[str | None]) -> str:
+    """Return in words what may follow these statuses."""
+    return " or ".join(_next(statuses)) or "nothing: it is final"
+
+
+def steps() -> list[tuple[str | None, Status]]:
+    """Return every step from one status to another that may be legal."""
+    return [(before, status) for before, following in _MAY_BECOME.items() for status in following]
+
+
+def _next(statuses: Sequence[str | None]) -> Sequence[Status]:
+    current, approved = statuses[-1], "approved" in statuses
+    return () if approved and current == APPEAL[0] else _MAY_BECOME[current]

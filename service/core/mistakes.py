@@ -44,7 +44,11 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     """Say what looks odd in an accepted postback. Cheap where nothing does, because it runs for every postback."""
     click_id = postback.click_id
     plain = click_id.replace("-", "").isalnum() or not _ODD.search(click_id)
-    if plain and not (postback.params and _odd_names(tuple(postback.params), tuple(sender.fields))):
+    if postback.params:
+        if postback.status_parameter:
+            return _unknown_status(postback.status_parameter, sender)
+        plain = plain and not _odd_names(tuple(postback.params), tuple(sender.fields))
+    if plain:
         return None
     fields: dict[Field, str | None] = {
         "click_id": click_id,
@@ -145,6 +149,18 @@ def _other_name(sent: _Sent) -> Diagnosis | None:
 def _conversion_advice(sent: _Sent) -> str:
     own = sent.name("click_id")
     return f"Use {own}={{click_id}} in the postback URL: {{conversion}} is the macro of EZmob's tracking link."
+
+
+def _unknown_status(name: str, sender: Sender) -> Diagnosis:
+    meanings = [*sender.statuses.values()]
+    words = [word for word, meaning in sender.statuses.items() if word == [*sender.statuses][meanings.index(meaning)]]
+    known = ", ".join(words)
+    advice = f"Send {name} in a word that is set up ({known}), or have the word that was sent set up for this sender."
+    return Diagnosis(Mistake.UNKNOWN_STATUS, advice)
+
+
+def _unknown_word(sent: _Sent) -> Diagnosis:
+    return _unknown_status(sent.name("conversion_status"), sent.sender)
 
 
 def _broken_separator(sent: _Sent) -> Diagnosis | None:
@@ -255,6 +271,7 @@ _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
         *(_currency_sign, _decimal_comma, _blanks),
     ),
     Outcome.INVALID_CURRENCY: (_broken_separator, _double_encoded, _blanks),
+    Outcome.INVALID_STATUS: (_unknown_word,),
     Outcome.INVALID_ENCODING: (_html_escaped, _macro),
 }
 _REFUSED: Mapping[Outcome, Field] = {

@@ -22,29 +22,34 @@ _LEVELS = {Family.ACCEPTED: "info", Family.REJECTED: "warning", Family.FAILED: "
 class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attributes
     """One word for what became of one postback; its attributes are everything that depends on the word.
 
-    `word` is the word itself (`value` costs a hundredth of a request), `status` the HTTP status, `hint` what the
-    person at the other end should do, `level` the level of its log line; `kept` says that the raw input is stored as a
-    rejected_postback.
+    `word` is the word itself (`value` costs a hundredth of a request), `status` the HTTP status, `whole_status` that of
+    a batch of all or none that is refused for it, `hint` what the person at the other end should do, `level` the level
+    of its log line. `acknowledged`: the sender is told `Success` and stops, since it is stored or no repeat mends it.
+    `kept`: the raw input is stored as a rejected_postback.
     """
 
     word: str
     status: int
+    whole_status: int
     hint: str
     level: str
     family: Family
+    acknowledged: bool
     our_fault: bool
     retryable: bool
     kept: bool
     __hash__ = str.__hash__  # Enum's own is written in Python, and every postback is counted under its outcome
 
-    def __new__(cls, word: str, status: int, hint: str, level: str = "") -> Self:
-        """Derive family, fault, retry and keeping from the status, so that no two attributes can disagree."""
+    def __new__(cls, word: str, status: int, hint: str, level: str = "", family: Family | None = None) -> Self:
+        """Derive all others from the status, so that no two can disagree; `family` where the status does not say it."""
         member = str.__new__(cls, word)
         member._value_ = member.word = word
         member.status, member.hint = status, " ".join(hint.split())
         member.our_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        accepted = Family.ACCEPTED if status == HTTPStatus.OK else Family.REJECTED
-        member.family = Family.FAILED if member.our_fault else accepted
+        member.acknowledged = status == HTTPStatus.OK
+        member.whole_status = HTTPStatus.CONFLICT.value if member.acknowledged else status
+        accepted = Family.ACCEPTED if member.acknowledged else Family.REJECTED
+        member.family = family or (Family.FAILED if member.our_fault else accepted)
         member.retryable = member.our_fault or status == HTTPStatus.TOO_MANY_REQUESTS
         member.kept = member.family is Family.REJECTED or word == "conflict"
         member.level = level or _LEVELS[member.family]
@@ -66,6 +71,11 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     )
     SPOOLED = "spooled", 200, "The conversion is durable in the local journal, on its way to the database.", "warning"
 
+    UNKNOWN_PATH = (
+        "unknown_path",
+        404,
+        "Send postbacks to /postback: there is no such path here. This input is kept; a person can replay it.",
+    )
     MISSING_CLICK_ID = (
         "missing_click_id",
         400,
@@ -99,9 +109,12 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     )
     ILLEGAL_TRANSITION = (
         "illegal_transition",
-        409,
+        200,
         """The conversion has a status that this one cannot follow: pending becomes approved or rejected, approved
-        becomes rejected or refunded. Its status stands; this input is kept.""",
+        becomes rejected or refunded, rejected becomes approved if it never was. Its status stands; this input is kept.
+        No repeat changes that: stop sending it.""",
+        "",
+        Family.REJECTED,
     )
     INVALID_ENCODING = (
         "invalid_encoding",
@@ -156,6 +169,18 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     )
 
 
+OF_ANYBODY = frozenset(  # what may become of a postback before it is looked into, whoever sent it
+    {
+        Outcome.UNAUTHENTICATED,
+        Outcome.FORBIDDEN,
+        Outcome.RATE_LIMITED,
+        Outcome.OVERLOADED,
+        Outcome.STORAGE_UNAVAILABLE,
+        Outcome.INTERNAL_ERROR,
+    }
+)
+
+
 class Mistake(StrEnum):
     """One kind of integration mistake; the value is a metric's label."""
 
@@ -172,6 +197,7 @@ class Mistake(StrEnum):
     WHITESPACE = "whitespace"
     WRONG_CASE = "wrong_case"
     OTHER_NAME = "other_name"
+    UNKNOWN_STATUS = "unknown_status"
 
 
 class Diagnosis(NamedTuple):

@@ -4,6 +4,8 @@ Reading order is the order of `parse`: the parameters, naming the fields, then o
 stored is what was sent, or the postback is rejected with the reason.
 """
 
+from collections.abc import Mapping
+
 from service.core.decoding import Pairs
 from service.core.fields.amounts import value_of
 from service.core.fields.currencies import currency_of
@@ -20,12 +22,18 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
 
     `pairs` are its parameters, if they were decoded together with others'.
     """
-    fields, params = _name_fields(parameters_of(raw) if pairs is None else pairs, sender)
+    pairs = parameters_of(raw) if pairs is None else pairs
+    fields, params = _name_fields(pairs, sender)
     is_test = raw.is_test or (bool(params) and _says_test(params.get(TEST, "")))
     if is_test:
         params.pop(TEST, None)
     click_id = click_id_of(fields)
     value, micros = value_of(fields, sender)
+    status = status_parameter = None
+    if "conversion_status" in fields:
+        status = status_of(fields, sender)
+        if status is None and fields["conversion_status"]:
+            status_parameter = _keep_as_sent("conversion_status", fields, pairs, sender, params)
     values = (
         raw,
         sender.name,
@@ -40,9 +48,19 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
         currency_of(fields) if "currency" in fields else None,
         params,
         None,
-        status_of(fields, sender) if "conversion_status" in fields else None,
+        status,
+        status_parameter,
     )
     return tuple.__new__(Postback, values)  # its own __new__ is a function in Python
+
+
+def _keep_as_sent(
+    field: Field, fields: Mapping[Field, str], pairs: Pairs, sender: Sender, params: dict[str, str | list[str]]
+) -> str:
+    """Keep a field's text in `params`, since no column holds it; return the name under which it was sent."""
+    name = next(name for name, text in pairs if sender.fields.get(name) == field and text == fields[field])
+    params[name] = fields[field]
+    return name
 
 
 def _says_test(sent: str | list[str]) -> bool:

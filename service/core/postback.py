@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple, get_args
 
 from service.core.lifecycle import Status
-from service.core.outcome import Diagnosis, Family, Outcome
+from service.core.outcome import Diagnosis, Outcome
 
 Door = Literal["postback", "pixel", "batch", "import", "replay"]
 DOOR_NAMES: tuple[Door, ...] = get_args(Door)
@@ -15,6 +15,7 @@ POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's ow
 PIXEL_PATH = "/pixel.gif"  # the guide's alternative, called by browsers
 BATCH_PATH = "/postbacks"
 DOORS: Mapping[str, Door] = {**dict.fromkeys(POSTBACK_PATHS, "postback"), PIXEL_PATH: "pixel", BATCH_PATH: "batch"}
+NO_STATUS = "the conversion is known, and "  # begins the detail of a status word that was judged by what is stored
 MAX_KEPT_BYTES = 64 * 1024  # of a URL or body that is too large to accept
 INCOMPLETE = b"x-incomplete"  # our own header in what is kept: the body is not whole
 TEST_KEY = b"x-test-key"  # another of ours: what proved its sender was a test key
@@ -71,7 +72,10 @@ class RawPostback(NamedTuple):
 
 
 class Postback(NamedTuple):
-    """A valid postback: `value` is the text as sent, `value_micros` the same amount in millionths, exact everywhere."""
+    """A valid postback: `value` is the text as sent, `value_micros` the same amount in millionths, exact everywhere.
+
+    `status_parameter` names the one of `params` that says a status in a word that its sender has not set up.
+    """
 
     raw: RawPostback
     sender: str
@@ -84,7 +88,8 @@ class Postback(NamedTuple):
     currency: str | None
     params: Params
     diagnosis: Diagnosis | None = None  # what looks odd in it, although it was accepted
-    conversion_status: Status | None = None  # None: none was sent
+    conversion_status: Status | None = None  # None: none was sent, or none that is known
+    status_parameter: str | None = None
 
     @property
     def key(self) -> ConversionKey:
@@ -116,20 +121,40 @@ class Rejection:
 _REFUSED = frozenset({Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN})
 
 
-def sent_status(door: str, outcome: Outcome) -> int:
+def door_path(path: str) -> str | None:
+    """Return the door's path that a path means; None: it means no door.
+
+    Slashes at its end or doubled, and upper case, make no difference: people paste URLs together.
+    """
+    return _DOOR_PATHS.get("/".join(filter(None, path.lower().split("/"))))
+
+
+_DOOR_PATHS = {path[1:]: path for path in DOORS}
+
+
+def is_whole_batch(door: str, request_id: str) -> bool:
+    """Tell whether it is a batch as a whole, which is answered so if it was refused; the request id of a row has -N."""
+    return door == "batch" and "-" not in request_id
+
+
+def sent_status(door: str, outcome: Outcome, request_id: str = "") -> int:
     """Return the HTTP status that a door sends: a pixel's is always 200, because a browser must not show an error."""
-    return 200 if door == "pixel" else outcome.status
+    if door == "postback":  # most are
+        return outcome.status
+    if door == "pixel":
+        return 200
+    return outcome.whole_status if is_whole_batch(door, request_id) else outcome.status
 
 
-_JUDGED = frozenset({Outcome.CONFLICT, Outcome.ILLEGAL_TRANSITION})  # beside what is accepted: parsing never says them
+def answered(outcome: Outcome, detail: str, *, drained: bool) -> Outcome:
+    """Return the outcome that the sender was told: `spooled`, if it was judged only when it left the spool.
 
-
-def answered(outcome: Outcome, *, drained: bool) -> Outcome:
-    """Return the outcome that the sender was told: `spooled`, if it was judged only when it left the spool."""
-    judged = outcome.family is Family.ACCEPTED or outcome in _JUDGED
+    A status word that is not set up is judged by what is stored, or before, of a sender that wants it rejected.
+    """
+    judged = outcome.acknowledged or (outcome is Outcome.INVALID_STATUS and detail.startswith(NO_STATUS))
     return Outcome.SPOOLED if drained and judged else outcome
 
 
-def answered_status(door: str, outcome: Outcome) -> int | None:
+def answered_status(door: str, outcome: Outcome, request_id: str) -> int | None:
     """Return the HTTP status of the answer; None for an import or a replay, which have no HTTP answer."""
-    return None if door in {"import", "replay"} else sent_status(door, outcome)
+    return None if door in {"import", "replay"} else sent_status(door, outcome, request_id)

@@ -7,11 +7,12 @@ correction of how such a row was read. What a conversion is now follows from its
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from service.core.lifecycle import allowed_next, may_become
+from service.core.lifecycle import allowed_next, may_follow
 from service.core.outcome import Diagnosis, Outcome, explanation
-from service.core.postback import ConversionKey, Postback, Rejection
+from service.core.postback import NO_STATUS, ConversionKey, Params, Postback, Rejection
 
 
 class Verdict(NamedTuple):
@@ -84,13 +85,17 @@ class Correction(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """The stored row that holds a key, its changes and their corrections, each in their order."""
+    """The stored row that holds a key, its changes and their corrections, each in their order.
+
+    `params` are the parameters in which no field was found when it came.
+    """
 
     request_id: str
     value: str
     value_micros: int
     currency: str | None
     conversion_status: str | None = None
+    params: Params = MappingProxyType({})
     changes: tuple[Change, ...] = ()
     corrections: tuple[Correction, ...] = ()
 
@@ -102,9 +107,9 @@ class Winner(NamedTuple):
         return tuple(last.get(number, row) for number, row in enumerate(rows))
 
     @property
-    def status(self) -> str | None:
-        """Return the status that the conversion has now."""
-        return self.history[-1].conversion_status
+    def statuses(self) -> list[str | None]:
+        """Return the statuses that the conversion has had, in their order; the last is the one that it has now."""
+        return [said.conversion_status for said in self.history]
 
     @property
     def worth(self) -> "Statement":
@@ -141,7 +146,7 @@ class Winner(NamedTuple):
     def first(postback: Postback) -> "Winner":
         """Return what a conversion is that a postback made."""
         amount = (postback.value, postback.value_micros, postback.currency)
-        return Winner(postback.raw.request_id, *amount, postback.conversion_status)
+        return Winner(postback.raw.request_id, *amount, postback.conversion_status, postback.params)
 
 
 _Said = Winner | Change | Correction
@@ -164,21 +169,35 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     status = postback.conversion_status
     if winner.change_by(postback.raw.request_id):  # its own, of an ambiguous commit that is being retried
         return _updated(winner, postback)
+    if postback.status_parameter:
+        return _judge_word(winner, postback, postback.status_parameter)
     if any(repeats(said, postback) for said in winner.statements()):
         return REPEATED
-    if status is None or status == winner.status:
+    statuses = winner.statuses
+    if status is None or status == statuses[-1]:
         return Verdict(Outcome.CONFLICT, f"stored {amount(winner.worth)}, received {amount(postback)}")
-    if may_become(winner.status, status):
+    if may_follow(statuses, status):
         return _updated(winner, postback)
     return Verdict(
         Outcome.ILLEGAL_TRANSITION,
-        f"{winner.status} cannot become {status}; what may follow is {allowed_next(winner.status)}",
+        f"{statuses[-1]} cannot become {status}; what may follow is {allowed_next(statuses)}",
     )
 
 
+def _judge_word(winner: Winner, postback: Postback, parameter: str) -> Verdict:
+    """Judge a status in a word that its sender has not set up: unless it was sent at first, nobody knows its meaning.
+
+    It may be a mistyped refund, which must not pass for a repetition of the sale.
+    """
+    word = postback.params[parameter]
+    if winner.params.get(parameter) == word and repeats(winner, postback):
+        return REPEATED
+    detail = f"{NO_STATUS}{str(word)[:80]!a} is no status of {postback.sender}'s"
+    return Verdict(Outcome.INVALID_STATUS, detail, postback.diagnosis)
+
+
 def _updated(winner: Winner, postback: Postback) -> Verdict:
-    statuses = [said.conversion_status for said in winner.history]
-    own = winner.change_by(postback.raw.request_id)
+    statuses, own = winner.statuses, winner.change_by(postback.raw.request_id)
     before = statuses[own.number - 1] if own else statuses[-1]
     with_value = f", value {amount(postback)}" if postback.value else ""
     return Verdict(Outcome.UPDATED, f"{before or 'no status'} → {postback.conversion_status}{with_value}")

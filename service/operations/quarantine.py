@@ -123,14 +123,14 @@ def members(row: RejectedPostback) -> dict[str, Cell]:
 
 def _status(row: RejectedPostback) -> int | None:
     word = _answered(row).upper()
-    return answered_status(row.door, Outcome[word]) if word in Outcome.__members__ else None
+    return answered_status(row.door, Outcome[word], row.request_id) if word in Outcome.__members__ else None
 
 
 def _answered(row: RejectedPostback) -> str:
     """Return the word that the sender was told; one of another version is what it is."""
     word = row.outcome.upper()
     known = Outcome.__members__.get(word)
-    return str(answered(known, drained=row.drained_at is not None).value) if known else row.outcome
+    return str(answered(known, row.detail, drained=row.drained_at is not None).value) if known else row.outcome
 
 
 def _raw(raw: bytes) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from service.auth.authenticator import Caller
 from service.core.judging import Manner
 from service.core.outcome import Family
-from service.core.postback import Postback, RawPostback
+from service.core.postback import Postback, RawPostback, is_whole_batch
 from service.core.sender import Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
@@ -262,15 +262,10 @@ def _request(rejected: RejectedPostback) -> str:
     return rejected.request_id.rpartition("-")[0]
 
 
-def is_whole_batch(rejected: RejectedPostback) -> bool:
-    """Tell whether it is many postbacks, which are not replayed; the request id of a row has -N."""
-    return rejected.door == "batch" and "-" not in rejected.request_id
-
-
 def _again(rejected: RejectedPostback, author: Author) -> Again | None:
     """Return the input and whose it is; None for what is left alone without looking at it."""
     sender = author.whose(rejected)
-    if is_whole_batch(rejected) or sender is None:
+    if is_whole_batch(rejected.door, rejected.request_id) or sender is None:
         return None
     try:
         return Again(raw_again(rejected), Caller(sender))

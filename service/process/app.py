@@ -78,10 +78,11 @@ def build_app(
     wired = _Wiring(settings, log, metrics, worker, clock)
     authenticator = wired.authenticator
     intake = Intake(authenticator, wired.writer, LiveRecord(metrics, log), known=authenticator.at_once)
-    doors = public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake))
+    door = PostbackDoor(intake)
+    doors = public_routes(door, PixelDoor(intake), BatchDoor(intake))
     pages = operator_routes(ReadinessPage(wired.readiness), MetricsPage(metrics))
     return App(
-        public=listener(doors, metrics, log),
+        public=listener(doors, metrics, log, door.elsewhere),
         operator=BrowserHeaders(listener(pages, metrics, log)),
         assert_may_start=wired.assert_may_start,
         running=wired.running,

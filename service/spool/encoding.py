@@ -33,8 +33,9 @@ def encode(entry: Kept) -> str:
     if isinstance(entry, Postback):
         members = entry._asdict()
         del members["diagnosis"]  # it is in the log, and in no row
-        if entry.conversion_status is None:
-            del members["conversion_status"]  # code before migration 0005 reads the rest
+        for field in _YOUNGER:
+            if members[field] is None:
+                del members[field]
     else:
         members = {field: getattr(entry, field) for field in ("raw", "sender", "outcome", "click_id")}
         members["detail"] = explanation(entry.detail, entry.diagnosis)
@@ -57,6 +58,7 @@ def decode(version: int, outcome: str, text: str) -> Kept:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
 
 
+_YOUNGER = ("conversion_status", "status_parameter")  # code before migration 0005, and 0008, reads what has none
 _BYTES = ("query", "body", "host")
 
 

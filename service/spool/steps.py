@@ -78,10 +78,12 @@ def in_one_batch(steps: Sequence[Step]) -> list[Step]:
 
     The writer may commit them in two batches, of which the first can fail: the later value must not be stored then.
     """
-    said: dict[ConversionKey, tuple[int, str | None, str | None]] = {}
+    said: dict[ConversionKey, tuple[object, ...]] = {}
     for place, step in enumerate(steps):
         if isinstance(step.entry, Postback):
-            now = (step.entry.value_micros, step.entry.currency, step.entry.conversion_status)
+            entry = step.entry
+            word = entry.params[entry.status_parameter] if entry.status_parameter else None
+            now = (entry.value_micros, entry.currency, entry.conversion_status, word)
             if said.setdefault(step.entry.key, now) != now:
                 return list(steps[:place])
     return list(steps)

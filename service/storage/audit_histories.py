@@ -7,7 +7,7 @@ import json
 from functools import cache, partial
 from typing import NamedTuple
 
-from service.core.lifecycle import STATUSES, may_become
+from service.core.lifecycle import APPEAL, steps
 from service.core.outcome import Outcome
 from service.core.postback import TEST, TEST_VALUES
 from service.storage.audit import KEPT, TABLES, Audit
@@ -121,16 +121,15 @@ def _same_key(table: str, other: str) -> str:
 
 @cache
 def _histories() -> str:
-    allowed = ", ".join(
-        f"'{before or ''}>{status}'"
-        for before in (None, *STATUSES)
-        for status in STATUSES
-        if may_become(before, status)
-    )
+    allowed = ", ".join(f"'{before or ''}>{status}'" for before, status in steps())
+    appealed, approved = APPEAL
     key = ", ".join(KEY)
     before = "lag(one.conversion_status) OVER (PARTITION BY {key} ORDER BY one.number)"
     place = "row_number() OVER (PARTITION BY {key} ORDER BY one.number)"
     of_one = ", ".join(f"one.{column}" for column in KEY)
+    is_approval = "CASE WHEN {table}.conversion_status = '{status}' THEN 1 ELSE 0 END"
+    first, later = (is_approval.format(table=table, status=approved) for table in (CONVERSION.name, "one"))
+    approvals = f"{first} + sum({later}) OVER (PARTITION BY {of_one} ORDER BY one.number)"
     return f"""
         SELECT fault, count(*), min(request_id) FROM (
             SELECT fault, {key}, min(request_id) AS request_id FROM (
@@ -138,11 +137,12 @@ def _histories() -> str:
                     WHEN number <> place THEN 'numbers'
                     WHEN status = before THEN 'repeated'
                     WHEN coalesce(before, '') || '>' || status NOT IN ({allowed}) THEN 'not allowed'
+                    WHEN before = '{appealed}' AND status = '{approved}' AND approvals > 1 THEN 'not allowed'
                 END AS fault
                 FROM (
                     SELECT {of_one}, one.request_id, one.number, one.conversion_status AS status,
                         coalesce({before.format(key=of_one)}, conversion.conversion_status) AS before,
-                        {place.format(key=of_one)} AS place
+                        {place.format(key=of_one)} AS place, {approvals} AS approvals
                     FROM {CHANGE.name} AS one LEFT JOIN conversion ON {_same_key("conversion", "one")}
                 ) AS history
             ) AS judged WHERE fault IS NOT NULL GROUP BY fault, {key}

@@ -25,17 +25,21 @@ _RETRY_AFTER_SECONDS = b"1"  # of our faults: a moment
 
 
 def send_verdict(send: Send, verdict: Verdict, request_id: str) -> Awaitable[None]:
-    """Answer one postback. A rejection's detail is the sender's to see; a failure's stays in our log."""
+    """Answer one postback."""
     outcome = verdict.outcome
-    if outcome.family is Family.ACCEPTED:
-        return send({"type": WHOLE_ANSWER, "status": outcome.status, "head": _ACCEPTED[outcome], "body": _SUCCESS})
-    members = {"outcome": outcome.value, "hint": verdict.hint}
-    if outcome.family is Family.REJECTED:
-        members["detail"] = verdict.detail
-    body = problem_body(outcome.status, request_id, members)
+    if outcome.acknowledged:
+        return send({"type": WHOLE_ANSWER, "status": outcome.status, "head": _SUCCESSES[outcome], "body": _SUCCESS})
+    return send_refusal(send, verdict, request_id)
+
+
+def send_refusal(send: Send, verdict: Verdict, request_id: str) -> Awaitable[None]:
+    """Answer what is not acknowledged: one postback, or a batch as a whole."""
+    outcome = verdict.outcome
+    status = outcome.whole_status
+    body = problem_body(status, request_id, _row_members(verdict))
     content = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
     head = header_lines([*content, *_outcome_headers(outcome, verdict.retry_after)])
-    return send({"type": WHOLE_ANSWER, "status": outcome.status, "head": head, "body": body})
+    return send({"type": WHOLE_ANSWER, "status": status, "head": head, "body": body})
 
 
 def send_pixel(send: Send, outcome: Outcome) -> Awaitable[None]:
@@ -58,7 +62,7 @@ def _outcome_headers(outcome: Outcome, retry_after: int = 1) -> Headers:
     return headers
 
 
-_ACCEPTED = {
+_SUCCESSES = {
     outcome: header_lines(
         [
             (b"content-type", b"text/plain; charset=utf-8"),
@@ -67,7 +71,7 @@ _ACCEPTED = {
         ]
     )
     for outcome in Outcome
-    if outcome.family is Family.ACCEPTED
+    if outcome.acknowledged
 }
 _PIXELS = {
     outcome: header_lines(
@@ -84,11 +88,11 @@ _PIXELS = {
 async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequence[Verdict]) -> None:
     """Answer a batch with a verdict for each row, in their order, in pieces.
 
-    The status is for those who read nothing else: 200 when every row was accepted, 207 when some were, 422 when none,
+    The status is for those who read nothing else: 200 when no row is to be mended, 207 when some are, 422 when all are,
     503 when a row failed by our fault. Then the whole batch may be sent again: what is stored will be `duplicate`.
     """
     counted = Counter(verdict.outcome for verdict in verdicts)
-    status = _status_of_all({outcome.family for outcome in counted})
+    status = _status_of_all(counted)
     sums = " ".join(f"{outcome.value}={number}" for outcome, number in counted.items())
     headers = [(b"content-type", media_type.encode()), (b"x-postback-outcomes", sums.encode())]
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -105,16 +109,17 @@ async def send_rows(send: Send, media_type: str, request_id: str, verdicts: Sequ
 _ROWS_IN_A_PIECE = 1000
 
 
-def _status_of_all(families: Collection[Family]) -> HTTPStatus:
-    if Family.FAILED in families:
+def _status_of_all(outcomes: Collection[Outcome]) -> HTTPStatus:
+    if any(outcome.our_fault for outcome in outcomes):
         return HTTPStatus.SERVICE_UNAVAILABLE
-    if Family.REJECTED not in families:
+    acknowledged = {outcome.acknowledged for outcome in outcomes}
+    if acknowledged == {True}:
         return HTTPStatus.OK
-    return HTTPStatus.MULTI_STATUS if Family.ACCEPTED in families else HTTPStatus.UNPROCESSABLE_ENTITY
+    return HTTPStatus.MULTI_STATUS if True in acknowledged else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def _row_members(verdict: Verdict) -> dict[str, str]:
-    """Return what one row's answer says of it, by the rules of a single postback."""
+    """Return what an answer says of one postback. A rejection's detail is the sender's to see; a failure's is ours."""
     outcome = verdict.outcome
     detail = {"detail": verdict.detail} if outcome.family is Family.REJECTED else {}
     return {"outcome": outcome.value, "hint": verdict.hint, **detail}

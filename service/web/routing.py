@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.core.postback import DOORS
+from service.core.postback import DOORS, door_path
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.web.middleware import RequestMiddleware
@@ -15,10 +15,13 @@ from service.web.render import PROBLEM_JSON, problem_body
 
 
 class ExactRoute(NamedTuple):
-    """One path and the methods it takes, both exact: no HEAD beside GET, no trailing slash, no pattern to match."""
+    """One path and the methods it takes, both exact: no HEAD beside GET, no pattern to match."""
 
     path: str
     methods: Mapping[str, ASGIApp]
+
+
+PROBING = ("GET", "HEAD")  # methods of who asks whether all is well: some load balancers send HEAD
 
 
 async def healthz(_request: Request) -> Response:
@@ -26,26 +29,33 @@ async def healthz(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def listener(routes: Sequence[ExactRoute], metrics: Metrics, log: Log) -> ASGIApp:
-    """Return the application of one listener."""
-    return RequestMiddleware(Router(routes), metrics, log)
+def no_such_path(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    """Answer what came by a path that is in no table."""
+    hint = f"There is no such path here. Postbacks go to {' or '.join(DOORS)}."
+    return _problem(scope, 404, hint)(scope, receive, send)
+
+
+def listener(routes: Sequence[ExactRoute], metrics: Metrics, log: Log, elsewhere: ASGIApp = no_such_path) -> ASGIApp:
+    """Return the application of one listener; `elsewhere` has what came by any other path."""
+    return RequestMiddleware(Router(routes, elsewhere), metrics, log)
 
 
 class Router:
     """Hands each request to the application of its path and method, and answers what has none.
 
-    Not Starlette's, whose layers would cost every request. It does not redirect: senders do not follow (law 6).
+    Not Starlette's, whose layers would cost every request. It does not redirect: senders do not follow (law 6). So a
+    door is found however its path is written.
     """
 
-    def __init__(self, routes: Sequence[ExactRoute]) -> None:
+    def __init__(self, routes: Sequence[ExactRoute], elsewhere: ASGIApp) -> None:
         self._routes = {route.path: route for route in routes}
+        self._elsewhere = elsewhere
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Route one HTTP request; its scope gets the route."""
-        route = self._routes.get(scope["path"])
+        route = self._routes.get(scope["path"]) or self._routes.get(door_path(scope["path"]) or "")
         if route is None:
-            hint = f"There is no such path here. Postbacks go to {' or '.join(DOORS)}."
-            return _problem(scope, 404, hint)(scope, receive, send)
+            return self._elsewhere(scope, receive, send)
         scope["route"] = route
         app = route.methods.get(scope["method"])
         if app is None:

@@ -1,9 +1,12 @@
 """The detector names the mistake that was made, in words for its maker, and is silent about what is right."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.lifecycle import Status
 from service.core.mistakes import diagnose_accepted, diagnose_rejected
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
 from service.core.parameters import claimed
@@ -39,7 +42,7 @@ def table(cases: dict[Mistake, list[str]]) -> list[tuple[str, Mistake]]:
 
 
 def test_every_mistake_is_in_the_table() -> None:
-    assert set(REJECTED) == set(Mistake)
+    assert {*REJECTED, *ODD} == set(Mistake)
     assert len(table(REJECTED)) + len(table(ODD)) + len(RIGHT) + len(SILENT) >= 150
 
 
@@ -123,6 +126,24 @@ def test_where_the_comma_was_agreed_the_point_is_the_mistake() -> None:
     assert found.mistake is Mistake.DECIMAL_COMMA
     assert "decimal comma" in found.advice
     assert diagnosed(builders.raw("c=a&value=1,50"), COMMA) is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "query", "strict"),
+    [
+        ("keitaro", "subid=a&status=wait", False),
+        ("keitaro", "subid=a&status=wait", True),
+        ("binom", "cnv_id=a&cnv_status=1", False),
+        ("binom", "cnv_id=a&cnv_status=1", True),
+    ],
+)
+def test_a_word_that_is_not_set_up_is_told_with_those_that_are(preset: str, query: str, *, strict: bool) -> None:
+    words: dict[str, Status] = {"own": "pending", "mine": "pending", "fine": "approved", "bad": "refunded"}
+    found = diagnosed(builders.raw(query), replace(PRESETS[preset], statuses=words, strict_status=strict))
+    assert found is not None
+    assert found.mistake is Mistake.UNKNOWN_STATUS
+    name = "status" if preset == "keitaro" else "cnv_status"
+    assert found.advice.startswith(f"Send {name} in a word that is set up (own, fine, bad), or")
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=20))

@@ -5,7 +5,7 @@ import pytest
 from service.core.outcome import Family, Outcome
 
 CONTRACT = """
-    stored duplicate conflict spooled
+    stored duplicate conflict spooled unknown_path
     missing_click_id invalid_click_id unexpanded_macro missing_value invalid_value invalid_currency invalid_encoding
     repeated_parameter too_many_parameters malformed_body unsupported_media_type too_large unauthenticated forbidden
     rate_limited
@@ -26,10 +26,17 @@ def test_the_words_are_exactly_those_of_the_contract() -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_status_says_whose_fault_it_is(outcome: Outcome) -> None:
     family = {2: Family.ACCEPTED, 4: Family.REJECTED, 5: Family.FAILED}[outcome.status // 100]
+    family = Family.REJECTED if outcome is Outcome.ILLEGAL_TRANSITION else family  # and no repeat would mend it
     assert outcome.family is family
+    assert outcome.acknowledged is (outcome.status == 200)
     assert outcome.our_fault is (family is Family.FAILED)
     assert outcome.retryable is (family is Family.FAILED or outcome.status == 429)
     assert outcome.kept is (family is Family.REJECTED or outcome is Outcome.CONFLICT)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_batch_that_is_refused_as_a_whole_is_told_no_success(outcome: Outcome) -> None:
+    assert outcome.whole_status == (409 if outcome.acknowledged else outcome.status)
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -23,7 +23,6 @@ REJECTED = {
     Outcome.MISSING_VALUE: builders.raw("c=a"),
     Outcome.INVALID_VALUE: builders.raw("c=a&value=1,50"),
     Outcome.INVALID_CURRENCY: builders.raw("c=a&value=1&currency=usd"),
-    Outcome.INVALID_STATUS: builders.raw("c=a&value=1&conversion_status=maybe"),
     Outcome.INVALID_ENCODING: builders.raw("c=a%FF&value=1"),
     Outcome.REPEATED_PARAMETER: builders.raw("c=a&c=a&value=1"),
     Outcome.TOO_MANY_PARAMETERS: builders.raw("c=a&value=1" + "&x=1" * 63),
@@ -56,9 +55,10 @@ async def test_a_known_key_is_a_duplicate_or_a_conflict_and_the_first_value_stan
 
 def test_every_rejection_of_this_version_is_walked() -> None:
     not_yet = {Outcome.FORBIDDEN, Outcome.RATE_LIMITED}
-    not_alone = {Outcome.ILLEGAL_TRANSITION}  # needs an earlier postback: tests/storage/test_status.py
+    not_alone = {Outcome.ILLEGAL_TRANSITION, Outcome.INVALID_STATUS}  # need an earlier postback: see below
+    at_no_door = {Outcome.UNKNOWN_PATH}  # tests/web/test_paths.py
     rejected = {outcome for outcome in Outcome if outcome.family is Family.REJECTED}
-    assert set(REJECTED) == rejected - not_yet - not_alone
+    assert set(REJECTED) == rejected - not_yet - not_alone - at_no_door
 
 
 @pytest.mark.parametrize(("outcome", "raw"), REJECTED.items(), ids=[outcome.value for outcome in REJECTED])
@@ -73,6 +73,34 @@ async def test_a_rejected_postback_is_kept_counted_and_logged_under_one_word_wit
     kept = rows(path, "SELECT outcome, detail, request_id, raw FROM rejected_postback")
     assert kept == [(outcome.value, verdict.explanation, raw.request_id, raw.as_sent())]
     assert rows(path, "SELECT * FROM conversion") == []
+
+
+async def test_a_status_that_cannot_follow_is_no_failure_to_its_sender(watched: Watched, path: Path) -> None:
+    await watched.receive(builders.raw("c=a&value=1&conversion_status=approved"))
+    late = builders.raw("c=a&value=0&conversion_status=pending")
+    verdict = await watched.receive(late)
+    assert (verdict.outcome, verdict.outcome.status) == (Outcome.ILLEGAL_TRANSITION, 200)
+    line = watched.lines.events()[-1]
+    assert (line["outcome"], line["status"], line["level"]) == ("illegal_transition", 200, "warning")
+    kept = rows(path, "SELECT outcome, detail, request_id, raw FROM rejected_postback")
+    assert kept == [("illegal_transition", verdict.detail, late.request_id, late.as_sent())]
+    families = samples(watched.metrics, "postback_sender_received_total")
+    assert families == {("ezmob", "accepted"): 1.0, ("ezmob", "rejected"): 1.0}
+    assert samples(watched.metrics, "postback_conservation_drift") == {}
+
+
+async def test_a_status_word_of_unknown_meaning_is_stored_counted_and_logged(watched: Watched, path: Path) -> None:
+    first = await watched.receive(builders.raw("c=a&value=1&conversion_status=signup"))
+    assert first.outcome is Outcome.STORED
+    assert "Send conversion_status in a word that is set up" in str(watched.only_line()["detail"])
+    assert rows(path, "SELECT conversion_status, params FROM conversion") == [(None, '{"conversion_status":"signup"}')]
+    refund = await watched.receive(builders.raw("c=a&value=1&conversion_status=refunde"))
+    assert refund.outcome is Outcome.INVALID_STATUS
+    assert refund.hint.startswith("Send conversion_status in a word that is set up (pending, approved, rejected,")
+    assert rows(path, "SELECT outcome, detail FROM rejected_postback") == [("invalid_status", refund.explanation)]
+    assert watched.metrics.mistakes == {Mistake.UNKNOWN_STATUS: 2}
+    assert (await watched.receive(builders.raw("c=a&value=1&conversion_status=signup"))).outcome is Outcome.DUPLICATE
+    assert samples(watched.metrics, "postback_conservation_drift") == {}
 
 
 async def test_a_full_queue_is_overloaded_and_stores_nothing() -> None:

@@ -17,6 +17,7 @@ from tests.support import builders
 from tests.support.engines import Engine
 
 LIFE = ("pending", "approved", "refunded")
+APPEALED = ("pending", "rejected", "approved")
 FIRST = "UPDATE conversion SET received_at = '2026-01-02 03:10:00.000000'"  # five minutes and a bit after the others
 
 
@@ -42,7 +43,10 @@ def histories(engine: Engine) -> list[Broken]:
         return broken_histories(audit)
 
 
-@pytest.mark.parametrize("life", [LIFE, ("", *LIFE), ("", "rejected"), ("pending", "rejected")])
+@pytest.mark.parametrize(
+    "life",
+    [LIFE, ("", *LIFE), ("", "rejected"), ("pending", "rejected"), APPEALED, ("rejected", "approved", "refunded")],
+)
 def test_a_history_that_may_be_is_whole(engine: Engine, ledger: Ledger, life: tuple[str, ...]) -> None:
     live(ledger, *life)
     assert histories(engine) == []
@@ -68,6 +72,23 @@ def test_a_history_that_may_not_be_is_told_with_one_of_its_changes(
     (told,) = histories(engine)
     assert (told.fault, told.keys) == (fault, 1)
     assert engine.rows(f"SELECT 1 FROM status_change WHERE request_id = '{told.example}'")  # noqa: S608 - our own
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "UPDATE conversion SET conversion_status = 'approved'",
+        """INSERT INTO status_change SELECT sender, is_test, click_id, goal, transaction_id, 4, 'approved', value,
+        value_micros, currency, params, received_at, 'another', door, drained_at FROM status_change WHERE number = 3""",
+    ],
+)
+def test_what_was_approved_and_rejected_is_not_approved_again(engine: Engine, ledger: Ledger, planted: str) -> None:
+    live(ledger, *APPEALED)
+    ledger.commit([builders.postback("c=a&value=2&conversion_status=rejected")])
+    assert histories(engine) == []
+    engine.change(planted)
+    (told,) = histories(engine)
+    assert (told.fault, told.keys) == ("not allowed", 1)
 
 
 def arrive(ledger: Ledger, **changes: object) -> None:

@@ -6,12 +6,13 @@ from contextlib import closing
 
 import pytest
 
-from service.core.judging import Manner, Part
+from service.core.judging import Known, Manner, Part, judge_all
 from service.core.outcome import Outcome
 from service.core.parsing import parse
 from service.core.postback import Postback
 from service.core.presets import PRESETS
 from service.core.verdict import Entry
+from service.storage.audit_histories import broken_histories
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted
 from service.storage.schema.tables import StatusChange
@@ -162,11 +163,91 @@ def test_of_two_replicas_that_change_one_conversion_one_must_judge_again(postgre
         ledger.open()
     with closing(ledgers[0]), closing(ledgers[1]), ThreadPoolExecutor(2) as threads:
         for number in range(40):
-            ledgers[0].commit([builders.postback(f"c=click-{number}&value=0&conversion_status=pending")])
-            queries = [f"c=click-{number}&value={it}&conversion_status=approved" for it in (1, 2)]
-            queries[1] = queries[1].replace("approved", "rejected")
+            ledgers[0].commit([builders.postback(f"c=click-{number}&value=0&conversion_status=approved")])
+            queries = [f"c=click-{number}&value=1&conversion_status={it}" for it in ("rejected", "refunded")]
             told = threads.map(outcomes, ledgers, map(builders.postback, queries))
-            # approved and then rejected is a life; rejected is final
-            assert [word for (word,) in told] in (["updated", "updated"], ["illegal_transition", "updated"])
+            assert sorted(word for (word,) in told) == ["illegal_transition", "updated"]  # neither follows the other
     lives = "SELECT string_agg(conversion_status, '>' ORDER BY number) AS life FROM status_change GROUP BY click_id"
-    assert {str(row[0]) for row in engine.rows(lives)} <= {"approved>rejected", "rejected"}
+    assert {str(row[0]) for row in engine.rows(lives)} <= {"rejected", "refunded"}
+
+
+WORDS = [
+    ("signup", "0", "stored"),
+    ("signup", "0", "duplicate"),
+    ("deposit", "0", "invalid_status"),
+    ("deposit", "0", "invalid_status"),
+    ("signup", "9", "invalid_status"),
+    ("", "0", "duplicate"),
+    ("rejected", "0", "updated"),
+    ("approved", "10", "updated"),
+    ("refunde", "10", "invalid_status"),
+    ("signup", "0", "duplicate"),
+    ("refunded", "10", "updated"),
+    ("refunde", "10", "invalid_status"),
+]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_word_of_unknown_meaning_is_stored_first_and_later_repeats_nothing_but_itself(
+    engine: Engine, ledger: Ledger, *, together: bool
+) -> None:
+    life: list[Entry] = [sent(word, value) for word, value, _ in WORDS]
+    told = outcomes(ledger, *life) if together else [outcomes(ledger, one)[0] for one in life]
+    assert told == [outcome for _, _, outcome in WORDS]
+    assert engine.rows(FIRST) == [(None, "0")]
+    params = engine.rows("SELECT CAST(params AS text) FROM conversion")
+    assert params == [('{"conversion_status":"signup"}',)]
+    kept = engine.rows("SELECT outcome, count(*) FROM rejected_postback GROUP BY outcome")
+    assert kept == [("invalid_status", 5)]
+    with engine.database.audit() as audit:
+        assert broken_histories(audit) == []
+
+
+def test_a_word_is_judged_by_its_own_conversion_alone(ledger: Ledger) -> None:
+    stored = [builders.postback(f"c={it}&value=1&conversion_status=word-{it}") for it in range(70)]
+    assert set(outcomes(ledger, *stored)) == {"stored"}
+    again = [builders.postback(f"c={it}&value=1&conversion_status=word-{it % 35}") for it in range(70)]
+    assert outcomes(ledger, *again) == ["duplicate"] * 35 + ["invalid_status"] * 35
+
+
+def test_a_repeated_commit_finds_what_became_of_an_unknown_word(ledger: Ledger) -> None:
+    ledger.commit([sent("approved", "10")])
+    batch = [sent("refunde", "10"), builders.postback("c=b&value=1&conversion_status=reg"), sent("refunded", "10")]
+    first = ledger.commit(batch)
+    again = ledger.commit(batch, [Part(0, len(batch), Manner.AGAIN)])
+    words = ["invalid_status", "stored", "updated"]
+    assert [verdict.outcome.value for verdict in first.verdicts] == words
+    assert [verdict.outcome.value for verdict in again.verdicts] == words
+    assert again.verdicts[0].detail == first.verdicts[0].detail
+    assert (again.recognised, sum(again.rows.values())) == (3, 0)
+
+
+@pytest.mark.parametrize(("word", "outcome"), [("refunde", "invalid_status"), ("refunded", "updated")])
+def test_a_batch_of_all_or_none_is_refused_for_an_unknown_word_of_a_known_conversion(
+    engine: Engine, ledger: Ledger, word: str, outcome: str
+) -> None:
+    ledger.commit([sent("approved", "10")])
+    batch = [builders.postback("c=b&value=1&conversion_status=reg"), sent(word, "10")]
+    committed = ledger.commit(batch, [Part(0, len(batch), Manner.ATOMIC)])
+    assert committed.verdicts[-1].outcome.value == outcome
+    assert bool(committed.refusals) is (outcome == "invalid_status")
+    assert len(engine.rows(FIRST)) == (1 if committed.refusals else 2)
+
+
+def test_foreseeing_says_of_an_unknown_word_what_storing_says(engine: Engine, ledger: Ledger) -> None:
+    ledger.commit([sent("signup", "5")])
+    foreseen = []
+    for word in ("signup", "deposit"):
+        postback = sent(word, "5")
+        known = Known(engine.database.history().winners([postback]))
+        foreseen += [verdict.outcome.value for verdict in judge_all([postback], known).verdicts]
+    assert foreseen == ["duplicate", "invalid_status"]
+
+
+def test_an_appeal_is_won_once(engine: Engine, ledger: Ledger) -> None:
+    life = [("pending", "0"), ("rejected", "0"), ("approved", "10"), ("rejected", "10"), ("approved", "12")]
+    assert [outcomes(ledger, sent(*one))[0] for one in life] == [
+        *("stored", "updated", "updated", "updated", "illegal_transition"),
+    ]
+    with engine.database.audit() as audit:
+        assert broken_histories(audit) == []

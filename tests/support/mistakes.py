@@ -170,6 +170,11 @@ ODD: dict[Mistake, list[str]] = {
     Mistake.HTML_ESCAPED: ["c=a&value=1&amp;currency=EUR"],
     Mistake.WRONG_CASE: ["c=a&value=1&Currency=EUR", "c=a&value=1&TxId=7", "c=a&value=1&GOAL=lead"],
     Mistake.WHITESPACE: ["c=a&value=1&+currency=EUR"],
+    Mistake.UNKNOWN_STATUS: [
+        "c=a&value=1&conversion_status=signup",
+        "c=a&value=1&conversion_status=1",
+        "c=a&value=1&conversion_status=in+review",
+    ],
 }
 
 RIGHT = [

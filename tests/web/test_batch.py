@@ -131,6 +131,23 @@ async def test_a_status_that_may_not_follow_refuses_all_or_nothing_as_one(served
     assert [line["outcome"] for line in served.lines.events()] == ["stored", "illegal_transition"]
 
 
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        ('{"c":"k","value":1,"conversion_status":"approved"}', 200),
+        ('{"c":"k","value":1,"conversion_status":"aproved"}', 207),
+    ],
+)
+async def test_a_row_that_no_repeat_mends_asks_for_none(served: Served, last: str, status: int) -> None:
+    first = '{"c":"k","value":1,"conversion_status":"pending"}'
+    refunded = '{"c":"k","value":1,"conversion_status":"refunded"}'
+    body = "\n".join((first, refunded, last))
+    answer = await served.public.post("/postbacks", content=body, headers={"content-type": NDJSON})
+    became = "updated" if status == 200 else "invalid_status"
+    assert (answer.status_code, outcomes(answer)) == (status, ["stored", "illegal_transition", became])
+    assert "pending cannot become refunded" in json.loads(answer.text.splitlines()[1])["detail"]
+
+
 async def test_duplicates_and_conflicts_do_not_refuse_all_or_nothing(served: Served) -> None:
     await served.public.get("/postback?c=a&value=1.5")
     body = f'{GOOD}\n{{"c":"a","value":2}}\n{{"c":"z","value":1}}'

@@ -8,7 +8,7 @@ from starlette.types import Message, Send
 
 from service.core.outcome import Family, Outcome
 from service.core.verdict import Verdict
-from service.web.render import send_pixel, send_verdict
+from service.web.render import send_pixel, send_refusal, send_verdict
 from service.web.wire.answer import WHOLE_ANSWER, header_lines, headers_of
 
 pytestmark = pytest.mark.anyio
@@ -54,14 +54,14 @@ async def test_every_outcome_is_sent_with_its_status_and_its_word(outcome: Outco
     assert headers["content-length"] == str(len(body))
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.family is Family.ACCEPTED])
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.acknowledged])
 async def test_acceptance_says_success_and_nothing_else(outcome: Outcome) -> None:
     _, headers, body = await rendered(outcome)
     assert body == b"Success"
     assert headers["content-type"] == "text/plain; charset=utf-8"
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.family is not Family.ACCEPTED])
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if not outcome.acknowledged])
 async def test_the_rest_is_a_problem_with_outcome_hint_and_request_id(outcome: Outcome) -> None:
     _, headers, body = await rendered(outcome)
     problem = json.loads(body)
@@ -71,12 +71,20 @@ async def test_the_rest_is_a_problem_with_outcome_hint_and_request_id(outcome: O
     assert problem["title"]
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.family is not Family.ACCEPTED])
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if not outcome.acknowledged])
 async def test_a_sender_sees_the_detail_of_its_own_mistake_and_never_that_of_our_failure(outcome: Outcome) -> None:
     _, _, body = await rendered(outcome)
     shown = json.loads(body).get("detail")
     assert shown == ("the detail" if outcome.family is Family.REJECTED else None)
     assert (b"the detail" in body) is (outcome.family is Family.REJECTED)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+async def test_a_batch_refused_as_a_whole_is_a_problem_whatever_it_is_refused_for(outcome: Outcome) -> None:
+    status, headers, body = await sent(lambda send: send_refusal(send, Verdict(outcome, "the detail"), REQUEST_ID))
+    assert (status, json.loads(body)["status"]) == (outcome.whole_status, outcome.whole_status)
+    assert headers["x-postback-outcome"] == json.loads(body)["outcome"] == outcome.value
+    assert status >= 400
 
 
 @pytest.mark.parametrize("outcome", Outcome)

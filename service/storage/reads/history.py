@@ -61,7 +61,7 @@ class Arrival:
     @property
     def answered(self) -> Outcome:
         """The outcome that its sender was told."""
-        return answered(self.outcome, drained=self.drained_at is not None)
+        return answered(self.outcome, self.detail, drained=self.drained_at is not None)
 
 
 class Current(NamedTuple):
@@ -142,6 +142,7 @@ class _Later:
             stored.value_micros,
             stored.currency,
             stored.conversion_status,
+            stored.params,
             tuple(map(_change, self._changes[key])),
             tuple(map(_correction, self._corrections[key])),
         )
@@ -150,7 +151,7 @@ class _Later:
         """Return what a conversion is now."""
         winner = self.winner(stored)
         amount = (winner.worth.value, winner.worth.value_micros, winner.worth.currency)
-        return Current(stored.sender, stored.is_test, stored.goal, stored.transaction_id, *amount, winner.status)
+        return Current(stored.sender, stored.is_test, stored.goal, stored.transaction_id, *amount, winner.statuses[-1])
 
 
 def _of(session: Session, table: type[Keyed], click_ids: Collection[str]) -> Iterable[Keyed]:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from service.core.outcome import Outcome
+from service.core.outcome import OF_ANYBODY, Outcome
 from service.core.postback import BATCH_PATH, DOORS, PIXEL_PATH, POSTBACK_PATHS
 from service.core.unavailable import ErrorKind
 
@@ -194,7 +194,7 @@ DELETED = (
     *(("conversion", "age"), ("duplicate", "age")),
     *(("rejected_postback", reason) for reason in ("age", "size", "size_known")),
 )
-DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "rejected", "erased")
+DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "invalid_status", "rejected", "erased")
 LIVE_DOORS = tuple(dict.fromkeys(DOORS.values()))  # import and replay are commands: no series of theirs could rise
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody needs to know which
@@ -213,14 +213,18 @@ SPOOL_KINDS = ("TIMEOUT", "MOVED", "SPOOL_FULL", "SQLITE_FULL", "SQLITE_IOERR")
 
 def expected_responses() -> list[tuple[str, str, int]]:
     """Return every (route, method, code) that a request can bring about, so that each starts at 0."""
-    statuses = sorted({outcome.status for outcome in Outcome})
+    doors = [outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN_PATH]
+    statuses = sorted({outcome.status for outcome in doors})
     postbacks = [(path, method, code) for path in POSTBACK_PATHS for method in ("GET", "POST") for code in statuses]
-    postbacks += [(BATCH_PATH, "POST", code) for code in (*statuses, HTTPStatus.MULTI_STATUS)]
-    shown = [(route, "GET", 200) for route in (PIXEL_PATH, "/healthz", "/metrics", "/readyz")]
-    shown.append(("/readyz", "GET", 503))
+    whole = sorted({HTTPStatus.OK, HTTPStatus.MULTI_STATUS, *(outcome.whole_status for outcome in doors)})
+    postbacks += [(BATCH_PATH, "POST", code) for code in whole]
+    probed = [(route, method) for route in ("/healthz", "/readyz") for method in ("GET", "HEAD")]
+    shown = [(route, method, 200) for route, method in [(PIXEL_PATH, "GET"), ("/metrics", "GET"), *probed]]
+    shown += [("/readyz", method, 503) for method in ("GET", "HEAD")]
     answered = {(route, method) for route, method, _ in [*postbacks, *shown]}
     wrong = [(route, method, 405) for route in ROUTES[:-1] for method in METHODS if (route, method) not in answered]
     missing = [(UNMATCHED, method, 404) for method in SENDING_METHODS]
+    missing += [(UNMATCHED, method, outcome.status) for method in ("GET", "POST") for outcome in OF_ANYBODY]
     unparsed = [(UNPARSED, "other", code) for code in (400, 408, 431, 503)]
     return [*postbacks, *shown, *wrong, *missing, *unparsed]
 

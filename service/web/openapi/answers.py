@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from service.core.outcome import Family, Outcome
+from service.core.outcome import Outcome
 from service.web.openapi.fields import Schema, component
 from service.web.render import PROBLEM_JSON
 from service.web.wire.refusals import REFUSALS
@@ -71,19 +71,19 @@ def answers_by_status(*all_of_them: Answers) -> Schema:
     return {str(status): together[status].described() for status in sorted(together)}
 
 
-def outcome_answers(outcomes: Iterable[Outcome]) -> Answers:
-    """Return the answers that one postback gets, one for each status that an outcome has."""
+def outcome_answers(outcomes: Iterable[Outcome], *, whole: bool = False) -> Answers:
+    """Return the answers that one postback gets, or a `whole` batch: one for each status that an outcome has."""
     by_status: defaultdict[int, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        by_status[outcome.status].append(outcome)
+        by_status[outcome.whole_status if whole else outcome.status].append(outcome)
     return {status: _answer(status, words) for status, words in by_status.items()}
 
 
 def _answer(status: int, outcomes: list[Outcome]) -> Answer:
-    accepted = outcomes[0].family is Family.ACCEPTED
-    content: Schema = {"type": "string", "const": "Success"} if accepted else _problem_of(status, outcomes)
+    success = status == HTTPStatus.OK
+    content: Schema = {"type": "string", "const": "Success"} if success else _problem_of(status, outcomes)
     headers = {**EVERY, "X-Postback-Outcome": outcome_word(outcomes), **_more_headers(status)}
-    return Answer(hints(outcomes), {TEXT if accepted else PROBLEM_JSON: content}, headers)
+    return Answer(hints(outcomes), {TEXT if success else PROBLEM_JSON: content}, headers)
 
 
 def hints(outcomes: Iterable[Outcome]) -> str:

@@ -24,8 +24,9 @@ _TEXT: Schema = {"type": "string"}
 _OPENMETRICS = "application/openmetrics-text"
 _FORM = "application/x-www-form-urlencoded"
 _OF_BODIES = {Outcome.MALFORMED_BODY, Outcome.UNSUPPORTED_MEDIA_TYPE}
-_WITHOUT_A_BODY = [outcome for outcome in Outcome if outcome not in _OF_BODIES]
-_OF_A_WHOLE_BATCH = [outcome for outcome in Outcome if outcome.family is not Family.ACCEPTED]
+_OF_A_DOOR = [outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN_PATH]
+_WITHOUT_A_BODY = [outcome for outcome in _OF_A_DOOR if outcome not in _OF_BODIES]
+_OF_A_WHOLE_BATCH = [outcome for outcome in _OF_A_DOOR if outcome.family is not Family.ACCEPTED]
 _UNEXPECTED = outcome_answers([Outcome.INTERNAL_ERROR])
 _SECURITY: list[Schema] = [{}, {"key": []}, {"header": []}, {"bearer": []}]
 SECURITY_SCHEMES: Schema = {
@@ -51,7 +52,7 @@ def postback(method: str) -> Schema:
             "required": True,
             "content": {media_type: {"schema": component(name)} for media_type, name in forms.items()},
         },
-        "responses": answers_by_status(outcome_answers(Outcome), CONNECTION),
+        "responses": answers_by_status(outcome_answers(_OF_A_DOOR), CONNECTION),
     }
 
 
@@ -77,7 +78,7 @@ def batch_of_postbacks() -> Schema:
         "their order, in the form of the request or the one that `Accept` names."
     )
     rows = {
-        batch.JSON: _rows("Postback", "An element each.", _REFUNDED_TOO_EARLY, _NOT_EXPANDED),
+        batch.JSON: _rows("Postback", "An element each.", _ONE_NOT_EXPANDED, _NOT_EXPANDED),
         batch.NDJSON: _rows("Postback", "A line each."),
         batch.CSV: _rows(
             "PostbackForm", "A record each, below a header of names (RFC 4180); an empty cell is not sent."
@@ -90,7 +91,7 @@ def batch_of_postbacks() -> Schema:
             "required": True,
             "content": {media_type: {"schema": schema} for media_type, schema in rows.items()},
         },
-        "responses": answers_by_status(_row_answers(), outcome_answers(_OF_A_WHOLE_BATCH), CONNECTION),
+        "responses": answers_by_status(_row_answers(), outcome_answers(_OF_A_WHOLE_BATCH, whole=True), CONNECTION),
     }
 
 
@@ -118,7 +119,7 @@ def _row_answers() -> Answers:
     content = {media_type: _rows("Row", "In the order of the request.") for media_type in batch.MEDIA_TYPES}
     headers = {**EVERY, "X-Postback-Outcomes": sums}
     meanings = {
-        200: "Every row was accepted.",
+        200: "Every row was accepted, or no repeat would mend it (`illegal_transition`).",
         207: "Every row was accepted or rejected. Send the rejected ones again, mended.",
         422: "Every row was rejected.",
     }
@@ -190,8 +191,9 @@ def _rows(name: str, description: str, *examples: object) -> Schema:
     return {**rows, "description": description, **({"examples": [*examples]} if examples else {})}
 
 
-_REFUNDED_TOO_EARLY = [  # the second row is rejected, so the answer is 207
+_ONE_NOT_EXPANDED = [  # so the answer is 207; for all or none 409, because the second row comes too early
     {"c": "6f1c2b", "value": "1.50", "conversion_status": "pending"},
     {"c": "6f1c2b", "value": "1.50", "conversion_status": "refunded"},
+    {"c": "{click_id}", "value": "1.50"},
 ]
 _NOT_EXPANDED = [{"c": "{click_id}", "value": "1.50"}]  # every row is rejected: 422, or 400 for all or none

@@ -18,7 +18,7 @@ from service.core.verdict import Verdict
 from service.intake import Intake
 from service.web.public.batch_room import KnownRoom, UnprovenRoom
 from service.web.public.doors import taken
-from service.web.render import send_rows, send_verdict
+from service.web.render import send_refusal, send_rows
 from service.web.wire.known_clients import vouch_for_client
 
 
@@ -41,7 +41,7 @@ class BatchDoor:
         head = incoming.head
         verdicts = await self._intake.receive_batch(incoming)
         if isinstance(verdicts, Verdict):
-            await send_verdict(send, verdicts, head.request_id)
+            await send_refusal(send, verdicts, head.request_id)
         else:
             await send_rows(send, _accepted_type(scope, head), head.request_id, verdicts)
 

@@ -8,26 +8,17 @@ from functools import lru_cache
 from starlette.types import Receive, Scope, Send
 
 from service.auth.credentials import PROOFS, Credentials, shown_in
-from service.core.outcome import Outcome
+from service.core.outcome import OF_ANYBODY
 from service.core.parameters import MAX_BODY_BYTES
-from service.core.postback import DOORS, RawPostback
+from service.core.postback import DOORS, Door, RawPostback, door_path
 from service.core.redaction import redact
 from service.core.verdict import Verdict
 from service.intake import Intake
 from service.web.render import send_pixel, send_verdict
+from service.web.routing import no_such_path
 from service.web.wire.known_clients import KNOWN_CLIENT, vouch_for_client
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
-_OF_ANYBODY = frozenset(  # what may become of a postback whose sender is not known
-    {
-        Outcome.UNAUTHENTICATED,
-        Outcome.FORBIDDEN,
-        Outcome.RATE_LIMITED,
-        Outcome.OVERLOADED,
-        Outcome.STORAGE_UNAVAILABLE,
-        Outcome.INTERNAL_ERROR,
-    }
-)
 
 
 class PostbackDoor:
@@ -46,9 +37,23 @@ class PostbackDoor:
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive a postback from the query string and the body together."""
-        body, complete = await _read(receive, MAX_BODY_BYTES)
-        raw, credentials = taken(scope, body, complete=complete)
-        verdict = await self._intake.receive(raw._replace(body=redact(body)), credentials)
+        raw, credentials = await _taken_whole(scope, receive)
+        verdict = await self._intake.receive(raw, credentials)
+        if KNOWN_CLIENT in scope:
+            _vouch(scope, verdict)
+        await send_verdict(send, verdict, raw.request_id)
+
+    async def elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive a postback that came by a path which is no door's; to anybody unknown there is nothing there."""
+        raw, credentials = taken(scope, b"")
+        verdict = None
+        if raw.method in ("GET", "POST") and self._intake.may_know(raw, credentials):
+            if raw.method == "POST":
+                raw, credentials = await _taken_whole(scope, receive)
+            verdict = await self._intake.receive_stray(raw, credentials)
+        if verdict is None:
+            await no_such_path(scope, receive, send)
+            return
         if KNOWN_CLIENT in scope:
             _vouch(scope, verdict)
         await send_verdict(send, verdict, raw.request_id)
@@ -70,8 +75,14 @@ class PixelDoor:
 
 def _vouch(scope: Scope, verdict: Verdict) -> None:
     """Let the server know of a client whose sender is known, as the verdict shows."""
-    if verdict.outcome not in _OF_ANYBODY:
+    if verdict.outcome not in OF_ANYBODY:
         vouch_for_client(scope)
+
+
+async def _taken_whole(scope: Scope, receive: Receive) -> tuple[RawPostback, Credentials]:
+    body, complete = await _read(receive, MAX_BODY_BYTES)
+    raw, credentials = taken(scope, body, complete=complete)
+    return raw._replace(body=redact(body)), credentials
 
 
 async def _read(receive: Receive, most: int) -> tuple[bytes, bool]:
@@ -116,8 +127,12 @@ def taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostb
     query, credentials = shown_in(query, headers, body)
     if earlier and b"host" in dict(earlier):
         host = b""  # two are none: a proxy might have judged the other one
+    try:
+        door = DOORS[path]
+    except KeyError:
+        door, path = _written_otherwise(scope)
     values = (
-        DOORS[path],
+        door,
         scope["method"],
         path,
         redact(query),
@@ -134,6 +149,12 @@ def taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostb
         False,
     )
     return tuple.__new__(RawPostback, values), credentials  # its own __new__ is a function in Python
+
+
+def _written_otherwise(scope: Scope) -> tuple[Door, str]:
+    """Return the door that a path means, or missed, and the path as it was sent."""
+    means = door_path(scope["path"])
+    return DOORS[means] if means else "postback", redact(scope["raw_path"]).decode("ascii", "backslashreplace")
 
 
 _redacted = lru_cache(maxsize=64)(redact)  # a listener has few names
