@@ -24,7 +24,7 @@ PENDING = replace(EZMOB, statuses={"lead0": "pending"})
 ROWS = """c,value,conversion_status
 a,1,
 a,1,
-a,2,
+a,2.5,
 b,x,
 c,"1,5",
 d,1,lead0
