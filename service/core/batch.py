@@ -200,7 +200,9 @@ def csv_records(
             continue
         taken: list[bytes] = []
         try:
-            blank = not next(csv.reader(_taking(chain([line], rest), taken, longest), delimiter=delimiter, strict=True), None)
+            blank = not next(
+                csv.reader(_taking(chain([line], rest), taken, longest), delimiter=delimiter, strict=True), None
+            )
         except csv.Error as error:
             broken(error)
             blank = False

@@ -67,7 +67,7 @@ class ImportFile:
     @property
     def read_as(self) -> str | None:
         """How a spreadsheet is read, for a person; it says how many rows were left out when all were read."""
-        return self._sheet and self._sheet.words
+        return self._sheet.words if self._sheet else None
 
     def as_begun(self, before: ImportedFile) -> Self:
         """Return it as it was begun before: read and judged as then, whatever the sender's rules are now."""

@@ -1,4 +1,4 @@
-"""Owns a spreadsheet to import: how it is read, now or when its import was begun, and its rows as our doors take them."""
+"""Owns a spreadsheet to import: how it is read, now or when its import was begun, and its rows for our doors."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -83,7 +83,9 @@ class ImportSheet:
             shown = ", ".join(self.reading.names)[:400]
             raise UnreadableFile(f"no column is called {self._column}; the header is {shown!a}")
         if len(",".join(roles.names).encode()) > MAX_HEADER_BYTES:
-            raise UnreadableFile(f"the header has more than {MAX_HEADER_BYTES} bytes, with which each rejected row is kept")
+            raise UnreadableFile(
+                f"the header has more than {MAX_HEADER_BYTES} bytes, with which each rejected row is kept"
+            )
 
     @contextmanager
     def rows(self, advance: Advance) -> Iterator[Iterator[bytes]]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from service.core.fields.amounts import micros_of
 from service.core.sender import NumberFormat
+from service.operations.errors import Mistake, refuse_wrong
 from service.operations.row_file import Advance, RowFile
 from service.operations.spreadsheet.naming import plain, unknown_columns
 from service.operations.spreadsheet.reading import Options, Roles
@@ -33,7 +34,7 @@ class Said(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Which columns of a partner's list say what; None: no column does. Without values, click ids alone are compared."""
+    """Which columns of a partner's list say what; None: none does. Without values, click ids are compared."""
 
     click_id: str
     value: str | None
@@ -154,6 +155,14 @@ def _with_amount(line: Line, text: str) -> Line:
 
 
 def _with_renamed(said: Said, columns: Mapping[str, str]) -> Said:
-    """Return what was said with `--columns theirs=ours` as well; an option for one column alone goes first."""
+    """Return what was said with `--columns theirs=ours` as well; an option for one column alone goes first.
+
+    Raises WrongValues for what cannot be compared.
+    """
+    refuse_wrong(
+        Mistake("columns", f"{theirs}={ours}", f"what can be compared is {', '.join(Said._fields)}")
+        for theirs, ours in columns.items()
+        if plain(ours) not in Said._fields
+    )
     renamed = {plain(ours): theirs for theirs, ours in columns.items()}
     return Said(*(named or renamed.get(what) for what, named in said._asdict().items()))

@@ -1,4 +1,4 @@
-"""Owns spreadsheets: files of rows as Excel, Google Sheets, LibreOffice and platforms write them, read for what they say.
+"""Owns spreadsheets: files of rows as Excel, Google Sheets, LibreOffice and platforms write them.
 
-What comes out is CSV as RFC 4180 and our doors know it, so whatever follows (parsing, keeping, replay) needs no dialect.
+What comes out is CSV as our doors take it (RFC 4180), so what follows, parsing, keeping and replay, needs no dialect.
 """

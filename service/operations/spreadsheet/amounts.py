@@ -1,4 +1,4 @@
-"""Owns amounts as spreadsheets show them: thousands separators, currency signs, parentheses, and either decimal mark."""
+"""Owns amounts as spreadsheets show them: thousands separators, currency signs, parentheses, either decimal mark."""
 
 import re
 from collections.abc import Iterable
@@ -9,47 +9,35 @@ from service.core.fields.currencies import CURRENCIES
 from service.core.fields.amounts import micros_of
 from service.core.sender import NumberFormat
 
-_SIGNS = {
-    **dict.fromkeys(("€",), "EUR"),
-    **dict.fromkeys(("£",), "GBP"),
-    **dict.fromkeys(("us$", "$us", "u$s"), "USD"),
-    **dict.fromkeys(("ca$", "c$", "$ca"), "CAD"),
-    **dict.fromkeys(("a$", "au$"), "AUD"),
-    **dict.fromkeys(("nz$",), "NZD"),
-    **dict.fromkeys(("hk$",), "HKD"),
-    **dict.fromkeys(("s$",), "SGD"),
-    **dict.fromkeys(("mx$",), "MXN"),
-    **dict.fromkeys(("r$",), "BRL"),
-    **dict.fromkeys(("fr.", "sfr.", "fr"), "CHF"),
-    **dict.fromkeys(("zł", "zl"), "PLN"),
-    **dict.fromkeys(("kč",), "CZK"),
-    **dict.fromkeys(("₹", "rs."), "INR"),
-    **dict.fromkeys(("₽", "руб", "руб.", "р."), "RUB"),
-    **dict.fromkeys(("₴", "грн", "грн."), "UAH"),
-    **dict.fromkeys(("₺",), "TRY"),
-    **dict.fromkeys(("₪",), "ILS"),
-    **dict.fromkeys(("₩",), "KRW"),
-    **dict.fromkeys(("₫",), "VND"),
-    **dict.fromkeys(("₱",), "PHP"),
-    **dict.fromkeys(("฿",), "THB"),
-    **dict.fromkeys(("₸",), "KZT"),
-    **dict.fromkeys(("₦",), "NGN"),
-}
-_AMBIGUOUS_SIGNS = frozenset({"$", "¥", "￥", "kr", "kr."})  # of several countries each: they name no currency
+_SIGNS_OF = """
+    EUR €    GBP £    USD us$ $us u$s    CAD ca$ c$ $ca    AUD a$ au$    NZD nz$    HKD hk$    SGD s$    MXN mx$
+    BRL r$    CHF fr. sfr. fr    PLN zł zl    CZK kč    INR ₹ rs.    RUB ₽ руб руб.    UAH ₴ грн грн.    TRY ₺    ILS ₪
+    KRW ₩    VND ₫    PHP ₱    THB ฿    KZT ₸    NGN ₦
+"""  # noqa: RUF001 - letters of other alphabets
+_SIGNS = {sign: signs[0] for signs in map(str.split, _SIGNS_OF.split("    ")) for sign in signs[1:]}
+_AMBIGUOUS_SIGNS = frozenset({"$", "¥", "kr", "kr."})  # of several countries each: they name no currency
 
-_CURRENCY = r"[^\d\s.,()'’+\-−]{1,4}\.?"
+_MINUS = r"\-\u2212"
+_APOSTROPHE = r"'\u2019"
+_CURRENCY = rf"[^0-9\s.,()+{_APOSTROPHE}{_MINUS}]{{1,4}}\.?"
 _SHOWN = re.compile(
-    rf"(?P<opened>\()?\s*(?P<sign>[+\-−])?\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[+\-−])?\s*"
-    rf"(?P<number>[\d.,](?:[\d.,'’\s]*\d)?)\s*(?P<behind>[\-−])?\s*(?P<after>{_CURRENCY})?\s*(?P<closed>\))?"
+    rf"(?P<opened>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[+{_MINUS}])?\s*"
+    rf"(?P<number>[0-9.,](?:[0-9.,{_APOSTROPHE}\s]*[0-9])?)\s*"
+    rf"(?P<behind>[{_MINUS}])?\s*(?P<after>{_CURRENCY})?\s*(?P<closed>\))?"
 )
-_GROUPED = r"[1-9]\d{{0,2}}(?P<by>[{mark}'’\s])\d{{3}}(?:(?P=by)\d{{3}})*"
+_GROUPS = rf"[1-9][0-9]{{{{0,2}}}}(?P<by>[{{mark}}{_APOSTROPHE}\s])[0-9]{{{{3}}}}(?:(?P=by)[0-9]{{{{3}}}})*"
+_LAKHS = r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"  # as India groups them
 _NUMBERS: dict[NumberFormat, re.Pattern[str]] = {
-    "point": re.compile(rf"(?P<whole>{_GROUPED.format(mark=',')}|[1-9]\d?(?:,\d\d)+,\d{{3}}|\d*)(?:\.(?P<rest>\d+))?"),
-    "comma": re.compile(rf"(?P<whole>{_GROUPED.format(mark='.')}|\d*)(?:,(?P<rest>\d+))?"),
-    "cents": re.compile(rf"(?P<whole>{_GROUPED.format(mark='.,')}|\d+)(?P<rest>)"),
+    "point": re.compile(rf"(?P<whole>{_GROUPS.format(mark=',')}|{_LAKHS}|[0-9]*)(?:\.(?P<rest>[0-9]+))?"),
+    "comma": re.compile(rf"(?P<whole>{_GROUPS.format(mark='.')}|[0-9]*)(?:,(?P<rest>[0-9]+))?"),
+    "cents": re.compile(rf"(?P<whole>{_GROUPS.format(mark='.,')}|[0-9]+)(?P<rest>)"),
 }
-_NO_DIGIT = re.compile(r"\D")
-_MARKS: dict[NumberFormat, str] = {"point": "with a decimal point", "comma": "with a decimal comma", "cents": "in cents"}
+_NO_DIGIT = re.compile("[^0-9]")
+_MARKS: dict[NumberFormat, str] = {
+    "point": "with a decimal point",
+    "comma": "with a decimal comma",
+    "cents": "in cents",
+}
 
 
 class Shown(NamedTuple):
@@ -122,15 +110,16 @@ def _read(text: str, numbers: NumberFormat) -> Shown | None:
     number = shown and _NUMBERS[numbers].fullmatch(shown["number"])
     if not shown or not number:
         return None
-    codes = {_code(sign) for sign in (shown["before"], shown["after"]) if sign}
+    codes = [_code(sign) for sign in (shown["before"], shown["after"]) if sign]
+    currencies = {code for code in codes if code}
     minuses = [sign for sign in (shown["sign"], shown["inner"], shown["behind"], shown["opened"]) if sign]
-    if None in codes or len(codes - {""}) > 1 or len(minuses) > 1 or bool(shown["opened"]) != bool(shown["closed"]):
+    if None in codes or len(currencies) > 1 or len(minuses) > 1 or bool(shown["opened"]) != bool(shown["closed"]):
         return None
     whole, rest = _NO_DIGIT.sub("", number["whole"]) or "0", number["rest"]
     if numbers == "cents":
         whole, rest = whole[:-2] or "0", whole[-2:].rjust(2, "0")
     minus = "-" if minuses and minuses != ["+"] else ""
-    return Shown(f"{minus}{whole}{f'.{rest}' if rest else ''}", max(codes, default="") or None)
+    return Shown(f"{minus}{whole}{f'.{rest}' if rest else ''}", next(iter(currencies), None))
 
 
 def _code(sign: str) -> str | None:

@@ -1,17 +1,24 @@
-"""Owns local dates and times, as spreadsheets show them. The order of day and month is told by a person, never guessed."""
+"""Owns local dates and times, as spreadsheets show them. A person says which number is the day; nobody guesses."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Literal
 
 DateOrder = Literal["dmy", "mdy", "ymd"]
 
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _LOCAL = re.compile(
-    r"(\d{1,4})[./\-\s]\s?(\d{1,2}|[A-Za-z]{3})[./\-\s]\s?(\d{1,4})\.?"
-    r"(?:,?[\sT]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?(?:\s?([AaPp])\.?\s?[Mm]\.?)?)?"
-    r"\s?(Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
+    r"(?P<day>[0-9]{1,4}[./\-\s]\s?(?:[0-9]{1,2}|[A-Za-z]{3})[./\-\s]\s?[0-9]{1,4})\.?"
+    r"(?:,?[\sT]\s*(?P<time>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,6})?)?)(?:\s?(?P<half>[AaPp])\.?\s?[Mm]\.?)?)?"
+    r"\s?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})?"
 )
+_BETWEEN = re.compile(r"[./\-\s]+")
+_NAMED = ("%d %b %Y", "%d %b %y")  # 31-Jan-26: the month tells itself
+_FORMATS: dict[DateOrder, tuple[str, ...]] = {
+    "dmy": ("%d %m %Y", "%d %m %y", *_NAMED),
+    "mdy": ("%m %d %Y", "%m %d %y", *_NAMED),
+    "ymd": ("%Y %m %d", "%y %m %d", "%Y %b %d"),
+}
 
 
 def is_local(text: str) -> bool:
@@ -29,29 +36,26 @@ def iso_of(text: str, order: DateOrder) -> str:
     if local is None or not is_local(text):
         return text
     try:
-        moment = datetime(*_day(local, order), *_time(local))  # noqa: DTZ001 - the zone is written behind it
-    except (ValueError, KeyError):
+        moment = datetime.combine(_day(local["day"], order), _time(local["time"] or "00:00", local["half"]))
+    except ValueError:
         return text
-    zone = local[9] or ""
+    zone = local["zone"] or ""
     return moment.isoformat() + ("+00:00" if zone in ("Z", "UTC", "GMT") else zone)
 
 
-def _day(local: re.Match[str], order: DateOrder) -> tuple[int, int, int]:
-    """Return year, month and day. Raises ValueError, KeyError."""
-    parts = dict(zip(order, (local[1], local[2], local[3]), strict=True))
-    if local[2].isalpha():  # 31-Jan-2026: the month is in the middle
-        year, day = (local[1], local[3]) if order == "ymd" else (local[3], local[1])
-        parts = {"y": year, "m": str(_MONTHS[local[2].lower()]), "d": day}
-    if len(parts["y"]) not in (2, 4) or len(parts["m"]) > 2 or len(parts["d"]) > 2:
-        raise ValueError(local[0])
-    year = int(parts["y"])
-    return (year if len(parts["y"]) == 4 else 2000 + year), int(parts["m"]), int(parts["d"])
+@lru_cache(maxsize=1024)  # a file has many rows of few days
+def _day(text: str, order: DateOrder) -> date:
+    day = _BETWEEN.sub(" ", text)
+    for form in _FORMATS[order]:
+        try:
+            return datetime.strptime(day, form).date()  # noqa: DTZ007 - its zone is read beside it
+        except ValueError:
+            continue
+    raise ValueError(text)
 
 
-def _time(local: re.Match[str]) -> tuple[int, int, int, int]:
-    hour, minute, second = int(local[4] or 0), int(local[5] or 0), int(local[6] or 0)
-    if local[8]:
-        if not 1 <= hour <= 12:
-            raise ValueError(local[0])
-        hour = hour % 12 + (12 if local[8] in "Pp" else 0)
-    return hour, minute, second, int((local[7] or "").ljust(6, "0"))
+def _time(text: str, half: str | None) -> time:
+    if half is None:
+        return time.fromisoformat(("0" if text[1] == ":" else "") + text.replace(",", "."))
+    seconds = ":%S" if text.count(":") > 1 else ""
+    return datetime.strptime(f"{text} {half}M", f"%I:%M{seconds} %p").time()  # noqa: DTZ007 - the same

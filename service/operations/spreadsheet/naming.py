@@ -1,4 +1,4 @@
-"""Owns which columns of a spreadsheet mean something: to an import by its sender's names, to a comparison by the trade's."""
+"""Owns which columns of a spreadsheet mean something to an import: by the names of its sender, or of our fields."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

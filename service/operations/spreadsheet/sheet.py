@@ -1,4 +1,4 @@
-"""Owns the rows of a spreadsheet on their way to CSV as our doors take it: each a little file of its own, with its header.
+"""Owns the rows of a spreadsheet as our doors take them: each is CSV by itself, with its header.
 
 What was respelled (an amount, a date) stays as it was sent, in a column beside it whose name ends in `_as_sent`.
 """
@@ -12,11 +12,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from service.core.sender import NumberFormat
+from service.operations.encoding import UTF8
 from service.operations.row_file import Advance, RowFile
 from service.operations.row_output import csv_records
 from service.operations.spreadsheet.amounts import respelled
 from service.operations.spreadsheet.dates import iso_of
-from service.operations.spreadsheet.encoding import UTF8
 from service.operations.spreadsheet.reading import Reading, Roles
 from service.operations.spreadsheet.sniffing import split_record
 from service.operations.spreadsheet.totals import is_total, is_unnamed
@@ -72,7 +72,7 @@ class Sheet:
             yield filter(self._counts, map(self._read, raws))
 
     def _counts(self, record: Record) -> bool:
-        """Tell whether a record is a row. Excel writes rows of empty cells; where versions before counted them, we do."""
+        """Tell whether a record is a row: one of empty cells is none, but versions before counted it among commas."""
         return self._reading.is_ours or bool(record.fault) or any(record.cells)
 
     @contextmanager
@@ -105,12 +105,14 @@ class Sheet:
             seen = raw.decode(UTF8, "backslashreplace").split(delimiter)
             return Record(seen, {}, raw, f"a letter that its encoding does not have, at byte {error.start}")
         except csv.Error as error:
-            return Record(text.split(delimiter), {}, raw if is_ours else _broken(raw), f"its quotes are broken: {error}")
+            return Record(
+                text.split(delimiter), {}, raw if is_ours else _broken(raw), f"its quotes are broken: {error}"
+            )
         while len(cells) > columns and not cells[-1] and not is_ours:
             del cells[-1]
         if len(cells) != columns:
-            seen, fault = raw if is_ours else _line(cells), f"{len(cells)} cells under a header of {columns}"
-            return Record(cells, {}, seen, fault)
+            as_is = raw if is_ours else _line(cells)
+            return Record(cells, {}, as_is, f"{len(cells)} cells under a header of {columns}")
         sent = cells.copy()
         added = self._respell(cells)
         return Record(cells, added, raw if is_ours and cells == sent and not added else b"")

@@ -1,19 +1,21 @@
-"""Owns understanding a spreadsheet by its beginning: encoding, delimiter, where the header is, how amounts are written."""
+"""Owns understanding a spreadsheet by its beginning: its encoding, its delimiter, its header and its amounts."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from service.core.batch import csv_records
 from service.core.sender import NumberFormat
+from service.operations.encoding import UTF8, decoded, encoding_of
 from service.operations.row_file import RowFile, UnreadableFile
 from service.operations.spreadsheet.amounts import Numbers, numbers_of, respelled
 from service.operations.spreadsheet.dates import is_local
-from service.operations.spreadsheet.encoding import UTF8, decoded, encoding_of
 from service.operations.spreadsheet.reading import DELIMITERS, Naming, Options, Reading, Roles
 
 SAMPLE_BYTES = 2**20
+_SEP = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)  # with what a program adds to make cells of it
 _HIGHEST = 50  # lines above a header, at most
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods; .xls
 
@@ -67,11 +69,9 @@ def split_record(record: str, delimiter: str) -> list[str]:
 def _header(lines: Sequence[str], naming: Naming, delimiter: str | None, file: RowFile) -> _Header:
     """Find the header: in the highest line that is one, under the delimiter that makes it one."""
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
-    said = lines[first].strip() if lines else ""
-    if said[:4].lower() == "sep=" and len(said) == 5:
-        delimiter, first = delimiter or said[4], first + 1
-    elif said.lower() == "sep=" and "\t" in lines[first]:
-        delimiter, first = delimiter or "\t", first + 1
+    said = lines[first].rstrip("\r")
+    if told := _SEP.fullmatch(said):  # Excel's own line
+        delimiter, first = delimiter or told[1], first + 1
     delimiters = [delimiter] if delimiter else [*DELIMITERS]
     for above, line in islice(enumerate(lines), first, first + _HIGHEST):
         for one in delimiters if line.strip() else ():

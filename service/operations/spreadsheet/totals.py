@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-_LABELS = tuple(
-    "total, totals, grand total, sub total, subtotal, sum, total général, total general, summe, gesamt, gesamtsumme, "
-    "gesamtbetrag, insgesamt, zwischensumme, somme, totale, suma, razem, итого, всего, celkem, spolu, totaal, totalt, "
-    "összesen, toplam, jumlah, 合計, 合计, 总计, 総計".split(", ")
-)
+_WORDS = """
+    total, totals, grand total, sub total, subtotal, sum, total général, total general, summe, gesamt, gesamtsumme,
+    gesamtbetrag, insgesamt, zwischensumme, somme, totale, suma, razem, итого, всего, celkem, spolu, totaal, totalt,
+    összesen, toplam, jumlah, 合計, 合计, 总计, 総計
+"""
+_LABELS = tuple(label.strip() for label in _WORDS.split(","))
 _BEGINNINGS = tuple(label + after for label in _LABELS for after in (" ", ":", "("))
-
 
 
 def is_total(cells: Sequence[str], click_id: int) -> bool:
     """Tell whether a row is a sum of others: it says so, and where its click id should be there is none."""
     named = cells[click_id].strip() if click_id < len(cells) else ""
-    return not named and any(map(_is_label, cells)) or _is_label(named)
+    return _is_label(named) or (not named and any(map(_is_label, cells)))
 
 
 def is_unnamed(cells: Sequence[str], click_id: int, columns: int) -> bool:
@@ -25,4 +25,3 @@ def is_unnamed(cells: Sequence[str], click_id: int, columns: int) -> bool:
 def _is_label(cell: str) -> bool:
     text = cell.strip(" :*=-.\u00a0").casefold()
     return text in _LABELS or text.startswith(_BEGINNINGS)
-
