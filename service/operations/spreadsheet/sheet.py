@@ -53,7 +53,8 @@ class Sheet:
         self._reading = reading
         self._roles = roles
         self._target = target
-        self._plain = reading.is_ours and reading.numbers == target == "point" and reading.dates is None
+        respelled_often = reading.signs or reading.dates is not None
+        self._plain = reading.is_ours and reading.numbers == target == "point" and not respelled_often
 
     @contextmanager
     def rows(self, advance: Advance) -> Iterator[Iterator[bytes]]:
