@@ -1,4 +1,4 @@
-"""How a spreadsheet is read is part of its import, on every engine: nothing is stored twice, what is kept is replayed."""
+"""How a spreadsheet is read is part of its import, on every engine: nothing is stored twice, the rest is replayed."""
 
 import gzip
 import hashlib
