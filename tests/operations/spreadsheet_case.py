@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.core.sender import EZMOB, Sender
+from service.core.presets import EZMOB
+from service.core.sender import Sender
 from service.operations.spreadsheet.reading import Options
 
 Stored = tuple[str, int, str | None] | tuple[str, int, str | None, str]  # click id, millionths, currency, moment

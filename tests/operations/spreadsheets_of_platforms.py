@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from service.core.sender import EZMOB, PRESETS
+from service.core.presets import EZMOB, PRESETS
 from service.operations.spreadsheet.reading import Options
 from tests.operations.spreadsheet_case import Spreadsheet, lines
 

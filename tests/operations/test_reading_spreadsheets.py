@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from service.core.sender import EZMOB, Sender
+from service.core.presets import EZMOB
+from service.core.sender import Sender
 from service.operations.errors import WrongValues
 from service.operations.import_file import ImportFile
-from service.operations.replay import Author
+from service.operations.replay_author import Author
 from service.operations.row_file import RowFile
 from service.operations.spreadsheet.reading import Options
 from service.operations.spreadsheet.saying import options_of
@@ -86,7 +87,7 @@ def test_it_is_read_again_as_when_its_import_was_begun(engine: Engine, ledger: L
 def test_a_row_that_was_rejected_is_replayed_as_the_conversion_that_it_is(
     engine: Engine, ledger: Ledger, tmp_path: Path
 ) -> None:
-    none = replace(EZMOB, statuses={})
+    none = replace(EZMOB, statuses={}, strict_status=True)
     rows = given(tmp_path, GERMAN, Options(dates="dmy"), sender=none, moments="when")
     _, tally = imported(rows, engine.database, ledger, tmp_path / "report.csv")
     assert tally == {"invalid_status": 1, "stored": 1}

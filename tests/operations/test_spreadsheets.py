@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from service.operations.explaining import Ours
 from service.operations.import_file import ImportFile
 from service.operations.pairing import Reconciliation
 from service.operations.partner_list import PartnerList, Said
@@ -73,7 +74,7 @@ def test_reconciled_with_what_was_stored_of_it_nothing_is_missing(
     imported(file_of(tmp_path, sheet), database, sqlite_ledger, tmp_path / "report.csv")
     file = RowFile(tmp_path / "sheet.csv", "csv")
     partner = PartnerList(file, Said(), sheet.options, sheet.sender.numbers)
-    comparison = Reconciliation(database.conversions(), database.quarantine(), Wanted())
+    comparison = Reconciliation(Ours(database, Wanted()))
     differences = [one for page in comparison.differences(partner, lambda _: None) for one in page]
     counts = {kind: total.count for kind, total in comparison.totals.items() if total.count}
     assert counts == sheet.counts

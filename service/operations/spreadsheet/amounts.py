@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from service.core.fields.currencies import CURRENCIES
 from service.core.fields.amounts import micros_of
+from service.core.fields.currencies import CURRENCIES
 from service.core.sender import NumberFormat
 
 _SIGNS_OF = """
@@ -32,6 +32,7 @@ _NUMBERS: dict[NumberFormat, re.Pattern[str]] = {
     "comma": re.compile(rf"(?P<whole>{_GROUPS.format(mark='.')}|[0-9]*)(?:,(?P<rest>[0-9]+))?"),
     "cents": re.compile(rf"(?P<whole>{_GROUPS.format(mark='.,')}|[0-9]+)(?P<rest>)"),
 }
+_CODE = re.compile("[A-Z]{3,4}")  # whether its sender may send it, the door says
 _NO_DIGIT = re.compile("[^0-9]")
 _MARKS: dict[NumberFormat, str] = {
     "point": "with a decimal point",
@@ -126,8 +127,9 @@ def _code(sign: str) -> str | None:
     """Return the code of a currency's sign or code, empty where several countries have the sign; None if it is none."""
     if sign.lower() in _AMBIGUOUS_SIGNS:
         return ""
-    code = sign.upper() if sign.isascii() and sign.isalpha() else ""
-    return code if code in CURRENCIES else _SIGNS.get(sign.lower())
+    code = sign.upper()
+    is_code = code in CURRENCIES or (_CODE.fullmatch(sign) is not None)
+    return code if is_code else _SIGNS.get(sign.lower())
 
 
 def _written(text: str, target: NumberFormat) -> str | None:
