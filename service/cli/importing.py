@@ -1,13 +1,14 @@
 """Owns the command `import`: a file of postbacks stored once, however often it is given, with a report of each row."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from service.cli.changing import dry_run_advised
-from service.cli.printing import print_json
+from service.cli.printing import print_json, printable
 from service.cli.progress import progress
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import (
@@ -17,30 +18,36 @@ from service.cli.setting_up import (
     settings_or_refuse,
     storage_or_refuse,
 )
+from service.cli.spreadsheets import Columns, Dates, Delimiter, Encoding, Numbers
 
 if TYPE_CHECKING:
     from service.operations.import_file import ImportFile
+    from service.operations.import_report import ReportPlace
     from service.operations.importing import ImportResult
+    from service.operations.spreadsheet.reading import Options
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
-_FORMS: dict[str, Literal["csv", "ndjson"]] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_FORMS: dict[str, Literal["csv", "ndjson"]] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".ndjson", ".jsonl"), "ndjson"),
+}
 _PACKED = (".gz", ".zst")
 _GO_ON = "the same command goes on where it stopped"
 
 
 _File = Annotated[
-    Path, typer.Argument(metavar="FILE", help="CSV with a header, or NDJSON; packed, if it ends in .gz or .zst.")
+    Path, typer.Argument(metavar="FILE", help="A spreadsheet as CSV, with a header, or NDJSON; packed: .gz or .zst.")
 ]
 _Form = Annotated[
     Literal["csv", "ndjson"] | None,
-    typer.Option("--format", help="What is in the file.", show_default="by its name: .csv, .ndjson, .jsonl"),
+    typer.Option("--format", help="What is in the file.", show_default="by its name: .csv, .tsv, .ndjson …"),
 ]
 _ReceivedAt = Annotated[
     str | None,
     typer.Option(
         "--received-at",
         metavar="COLUMN",
-        help="The column (ISO 8601, UTC if it names no zone) to keep as the time.",
+        help="The column to keep as the time: ISO 8601, or as --dates says; UTC if it names no zone.",
     ),
 ]
 _Sender = Annotated[
@@ -48,7 +55,12 @@ _Sender = Annotated[
     typer.Option(help="Whose rows they are: registered, or a preset's name.", show_default="POSTBACK_PRESET"),
 ]
 _Report = Annotated[
-    Path | None, typer.Option(help="What became of each row.", show_default="FILE.report.csv, or .ndjson")
+    list[str] | None,
+    typer.Option(
+        metavar="all|PATH",
+        help="What was not stored is listed at PATH; with `all` every row is. Give it twice for both.",
+        show_default="FILE.report.csv, or .ndjson",
+    ),
 ]
 
 
@@ -59,6 +71,11 @@ def import_(  # noqa: PLR0913 - the options
     received_at: _ReceivedAt = None,
     sender: _Sender = None,
     report: _Report = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    numbers: Numbers = None,
+    dates: Dates = None,
+    columns: Columns = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only parse, and tell what would be rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
@@ -66,24 +83,30 @@ def import_(  # noqa: PLR0913 - the options
 
     A row has the names, rules and outcomes of a batch's. What is not accepted
     is kept, as from any door. Given again, after an interruption or by
-    mistake, the same file with the same options stores nothing twice; the
+    mistake, the same file read in the same way stores nothing twice; the
     report says where to go on.
+
+    A spreadsheet is read as it looks, and one line says what was understood:
+    look at it with --dry-run first. Totals at its end are left out.
 
     On PostgreSQL it runs beside the service. On SQLite stop the service
     first (--dry-run needs no stop): the file has one writer.
 
-    Example: python -m service import january.csv.gz --received-at time
+    Example: python -m service import Januar.csv --columns "Click-ID=c" --received-at Datum --dates dmy
 
     JSON keys: done, request_id (a row's is that, and -N), rows, resumed_after,
     outcomes {outcome: count}, report, rules_of (when it was begun, if the
-    sender's rules have changed since: those of then apply).
+    sender's rules have changed since: those of then apply), read_as.
 
     Exit code: 0 every row was accepted, 1 some were rejected, or another
     import of the file is under way, 2 it cannot be read, stored or reported,
     130 interrupted.
     """
-    rows = _rows_of(file, form, received_at, sender)
-    result = _parsed(rows) if dry_run else _imported(rows, report or file.with_name(f"{file.name}.report.{rows.form}"))
+    from service.operations.spreadsheet.saying import options_of
+
+    said = options_of(delimiter, encoding, numbers, dates, columns or ())
+    rows = _rows_of(file, form, received_at, sender, said)
+    result = _parsed(rows) if dry_run else _imported(rows, _place(report or (), file, rows))
     if as_json:
         print_json(result.members())
     else:
@@ -92,10 +115,11 @@ def import_(  # noqa: PLR0913 - the options
 
 
 def _rows_of(
-    path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None, sender: str | None
+    path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None, sender: str | None, said: "Options"
 ) -> "ImportFile":
     from service.operations.import_file import ImportFile
     from service.operations.row_file import RowFile
+    from service.operations.spreadsheet.reading import Options
 
     whose = chosen_sender(sender, settings_or_refuse(), registered())
     with readable_or_refuse(path), progress("reading", None, in_bytes=True) as advance:
@@ -103,7 +127,20 @@ def _rows_of(
         chosen = form or _FORMS.get(plain.suffix.lower())
         if chosen is None:
             refuse([f"{path}: say --format csv or --format ndjson; the name does not"])
-        return ImportFile(RowFile(path, chosen), received_at, advance, whose)
+        if chosen == "ndjson" and said != Options():
+            refuse([f"{path}: what is said of a spreadsheet is for CSV, and this is NDJSON"])
+        return ImportFile(RowFile(path, chosen), received_at, advance, whose, options=said)
+
+
+def _place(said: Sequence[str], path: Path, rows: "ImportFile") -> "ReportPlace":
+    """Return where the report is, and whether every row is told there. A file that is called all is ./all."""
+    from service.operations.import_report import ReportPlace
+
+    named = [Path(word) for word in said if word != "all"]
+    if len(named) > 1:
+        refuse([f"--report {named[1]}: {named[0]} was named already"])
+    place = named[0] if named else path.with_name(f"{path.name}.report.{rows.form}")
+    return ReportPlace(place, _FORMS.get(place.suffix.lower(), rows.form), every="all" in said)
 
 
 def _parsed(rows: "ImportFile") -> "ImportResult":
@@ -118,11 +155,10 @@ def _parsed(rows: "ImportFile") -> "ImportResult":
         return asyncio.run(rehearse_import(database, rows, advance))
 
 
-def _imported(rows: "ImportFile", report: Path) -> "ImportResult":
+def _imported(rows: "ImportFile", report: "ReportPlace") -> "ImportResult":
     """Import all that is not in the report yet; say how to go on where that is cut off."""
     from service.operations.importing import import_file
 
-    form = _FORMS.get(report.suffix.lower(), rows.form)
     try:
         with (
             configured_database() as database,
@@ -131,9 +167,9 @@ def _imported(rows: "ImportFile", report: Path) -> "ImportResult":
             readable_or_refuse(),
             progress("importing", rows.size, in_bytes=True) as advance,
         ):
-            return asyncio.run(import_file(database, rows, report, form, advance))
+            return asyncio.run(import_file(database, rows, report, advance))
     except OSError as error:
-        refuse([f"cannot write {report}: {error.strerror}", _GO_ON])
+        refuse([f"cannot write {report.path}: {error.strerror}", _GO_ON])
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {_GO_ON}", err=True)
         raise typer.Exit(_INTERRUPTED) from None
@@ -141,6 +177,8 @@ def _imported(rows: "ImportFile", report: Path) -> "ImportResult":
 
 def _print(result: "ImportResult") -> None:
     rows, rejected = result.outcomes.total(), result.rejected
+    if result.read_as:
+        typer.echo(f"read as: {printable(result.read_as)}")
     if result.rules_of:
         when = f"{result.rules_of:%Y-%m-%d %H:%M} UTC"
         typer.echo(f"by the sender's rules of {when}, when this import was begun: they have changed since")
@@ -152,4 +190,5 @@ def _print(result: "ImportResult") -> None:
         return
     resumed = f", gone on with after row {result.resumed_after:,}" if result.resumed_after else ""
     typer.echo(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")
-    typer.echo(f"each row: {result.report}")
+    if result.report:
+        typer.echo(f"{'each row' if result.report.every else 'what was not stored'}: {result.report.path}")

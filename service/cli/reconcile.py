@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from service.cli.choosing import SenderName, Since, Until, wanted
-from service.cli.printing import print_json
+from service.cli.printing import print_json, printable
 from service.cli.progress import progress
+from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import database_of, readable_or_refuse, settings_or_refuse
+from service.cli.spreadsheets import Columns, Delimiter, Encoding, Numbers
 
 if TYPE_CHECKING:
+    from service.core.sender import NumberFormat
     from service.operations.reconcile import Listing, Partner, Reconciled
     from service.operations.selection import Wanted
 
 
 _SELDOM = ("status_differs", "unpaid")  # told where there are some
-_File = Annotated[Path, typer.Argument(metavar="PARTNER.CSV", help="CSV with a header; packed: .gz or .zst.")]
+_File = Annotated[Path, typer.Argument(metavar="PARTNER.CSV", help="A spreadsheet as CSV; packed: .gz or .zst.")]
 _ClickIds = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Their column of click ids.", show_default="by its name: click_id, cid …"),
@@ -52,6 +55,10 @@ def reconcile(  # noqa: PLR0913 - the options
     value_column: _Values = None,
     transaction_id_column: _TransactionIds = None,
     currency_column: _Currencies = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    numbers: Numbers = None,
+    columns: Columns = None,
     output: _Output = None,
     form: _Format = None,
     as_json: _Json = False,
@@ -63,34 +70,40 @@ def reconcile(  # noqa: PLR0913 - the options
     What is rejected or refunded by now counts as 0: unpaid, where their list
     has it at 0 or not at all, and status_differs, where they want money.
     The period is that of our received_at; test conversions are left out. A
-    currency is compared where both sides say one. What is missing here is
-    explained: rejected, when, why and as which parameter (that reads the raw
-    input of all that was rejected, 1 GiB at most by default), waiting in this
-    host's spool, stored outside the period, or never arrived.
+    currency is compared where both sides say one. What cannot be read, and
+    what is missing here, is explained: rejected, when, why and as what (that
+    reads all that was rejected, 1 GiB at most by default), in this host's
+    spool, stored outside the period, or never arrived. Their list is read as
+    it looks, and one line says how. It may be click ids alone.
 
     Example: python -m service reconcile january.csv --since 2026-01-01 --until 2026-02-01 --output operation.csv
 
-    JSON keys: since, until, columns {click_id value transaction_id currency},
-    and matched, value_differs, status_differs, missing_here, missing_there,
-    unpaid, unreadable, each {count here there}; here and there are values by
-    currency.
+    JSON keys: since, until, read_as, columns, and for each kind of difference
+    {count here there}; here and there are values by currency.
 
-    Exit code: 0 all match, 1 there are differences, 2 bad usage, or something
-    cannot be read or written.
+    Exit code: 0 all match, 1 there are differences, 2 something cannot be done.
     """
     from service.operations.reconcile import Listing, Partner, Said
     from service.operations.row_file import RowFile
+    from service.operations.spreadsheet.saying import options_of
 
     meant = wanted(sender, since, until)
     said = Said(click_id_column, value_column, transaction_id_column, currency_column)
     listing = Listing(form or "csv", output or sys.stdout.buffer) if output or form else None
-    compared = _compared(Partner(RowFile(file, "csv"), said), meant, listing)
-    listed_here = bool(form and not output)
-    if as_json:
-        print_json(compared.members(), err=listed_here)
-    else:
-        typer.echo("\n".join(_lines(compared)), err=listed_here)
+    options = options_of(delimiter, encoding, numbers, columns=columns or ())
+    compared = _compared(Partner(RowFile(file, "csv"), said, options, _own_numbers(sender)), meant, listing)
+    _tell(compared, as_json=as_json, err=bool(form and not output))
     raise typer.Exit(0 if compared.equal else 1)
+
+
+def _own_numbers(name: str | None) -> "NumberFormat":
+    """Return how a sender writes amounts; as most do, if it has rows but is registered no more."""
+    from service.operations.errors import Refused
+
+    try:
+        return chosen_sender(name, settings_or_refuse(), registered()).numbers
+    except Refused:
+        return "point"
 
 
 def _compared(partner: "Partner", meant: "Wanted", listing: "Listing | None") -> "Reconciled":
@@ -108,7 +121,15 @@ def _compared(partner: "Partner", meant: "Wanted", listing: "Listing | None") ->
         )
 
 
+def _tell(compared: "Reconciled", *, as_json: bool, err: bool) -> None:
+    if as_json:
+        print_json(compared.members(), err=err)
+    else:
+        typer.echo("\n".join(_lines(compared)), err=err)
+
+
 def _lines(compared: "Reconciled") -> Iterator[str]:
+    yield f"read as: {printable(compared.read_as)}"
     named = {what: column for what, column in compared.columns._asdict().items() if column}
     yield "compared: " + ", ".join(f"their {column} as {what}" for what, column in named.items())
     for kind, total in compared.totals.items():

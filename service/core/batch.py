@@ -181,7 +181,11 @@ _ONE_LINE = re.compile(rb'[^"\r]*\r?')  # surely a record of its own
 
 
 def csv_records(
-    lines: Iterable[bytes], broken: Callable[[csv.Error], object], longest: int = MAX_BODY_BYTES
+    lines: Iterable[bytes],
+    broken: Callable[[csv.Error], object],
+    longest: int = MAX_BODY_BYTES,
+    *,
+    delimiter: str = ",",
 ) -> Iterator[bytes]:
     """Yield each record that is not blank (RFC 4180), the header among them, as it stands in the lines.
 
@@ -196,7 +200,9 @@ def csv_records(
             continue
         taken: list[bytes] = []
         try:
-            blank = not next(csv.reader(_taking(chain([line], rest), taken, longest), strict=True), None)
+            blank = not next(
+                csv.reader(_taking(chain([line], rest), taken, longest), delimiter=delimiter, strict=True), None
+            )
         except csv.Error as error:
             broken(error)
             blank = False

@@ -4,8 +4,8 @@ What a row is called follows from what the file holds and from the row's number.
 """
 
 import copy
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from itertools import islice, repeat
 from pathlib import Path
@@ -13,16 +13,16 @@ from typing import Self, get_args
 from urllib.parse import quote
 
 from service.auth.authenticator import Caller
-from service.core.batch import CSV, JSON, MAX_HEADER_BYTES, row_postbacks
+from service.core.batch import CSV, JSON, row_postbacks
 from service.core.chunk import CHUNK_BYTES, next_chunk
-from service.core.decoding import decode_csv
-from service.core.outcome import Rejected
 from service.core.postback import RawPostback
 from service.core.presets import EZMOB
 from service.core.sender import NumberFormat, Sender
 from service.intake import Rows
 from service.operations.dating import Dating
+from service.operations.import_sheet import ImportSheet
 from service.operations.row_file import Advance, RowFile, UnreadableFile
+from service.operations.spreadsheet.reading import Options
 from service.storage.ledger import MAX_BATCH
 from service.storage.schema.tables import ImportedFile
 
@@ -32,17 +32,18 @@ class ImportFile:
 
     `request_id` is what its rows are called, before their `-1`, `-2` and so on: by the sender's format of numbers as it
     is now, or was when the import was begun, which is one of `request_ids`. `size` is its bytes, unpacked.
-    `moment_column` names the column that says when each postback was received; without one it is now. `group_rows` is
-    how many rows are stored together.
+    `moment_column` names the column that says when each postback was received; without one it is now. `options` are
+    what a person says of a spreadsheet. `group_rows` is how many rows are stored together.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options
         self,
         file: RowFile,
         moment_column: str | None = None,
         advance: Advance = lambda _: None,
         sender: Sender = EZMOB,
         *,
+        options: Options = Options(),  # noqa: B008 - it cannot be changed
         group_rows: int = MAX_BATCH,
     ) -> None:
         self.form = file.form
@@ -50,27 +51,36 @@ class ImportFile:
         self._column = moment_column
         self._group_rows = group_rows
         self._state = file.state()
-        self._header = file.header()
+        self._sheet = ImportSheet(file, sender, moment_column, options) if file.form == "csv" else None
         formats: tuple[NumberFormat, ...] = get_args(NumberFormat)
-        hows = [f"import {file.form} {sender.name} {numbers} {moment_column or ''}\n" for numbers in formats]
+        how = (moment_column or "") + (self._sheet.peculiarity if self._sheet else "")
+        hows = [f"import {file.form} {sender.name} {numbers} {how}\n" for numbers in formats]
         self.request_ids, self.size = file.digests(hows, advance)
         self.request_id, self.caller = self.request_ids[formats.index(sender.numbers)], Caller(sender)
 
     @property
     def amend(self) -> Dating | None:
         """What gives each row its moment, where a column does."""
-        return None if self._column is None else Dating(self._column, self.caller.sender)
+        column = self._moment_column
+        return None if column is None else Dating(column, self.caller.sender)
+
+    @property
+    def read_as(self) -> str | None:
+        """How a spreadsheet is read, for a person; it says how many rows were left out when all were read."""
+        return self._sheet.words if self._sheet else None
 
     def as_begun(self, before: ImportedFile) -> Self:
-        """Return it as it was begun before: judged by the rules of then, whatever the sender's are now."""
+        """Return it as it was begun before: read and judged as then, whatever the sender's rules are now."""
         begun = copy.copy(self)
         begun.request_id, begun.caller = before.request_id, Caller(Sender.by(before.rules))
+        begun._sheet = self._sheet and self._sheet.as_begun(begun.caller.sender, before.rules)  # noqa: SLF001 - its own
         return begun
 
     def to_begin(self, now: datetime) -> ImportedFile:
         """Return what the book says of it once it is begun."""
         sender = self.caller.sender
-        rules = {**sender.rules(), "moment_column": self._column}
+        reading = self._sheet and self._sheet.reading.rules()
+        rules = {**sender.rules(), "moment_column": self._moment_column, "reading": reading}
         name = self._file.path.name
         return ImportedFile(request_id=self.request_id, name=name, sender=sender.name, rules=rules, begun_at=now)
 
@@ -79,8 +89,8 @@ class ImportFile:
         fields = self.caller.sender.fields
         if self._column is not None and self._column in fields:
             raise UnreadableFile(f"{self._column} is the postback's {fields[self._column]}, and no time")
-        if self.form == "csv":
-            _assert_header(self._header, self._column, self.caller.sender)
+        if self._sheet:
+            self._sheet.assert_header()
 
     def groups(
         self, first: int = 0, advance: Advance = lambda _: None, most_bytes: int = CHUNK_BYTES
@@ -90,13 +100,20 @@ class ImportFile:
         These are fewer than `group_rows` where they have `most_bytes`.
         """
         raw = _raw(self._file, self.request_id)
-        with self._file.rows(advance) as rows:
-            rest = islice(rows, first + (self._file.form == "csv"), None)
+        with self._rows(advance) as rows:
+            rest = islice(rows, first, None)
             while some := next_chunk(rest, self._group_rows, len, most_bytes)[0]:
-                yield Rows(row_postbacks(raw, self._header, some, first), repeat(self.caller))
+                yield Rows(row_postbacks(raw, b"", some, first), repeat(self.caller))
                 first += len(some)
         if self._file.state() != self._state:
             raise UnreadableFile(f"{self._file.path} was changed while it was being read: give it again")
+
+    def _rows(self, advance: Advance) -> AbstractContextManager[Iterator[bytes]]:
+        return self._sheet.rows(advance) if self._sheet else self._file.rows(advance)
+
+    @property
+    def _moment_column(self) -> str | None:
+        return self._sheet.moment_column if self._sheet else self._column
 
     @property
     def path(self) -> Path:
@@ -132,20 +149,3 @@ def _raw(file: RowFile, request_id: str) -> RawPostback:
         request_id=request_id,
         trace_id=request_id,
     )
-
-
-def _assert_header(header: bytes, moment_column: str | None, sender: Sender) -> None:
-    """Refuse a file of which no row could be accepted, rather than keep millions of rejections."""
-    if len(header) > MAX_HEADER_BYTES:
-        raise UnreadableFile(f"the header has more than {MAX_HEADER_BYTES} bytes, with which each rejected row is kept")
-    try:
-        names = [name for name, _ in decode_csv(header + b"\n" + header)]
-    except Rejected as refused:
-        raise UnreadableFile(f"the first line is no header of CSV: {refused.detail}") from None
-    missing = sorted(sender.required.difference(field for name in names if (field := sender.fields.get(name))))
-    wanted = {field: " or ".join(name for name, named in sender.fields.items() if named == field) for field in missing}
-    lines = [f"no column is called {names} ({field})" for field, names in wanted.items()]
-    if moment_column is not None and moment_column not in names:
-        lines.append(f"no column is called {moment_column}")
-    if lines:
-        raise UnreadableFile(f"{'; '.join(lines)}; the header is {', '.join(names)[:400]!a}")

@@ -1,7 +1,8 @@
-"""Owns the report of an import: what became of each row, and by that where an import that was interrupted goes on.
+"""Owns the report of an import: what was not stored, or what became of each row, and where an interrupted one goes on.
 
-A row is durable in the database before it is in the report. A report that was cut off anywhere is read as far as it is
-whole and in order; the rest is written again.
+A row is durable in the database before it is in the report. Where not every row is in it, its last line says how many
+were read, and what became of all of them; that line is written again after each group. A report that was cut off
+anywhere is read as far as it is whole and in order; the rest is written again.
 """
 
 import csv
@@ -14,7 +15,7 @@ from itertools import count
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import orjson
 
@@ -28,24 +29,34 @@ ReportForm = Literal["csv", "ndjson"]
 
 COLUMNS = ("row", "outcome", "detail", "hint", "click_id", "request_id")
 _HEAD = {"csv": csv_records([COLUMNS]), "ndjson": b""}
-_FIRST = {**_HEAD, "ndjson": b'{"row":1,"outcome":"'}  # how it begins, and other files do not
+_FIRST = {**_HEAD, "ndjson": b'{"row":'}  # how it begins, and other files do not
 _OUTCOME: Callable[[Sequence[object]], Outcome] = itemgetter(1)
+_COUNTED = "read"  # in place of an outcome, on the last line: how many rows were read
+_UNTOLD = frozenset({Outcome.STORED, Outcome.UPDATED})
 
 
 class NoReport(Refused):
     """There is another file in the report's place, or none can be made; the text says so, for a person."""
 
 
-class Report:
-    """The report at a path, in the form `csv` or `ndjson`; a context manager. All raise NoReport or OSError.
+class ReportPlace(NamedTuple):
+    """Where a report is written and in which form; of `every` row, or of those only that were not stored."""
 
-    `rows` says how many rows stand in it, and `tally` what became of those.
+    path: Path
+    form: ReportForm
+    every: bool = False
+
+
+class Report:
+    """The report of an import; a context manager. All raise NoReport or OSError.
+
+    `rows` says how many rows are done, and `tally` what became of those. `every` is as the report was begun.
     """
 
-    def __init__(self, path: Path, form: ReportForm, request_id: str) -> None:
-        self.path = path
+    def __init__(self, place: ReportPlace, request_id: str) -> None:
         self.rows = 0
         self.tally: Counter[Outcome] = Counter()
+        self.path, form, self.every = place
         self._form = form
         self._request_id = request_id
         self._head = _HEAD[form]
@@ -79,17 +90,35 @@ class Report:
                 raw.request_id,
             )
             for number, raw, one, verdict in zip(count(self.rows + 1), raws, understood, verdicts, strict=False)
+            if self.every or verdict.outcome not in _UNTOLD
         ]
-        self._file.write(csv_records(rows) if self._form == "csv" else _ndjson(rows))
-        self._file.flush()
-        self.tally.update(map(_OUTCOME, rows))
-        self.rows += len(rows)
+        self.tally.update(verdict.outcome for verdict in verdicts)
+        self.rows += len(verdicts)
+        self._write(rows)
 
     def start_over(self) -> None:
         """Forget all."""
-        self._cut(len(self._head))
         self.rows = 0
         self.tally.clear()
+        self._end = len(self._head)
+        self._cut(self._end)
+        self._write([])
+
+    def _write(self, rows: Sequence[Sequence[object]]) -> None:
+        """Write rows, and in place of the last line the one that counts them all. It never becomes shorter."""
+        told = self._encoded(rows)
+        last = b"" if self.every else self._encoded([self._count()])
+        self._file.seek(self._end)
+        self._file.write(told + last)
+        self._file.flush()
+        self._end += len(told)
+
+    def _encoded(self, rows: Sequence[Sequence[object]]) -> bytes:
+        return csv_records(rows) if self._form == "csv" else _ndjson(rows)
+
+    def _count(self) -> tuple[object, ...]:
+        tally = ", ".join(f"{number} {outcome.value}" for outcome, number in self.tally.items())
+        return self.rows, _COUNTED, tally, "", None, self._request_id
 
     def _begin(self) -> None:
         try:
@@ -104,26 +133,36 @@ class Report:
             self._cut(0)
             self._file.write(self._head)
         self._file.seek(len(self._head))
-        self._read()
-        self._cut(self._end)
-        self._file.flush()
+        counted, in_order = self._read()
+        if not in_order or (counted and self.every):
+            self.start_over()
+            return
+        if not counted and not _UNTOLD.isdisjoint(self.tally):
+            self.every = True  # it was begun so, and goes on so
+        self._cut(self._read_to if counted else self._end)
+        self._write([])
 
-    def _read(self) -> None:
-        """Read as far as it is whole and in order; `_end` is where that ends."""
+    def _read(self) -> tuple[bool, bool]:
+        """Read as far as it is whole; say whether a line counts all rows, and whether each row is told or counted."""
         self._end = len(self._head)
+        in_order = True
         with suppress(ValueError, KeyError, AttributeError, csv.Error):  # torn
             for values in self._values():
-                number, word, *_, request_id = values
-                if not str(request_id).startswith(f"{self._request_id}-"):
+                number, word, detail, *_, request_id = map(str, values)
+                if request_id.partition("-")[0] != self._request_id:
                     raise NoReport(
                         f"{self.path} is the report of another import (another file, or other options): "
                         "remove it, or name another with --report"
                     )
-                if (str(number), str(request_id)) != (str(self.rows + 1), f"{self._request_id}-{self.rows + 1}"):
-                    return
-                self.tally[Outcome[str(word).upper()]] += 1
+                if word == _COUNTED:
+                    self.tally = Counter(dict(map(_counted, detail.split(", ") if detail else ())))
+                    self.rows = int(number)
+                    return True, True
+                in_order = in_order and (number, request_id) == (str(self.rows + 1), f"{self._request_id}-{number}")
+                self.tally[Outcome[word.upper()]] += 1
                 self.rows += 1
                 self._end = self._read_to
+        return False, in_order
 
     def _values(self) -> Iterator[Sequence[object]]:
         """Yield the values of each row, of any that has its end; `_read_to` is where that is."""
@@ -144,6 +183,12 @@ class Report:
     def _cut(self, end: int) -> None:
         self._file.seek(end)
         self._file.truncate()
+
+
+def _counted(words: str) -> tuple[Outcome, int]:
+    """Read back how many rows an outcome has."""
+    number, _, word = words.partition(" ")
+    return Outcome[word.upper()], int(number)
 
 
 def _exact(cell: object) -> object:

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import repeat
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from service.core.judging import Manner
@@ -25,7 +24,7 @@ from service.core.verdict import Understood, Verdict
 from service.intake import Rows
 from service.operations.errors import Ended
 from service.operations.import_file import ImportFile
-from service.operations.import_report import Report, ReportForm
+from service.operations.import_report import Report, ReportPlace
 from service.operations.own_line import AHEAD, rehearsing, storing, vouched
 from service.operations.row_file import Advance
 from service.operations.sole_writer import sole_writer
@@ -66,16 +65,18 @@ class OtherRules(Ended):
 class ImportResult:
     """What became of the rows of a file, by outcome; only foreseen unless it is `done`.
 
-    `resumed_after` is after how many rows an earlier import was gone on with, `report` where each row is told.
-    `rules_of` is when the import was begun, if the sender's rules have changed since: those of then apply.
+    `resumed_after` is after how many rows an earlier import was gone on with, `report` where rows are told. `rules_of`
+    is when the import was begun, if the sender's rules have changed since: those of then apply. `read_as` says how a
+    spreadsheet was read.
     """
 
     request_id: str
     outcomes: Counter[str]
     done: bool = False
     resumed_after: int = 0
-    report: Path | None = None
+    report: ReportPlace | None = None
     rules_of: datetime | None = None
+    read_as: str | None = None
 
     @property
     def rejected(self) -> int:
@@ -85,10 +86,12 @@ class ImportResult:
 
     def members(self) -> dict[str, object]:
         """Return it as JSON shows it."""
-        done = {"resumed_after": self.resumed_after, "report": str(self.report)} if self.done else {}
+        report = self.report and str(self.report.path)
+        done = {"resumed_after": self.resumed_after, "report": report} if self.done else {}
         counts = {"rows": self.outcomes.total(), "outcomes": dict(self.outcomes.most_common())}
         rules_of = self.rules_of and utc(self.rules_of)
-        return {"done": self.done, "request_id": self.request_id, **done, **counts, "rules_of": rules_of}
+        members = {"done": self.done, "request_id": self.request_id, **done, **counts, "rules_of": rules_of}
+        return {**members, "read_as": self.read_as}
 
 
 class Begun(NamedTuple):
@@ -100,9 +103,9 @@ class Begun(NamedTuple):
 
 
 async def import_file(
-    database: Database, rows: ImportFile, report: Path, form: ReportForm, advance: Advance = lambda _: None
+    database: Database, rows: ImportFile, report: ReportPlace, advance: Advance = lambda _: None
 ) -> ImportResult:
-    """Store what is not in the report yet, each row once, and write what became of each into the report.
+    """Store what is not in the report yet, each row once, and write into the report what became of them.
 
     Raises BeingServed, UnderWay, OtherRules, NoReport, StorageError, UnreadableFile, and OSError where the report
     cannot be written.
@@ -111,10 +114,18 @@ async def import_file(
         if held is None:
             raise UnderWay("another import of this file is under way: wait for its end, and look into its report")
         begun = await begin_import(database, rows)
-        with Report(report, form, begun.rows.request_id) as told:
+        with Report(report, begun.rows.request_id) as told:
             resumed_after = await import_rows(begun, database, ledger, told, advance, held=held)
     outcomes = Counter({outcome.value: count for outcome, count in told.tally.items()})
-    return ImportResult(begun.rows.request_id, outcomes, True, resumed_after, report, begun.rules_of)  # noqa: FBT003 - it is done
+    return ImportResult(
+        begun.rows.request_id,
+        outcomes,
+        done=True,
+        resumed_after=resumed_after,
+        report=report._replace(every=told.every),
+        rules_of=begun.rules_of,
+        read_as=begun.rows.read_as,
+    )
 
 
 async def begin_import(database: Database, rows: ImportFile) -> Begun:
@@ -189,7 +200,7 @@ async def rehearse_import(database: Database, rows: ImportFile, advance: Advance
     intake = rehearsing(None, vouched(rows.caller), told)
     with closing(rows.groups(advance=advance)) as groups:
         await intake.receive_rows(groups, amend=rows.amend)
-    return ImportResult(rows.request_id, counted, rules_of=begun.rules_of)
+    return ImportResult(rows.request_id, counted, rules_of=begun.rules_of, read_as=rows.read_as)
 
 
 async def _was_begun_unnoted(database: Database, rows: ImportFile) -> bool:

@@ -1,36 +1,27 @@
 """Owns reconciling: a partner's list and what is stored, compared click id by click id, however long they are.
 
 Both lists go into a temporary database on disk and come out in one order, so memory holds one click id at a time, and
-none of the rows that cannot be read.
+none of the rows without one.
 """
 
 import sqlite3
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice, zip_longest
 from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
-from service.core.decoding import decode_csv
-from service.core.fields.amounts import micros_of
 from service.core.lifecycle import UNPAID
-from service.core.outcome import Rejected
 from service.operations.explaining import Ours
-from service.operations.row_file import Advance, RowFile, UnreadableFile
+from service.operations.partner_list import Line, PartnerList, Row
+from service.operations.row_file import Advance
 from service.storage.reads.conversions import Stored
 
 Kind = Literal["matched", "value_differs", "status_differs", "missing_here", "missing_there", "unpaid", "unreadable"]
 AGREED: frozenset[Kind] = frozenset({"matched", "unpaid"})  # what is no difference
 
-# What partners call their columns, the likelier name first; in small letters, with _ for spaces and dashes. Not the
-# transaction id: a partner's own may be another than ours, so its column must be said.
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "click_id": ("click_id", "clickid", "c", "cid", "subid", "sub_id", "subid1", "aff_sub", "click"),
-    "value": ("value", "amount", "payout", "revenue", "price", "sum"),
-    "currency": ("currency", "currency_code"),
-}
 _LOOKED_UP = 500  # differences explained at once
 
 
@@ -79,82 +70,79 @@ class Total:
                 side[claim.amount.currency] += claim.amount.micros
 
 
-class Said(NamedTuple):
-    """Which columns of a partner's list a person named; None: see what they are called."""
-
-    click_id: str | None = None
-    value: str | None = None
-    transaction_id: str | None = None
-    currency: str | None = None
-
-
-class Columns(NamedTuple):
-    """Which columns of a partner's list say what; None: no column does."""
-
-    click_id: str
-    value: str
-    transaction_id: str | None
-    currency: str | None
-
-
-def columns_of(file: RowFile, said: Said) -> Columns:
-    """Return the columns that were said, and for the others what their names say. Raises UnreadableFile."""
-    names = _header(file)
-    shown = f"there are {', '.join(names)[:400]}"
-    if strange := [column for column in said if column is not None and column not in names]:
-        raise UnreadableFile(f"no column is called {' or '.join(strange)}; {shown}")
-    known = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(names)}
-    guessed = {what: next((known[it] for it in guesses if it in known), None) for what, guesses in NAMES.items()}
-    click_id, value = said.click_id or guessed["click_id"], said.value or guessed["value"]
-    if click_id is None or value is None:
-        option = "--click-id-column" if click_id is None else "--value-column"
-        raise UnreadableFile(f"say with {option} which column it is; {shown}")
-    return Columns(click_id, value, said.transaction_id, said.currency or guessed["currency"])
-
-
 class Reconciliation:
     """A comparison; `totals` is complete when `differences` was read to its end."""
 
     def __init__(self, ours: Ours) -> None:
         self.totals: dict[Kind, Total] = {kind: Total() for kind in get_args(Kind)}
         self._here = ours
+        self._nameless = 0  # rows of theirs without a click id: they come before all others
 
-    def differences(self, file: RowFile, columns: Columns, advance: Advance) -> Iterator[list[Difference]]:
+    def differences(self, partner: PartnerList, advance: Advance) -> Iterator[list[Difference]]:
         """Yield what differs, by click id, some at a time. Raises UnreadableFile and StorageError."""
+        columns = partner.columns
         with closing(sqlite3.connect("", isolation_level=None)) as lists:  # a file that is gone when it is closed
             lists.executescript(_LISTS)
-            lists.executemany(_PUT, _theirs(file, columns, advance))
-            lists.executemany(_PUT, self._ours(by_transaction=columns.transaction_id is not None))
+            with partner.lines(advance) as theirs:
+                lists.executemany(_PUT, (line.row(ours=False) for line in theirs))
+            ours = self._ours(by_transaction=columns.transaction_id is not None)
+            lists.executemany(_PUT, (line.row(ours=True) for line in ours))
             lists.execute("COMMIT")
             self._here.search(lists)
-            differing = self._differing(lists)
+            differing = self._differing(lists, paired if columns.value is not None else present)
             while some := list(islice(differing, _LOOKED_UP)):
                 yield self._explained(lists, some)
 
-    def _ours(self, *, by_transaction: bool) -> "Iterator[_Line]":
+    def _ours(self, *, by_transaction: bool) -> Iterator[Line]:
         for page in self._here.pages():
             for row in page:
                 transaction_id = row.transaction_id if by_transaction else ""
                 unpaid = _unpaid(row)
                 micros = 0 if unpaid else row.current_value_micros
                 currency = row.current_currency or ""
-                yield row.click_id, transaction_id, True, micros, currency, row.request_id, unpaid
+                yield Line(row.click_id, transaction_id, micros, currency, row.request_id, unpaid)
 
-    def _differing(self, lists: sqlite3.Connection) -> Iterator[Difference]:
-        for (click_id, transaction_id), lines in groupby(lists.execute(_IN_ORDER), itemgetter(0, 1)):
-            here: list[Claim] = []
-            there: list[Claim] = []
-            for _, _, ours, micros, currency, place, reason in lines:
-                if micros is None:  # a list may be millions of these, all without a click id
-                    unreadable = Claim(None, place)
-                    self.totals["unreadable"].add(None, unreadable)
-                    yield Difference("unreadable", click_id, transaction_id, None, unreadable)
-                else:
-                    (here if ours else there).append(Claim(Amount(micros, currency), place, reason))
-            for kind, mine, theirs in paired(here, there):
-                self.totals[kind].add(mine, theirs)
-                if kind not in AGREED:
-                    yield Difference(kind, click_id, transaction_id, mine, theirs, mine.unpaid if mine else "")
+    def _differing(self, lists: sqlite3.Connection, pairing: "_Pairing") -> Iterator[Difference]:
+        for click_id, lines in groupby(lists.execute(_IN_ORDER), itemgetter(0)):
+            if click_id:
+                yield from self._of_click_id(click_id, lines, pairing)
+                continue
+            for *_, place, reason in lines:  # a list may be millions of these
+                self._nameless += 1
+                yield self._told(Difference("unreadable", "", "", None, Claim(None, place), reason))
+
+    def _of_click_id(self, click_id: str, lines: Iterable[Row], pairing: "_Pairing") -> Iterator[Difference]:
+        """Yield what differs of one click id, transaction by transaction.
+
+        What we have and their list seems to lack is told with a row of theirs that could not be read, if there is one:
+        first of the same transaction, then one whose transaction could not be read. Those come first.
+        """
+        unknown: deque[Difference] = deque()
+        for transaction_id, group in groupby(lines, itemgetter(1)):
+            here, there, unread = _sorted_out(click_id, transaction_id, group)
+            if transaction_id is None:
+                unknown = unread
+                continue
+            for kind, mine, theirs in pairing(here, there):
+                one = Difference(kind, click_id, transaction_id, mine, theirs, mine.unpaid if mine else "")
+                if kind == "missing_there":
+                    rows = unread or unknown
+                    one = rows.popleft()._replace(here=mine) if rows else one._replace(explanation=self._perhaps())
+                if self._told(one).kind not in AGREED:
+                    yield one
+            yield from map(self._told, unread)
+        yield from map(self._told, unknown)
+
+    def _told(self, difference: Difference) -> Difference:
+        self.totals[difference.kind].add(difference.here, difference.there)
+        return difference
+
+    def _perhaps(self) -> str:
+        """Say that a conversion may be in the list all the same."""
+        if not self._nameless:
+            return ""
+        rows = f"the {self._nameless} rows" if self._nameless > 1 else "the row"
+        return f"unless it is in {rows} whose click id cannot be read"
 
     def _explained(self, lists: sqlite3.Connection, differences: list[Difference]) -> list[Difference]:
         missing = {it.click_id for it in differences if it.kind == "missing_here"}
@@ -211,32 +199,32 @@ def _first(same: _Waiting, currency: str) -> int | None:
     return min(agreeing, key=lambda places: places[0]).popleft() if agreeing else None
 
 
-def _header(file: RowFile) -> list[str]:
-    try:
-        header = file.header()
-        return [name for name, _ in decode_csv(header + b"\n" + header)]
-    except Rejected as refused:
-        raise UnreadableFile(f"{file.path} has no header of CSV: {refused.detail}") from None
+def present(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim | None, Claim | None]]:
+    """Pair the conversions of a click id with rows that have no amounts: one row is enough for all of them."""
+    for mine in here:
+        kind: Kind = "unpaid" if mine.unpaid else "matched" if there else "missing_there"
+        yield kind, mine, there[0] if there else None
+    if not here:
+        yield from (("missing_here", None, theirs) for theirs in there)
 
 
-_Line = tuple[
-    str, str, bool, int | None, str, str, str
-]  # click id, transaction id, ours, micros, currency, place, reason
+_Pairing = Callable[[list[Claim], list[Claim]], Iterator[tuple[Kind, Claim | None, Claim | None]]]
 
 
-def _theirs(file: RowFile, columns: Columns, advance: Advance) -> Iterator[_Line]:
-    header = file.header() + b"\n"
-    with file.rows(advance) as rows:
-        for number, row in enumerate(islice(rows, 1, None), 1):
-            try:
-                cells = {name: cell.strip() for name, cell in decode_csv(header + row)}
-            except Rejected:
-                cells = {}
-            click_id, value = cells.get(columns.click_id, ""), cells.get(columns.value, "")
-            micros = micros_of(value) if click_id else None
-            transaction_id = cells.get(columns.transaction_id, "") if columns.transaction_id else ""
-            currency = cells.get(columns.currency, "").upper() if columns.currency else ""
-            yield click_id, transaction_id, False, micros, currency, str(number), ""
+def _sorted_out(
+    click_id: str, transaction_id: str | None, rows: Iterable[Row]
+) -> tuple[list[Claim], list[Claim], deque[Difference]]:
+    """Return the conversions of one key here and there, and the rows of it that cannot be read."""
+    here: list[Claim] = []
+    there: list[Claim] = []
+    unread: deque[Difference] = deque()
+    for _, _, ours, micros, currency, place, reason in rows:
+        claim = Claim(None if micros is None else Amount(micros, currency), place, reason if ours else "")
+        if reason and not ours:
+            unread.append(Difference("unreadable", click_id, transaction_id or "", None, claim, reason))
+        else:
+            (here if ours else there).append(claim)
+    return here, there, unread
 
 
 _LISTS = """
@@ -247,4 +235,4 @@ _LISTS = """
     BEGIN;
 """
 _PUT = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
-_IN_ORDER = "SELECT * FROM line ORDER BY click_id, transaction_id, rowid"
+_IN_ORDER = "SELECT * FROM line ORDER BY click_id, transaction_id, rowid"  # NULL comes first

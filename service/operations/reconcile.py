@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from service.core.moment import utc
+from service.core.sender import NumberFormat
 from service.operations.explaining import Ours
-from service.operations.pairing import AGREED, Claim, Columns, Difference, Kind, Reconciliation, Said, Total, columns_of
+from service.operations.pairing import AGREED, Claim, Difference, Kind, Reconciliation, Total
+from service.operations.partner_list import Columns, PartnerList, Said
 from service.operations.row_file import Advance, RowFile
 from service.operations.row_output import Form, write_rows
 from service.operations.row_shape import Types
+from service.operations.spreadsheet.reading import Options
 from service.storage.reads.conversions import Wanted
 
 __all__ = ["COLUMNS", "Listing", "Ours", "Partner", "Reconciled", "Said", "decimal", "reconcile"]
@@ -30,10 +33,12 @@ _MICROS = 10**6
 
 
 class Partner(NamedTuple):
-    """A partner's list, and which of its columns a person named."""
+    """A partner's list, which of its columns a person named, what else they said, and how its sender writes amounts."""
 
     file: RowFile
     said: Said
+    options: Options = Options()
+    numbers: NumberFormat = "point"
 
 
 class Listing(NamedTuple):
@@ -45,8 +50,9 @@ class Listing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How a partner's list compares with what is stored: which rows and columns were compared, and the totals."""
+    """How a partner's list compares with what is stored: how it was read, what was compared, and the totals."""
 
+    read_as: str
     wanted: Wanted
     columns: Columns
     totals: dict[Kind, Total]
@@ -62,6 +68,7 @@ class Reconciled:
         return {
             "since": since and utc(since),
             "until": until and utc(until),
+            "read_as": self.read_as,
             "columns": self.columns._asdict(),
             **{kind: _members(total) for kind, total in self.totals.items()},
         }
@@ -73,15 +80,15 @@ def reconcile(ours: Ours, partner: Partner, listing: Listing | None, advance: Ad
     The differences are listed if there is a listing; `advance` hears how many more bytes of the file are read. Raises
     UnreadableFile, Refused where the list cannot be written, and StorageError.
     """
-    columns = columns_of(*partner)
+    theirs = PartnerList(*partner)
     comparison = Reconciliation(ours)
-    pages = comparison.differences(partner.file, columns, advance)
+    pages = comparison.differences(theirs, advance)
     if listing:
         write_rows(listing.form, COLUMNS, ((_row(it) for it in page) for page in pages), listing.target)
     else:
         for _ in pages:
             pass
-    return Reconciled(ours.wanted, columns, comparison.totals)
+    return Reconciled(theirs.read_as, ours.wanted, theirs.columns, comparison.totals)
 
 
 def decimal(micros: int) -> str:

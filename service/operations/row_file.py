@@ -5,12 +5,13 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from service.core.batch import csv_records, ndjson_rows, stream_lines
 from service.core.decompression import UNREADABLE, open_unpacked
+from service.operations.encoding import UTF8, AsUtf8
 
 Form = Literal["csv", "ndjson"]
 Advance = Callable[[int], object]  # told how many more bytes were read, unpacked
@@ -30,19 +31,24 @@ class RowFile:
     form: Form
 
     @contextmanager
-    def rows(self, advance: Advance = lambda _: None) -> Iterator[Iterator[bytes]]:
-        """Open the file to read its rows: of CSV the header, then each record; or lines. None of them is blank."""
-        with self._told(), open_unpacked(self.path) as stream:
-            lines = stream_lines(_Watched(stream, advance))
-            lines = chain([next(lines, b"").removeprefix(BOM_UTF8)], lines)
-            yield csv_records(lines, broken=lambda _: None) if self.form == "csv" else ndjson_rows(lines)
+    def rows(
+        self, advance: Advance = lambda _: None, *, encoding: str = UTF8, delimiter: str = ",", above: int = 0
+    ) -> Iterator[Iterator[bytes]]:
+        """Open the file to read its rows: of CSV the header, then each record; or lines. None of them is blank.
 
-    def header(self) -> bytes:
-        """Return the first record of CSV, nothing of another form."""
-        if self.form != "csv":
-            return b""
-        with self.rows() as rows:
-            return next(rows, b"")
+        They are UTF-8. The first lines, so many as are `above` the header, are left out.
+        """
+        with self._told(), open_unpacked(self.path) as stream:
+            watched = _Watched(stream, advance)
+            lines = stream_lines(watched if encoding == UTF8 else AsUtf8(watched, encoding))
+            lines = islice(chain([next(lines, b"").removeprefix(BOM_UTF8)], lines), above, None)
+            csv = self.form == "csv"
+            yield csv_records(lines, broken=lambda _: None, delimiter=delimiter) if csv else ndjson_rows(lines)
+
+    def beginning(self, size: int) -> bytes:
+        """Return the first so many bytes, unpacked."""
+        with self._told(), open_unpacked(self.path) as stream:
+            return stream.read(size)
 
     def digests(self, salts: Sequence[str], advance: Advance) -> tuple[list[str], int]:
         """Return what the content is known by, 32 hex digits for each salt, and how many bytes it has, unpacked."""

@@ -53,8 +53,8 @@ def count(path: Path) -> int:
 
 @pytest.mark.usefixtures("rows")
 def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Command, bare: Path) -> None:
-    first = service("import", "rows.csv", "--json")
-    again = service("import", "rows.csv", "--json")
+    first = service("import", "rows.csv", "--report", "all", "--json")
+    again = service("import", "rows.csv", "--report", "all", "--json")
     answer = first.answer()
     assert (first.code, again.code, first.err) == (1, 1, "")
     assert {name: answer[name] for name in answer if name != "request_id"} == {
@@ -64,6 +64,7 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
         "rows": 4,
         "outcomes": TOLD,
         "rules_of": None,
+        "read_as": "commas, UTF-8, decimal points, header in line 1",
     }
     assert again.answer() == {**answer, "resumed_after": 4}
     with (bare / "rows.csv.report.csv").open(encoding="utf-8", newline="") as file:
@@ -81,13 +82,16 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
 
 @pytest.mark.usefixtures("rows")
 def test_an_import_tells_a_person(service: Command) -> None:
-    assert service("import", "rows.csv").out.splitlines() == [
+    told = [
+        "read as: commas, UTF-8, decimal points, header in line 1",
         "          2  stored",
         "          1  duplicate",
         "          1  invalid_value",
         "4 rows: 3 accepted, 1 rejected",
-        "each row: rows.csv.report.csv",
     ]
+    assert service("import", "rows.csv").out.splitlines() == [*told, "what was not stored: rows.csv.report.csv"]
+    every = service("import", "rows.csv", "--report", "every.csv", "--report", "all")
+    assert every.out.splitlines() == [*told, "each row: every.csv"]
 
 
 def test_ndjson_is_known_by_its_name_its_report_is_exact_and_every_row_accepted_is_exit_code_0(
@@ -97,7 +101,14 @@ def test_ndjson_is_known_by_its_name_its_report_is_exact_and_every_row_accepted_
     ended = service("import", "rows.jsonl.gz", "--json")
     assert (ended.code, ended.answer()["outcomes"]) == (0, {"stored": 1})
     (line,) = (bare / "rows.jsonl.gz.report.ndjson").read_text().splitlines()
-    assert (json.loads(line)["click_id"], json.loads(line)["row"]) == ("=c", 1)
+    assert json.loads(line) == {
+        "row": 1,
+        "outcome": "read",
+        "detail": "1 stored",
+        "hint": "",
+        "click_id": None,
+        "request_id": ended.answer()["request_id"],
+    }
 
 
 def test_a_dry_run_parses_stores_nothing_and_needs_no_stop(service: Command, rows: Path, bare: Path) -> None:
@@ -122,7 +133,10 @@ def test_a_dry_run_parses_stores_nothing_and_needs_no_stop(service: Command, row
         (["nowhere.csv"], "nowhere.csv: there is no such file"),
         (["."], ".: there is no such file"),
         (["unnamed"], "unnamed: say --format csv or --format ndjson; the name does not"),
-        (["headless.csv"], "no column is called c (click_id); the header is 'x, value'"),
+        (
+            ["headless.csv"],
+            "no column is called c (click_id); the header is 'x, value': say which one it is with --columns THEIRS=c",
+        ),
         (["torn.csv.gz"], "cannot read torn.csv.gz: Compressed file ended before the end-of-stream marker was reached"),
         (["rows.csv", "--received-at", "when"], "no column is called when; the header is 'c, value, note'"),
         (
@@ -202,7 +216,7 @@ def test_reconciling_counts_sums_up_and_ends_with_the_answer(
     answer = ended.answer()
     assert (ended.code, ended.err) == (code, "")
     kinds = ("matched", "value_differs", "status_differs", "missing_here", "missing_there", "unpaid", "unreadable")
-    assert list(answer) == ["since", "until", "columns", *kinds]
+    assert list(answer) == ["since", "until", "read_as", "columns", *kinds]
     totals = {kind: answer[kind] for kind in kinds}
     assert {kind: it["count"] for kind, it in totals.items() if it["count"]} == counts  # type: ignore[index]  # an object
     if code == 0:
@@ -217,6 +231,7 @@ def test_the_differences_are_listed_where_that_is_wanted(service: Command, bare:
     ended = service("reconcile", "partner.csv", "--output", "differences.csv")
     assert (ended.code, ended.err) == (1, "")
     assert ended.out.splitlines() == [
+        "read as: commas, UTF-8, decimal points, header in line 1",
         "compared: their c as click_id, their value as value",
         "          0  matched",
         "          1  value differs  here 1.50 EUR  there 2.00 (no currency)",
@@ -272,7 +287,7 @@ def test_a_changed_policy_stores_no_file_again_and_it_is_said(service: Command, 
     service("senders", "add", "ezmob", "--preset", "ezmob", "--duplicates", "sum")
     for arguments in (("--report", "again.csv"), ("--dry-run",)):
         again = service("import", "rows.csv", *arguments)
-        assert again.out.startswith("by the sender's rules of 20")
+        assert again.out.splitlines()[1].startswith("by the sender's rules of 20")
         assert "when this import was begun: they have changed since" in again.out
     assert count(bare / DATABASE) == stored
     told = service("import", "rows.csv", "--json").answer()

@@ -9,7 +9,8 @@ from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.verdict import Entry
 from service.operations.explaining import Ours
-from service.operations.pairing import Difference, Reconciliation, Said, columns_of
+from service.operations.pairing import Difference, Reconciliation
+from service.operations.partner_list import PartnerList
 from service.operations.row_file import RowFile
 from service.spool.journal import Journal
 from service.storage.ledger import Ledger
@@ -28,7 +29,7 @@ def compared(ours: Ours, path: Path, *rows: str) -> tuple[Reconciliation, list[D
     file = RowFile(path / "theirs.csv", "csv")
     file.path.write_text("\n".join(["click_id,value,currency", *rows, ""]), encoding="utf-8")
     comparison = Reconciliation(ours)
-    pages = comparison.differences(file, columns_of(file, Said()), lambda _: None)
+    pages = comparison.differences(PartnerList(file), lambda _: None)
     return comparison, [difference for page in pages for difference in page]
 
 

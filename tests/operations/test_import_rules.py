@@ -13,6 +13,7 @@ from service.core.sender import Sender
 from service.core.unavailable import StorageError
 from service.core.verdict import Verdict
 from service.operations.import_file import ImportFile
+from service.operations.import_report import ReportPlace
 from service.operations.importing import OtherRules, UnderWay, begin_import, import_file, import_rows, rehearse_import
 from service.operations.row_file import RowFile, UnreadableFile
 from service.storage.ledger import Ledger
@@ -24,7 +25,7 @@ PENDING = replace(EZMOB, statuses={"lead0": "pending"})
 ROWS = """c,value,conversion_status
 a,1,
 a,1,
-a,2,
+a,2.5,
 b,x,
 c,"1,5",
 d,1,lead0
@@ -135,15 +136,17 @@ def test_a_file_that_is_refused_is_not_begun(engine: Engine, ledger: Ledger, tmp
 @ON_POSTGRES
 def test_one_import_of_a_file_at_a_time(engine: Engine, tmp_path: Path) -> None:
     with_comma = given(tmp_path, CHANGED["has a decimal comma"])  # which makes it no other file
-    rows, report = given(tmp_path, PENDING), tmp_path / "report.csv"
+    rows, report = given(tmp_path, PENDING), ReportPlace(tmp_path / "report.csv", "csv")
     with engine.database.imports().alone(with_comma.request_ids[0]) as held:
         assert held
         with pytest.raises(UnderWay, match="under way"):
-            asyncio.run(import_file(engine.database, rows, report, "csv"))
+            asyncio.run(import_file(engine.database, rows, report))
         other = tmp_path / "other"
         other.mkdir()
-        asyncio.run(import_file(engine.database, given(other, PENDING, "c,value\nz,1\n"), report, "csv"))
-    assert asyncio.run(import_file(engine.database, rows, tmp_path / "its.csv", "csv")).outcomes.total() == 6
+        asyncio.run(import_file(engine.database, given(other, PENDING, "c,value\nz,1\n"), report))
+    assert (
+        asyncio.run(import_file(engine.database, rows, ReportPlace(tmp_path / "its.csv", "csv"))).outcomes.total() == 6
+    )
 
 
 @ON_POSTGRES

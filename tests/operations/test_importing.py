@@ -182,7 +182,7 @@ def test_a_file_that_changes_meanwhile_is_told(engine: Engine, ledger: Ledger, t
         (b"", "no header"),
         (b"click,value\na,1\n", r"no column is called c \(click_id\)"),
         (b"c,price\na,1\n", r"no column is called value \(value\)"),
-        (b"\xff\xfec\0,\0", "no header"),
+        (b"\xff\xfec\0,\0", r"no column is called value \(value\)"),
         (b"c,value," + b"x" * 3000 + b"\na,1,2\n", "more than 2048 bytes"),
     ],
 )

@@ -15,14 +15,12 @@ from service.operations.explaining import Ours
 from service.operations.pairing import (
     Amount,
     Claim,
-    Columns,
     Difference,
     Kind,
     Reconciliation,
-    Said,
-    columns_of,
     paired,
 )
+from service.operations.partner_list import Columns, PartnerList, Said
 from service.operations.row_file import RowFile, UnreadableFile
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted
@@ -61,7 +59,7 @@ def reconciled(
     said: Said = Said(),  # noqa: B008 - it cannot be changed
 ) -> tuple[Reconciliation, list[Difference]]:
     comparison = Reconciliation(Ours(engine.database, Wanted(None, None, SINCE, UNTIL)))
-    pages = comparison.differences(file, columns_of(file, said), lambda _: None)
+    pages = comparison.differences(PartnerList(file, said), lambda _: None)
     return comparison, [difference for page in pages for difference in page]
 
 
@@ -71,12 +69,12 @@ def test_each_kind_of_difference_is_found_counted_and_explained(engine: Engine, 
     content += 'refused,1,\nearlier,5,\nnever,7,USD\nsame,1.50,EUR\n,1,\nbad,"1,5",\n'
     comparison, differences = reconciled(engine, file_of(tmp_path, content))
     assert [(it.kind, it.click_id, it.there and it.there.place, it.explanation) for it in differences] == [
-        ("unreadable", "", "9", ""),
-        ("unreadable", "bad", "10", ""),
+        ("unreadable", "", "9", "no click id"),
+        ("unreadable", "bad", "10", "'1,5' is not an amount"),
         ("value_differs", "dearer", "2", ""),
         ("missing_here", "earlier", "6", "stored, outside the period: 2025-12-31 03:04:05 UTC"),
         ("missing_here", "never", "7", "never arrived"),
-        ("missing_there", "only-ours", None, ""),
+        ("missing_there", "only-ours", None, "unless it is in the row whose click id cannot be read"),
         ("missing_here", "refused", "5", "rejected: invalid_value, 2026-01-02 03:04:05 UTC: 'x' is not an amount"),
         ("missing_here", "same", "8", "the click id is stored, not this conversion of it"),
     ]
@@ -108,7 +106,7 @@ def test_transaction_ids_are_compared_where_their_column_is_said(engine: Engine,
     ],
 )
 def test_columns_are_known_by_their_names_or_said(tmp_path: Path, header: str, said: Said, columns: Columns) -> None:
-    assert columns_of(file_of(tmp_path, header + "\n"), said) == columns
+    assert PartnerList(file_of(tmp_path, header + "\n"), said).columns == columns
 
 
 @pytest.mark.parametrize(
@@ -122,7 +120,7 @@ def test_columns_are_known_by_their_names_or_said(tmp_path: Path, header: str, s
 )
 def test_columns_that_nobody_knows_are_asked_for(tmp_path: Path, header: str, said: Said, reason: str) -> None:
     with pytest.raises(UnreadableFile, match=reason):
-        columns_of(file_of(tmp_path, header + "\n"), said)
+        PartnerList(file_of(tmp_path, header + "\n"), said)
 
 
 CLAIMS = st.lists(
@@ -202,7 +200,7 @@ def test_rows_that_cannot_be_read_are_not_held(engine: Engine, ledger: Ledger, t
     assert ledger
     file = file_of(tmp_path, "click_id,value\n" + ",1\n" * 30_000)
     comparison = Reconciliation(Ours(engine.database, Wanted()))
-    pages = comparison.differences(file, columns_of(file, Said()), lambda _: None)
+    pages = comparison.differences(PartnerList(file), lambda _: None)
     tracemalloc.start()
     try:
         places = [it.there.place for page in pages for it in page[-1:] if it.there]

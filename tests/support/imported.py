@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from service.operations.import_file import ImportFile
-from service.operations.import_report import Report
+from service.operations.import_report import Report, ReportPlace
 from service.operations.importing import begin_import, import_rows
 from service.operations.row_file import Form, RowFile
 from service.storage.database import Database
@@ -58,12 +58,12 @@ def in_threes(tmp_path: Path) -> ImportFile:
     return written(tmp_path, group_rows=GROUP)
 
 
-def imported(
-    rows: ImportFile, database: Database, ledger: Ledger, report: Path, form: Form = "csv"
+def imported(  # noqa: PLR0913 - what an import needs
+    rows: ImportFile, database: Database, ledger: Ledger, report: Path, form: Form = "csv", *, every: bool = True
 ) -> tuple[int, dict[str, int]]:
-    """Import as the command does; return after which row it went on, and the tally."""
+    """Import as the command does, with a report of every row; return after which row it went on, and the tally."""
     begun = asyncio.run(begin_import(database, rows))
-    with Report(report, form, begun.rows.request_id) as told:
+    with Report(ReportPlace(report, form, every), begun.rows.request_id) as told:
         after = asyncio.run(import_rows(begun, database, ledger, told))
         return after, {outcome.value: number for outcome, number in told.tally.items()}
 

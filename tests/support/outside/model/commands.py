@@ -81,7 +81,7 @@ class Commands:
         sent = [operation(one, "import", "", group=path.name, place=place) for place, one in enumerate(rows, 1)]
         history.operations.extend(sent)
         report = path.with_name(f"{path.name}.report{form}")
-        given = ("import", str(path), "--sender", sender.name, *dated)
+        given = ("import", str(path), "--sender", sender.name, "--report", "all", *dated)
         if self._chance.random() < 0.5:
             await self.run(*given, killed_after=self._chance.uniform(0.7, 2.0))
         if self._chance.random() < 0.3:

@@ -1,0 +1,140 @@
+"""Owns amounts as spreadsheets show them: thousands separators, currency signs, parentheses, either decimal mark."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from service.core.fields.amounts import micros_of
+from service.core.fields.currencies import CURRENCIES
+from service.core.sender import NumberFormat
+
+_SIGNS_OF = """
+    EUR €    GBP £    USD us$ $us u$s    CAD ca$ c$ $ca    AUD a$ au$    NZD nz$    HKD hk$    SGD s$    MXN mx$
+    BRL r$    CHF fr. sfr. fr    PLN zł zl    CZK kč    INR ₹ rs.    RUB ₽ руб руб.    UAH ₴ грн грн.    TRY ₺    ILS ₪
+    KRW ₩    VND ₫    PHP ₱    THB ฿    KZT ₸    NGN ₦
+"""  # noqa: RUF001 - letters of other alphabets
+_SIGNS = {sign: signs[0] for signs in map(str.split, _SIGNS_OF.split("    ")) for sign in signs[1:]}
+_AMBIGUOUS_SIGNS = frozenset({"$", "¥", "kr", "kr."})  # of several countries each: they name no currency
+
+_MINUS = r"\-\u2212"
+_APOSTROPHE = r"'\u2019"
+_CURRENCY = rf"[^0-9\s.,()+{_APOSTROPHE}{_MINUS}]{{1,4}}\.?"
+_SHOWN = re.compile(
+    rf"(?P<opened>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[+{_MINUS}])?\s*"
+    rf"(?P<number>[0-9.,](?:[0-9.,{_APOSTROPHE}\s]*[0-9])?)\s*"
+    rf"(?P<behind>[{_MINUS}])?\s*(?P<after>{_CURRENCY})?\s*(?P<closed>\))?"
+)
+_GROUPS = rf"[1-9][0-9]{{{{0,2}}}}(?P<by>[{{mark}}{_APOSTROPHE}\s])[0-9]{{{{3}}}}(?:(?P=by)[0-9]{{{{3}}}})*"
+_LAKHS = r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"  # as India groups them
+_NUMBERS: dict[NumberFormat, re.Pattern[str]] = {
+    "point": re.compile(rf"(?P<whole>{_GROUPS.format(mark=',')}|{_LAKHS}|[0-9]*)(?:\.(?P<rest>[0-9]+))?"),
+    "comma": re.compile(rf"(?P<whole>{_GROUPS.format(mark='.')}|[0-9]*)(?:,(?P<rest>[0-9]+))?"),
+    "cents": re.compile(rf"(?P<whole>{_GROUPS.format(mark='.,')}|[0-9]+)(?P<rest>)"),
+}
+_CODE = re.compile("[A-Z]{3,4}")  # whether its sender may send it, the door says
+_NO_DIGIT = re.compile("[^0-9]")
+_MARKS: dict[NumberFormat, str] = {
+    "point": "with a decimal point",
+    "comma": "with a decimal comma",
+    "cents": "in cents",
+}
+
+
+class Shown(NamedTuple):
+    """An amount that was read: as it is written plainly, and the currency that stood beside it, if that is clear."""
+
+    text: str
+    currency: str | None
+
+
+class Numbers(NamedTuple):
+    """How the amounts of a file are written; `sure` if what might be thousands or decimals can be told by it."""
+
+    format: NumberFormat
+    sure: bool
+
+
+@lru_cache(maxsize=4096)  # payouts are few, and come again and again
+def respelled(text: str, numbers: Numbers, target: NumberFormat) -> Shown:
+    """Return an amount as `target` writes it. One that cannot be read comes back so that nobody takes it for one."""
+    if numbers.format == target and micros_of(text, target) is not None:
+        return Shown(text, None)
+    shown = _read(text, numbers.format)
+    if shown is not None and (numbers.sure or numbers.format == "cents" or not _is_ambiguous(text)):
+        written = _written(shown.text, target)
+        if written is not None:
+            return Shown(written, shown.currency)
+    if micros_of(text, target) is None:
+        return Shown(text, None)
+    return Shown(f"{text} (not {_MARKS[numbers.format]})", None)
+
+
+def numbers_of(texts: Iterable[str], own: NumberFormat) -> Numbers:
+    """Return how a file writes its amounts, by some of them; `own` is how its sender usually does.
+
+    Raises ValueError with an amount that may mean two things, where no other one decides.
+    """
+    if own == "cents":  # 12.50 among them is a mistake: to read a file's 150 as 150.00 for its sake would be worse
+        return Numbers(own, sure=True)
+    seen: set[NumberFormat] = set()
+    ambiguous = None
+    for text in texts:
+        only, strict = _only_in(text), micros_of(text, own) is not None
+        if only:
+            seen.add(only)
+        elif not strict and _is_ambiguous(text):
+            ambiguous = ambiguous or text
+    if len(seen) == 1:
+        return Numbers(seen.pop(), sure=True)
+    if ambiguous and not seen and own == "point":  # the default, which nobody may have thought of
+        raise ValueError(ambiguous)
+    return Numbers(own, sure=own == "comma" and not seen)
+
+
+@lru_cache(maxsize=4096)
+def _only_in(text: str) -> Literal["point", "comma"] | None:
+    point, comma = _read(text, "point"), _read(text, "comma")
+    if (point is None) == (comma is None):
+        return None
+    return "point" if comma is None else "comma"
+
+
+def _is_ambiguous(text: str) -> bool:
+    point, comma = _read(text, "point"), _read(text, "comma")
+    return bool(point and comma and micros_of(point.text) != micros_of(comma.text))
+
+
+def _read(text: str, numbers: NumberFormat) -> Shown | None:
+    """Return an amount with a decimal point and nothing else that is not a digit, None if it is none in this format."""
+    shown = _SHOWN.fullmatch(text.strip())
+    number = shown and _NUMBERS[numbers].fullmatch(shown["number"])
+    if not shown or not number:
+        return None
+    codes = [_code(sign) for sign in (shown["before"], shown["after"]) if sign]
+    currencies = {code for code in codes if code}
+    minuses = [sign for sign in (shown["sign"], shown["inner"], shown["behind"], shown["opened"]) if sign]
+    if None in codes or len(currencies) > 1 or len(minuses) > 1 or bool(shown["opened"]) != bool(shown["closed"]):
+        return None
+    whole, rest = _NO_DIGIT.sub("", number["whole"]) or "0", number["rest"]
+    if numbers == "cents":
+        whole, rest = whole[:-2] or "0", whole[-2:].rjust(2, "0")
+    minus = "-" if minuses and minuses != ["+"] else ""
+    return Shown(f"{minus}{whole}{f'.{rest}' if rest else ''}", next(iter(currencies), None))
+
+
+def _code(sign: str) -> str | None:
+    """Return the code of a currency's sign or code, empty where several countries have the sign; None if it is none."""
+    if sign.lower() in _AMBIGUOUS_SIGNS:
+        return ""
+    code = sign.upper()
+    is_code = code in CURRENCIES or (_CODE.fullmatch(sign) is not None)
+    return code if is_code else _SIGNS.get(sign.lower())
+
+
+def _written(text: str, target: NumberFormat) -> str | None:
+    """Return an amount with a decimal point as another format writes it, None if that one cannot."""
+    if target != "cents":
+        return text.replace(".", ",") if target == "comma" else text
+    cents, finer = divmod(micros_of(text) or 0, 10_000)
+    return None if finer else str(cents)

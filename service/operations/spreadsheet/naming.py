@@ -1,0 +1,92 @@
+"""Owns which columns of a spreadsheet mean something to an import: by the names of its sender, or of our fields."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+from service.core.sender import Field, Sender
+from service.operations.spreadsheet.reading import Roles
+
+_FIELDS: tuple[Field, ...] = get_args(Field)
+_SHOWN = 400  # letters of a header
+
+
+def plain(name: str) -> str:
+    """Return a column's name as names are compared: `Click ID` is `click_id`."""
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def unknown_columns(names: Sequence[str], said: Sequence[str | None]) -> str:
+    """Say which columns were named that are not there; empty if all are."""
+    strange = [column for column in said if column is not None and column not in names]
+    return f"no column is called {' or '.join(strange)}; there are {', '.join(names)[:_SHOWN]}" if strange else ""
+
+
+@dataclass(frozen=True)
+class SenderNaming:
+    """What the columns of a file to import are, by the parameter names of its sender.
+
+    `renamed` are our names by theirs: a parameter of the sender's, or a field of ours. A name that is almost one of
+    these counts as it, if no other column is that field.
+    """
+
+    sender: Sender
+    moment_column: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    alone = None  # a file to import needs a header
+
+    def roles(self, names: Sequence[str]) -> Roles | None:
+        """Return what the columns are; None unless there is one for everything that must be sent."""
+        if any(theirs not in names for theirs in self.renamed):
+            return None
+        ours = self._ours(names)
+        places: dict[Field, int] = {}
+        for place, name in enumerate(ours):
+            if name in self.sender.fields:
+                places.setdefault(self.sender.fields[name], place)
+        if "click_id" not in places or not self.sender.required <= places.keys():
+            return None
+        moment = next((at for at, theirs in enumerate(names) if self.moment_column in (theirs, ours[at])), None)
+        added = self._parameter("currency") or "currency"
+        return Roles(tuple(ours), places["click_id"], places.get("value"), places.get("currency"), moment, added)
+
+    def missing(self, names: Sequence[str]) -> str:
+        """Say what is not there, and how to say which column it is."""
+        if strange := unknown_columns(names, [*self.renamed]):
+            return strange
+        ours = {self.sender.fields.get(name) for name in self._ours(names)}
+        wanted = sorted({*self.sender.required, "click_id"} - ours)
+        told = [f"no column is called {self._names_of(field)} ({field})" for field in wanted]
+        first = self._parameter(wanted[0]) if wanted else ""
+        return (
+            f"{'; '.join(told)}; the header is {', '.join(names)[:_SHOWN]!a}: "
+            f"say which one it is with --columns THEIRS={first}"
+        )
+
+    def _ours(self, names: Sequence[str]) -> list[str]:
+        """Return the columns' names with the sender's parameter names for those that are fields."""
+        ours = [self._meant(self.renamed[name]) if name in self.renamed else name for name in names]
+        filled = {self.sender.fields[name] for name in ours if name in self.sender.fields}
+        for place, name in enumerate(ours):
+            known = self._almost(name)
+            if name not in self.sender.fields and known and self.sender.fields[known] not in filled:
+                ours[place] = known
+                filled.add(self.sender.fields[known])
+        return ours
+
+    def _almost(self, name: str) -> str | None:
+        """Return the parameter that a name is almost: in other letters, or the name of our field."""
+        same = (parameter for parameter in self.sender.fields if plain(parameter) == plain(name))
+        return next(same, None) or self._parameter(plain(name))
+
+    def _meant(self, ours: str) -> str:
+        """Return the sender's parameter for what a person calls ours."""
+        if ours in self.sender.fields or ours not in _FIELDS:
+            return ours
+        return self._parameter(ours) or ours
+
+    def _parameter(self, wanted: str) -> str | None:
+        return next((name for name, named in self.sender.fields.items() if named == wanted), None)
+
+    def _names_of(self, wanted: str) -> str:
+        return " or ".join(name for name, named in self.sender.fields.items() if named == wanted)

@@ -1,0 +1,178 @@
+"""Owns the rows of a spreadsheet as our doors take them: each is CSV by itself, with its header.
+
+What was respelled (an amount, a date) stays as it was sent, in a column beside it whose name ends in `_as_sent`.
+"""
+
+import csv
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import NamedTuple
+
+from service.core.sender import NumberFormat
+from service.operations.encoding import UTF8
+from service.operations.row_file import Advance, RowFile
+from service.operations.row_output import csv_records
+from service.operations.spreadsheet.amounts import respelled
+from service.operations.spreadsheet.dates import iso_of
+from service.operations.spreadsheet.reading import Reading, Roles
+from service.operations.spreadsheet.sniffing import split_record
+from service.operations.spreadsheet.totals import is_total, is_unnamed
+
+_LAST = 20  # rows at the end of a file, among which totals are looked for
+AS_SENT = "_as_sent"
+_ODD = re.compile(rb"[ \"$('\x80-\xff]")  # without one of these no amount in a row of ours is to be respelled
+_QUOTED = re.compile(r'["\r\n]')
+
+
+class Record(NamedTuple):
+    """A row: its cells as our doors take them, and those that are added to them, by name.
+
+    `as_is` are its bytes, where our doors can take or refuse these. `fault` says why it is no row of this file; its
+    cells are then what can be seen of it.
+    """
+
+    cells: list[str]
+    added: Mapping[str, str] = {}
+    as_is: bytes = b""
+    fault: str = ""
+
+
+class Sheet:
+    """A spreadsheet that is read in one way. `target` is how amounts are to be written.
+
+    After its rows were read, `left_out` says how many of them were totals, or stood below those.
+    """
+
+    def __init__(self, file: RowFile, reading: Reading, roles: Roles, target: NumberFormat) -> None:
+        self.left_out = 0
+        self.header = _line(roles.names)
+        self._file = file
+        self._reading = reading
+        self._roles = roles
+        self._target = target
+        respelled_often = reading.signs or reading.dates is not None
+        self._plain = reading.is_ours and reading.numbers == target == "point" and not respelled_often
+
+    @contextmanager
+    def rows(self, advance: Advance) -> Iterator[Iterator[bytes]]:
+        """Open the file to read its rows, each with a header before it. Raises UnreadableFile."""
+        with self._raws(advance) as raws:
+            head = self.header + b"\n"
+            if self._plain:
+                yield (self._written(self._read(raw)) if _ODD.search(raw) else head + raw for raw in raws)
+            else:
+                yield map(self._written, filter(self._counts, map(self._read, raws)))
+
+    @contextmanager
+    def records(self, advance: Advance) -> Iterator[Iterator[Record]]:
+        """Open the file to read its rows, cell by cell. Raises UnreadableFile."""
+        with self._raws(advance) as raws:
+            yield filter(self._counts, map(self._read, raws))
+
+    def _counts(self, record: Record) -> bool:
+        """Tell whether a record is a row: one of empty cells is none, but versions before counted it among commas."""
+        return self._reading.is_ours or bool(record.fault) or any(record.cells)
+
+    @contextmanager
+    def _raws(self, advance: Advance) -> Iterator[Iterator[bytes]]:
+        how = self._reading
+        with self._file.rows(advance, encoding=how.encoding, delimiter=how.delimiter, above=how.above) as raws:
+            yield self._without_totals(islice(raws, int(not how.headless), None))
+
+    def _without_totals(self, raws: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield all but the totals at the end, and the empty rows and the lines of text around them."""
+        last = deque(islice(raws, _LAST))
+        for raw in raws:
+            yield last.popleft()
+            last.append(raw)
+        records = [self._read(raw) for raw in last]
+        names, click_id = len(self._roles.names), self._roles.click_id
+        empty = [not one.fault and not any(one.cells) for one in records]
+        total = [is_total(one.cells, click_id) for one in records]
+        behind = [is_unnamed(one.cells, click_id, names) for one in records]
+        end = end_of_rows(empty, total, behind)
+        self.left_out = len(records) - end - sum(empty[end:])
+        yield from islice(last, end)
+
+    def _read(self, raw: bytes) -> Record:
+        delimiter, columns, is_ours = self._reading.delimiter, len(self._roles.names), self._reading.is_ours
+        try:
+            text = raw.decode(UTF8)
+            cells = split_record(text, delimiter)
+        except UnicodeDecodeError as error:
+            seen = raw.decode(UTF8, "backslashreplace").split(delimiter)
+            return Record(seen, {}, raw, f"a letter that its encoding does not have, at byte {error.start}")
+        except csv.Error as error:
+            return Record(
+                text.split(delimiter), {}, raw if is_ours else _broken(raw), f"its quotes are broken: {error}"
+            )
+        while len(cells) > columns and not cells[-1] and not is_ours:
+            del cells[-1]
+        if len(cells) != columns:
+            as_is = raw if is_ours else _line(cells)
+            return Record(cells, {}, as_is, f"{len(cells)} cells under a header of {columns}")
+        sent = cells.copy()
+        added = self._respell(cells)
+        return Record(cells, added, raw if is_ours and cells == sent and not added else b"")
+
+    def _respell(self, cells: list[str]) -> dict[str, str]:
+        """Write cells as our doors take them, and return what is added to them."""
+        roles, added = self._roles, dict[str, str]()
+        cells[roles.click_id] = cells[roles.click_id].strip()
+        if roles.currency is not None:
+            cells[roles.currency] = cells[roles.currency].strip()
+        if roles.value is not None:
+            self._put(roles.value, self._amount(cells, cells[roles.value].strip(), added), cells, added)
+        if roles.moment is not None and self._reading.dates:
+            self._put(roles.moment, iso_of(cells[roles.moment].strip(), self._reading.dates), cells, added)
+        return added
+
+    def _put(self, column: int, text: str, cells: list[str], added: dict[str, str]) -> None:
+        if text != cells[column].strip():
+            added[self._roles.names[column] + AS_SENT] = cells[column]
+        cells[column] = text
+
+    def _amount(self, cells: list[str], text: str, added: dict[str, str]) -> str:
+        shown = respelled(text, self._reading.how_numbers, self._target)
+        if shown.currency and self._roles.currency is None:
+            added[self._roles.added] = shown.currency
+        elif shown.currency and self._roles.currency is not None:
+            named = cells[self._roles.currency]
+            cells[self._roles.currency] = named or shown.currency
+            if named and named.upper() != shown.currency:
+                return f"{text} (its currency is said to be {named})"
+        return shown.text
+
+    def _written(self, record: Record) -> bytes:
+        if record.as_is:
+            return self.header + b"\n" + record.as_is
+        header = _line((*self._roles.names, *record.added)) if record.added else self.header
+        return header + b"\n" + _line((*record.cells, *record.added.values()))
+
+
+def _line(cells: Sequence[str]) -> bytes:
+    """Return cells as a record of CSV, without its end."""
+    line = ",".join(cells)
+    if not line or line.count(",") >= len(cells) or _QUOTED.search(line):
+        return csv_records([cells]).removesuffix(b"\r\n")
+    return line.encode()
+
+
+def _broken(raw: bytes) -> bytes:
+    """Return a record with broken quotes as one whose quotes are broken under any delimiter."""
+    return b'"' + raw.replace(b'"', b'""')
+
+
+def end_of_rows(empty: Sequence[bool], total: Sequence[bool], behind: Sequence[bool]) -> int:
+    """Return where the rows end: before totals at the end, which only what has no click id may follow."""
+    end = len(empty)
+    start = end
+    while start and (empty[start - 1] or total[start - 1] or behind[start - 1]):
+        start -= 1
+    end = next((place for place in range(start, end) if total[place]), end)
+    while end and empty[end - 1]:
+        end -= 1
+    return end

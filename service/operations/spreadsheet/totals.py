@@ -1,0 +1,27 @@
+"""Owns the rows with sums that spreadsheets and platforms write below the others: they are no conversions."""
+
+from collections.abc import Sequence
+
+_WORDS = """
+    total, totals, grand total, sub total, subtotal, sum, total général, total general, summe, gesamt, gesamtsumme,
+    gesamtbetrag, insgesamt, zwischensumme, somme, totale, suma, razem, итого, всего, celkem, spolu, totaal, totalt,
+    összesen, toplam, jumlah, 合計, 合计, 总计, 総計
+"""
+_LABELS = tuple(label.strip() for label in _WORDS.split(","))
+_BEGINNINGS = tuple(label + after for label in _LABELS for after in (" ", ":", "("))
+
+
+def is_total(cells: Sequence[str], click_id: int) -> bool:
+    """Tell whether a row is a sum of others: it says so, and where its click id should be there is none."""
+    named = cells[click_id].strip() if click_id < len(cells) else ""
+    return _is_label(named) or (not named and any(map(_is_label, cells)))
+
+
+def is_unnamed(cells: Sequence[str], click_id: int, columns: int) -> bool:
+    """Tell whether a row has no click id: nothing is there, or it is a line of text that has no columns at all."""
+    return len(cells) < columns or not cells[click_id].strip()
+
+
+def _is_label(cell: str) -> bool:
+    text = cell.strip(" :*=-.\u00a0").casefold()
+    return text in _LABELS or text.startswith(_BEGINNINGS)

@@ -1,0 +1,162 @@
+"""How a spreadsheet is read is part of its import, on every engine: nothing is stored twice, the rest is replayed."""
+
+import gzip
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from backports import zstd
+
+from service.core.presets import EZMOB
+from service.core.sender import Sender
+from service.operations.errors import WrongValues
+from service.operations.import_file import ImportFile
+from service.operations.replay_author import Author
+from service.operations.row_file import RowFile
+from service.operations.spreadsheet.reading import Options
+from service.operations.spreadsheet.saying import options_of
+from service.storage.ledger import Ledger
+from service.storage.reads.conversions import Wanted
+from service.storage.schema.tables import ImportedFile
+from tests.support.engines import Engine
+from tests.support.imported import imported, outcomes
+from tests.support.replayed import replayed
+
+PLAIN = b'c,value\na,1.50\nb,"1,5"\nc,$2\n'
+GERMAN = "c;value;when;conversion_status\r\na;1.234,50 €;31.01.2026;lead0\r\nb;2,50 €;31.01.2026;\r\n".encode("cp1252")
+LEADS = replace(EZMOB, statuses={"lead0": "pending"})
+
+
+def given(  # noqa: PLR0913 - what an import can be given
+    tmp_path: Path,
+    content: bytes,
+    options: Options = Options(),  # noqa: B008 - it cannot be changed
+    *,
+    name: str = "sheet.csv",
+    sender: Sender = EZMOB,
+    moments: str | None = None,
+) -> ImportFile:
+    (tmp_path / name).write_bytes(content)
+    return ImportFile(RowFile(tmp_path / name, "csv"), moments, sender=sender, options=options)
+
+
+def test_what_versions_before_could_read_has_the_names_that_they_gave_it(tmp_path: Path) -> None:
+    named = hashlib.sha256(b"import csv ezmob point \n" + PLAIN).hexdigest()[:32]
+    assert given(tmp_path, PLAIN).request_id == named
+
+
+@pytest.mark.parametrize(
+    ("options", "same"),
+    [
+        (Options(delimiter=","), True),
+        (Options(encoding="utf-8"), True),
+        (Options(numbers="comma"), True),
+        (Options(numbers="point"), False),
+        (Options(encoding="cp1252"), False),
+        (Options(columns={"c": "c"}), False),
+    ],
+)
+def test_who_says_what_would_be_understood_anyway_gives_the_same_file(
+    tmp_path: Path, options: Options, *, same: bool
+) -> None:
+    content = b'c,value\na,"1,5"\n'
+    assert (given(tmp_path, content, options).request_id == given(tmp_path, content).request_id) is same
+
+
+def test_what_a_version_before_began_is_read_as_it_read_it(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    """It did not know decimal commas or signs: those rows were rejected, and stay so."""
+    begun = given(tmp_path, PLAIN).to_begin(datetime.now(UTC)).model_dump()
+    rules = {name: rule for name, rule in begun["rules"].items() if name != "reading"}
+    engine.database.imports().begin(ImportedFile(**{**begun, "rules": rules}))
+    imported(given(tmp_path, PLAIN), engine.database, ledger, tmp_path / "report.csv")
+    assert outcomes(tmp_path / "report.csv") == ["stored", "invalid_value", "invalid_value"]
+
+
+def test_it_is_read_again_as_when_its_import_was_begun(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    comma = replace(EZMOB, numbers="comma")
+    content = b"c;value\na;1.234\nb;5\n"
+    first = imported(given(tmp_path, content, sender=comma), engine.database, ledger, tmp_path / "1.csv")
+    again = imported(given(tmp_path, content, sender=EZMOB), engine.database, ledger, tmp_path / "2.csv")
+    assert first == again == (0, {"stored": 2})
+    assert engine.rows("SELECT value_micros FROM conversion ORDER BY 1") == [(5_000_000,), (1_234_000_000,)]
+
+
+def test_a_row_that_was_rejected_is_replayed_as_the_conversion_that_it_is(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    none = replace(EZMOB, statuses={}, strict_status=True)
+    rows = given(tmp_path, GERMAN, Options(dates="dmy"), sender=none, moments="when")
+    _, tally = imported(rows, engine.database, ledger, tmp_path / "report.csv")
+    assert tally == {"invalid_status": 1, "stored": 1}
+    assert replayed(engine, ledger, Author("me", registered={"ezmob": LEADS}, sender=LEADS)) == ["stored"]
+    found = engine.rows("SELECT click_id, value, value_micros, currency, received_at FROM conversion ORDER BY 1")
+    assert found == [
+        ("a", "1234.50", 1_234_500_000, "EUR", "2026-01-31 00:00:00.000000"),
+        ("b", "2.50", 2_500_000, "EUR", "2026-01-31 00:00:00.000000"),
+    ]
+
+
+def test_what_was_sent_stays_beside_what_it_is_read_as(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    rows = given(tmp_path, GERMAN, Options(dates="dmy"), sender=LEADS, moments="when")
+    imported(rows, engine.database, ledger, tmp_path / "report.csv")
+    params = [row.params for page in engine.database.conversions().pages(Wanted()) for row in page]
+    assert params[1] == {"when": "2026-01-31T00:00:00", "value_as_sent": "2,50 €", "when_as_sent": "31.01.2026"}
+
+
+@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "s.csv.gz"), (zstd.compress, "s.csv.zst")])
+def test_a_packed_one_is_the_same(
+    engine: Engine, ledger: Ledger, tmp_path: Path, pack: Callable[[bytes], bytes], name: str
+) -> None:
+    content = "c;value\na;1.234,50 €\n".encode("utf-16")
+    plain, packed = given(tmp_path, content), given(tmp_path, pack(content), name=name)
+    assert packed.request_id == plain.request_id
+    assert imported(packed, engine.database, ledger, tmp_path / "report.csv")[1] == {"stored": 1}
+    assert engine.rows("SELECT value_micros, currency FROM conversion") == [(1_234_500_000, "EUR")]
+
+
+LONG = 60_000  # rows: more than are looked at
+
+
+def test_what_comes_after_the_beginning_is_read_like_it_or_told(tmp_path: Path) -> None:
+    rows = [f"click-{number:09},{number % 7}.50" for number in range(LONG)]
+    rows += ['late-1,"$1,234.50"', 'late-2,"1,234"', 'late-3,"1,5"', "Total,9"]
+    file = given(tmp_path, "\n".join(["c,value", *rows]).encode())
+    last = [raw.body for group in file.groups() for raw in group.raws][LONG:]
+    assert last == [
+        b'c,value,value_as_sent\nlate-1,1234.50,"$1,234.50"',
+        b'c,value,value_as_sent\nlate-2,1234,"1,234"',
+        b'c,value\nlate-3,"1,5"',
+    ]
+    assert file.read_as == "commas, UTF-8, decimal points, header in line 1, 1 total row left out"
+
+
+def test_where_nothing_decided_what_may_be_thousands_stays_as_it_is_and_is_rejected(tmp_path: Path) -> None:
+    rows = [f"click-{number:09},{number % 7}" for number in range(LONG)]
+    file = given(tmp_path, "\n".join(["c,value", *rows, 'late,"1,234"']).encode())
+    last = [raw.body for group in file.groups() for raw in group.raws][LONG:]
+    assert last == [b'c,value\nlate,"1,234"']
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"delimiter": ";;"}, "delimiter"),
+        ({"delimiter": '"'}, "delimiter"),
+        ({"encoding": "klingon"}, "encoding"),
+        ({"encoding": "base64"}, "encoding"),
+        ({"columns": ["Click ID"]}, "columns"),
+        ({"columns": ["=c"]}, "columns"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(said: dict[str, object], field: str) -> None:
+    with pytest.raises(WrongValues) as refused:
+        options_of(**said)  # type: ignore[arg-type]  # one of them at a time
+    assert [mistake.field for mistake in refused.value.mistakes] == [field]
+
+
+def test_what_is_said_is_understood() -> None:
+    said = options_of("tab", "UTF8", "comma", "dmy", ["Click=ID=c", " Payout = value "])
+    assert said == Options("\t", "utf-8", "comma", "dmy", {"Click=ID": "c", "Payout": "value"})
