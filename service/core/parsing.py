@@ -4,6 +4,8 @@ Reading order is the order of `parse`: the parameters, naming the fields, then o
 stored is what was sent, or the postback is rejected with the reason.
 """
 
+from collections.abc import Mapping
+
 from service.core.decoding import Pairs
 from service.core.fields.amounts import value_of
 from service.core.fields.currencies import currency_of
@@ -20,7 +22,9 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
 
     `pairs` are its parameters, if they were decoded together with others'.
     """
-    fields, params = _name_fields(parameters_of(raw) if pairs is None else pairs, sender)
+    if pairs is None:
+        pairs = parameters_of(raw)
+    fields, params = _name_fields(pairs, sender)
     is_test = raw.is_test or (bool(params) and _says_test(params.get(TEST, "")))
     if is_test:
         params.pop(TEST, None)
@@ -32,12 +36,12 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
         is_test,
         click_id,
         label_of(fields, "goal") if "goal" in fields else "",
-        transaction_id_of(fields, sender, raw.request_id, params)
+        transaction_id_of(fields, sender, raw.request_id, pairs, params)
         if "transaction_id" in fields or sender.duplicates == "sum"
         else "",
         value,
         micros,
-        currency_of(fields) if "currency" in fields else None,
+        currency_of(fields, sender, pairs, params) if "currency" in fields or sender.implied_currencies else None,
         params,
         None,
         status_of(fields, sender) if "conversion_status" in fields else None,
@@ -57,8 +61,16 @@ def claims_test(pairs: Pairs) -> bool:
 
 def claimed_click_id(pairs: Pairs, sender: Sender) -> str | None:
     """Return the click id that a rejected postback names, so that a person can find it again."""
-    own = (text for name, text in pairs if sender.fields.get(name) == "click_id" and text)
-    return next((text[:MAX_CLICK_ID_BYTES] for text in own), None)
+    return claimed_fields(pairs, sender).get("click_id", "")[:MAX_CLICK_ID_BYTES] or None
+
+
+def claimed_fields(pairs: Pairs, sender: Sender) -> dict[Field, str]:
+    """Return the fields of a postback that may be broken: of a name that was repeated, the first text."""
+    sent: dict[str, str] = {}
+    for name, text in pairs:
+        if name in sender.fields and _is_empty(sent.get(name, "")):
+            sent[name] = text
+    return _preferred(sent, sender)[0]
 
 
 def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], dict[str, str | list[str]]]:
@@ -70,7 +82,40 @@ def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], dict[s
             earlier = params.get(name)
             params[name] = text if earlier is None else [*([earlier] if isinstance(earlier, str) else earlier), text]
         elif field in fields:
-            raise Rejected(Outcome.REPEATED_PARAMETER, f"{field} was sent more than once (parameter {name})")
+            return _name_repeated_fields(pairs, sender)
         else:
             fields[field] = text
     return fields, params
+
+
+def _name_repeated_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], dict[str, str | list[str]]]:
+    """Name the fields where one was sent several times: what does not count is kept. Raises `Rejected`."""
+    sent: dict[str, str] = {}
+    for name, text in pairs:
+        if name in sender.fields:
+            earlier = sent.get(name, "")
+            if not _is_empty(earlier) and not _is_empty(text) and text != earlier:
+                what = f"{sender.fields[name]} was sent more than once (parameter {name})"
+                raise Rejected(Outcome.REPEATED_PARAMETER, what)
+            sent[name] = earlier if _is_empty(text) and earlier else text
+    _, params = _name_fields([pair for pair in pairs if pair[0] not in sender.fields], sender)
+    fields, others = _preferred(sent, sender)
+    return fields, {**params, **others}
+
+
+def _preferred(sent: Mapping[str, str], sender: Sender) -> tuple[dict[Field, str], dict[str, str]]:
+    """Return each field under the first of its names that is not empty, in the sender's order; and what is left."""
+    fields: dict[Field, str] = {}
+    others: dict[str, str] = {}
+    for name, field in sender.fields.items():
+        if name not in sent:
+            continue
+        if _is_empty(fields.get(field, "")):
+            fields[field] = sent[name]
+        elif not _is_empty(sent[name]):
+            others[name] = sent[name]
+    return fields, others
+
+
+def _is_empty(text: str) -> bool:
+    return not text or text.isspace()

@@ -7,17 +7,18 @@ correction of how such a row was read. What a conversion is now follows from its
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from service.core.lifecycle import allowed_next, may_become
 from service.core.outcome import Diagnosis, Outcome, explanation
-from service.core.postback import ConversionKey, Postback, Rejection
+from service.core.postback import ConversionKey, Params, Postback, Rejection
 
 
 class Verdict(NamedTuple):
     """What became of one entry; `detail` says why it was not simply stored, `diagnosis` what to change.
 
-    `retry_after` is in seconds, where another try is worth it; `advice` is how to try, if not as the outcome says.
+    `retry_after` is in seconds, where another try is worth it; `advice` is what to do, if not as the outcome says.
     """
 
     outcome: Outcome
@@ -84,13 +85,17 @@ class Correction(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """The stored row that holds a key, its changes and their corrections, each in their order."""
+    """The stored row that holds a key, its changes and their corrections, each in their order.
+
+    `params` are the parameters in which no field was found when it came.
+    """
 
     request_id: str
     value: str
     value_micros: int
     currency: str | None
     conversion_status: str | None = None
+    params: Params = MappingProxyType({})
     changes: tuple[Change, ...] = ()
     corrections: tuple[Correction, ...] = ()
 
@@ -141,7 +146,14 @@ class Winner(NamedTuple):
     def first(postback: Postback) -> "Winner":
         """Return what a conversion is that a postback made."""
         amount = (postback.value, postback.value_micros, postback.currency)
-        return Winner(postback.raw.request_id, *amount, postback.conversion_status)
+        return Winner(postback.raw.request_id, *amount, postback.conversion_status, postback.params)
+
+    def said_otherwise(self, postback: Postback) -> bool:
+        """Tell whether its value was sent with it already, under a name that was not known for one then."""
+        if self.value or not postback.value:
+            return False
+        same = (name for name, sent in self.params.items() if sent == postback.value)
+        return any(name not in postback.params for name in same)
 
 
 _Said = Winner | Change | Correction
@@ -164,7 +176,8 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     status = postback.conversion_status
     if winner.change_by(postback.raw.request_id):  # its own, of an ambiguous commit that is being retried
         return _updated(winner, postback)
-    if any(repeats(said, postback) for said in winner.statements()):
+    meant = postback._replace(value="") if winner.said_otherwise(postback) else postback
+    if any(repeats(said, meant) for said in winner.statements()):
         return REPEATED
     if status is None or status == winner.status:
         return Verdict(Outcome.CONFLICT, f"stored {amount(winner.worth)}, received {amount(postback)}")

@@ -11,7 +11,7 @@ from service.core.sender import Field, Sender
 def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
     """Return the status that was sent, None if none was. Raises `Rejected`."""
     word = fields.get("conversion_status")
-    if not word:
+    if not word or word.isspace():
         return None
     status = sender.statuses.get(word.lower())
     if status is None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from zlib import crc32
 
 from service.core.judging import Known
-from service.core.postback import ConversionKey, Postback, Rejection
+from service.core.postback import ConversionKey, Params, Postback, Rejection
 from service.core.verdict import Probe, Verdict, Winner, disputed, with_history
 from service.storage.erasure import digests_of
 from service.storage.ledger import recorded_verdict
@@ -62,7 +62,7 @@ async def known_to(connection: AsyncServerConnection, batch: Batch, erased: dict
 
 async def _winners(connection: AsyncServerConnection, postbacks: Sequence[Postback]) -> dict[ConversionKey, Winner]:
     """Return what is stored now under each postback's key; nobody deletes it until the transaction ends."""
-    rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None]]
+    rows: list[tuple[str, bool, str, str, str, str, str, int, str | None, str | None, Params]]
     rows = await _under(connection, statements().winners, [postback.key for postback in postbacks])  # type: ignore[assignment]  # as declared
     winners = {row[:5]: Winner(*row[5:]) for row in rows}
     if keys := disputed(postbacks, winners):

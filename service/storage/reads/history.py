@@ -142,6 +142,7 @@ class _Later:
             stored.value_micros,
             stored.currency,
             stored.conversion_status,
+            stored.params,
             tuple(map(_change, self._changes[key])),
             tuple(map(_correction, self._corrections[key])),
         )
