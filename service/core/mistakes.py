@@ -46,7 +46,7 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
         diagnose_rejected(rejected.outcome, pairs, sender),
         raw.is_test or claims_test(pairs),
         rejected.retry_after,
-        hint_for(rejected.outcome, said),
+        hint=hint_for(rejected.outcome, said),
     )
 
 

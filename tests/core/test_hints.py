@@ -102,7 +102,8 @@ def test_a_sender_without_names_gets_a_hint_all_the_same(preset: str) -> None:
     bare = Sender(preset, {"id": "click_id"})
     for query in ("id=1.5", "id=%24", "id=a?b=1", "x=1"):
         for outcome in REJECTED:
-            assert rejection_of(builders.raw(query), bare, Rejected(outcome, "why")).hint or outcome.hint
+            rejection = rejection_of(builders.raw(query), bare, Rejected(outcome, "why"))
+            assert (rejection.hint.endswith("."), rejection.key_id) == (True, None)
 
 
 def test_a_rejection_of_nobody_has_the_outcomes_own_hint() -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from service.core.judging import Manner
+from service.core.presets import EZMOB
 from service.core.roster import Roster
 from service.core.verdict import Verdict
-from service.operations.check import check
+from service.operations.check import Listening, check
 from service.operations.import_file import ImportFile
 from service.operations.own_line import storing
 from service.operations.row_file import RowFile
@@ -122,8 +123,9 @@ class Site:
         return self._looked_up(seen, self._folder / "imported.db", f"{rows.request_id}-1")
 
     async def _check(self, sender: str, query: str) -> Seen:
-        whose = self._roster.senders[sender].sender
-        foreseen = await check(f"http://127.0.0.1:8000/postback?{query}", whose, self._database)
+        listening = Listening("required", "127.0.0.1", EZMOB, self._roster)
+        url = f"http://127.0.0.1:8000/postback?{query}"
+        foreseen = await check(url, listening, self._database, key=key_of(sender))
         fields = dict.fromkeys(OF_CHECK) | {"goal": "", "transaction_id": "", "value": "", "params": {}}
         columns = {**fields, **{name: text for name, text in (foreseen.fields or {}).items() if name in OF_CHECK}}
         return Seen(foreseen.outcome.value, f"{foreseen.hint} {foreseen.detail}", columns)
