@@ -159,7 +159,7 @@ class Judged:
 
     def _judge_rejection(self, entry: Rejection) -> Verdict:
         request_id = entry.raw.request_id
-        verdict = Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after)
+        verdict = Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after, entry.hint)
         if recorded := self.known.recorded.get(request_id):
             self.found.add(request_id)
             return verdict if recorded.outcome is entry.outcome else recorded  # a row does not tell all of it

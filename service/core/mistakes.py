@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 
 from service.core.decoding import Pairs
-from service.core.fields.amounts import micros_of
+from service.core.fields.amounts import is_rounded, micros_of
 from service.core.fields.placeholders import is_bare_token
+from service.core.hints import Said, code_meant, hint_for
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
 from service.core.parameters import claimed
-from service.core.parsing import claimed_click_id, claims_test
+from service.core.parsing import claimed_click_id, claimed_fields, claims_test
 from service.core.postback import Postback, RawPostback, Rejection
-from service.core.presets import EZMOB, PRESETS
+from service.core.presets import EZMOB
 from service.core.sender import Field, Sender
+from service.core.trade_names import TRADE_NAMES, called_otherwise, names_a_value, value_elsewhere
 
 
 def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:
@@ -34,9 +36,17 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
     click_id = claimed_click_id(pairs, sender or EZMOB)
     if sender is None:
         return Rejection(raw, None, rejected.outcome, rejected.detail, click_id, retry_after=rejected.retry_after)
-    diagnosis, is_test = diagnose_rejected(rejected.outcome, pairs, sender), raw.is_test or claims_test(pairs)
+    said = Said(sender, raw.door, claimed_fields(pairs, sender))
     return Rejection(
-        raw, sender.name, rejected.outcome, rejected.detail, click_id, diagnosis, is_test, rejected.retry_after
+        raw,
+        sender.name,
+        rejected.outcome,
+        rejected.detail,
+        click_id,
+        diagnose_rejected(rejected.outcome, pairs, sender),
+        raw.is_test or claims_test(pairs),
+        rejected.retry_after,
+        hint=hint_for(rejected.outcome, said),
     )
 
 
@@ -44,11 +54,11 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     """Say what looks odd in an accepted postback. Cheap where nothing does, because it runs for every postback."""
     click_id = postback.click_id
     plain = click_id.replace("-", "").isalnum() or not _ODD.search(click_id)
-    if postback.params:
-        if postback.status_parameter:
-            return _unknown_status(postback.status_parameter, sender)
-        plain = plain and not _odd_names(tuple(postback.params), tuple(sender.fields))
-    if plain:
+    params, value = postback.params, postback.value
+    if postback.status_parameter:
+        return _unknown_status(postback.status_parameter, sender)
+    right = not is_rounded(value, sender.numbers) if value else not params or not names_a_value(tuple(params))
+    if plain and right and not (params and _odd_names(tuple(params), tuple(sender.fields))):
         return None
     fields: dict[Field, str | None] = {
         "click_id": click_id,
@@ -57,17 +67,16 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
         "goal": postback.goal,
         "transaction_id": postback.transaction_id,
     }
-    sent = _Sent(
-        [(name, "") for name in postback.params], sender, {name: text for name, text in fields.items() if text}
-    )
-    return _first(_ODDITIES, sent)
+    sent = _Sent([(name, "") for name in params], sender, {name: text for name, text in fields.items() if text})
+    return _first(_ODDITIES, sent) or (None if value else value_elsewhere(params, sender))
 
 
 @lru_cache(maxsize=256)  # a sender's other names are the same again and again
 def _odd_names(names: tuple[str, ...], own: tuple[str, ...]) -> bool:
     """Tell whether one of the unknown names may be our own, written wrongly."""
     lowered = _lowered(own)
-    return any(name.startswith("amp;") or name.strip(_BLANKS).lower() in lowered for name in names)
+    others = (name for name in names if name not in own)
+    return any(name.startswith("amp;") or name.strip(_BLANKS).lower() in lowered for name in others)
 
 
 @cache
@@ -80,7 +89,7 @@ _LOOKED_AT = 1000  # characters: a mistake shows at once, and hostile texts are 
 
 
 class _Sent:
-    """What was sent: names and texts in order, and the first text of each field under this sender's name for it.
+    """What was sent: names and texts in order, and the text of each field under this sender's names for it.
 
     `suspected` are the fields that may be at fault: the one that was `refused`, or all, in the order of their checks.
     """
@@ -94,14 +103,15 @@ class _Sent:
     ) -> None:
         self.pairs = [(name[:_LOOKED_AT], text[:_LOOKED_AT]) for name, text in pairs]
         self.sender = sender
-        own = [(sender.fields[name], text) for name, text in reversed(self.pairs) if name in sender.fields]
-        self.fields = dict(own) if fields is None else fields
+        self.fields = claimed_fields(self.pairs, sender) if fields is None else fields
         looked_at = (refused,) if refused else _CHECKED
         self.suspected = [(field, self.fields[field]) for field in looked_at if field in self.fields]
 
     def name(self, field: Field) -> str:
-        """Return what this sender calls a field."""
-        return next(name for name, named in self.sender.fields.items() if named == field)
+        """Return under which name a field was sent, or what this sender calls it."""
+        text, own = self.fields.get(field), self.sender.fields
+        sent = (name for name, sent in self.pairs if sent == text and own.get(name) == field)
+        return next(sent, None) or self.sender.name_of(field)
 
 
 _Detector = Callable[[_Sent], Diagnosis | None]
@@ -124,7 +134,7 @@ def _near_miss(sent: _Sent) -> Diagnosis | None:
     own = _lowered(tuple(sent.sender.fields))
     for name, _ in sent.pairs:
         meant = own.get(name.strip(_BLANKS).lower())
-        if meant is None or name in sent.sender.fields or sent.sender.fields[meant] in sent.fields:
+        if meant is None or name in sent.sender.fields or sent.fields.get(sent.sender.fields[meant]):
             continue
         if name.strip(_BLANKS) != name:
             return Diagnosis(Mistake.WHITESPACE, f"Take the spaces out of the parameter's name: it is {meant}.")
@@ -135,14 +145,19 @@ def _near_miss(sent: _Sent) -> Diagnosis | None:
 def _other_name(sent: _Sent) -> Diagnosis | None:
     """Find a required field that is missing, under a name that others use for it."""
     for name, _ in sent.pairs:
-        field = _TRADE_NAMES.get(name.lower())
-        if name in sent.sender.fields or field not in sent.sender.required or field in sent.fields:
+        field = TRADE_NAMES.get(name.lower())
+        if name in sent.sender.fields or field not in sent.sender.required or sent.fields.get(field):
             continue
         if name.lower() == "conversion":
             return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
-        own = sent.name(field)
-        advice = f"Send {field} as {own}: {name.lower()} is what others call it. Or have the sender's preset changed."
-        return Diagnosis(Mistake.OTHER_NAME, advice)
+        return called_otherwise(name.lower(), field, sent.sender)
+    return None
+
+
+def _rounded(sent: _Sent) -> Diagnosis | None:
+    if is_rounded(sent.fields.get("value", ""), sent.sender.numbers):
+        advice = f"Send {sent.name('value')} with six decimals at most: it was rounded to them."
+        return Diagnosis(Mistake.ROUNDED_AMOUNT, advice)
     return None
 
 
@@ -230,8 +245,9 @@ def _amount_as_click_id(sent: _Sent) -> Diagnosis | None:
 
 
 def _currency_sign(sent: _Sent) -> Diagnosis | None:
-    if _WITH_CURRENCY.fullmatch(sent.fields.get("value", "")):
-        advice = f"Send the bare number in {sent.name('value')}, and the currency as {sent.name('currency')}=EUR."
+    if with_sign := _WITH_CURRENCY.fullmatch(sent.fields.get("value", "").strip()):
+        code = code_meant(with_sign[1] or with_sign[2])
+        advice = f"Send the bare number in {sent.name('value')}, and the currency as {sent.name('currency')}={code}."
         return Diagnosis(Mistake.CURRENCY_SIGN, advice)
     return None
 
@@ -253,13 +269,8 @@ _INSIDE = re.compile(r"[?;,&|]([A-Za-z_]{1,32})=")
 _DECIMAL = re.compile(r"-?[0-9]{1,9}[.,][0-9]{1,6}", re.ASCII)
 _GROUPED = re.compile(r"-?[0-9]{1,12}(?:[.,' \u00a0\u202f][0-9]{1,6})+", re.ASCII)
 _SIGN = r"(?:[$€£¥₽₹₩₺₴฿]|[A-Za-z]{3}|US\$)"
-_WITH_CURRENCY = re.compile(rf"\s*-?(?:{_SIGN}\s?-?[0-9][0-9.,' ]*|[0-9][0-9.,' ]*\s?{_SIGN})\s*")
+_WITH_CURRENCY = re.compile(rf"-?(?:({_SIGN})\s?-?[0-9][0-9.,' ]*|[0-9][0-9.,' ]*?\s?({_SIGN}))")
 
-_TRADE_NAMES: Mapping[str, Field] = {
-    **{name.lower(): field for sender in reversed([*PRESETS.values()]) for name, field in sender.fields.items()},
-    **dict.fromkeys(("conversion", "click-id", "click", "aff_sub", "aff_click_id", "s2", "externalid"), "click_id"),
-    **dict.fromkeys(("revenue", "price", "profit", "val", "commission"), "value"),
-}
 _NAMES: tuple[_Detector, ...] = (_html_escaped, _near_miss, _broken_separator, _other_name)
 _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.MISSING_CLICK_ID: _NAMES,
@@ -280,5 +291,5 @@ _REFUSED: Mapping[Outcome, Field] = {
     Outcome.INVALID_CURRENCY: "currency",
 }
 _ODDITIES: tuple[_Detector, ...] = (
-    *(_html_escaped, _near_miss, _broken_separator, _double_encoded, _half_replaced, _amount_as_click_id),
+    *(_html_escaped, _near_miss, _broken_separator, _double_encoded, _half_replaced, _amount_as_click_id, _rounded),
 )

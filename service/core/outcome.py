@@ -61,7 +61,7 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
         "conflict",
         200,
         """This key was stored before with another value. The first value stands; this input is kept for a person to
-        compare. If it is a new conversion, send its own transaction_id.""",
+        compare. If it is a new conversion, send it with a transaction id of its own.""",
         "warning",
     )
     UPDATED = (
@@ -79,7 +79,7 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     MISSING_CLICK_ID = (
         "missing_click_id",
         400,
-        "Send the click id as parameter c, as in /postback?c={click_id}&value={value}.",
+        "Send the click id, under the parameter name that is set up for this sender.",
     )
     INVALID_CLICK_ID = (
         "invalid_click_id",
@@ -93,14 +93,22 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
         """A macro arrived unreplaced: the tracker must put the real value in its place. Check the macro's spelling
         and brackets.""",
     )
-    MISSING_VALUE = "missing_value", 400, "Send the conversion's value as parameter value, for example value=1.50."
+    MISSING_VALUE = (
+        "missing_value",
+        400,
+        "Send what the conversion is worth, under the parameter name that is set up for this sender.",
+    )
     INVALID_VALUE = (
         "invalid_value",
         400,
-        """Send value as ASCII digits with an optional minus and decimal point: at most 12 digits before the point and
-        6 after. No currency sign, no thousands separator, no decimal comma.""",
+        """Send the amount as a plain number in the format that is set up for this sender: no currency sign, no
+        thousands separators, at most 12 digits before the decimals.""",
     )
-    INVALID_CURRENCY = "invalid_currency", 400, "Send currency as an upper-case ISO 4217 code, for example USD."
+    INVALID_CURRENCY = (
+        "invalid_currency",
+        400,
+        "Send the currency as an ISO 4217 code such as USD, or have another code allowed for this sender.",
+    )
     INVALID_STATUS = (
         "invalid_status",
         400,
@@ -121,7 +129,7 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
         400,
         "Send text as UTF-8, percent-encode it completely (a literal % is %25), and send no NUL characters.",
     )
-    REPEATED_PARAMETER = "repeated_parameter", 400, "Send each known parameter once: it is not guessed which is meant."
+    REPEATED_PARAMETER = "repeated_parameter", 400, "Send each parameter once: it is not guessed which text is meant."
     TOO_MANY_PARAMETERS = "too_many_parameters", 400, "Send at most 64 parameters."
     MALFORMED_BODY = (
         "malformed_body",
@@ -136,7 +144,7 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     TOO_LARGE = (
         "too_large",
         413,
-        "Keep the URL within 8 KiB, the body within 64 KiB, goal and transaction_id within 255 bytes each.",
+        "Keep the URL within 8 KiB, the body within 64 KiB, each label of the conversion within 255 bytes.",
     )
     UNAUTHENTICATED = (
         "unauthenticated",
@@ -198,6 +206,7 @@ class Mistake(StrEnum):
     WRONG_CASE = "wrong_case"
     OTHER_NAME = "other_name"
     UNKNOWN_STATUS = "unknown_status"
+    ROUNDED_AMOUNT = "rounded_amount"
 
 
 class Diagnosis(NamedTuple):

@@ -32,35 +32,27 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
     status = status_parameter = None
     if "conversion_status" in fields:
         status = status_of(fields, sender)
-        if status is None and fields["conversion_status"]:
-            status_parameter = _keep_as_sent("conversion_status", fields, pairs, sender, params)
+        if status is None and not _is_empty(fields["conversion_status"]):
+            status_parameter = sender.name_sent("conversion_status", fields["conversion_status"], pairs)
+            params[status_parameter] = fields["conversion_status"]
     values = (
         raw,
         sender.name,
         is_test,
         click_id,
         label_of(fields, "goal") if "goal" in fields else "",
-        transaction_id_of(fields, sender, raw.request_id, params)
+        transaction_id_of(fields, sender, raw.request_id, pairs, params)
         if "transaction_id" in fields or sender.duplicates == "sum"
         else "",
         value,
         micros,
-        currency_of(fields) if "currency" in fields else None,
+        currency_of(fields, sender, pairs, params) if "currency" in fields or sender.implied_currencies else None,
         params,
         None,
         status,
         status_parameter,
     )
     return tuple.__new__(Postback, values)  # its own __new__ is a function in Python
-
-
-def _keep_as_sent(
-    field: Field, fields: Mapping[Field, str], pairs: Pairs, sender: Sender, params: dict[str, str | list[str]]
-) -> str:
-    """Keep a field's text in `params`, since no column holds it; return the name under which it was sent."""
-    name = next(name for name, text in pairs if sender.fields.get(name) == field and text == fields[field])
-    params[name] = fields[field]
-    return name
 
 
 def _says_test(sent: str | list[str]) -> bool:
@@ -75,8 +67,16 @@ def claims_test(pairs: Pairs) -> bool:
 
 def claimed_click_id(pairs: Pairs, sender: Sender) -> str | None:
     """Return the click id that a rejected postback names, so that a person can find it again."""
-    own = (text for name, text in pairs if sender.fields.get(name) == "click_id" and text)
-    return next((text[:MAX_CLICK_ID_BYTES] for text in own), None)
+    return claimed_fields(pairs, sender).get("click_id", "")[:MAX_CLICK_ID_BYTES] or None
+
+
+def claimed_fields(pairs: Pairs, sender: Sender) -> dict[Field, str]:
+    """Return the fields of a postback that may be broken: of a name that was repeated, the first text."""
+    sent: dict[str, str] = {}
+    for name, text in pairs:
+        if name in sender.fields and _is_empty(sent.get(name, "")):
+            sent[name] = text
+    return _preferred(sent, sender)[0]
 
 
 def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], dict[str, str | list[str]]]:
@@ -88,7 +88,40 @@ def _name_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], dict[s
             earlier = params.get(name)
             params[name] = text if earlier is None else [*([earlier] if isinstance(earlier, str) else earlier), text]
         elif field in fields:
-            raise Rejected(Outcome.REPEATED_PARAMETER, f"{field} was sent more than once (parameter {name})")
+            return _name_repeated_fields(pairs, sender)
         else:
             fields[field] = text
     return fields, params
+
+
+def _name_repeated_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str], dict[str, str | list[str]]]:
+    """Name the fields where one was sent several times: what does not count is kept. Raises `Rejected`."""
+    sent: dict[str, str] = {}
+    for name, text in pairs:
+        if name in sender.fields:
+            earlier = sent.get(name, "")
+            if not _is_empty(earlier) and not _is_empty(text) and text != earlier:
+                what = f"{sender.fields[name]} was sent more than once (parameter {name})"
+                raise Rejected(Outcome.REPEATED_PARAMETER, what)
+            sent[name] = earlier if _is_empty(text) and earlier else text
+    _, params = _name_fields([pair for pair in pairs if pair[0] not in sender.fields], sender)
+    fields, others = _preferred(sent, sender)
+    return fields, {**params, **others}
+
+
+def _preferred(sent: Mapping[str, str], sender: Sender) -> tuple[dict[Field, str], dict[str, str]]:
+    """Return each field under the first of its names that is not empty, in the sender's order; and what is left."""
+    fields: dict[Field, str] = {}
+    others: dict[str, str] = {}
+    for name, field in sender.fields.items():
+        if name not in sent:
+            continue
+        if _is_empty(fields.get(field, "")):
+            fields[field] = sent[name]
+        elif not _is_empty(sent[name]):
+            others[name] = sent[name]
+    return fields, others
+
+
+def _is_empty(text: str) -> bool:
+    return not text or text.isspace()

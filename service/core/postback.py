@@ -99,7 +99,10 @@ class Postback(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A postback that was not accepted, as it is kept; `click_id` is the one it claimed, if that could be read."""
+    """A postback that was not accepted, as it is kept; `click_id` is the one it claimed, if that could be read.
+
+    `hint` is what its sender should do, in its own names; nothing where the outcome says that.
+    """
 
     raw: RawPostback
     sender: str | None
@@ -110,6 +113,7 @@ class Rejection:
     is_test: bool = False
     retry_after: int = 1  # seconds
     key_id: str | None = None  # of the key that was shown, where the sender was refused
+    hint: str = ""
 
     @property
     def came_from(self) -> str | None:

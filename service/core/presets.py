@@ -20,21 +20,33 @@ EZMOB = Sender(
     },
 )
 
-# How others write the same, each by its own documentation (docs/senders.md). Their payout may be absent, because it may
-# be fixed in the offer; what some of them call the transaction id is our click id.
+# How others write the same, each by its own documentation (docs/senders.md has the pages). Where one documents several
+# names for a field, they stand in its order of preference. Their payout may be absent, because it may be fixed in the
+# offer; what some of them call the transaction id is our click id.
 _OTHERS = (
     Sender(
         "voluum",
         {"cid": "click_id", "payout": "value", "currency": "currency", "et": "goal", "txid": "transaction_id"},
         _CLICK_ID,
     ),
-    Sender("redtrack", {"clickid": "click_id", "sum": "value", "currency": "currency", "type": "goal"}, _CLICK_ID),
+    Sender(
+        "redtrack",
+        {
+            "clickid": "click_id",
+            "sum": "value",
+            "currency": "currency",
+            "type": "goal",
+            "rdtk_event_id": "transaction_id",
+        },
+        _CLICK_ID,
+    ),
     Sender(
         "keitaro",
         {
             "subid": "click_id",
             "sub_id": "click_id",
             "payout": "value",
+            "revenue": "value",
             "currency": "currency",
             "tid": "transaction_id",
             "status": "conversion_status",
@@ -81,6 +93,7 @@ _OTHERS = (
             "amount": "value",
             "currency": "currency",
             "event_id": "goal",
+            "adv_event_id": "goal",
             "order_id": "transaction_id",
         },
         _CLICK_ID,
@@ -90,11 +103,13 @@ _OTHERS = (
         {
             "clickid": "click_id",
             "event_revenue": "value",
+            "event_revenue_USD": "value",
             "event_revenue_currency": "currency",
             "event_name": "goal",
             "event_id": "transaction_id",
         },
         _CLICK_ID,
+        implied_currencies={"event_revenue_USD": "USD"},
     ),
     Sender(
         "adjust",
@@ -103,6 +118,7 @@ _OTHERS = (
             "revenue_float": "value",
             "currency": "currency",
             "event_name": "goal",
+            "event_token": "goal",
             "transaction_id": "transaction_id",
         },
         _CLICK_ID,

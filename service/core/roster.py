@@ -115,10 +115,12 @@ def sender_from_preset(  # noqa: PLR0913 - what a row says
 ) -> Sender:
     """Return a sender that follows a preset, with parameter names and status words of its own beside the preset's.
 
+    Its own names are preferred to the preset's.
     A preset of a newer version is unknown here; then only the sender's own names are understood.
     """
     base = PRESETS.get(preset) or replace(EZMOB, fields={})
-    named = {**base.fields, **(fields or {})}
+    own = fields or {}
+    named = {**own, **{name: field for name, field in base.fields.items() if name not in own}}
     return replace(
         base,
         name=name,

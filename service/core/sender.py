@@ -1,6 +1,6 @@
 """Owns what a sender is: its parameter names, required fields, number format, status words and duplicate policy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self, cast
 
@@ -22,7 +22,9 @@ class Sender:
     Where `required` leaves `value` out, a postback without one is stored with an empty value, which counts as 0.
     `statuses` are its words for a conversion's status, in lower case; `strict_status`: a word that is none of them is
     rejected. `currencies` are codes that it may send beside ISO 4217's. `placeholders` are texts of its own that stand
-    where a platform had no click id or transaction id, in lower case.
+    where a platform had no click id or transaction id, in lower case. `implied_currencies` are by the names of values
+    that are always in one currency. Where several names of one field are sent, the first in the order of `fields`
+    counts that is not empty.
     """
 
     name: str
@@ -34,6 +36,15 @@ class Sender:
     strict_status: bool = False
     currencies: frozenset[str] = frozenset()
     placeholders: frozenset[str] = frozenset()
+    implied_currencies: Mapping[str, str] = field(default_factory=dict)
+
+    def name_of(self, field: Field) -> str:
+        """Return the name that it prefers for a field; the plain word for one that it has no name for."""
+        return next((name for name, named in self.fields.items() if named == field), field.replace("_", " "))
+
+    def name_sent(self, field: Field, text: str, pairs: Iterable[tuple[str, str]]) -> str:
+        """Return under which of its names a field's text was sent."""
+        return next(name for name, sent in pairs if sent == text and self.fields.get(name) == field)
 
     def rules(self) -> dict[str, object]:
         """Return all of it as JSON holds it: what is judged once is judged again by the same rules."""
@@ -47,6 +58,7 @@ class Sender:
             "strict_status": self.strict_status,
             "currencies": sorted(self.currencies),
             "placeholders": sorted(self.placeholders),
+            "implied_currencies": dict(self.implied_currencies),
         }
 
     @classmethod
@@ -62,4 +74,5 @@ class Sender:
             strict_status=bool(rules.get("strict_status", True)),
             currencies=frozenset(cast("Sequence[str]", rules.get("currencies", ()))),
             placeholders=frozenset(cast("Sequence[str]", rules.get("placeholders", ()))),
+            implied_currencies=cast("Mapping[str, str]", rules.get("implied_currencies", {})),
         )

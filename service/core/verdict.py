@@ -18,7 +18,7 @@ from service.core.postback import NO_STATUS, ConversionKey, Params, Postback, Re
 class Verdict(NamedTuple):
     """What became of one entry; `detail` says why it was not simply stored, `diagnosis` what to change.
 
-    `retry_after` is in seconds, where another try is worth it; `advice` is how to try, if not as the outcome says.
+    `retry_after` is in seconds, where another try is worth it; `advice` is what to do, if not as the outcome says.
     """
 
     outcome: Outcome
@@ -148,6 +148,13 @@ class Winner(NamedTuple):
         amount = (postback.value, postback.value_micros, postback.currency)
         return Winner(postback.raw.request_id, *amount, postback.conversion_status, postback.params)
 
+    def said_otherwise(self, postback: Postback) -> bool:
+        """Tell whether its value was sent with it already, under a name that was not known for one then."""
+        if self.value or not postback.value:
+            return False
+        same = (name for name, sent in self.params.items() if sent == postback.value)
+        return any(name not in postback.params for name in same)
+
 
 _Said = Winner | Change | Correction
 STORED = Verdict(Outcome.STORED)
@@ -169,9 +176,10 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     status = postback.conversion_status
     if winner.change_by(postback.raw.request_id):  # its own, of an ambiguous commit that is being retried
         return _updated(winner, postback)
+    meant = postback._replace(value="") if winner.said_otherwise(postback) else postback
     if postback.status_parameter:
-        return _judge_word(winner, postback, postback.status_parameter)
-    if any(repeats(said, postback) for said in winner.statements()):
+        return _judge_word(winner, meant, postback.status_parameter)
+    if any(repeats(said, meant) for said in winner.statements()):
         return REPEATED
     statuses = winner.statuses
     if status is None or status == statuses[-1]:

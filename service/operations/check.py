@@ -61,6 +61,7 @@ class Foreseen:
     known_by: str | None = None
     notes: tuple[str, ...] = ()
     supposed: "Foreseen | None" = None
+    advice: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -75,7 +76,7 @@ class Foreseen:
     @property
     def hint(self) -> str:
         """What the sender should do."""
-        return self.diagnosis.advice if self.diagnosis else self.outcome.hint
+        return self.diagnosis.advice if self.diagnosis else self.advice or self.outcome.hint
 
     @property
     def fields(self) -> dict[str, object] | None:
@@ -140,7 +141,9 @@ async def _foreseen(
     diagnosis, sender = (None, None) if isinstance(one, Verdict) else (one.diagnosis, one.sender)
     postback = one if isinstance(one, Postback) else None
     detail = verdict.detail or asking.absent
-    return Foreseen(raw.door, verdict.outcome, detail, verdict.diagnosis or diagnosis, sender, postback)
+    return Foreseen(
+        raw.door, verdict.outcome, detail, verdict.diagnosis or diagnosis, sender, postback, advice=verdict.advice
+    )
 
 
 class _Door:

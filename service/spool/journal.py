@@ -266,4 +266,4 @@ def _broken(error: Exception) -> StorageBroken:
 def _verdict(entry: Entry) -> Verdict:
     if isinstance(entry, Postback | Probe):
         return Verdict(Outcome.SPOOLED)
-    return Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after)
+    return Verdict(entry.outcome, entry.detail, entry.diagnosis, entry.retry_after, entry.hint)

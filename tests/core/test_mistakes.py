@@ -59,7 +59,7 @@ def test_a_rejected_postback_is_told_its_mistake(query: str, mistake: Mistake) -
     ("query", "named"),
     [
         ("value=%201.5&c=%20w8", "Send c without"),
-        ("c=w8&currency=%20EUR&value=1.5&goal=%20x", "Send currency without"),
+        ("c=w8&currency=%20EU&value=%0A1.5", "Send value without"),
         ("value=$1&c=w%208", "Send c without"),
     ],
 )
@@ -111,6 +111,21 @@ def test_a_body_is_looked_at_like_a_query() -> None:
         ("keitaro", "c=a", Mistake.OTHER_NAME, "subid"),
         ("tune", "clickid=a", Mistake.OTHER_NAME, "transaction_id"),
         ("redtrack", "clickid=a&sum=1,5", Mistake.DECIMAL_COMMA, "point"),
+        ("keitaro", "subid=a&revenue=$5", Mistake.CURRENCY_SIGN, "number in revenue, and the currency as currency=USD"),
+        (
+            "keitaro",
+            "subid=a&payout=&revenue=5%C2%A3",
+            Mistake.CURRENCY_SIGN,
+            "revenue, and the currency as currency=GBP",
+        ),
+        ("binom", "cnv_id=a&payout=5+eur", Mistake.CURRENCY_SIGN, "payout, and the currency as cnv_currency=EUR"),
+        ("binom", "cnv_id=a&payout=US$5", Mistake.CURRENCY_SIGN, "payout, and the currency as cnv_currency=USD"),
+        ("keitaro", "subid=a&amount=10", Mistake.OTHER_NAME, "Send the value as payout: amount is"),
+        ("keitaro", "subid=a&payout=&sale_amount=10", Mistake.OTHER_NAME, "Send the value as payout"),
+        ("adjust", "click_id=a&revenue=345", Mistake.OTHER_NAME, "Send the value as revenue_float"),
+        ("appsflyer", "clickid=a&event_revenue_usd=1", Mistake.WRONG_CASE, "event_revenue_USD"),
+        ("keitaro", "subid=a&payout=1.1234567", Mistake.ROUNDED_AMOUNT, "Send payout with six decimals"),
+        ("keitaro", "subid=a&revenue=836.9999999999998", Mistake.ROUNDED_AMOUNT, "six decimals"),
     ],
 )
 def test_the_advice_uses_the_senders_own_names(preset: str, query: str, mistake: Mistake, own: str) -> None:
@@ -118,6 +133,23 @@ def test_the_advice_uses_the_senders_own_names(preset: str, query: str, mistake:
     assert found is not None
     assert found.mistake is mistake
     assert own in found.advice
+
+
+@pytest.mark.parametrize(
+    ("preset", "query"),
+    [
+        ("keitaro", "subid=a"),
+        ("keitaro", "subid=a&payout=1&amount=10"),
+        ("keitaro", "subid=a&payout=1&revenue=10"),
+        ("keitaro", "subid=a&amount=0.00"),
+        ("keitaro", "subid=a&amount="),
+        ("keitaro", "subid=a&price=free"),
+        ("keitaro", "subid=a&x=10"),
+        ("keitaro", "subid=a&payout=1&currency=usd"),
+    ],
+)
+def test_a_value_that_was_not_sent_is_no_mistake(preset: str, query: str) -> None:
+    assert diagnosed(builders.raw(query), PRESETS[preset]) is None
 
 
 def test_where_the_comma_was_agreed_the_point_is_the_mistake() -> None:

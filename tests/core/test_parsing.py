@@ -1,9 +1,12 @@
 """Parsing: what is accepted is exactly what was sent, what is rejected says why, and nothing is repaired in between."""
 
+from urllib.parse import unquote_plus
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.fields.amounts import is_rounded
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import claimed
 from service.core.parsing import claimed_click_id, parse
@@ -41,11 +44,57 @@ def test_known_fields_are_named_and_the_rest_is_kept_in_order() -> None:
         ("007.50", 7_500_000),
         ("999999999999.999999", 999_999_999_999_999_999),
         ("-999999999999.999999", -999_999_999_999_999_999),
+        (".40", 400_000),
+        ("-.5", -500_000),
+        ("12.", 12_000_000),
+        ("12.50000000", 12_500_000),
+        ("%2B5", 5_000_000),
+        ("+5", 5_000_000),  # in a query a literal + is a space
+        ("%205.5%20", 5_500_000),
+        ("1e2", 100_000_000),
+        ("1.25E7", 12_500_000_000_000),
+        ("1.25e%2B3", 1_250_000_000),
+        ("25e-1", 2_500_000),
+        (".5E1", 5_000_000),
+        ("000000000000000000001.5", 1_500_000),
+        ("-0", 0),
+        ("0e999", 0),
+        ("999999999999", 999_999_999_999_000_000),
     ],
 )
 def test_amounts_are_exact_and_their_text_is_kept(value: str, micros: int) -> None:
     parsed = parse(builders.raw(f"c=a&value={value}"), EZMOB)
+    assert (parsed.value, parsed.value_micros) == (unquote_plus(value), micros)
+
+
+@pytest.mark.parametrize(
+    ("value", "micros"),
+    [
+        ("836.9999999999998", 837_000_000),
+        ("0.30000000000000004", 300_000),
+        ("1.1234567", 1_123_457),
+        ("0.0000005", 0),  # half to even
+        ("0.0000015", 2),
+        ("0.0000025", 2),
+        ("-0.0000025", -2),
+        ("-0.0000035", -4),
+        ("0.00000250000001", 3),
+        ("1e-7", 0),
+        ("15e-7", 2),
+        ("-1.5E-6", -2),
+        ("1e-999", 0),
+        (f"0.{'1' * 62}", 111_111),
+    ],
+)
+def test_what_is_smaller_than_a_millionth_is_rounded_half_to_even_and_its_text_is_kept(value: str, micros: int) -> None:
+    parsed = parse(builders.raw(f"c=a&value={value}"), EZMOB)
     assert (parsed.value, parsed.value_micros) == (value, micros)
+    assert is_rounded(value, "point")
+
+
+@pytest.mark.parametrize("value", ["0", "1.50", "12.50000000", "1e-6", "1.25E7", "x", "", "1" * 65])
+def test_what_is_exact_is_not_rounded(value: str) -> None:
+    assert not is_rounded(value, "point")
 
 
 @pytest.mark.parametrize(
@@ -53,24 +102,36 @@ def test_amounts_are_exact_and_their_text_is_kept(value: str, micros: int) -> No
     [
         "1,50",
         "1_000",
-        "+1",
-        "%2B1",
-        "1.",
-        ".5",
-        "1e3",
+        "%2B%2B1",
+        "%2B-1",
+        "1..",
+        ".",
+        "-",
+        "%2B",
+        "1e",
+        "e5",
+        "1e+",
+        "1e1.5",
+        "1e12",
+        "1e999",
+        "1e1000",
+        "1e999999999",
+        "1d5",
+        "999999999999.9999999",
+        "1" * 65,
+        "1%202",
         "NaN",
         "Infinity",
         "0x10",
         "1.2.3",
         "--1",
         "%241",
-        "1%20",
-        "%201",
+        "1%09",
         "1%0A",
         "%D9%A1",  # ARABIC-INDIC DIGIT ONE
         "%EF%BC%91",  # FULLWIDTH DIGIT ONE
         "1234567890123",
-        "1.1234567",
+        "-1000000000000",
     ],
 )
 def test_what_is_not_a_plain_amount_is_invalid(value: str) -> None:
@@ -94,14 +155,15 @@ def test_what_is_not_a_plain_amount_is_invalid(value: str) -> None:
         (f"c={'a' * 513}&value=1", Outcome.INVALID_CLICK_ID, "513 bytes, 512 are allowed"),
         (f"c={'%C3%A9' * 257}&value=1", Outcome.INVALID_CLICK_ID, "514 bytes, 512 are allowed"),
         ("c=a&c=b&value=1", Outcome.REPEATED_PARAMETER, "click_id was sent more than once (parameter c)"),
-        ("c=a&value=1&value=1", Outcome.REPEATED_PARAMETER, "value was sent more than once (parameter value)"),
+        ("c=a&value=1&value=2", Outcome.REPEATED_PARAMETER, "value was sent more than once (parameter value)"),
         (
-            "c=a&value=1&txid=1&transaction_id=1",
+            "c=a&value=1&txid=1&transaction_id=1&txid=2",
             Outcome.REPEATED_PARAMETER,
-            "transaction_id was sent more than once (parameter transaction_id)",
+            "transaction_id was sent more than once (parameter txid)",
         ),
-        ("c=a&value=1&currency=usd", Outcome.INVALID_CURRENCY, "'usd' is not an ISO 4217 code"),
-        ("c=a&value=1&currency=", Outcome.INVALID_CURRENCY, "'' is not an ISO 4217 code"),
+        ("c=a&value=%20", Outcome.MISSING_VALUE, "empty"),
+        ("c=a&value=1&currency=hrk", Outcome.INVALID_CURRENCY, "'hrk' is not an ISO 4217 code"),
+        ("c=a&value=1&currency=US", Outcome.INVALID_CURRENCY, "'US' is not an ISO 4217 code"),
         (f"c=a&value=1&goal={'g' * 256}", Outcome.TOO_LARGE, "goal has 256 bytes, 255 are allowed"),
         (f"c=a&value=1&txid={'t' * 256}", Outcome.TOO_LARGE, "transaction_id has 256 bytes, 255 are allowed"),
         ("&".join(["c=a&value=1", *["x=1"] * 63]), Outcome.TOO_MANY_PARAMETERS, "65 parameters, 64 are allowed"),

@@ -129,15 +129,13 @@ REJECTED: dict[Mistake, list[str]] = {
         "c=a%0A&value=1",
         "c=a%C2%A0&value=1",
         "c=a%E2%80%8B&value=1",
-        "c=a&value=+1",
-        "c=a&value=1+",
         "c=a&value=1%0D%0A",
-        "c=a&value=%201.50%20",
+        "c=a&value=%091.50",
         "+c=a&value=1",
         "c+=a&value=1",
         "c=a&+value=1",
         "c=a&value%20=1",
-        "c=a&value=1&currency=EUR+",
+        "c=a&value=1&currency=EUR%0A",
     ],
     Mistake.WRONG_CASE: [
         "C=a&value=1",
@@ -175,6 +173,7 @@ ODD: dict[Mistake, list[str]] = {
         "c=a&value=1&conversion_status=1",
         "c=a&value=1&conversion_status=in+review",
     ],
+    Mistake.ROUNDED_AMOUNT: ["c=a&value=836.9999999999998", "c=a&value=1.0000001", "c=a&value=1e-7"],
 }
 
 RIGHT = [
@@ -194,6 +193,9 @@ RIGHT = [
     "c=a%2Bb&value=1",
     "c=a%25zz&value=1",
     "c=a&value=1&note=1.50$",
+    "c=a&value=+1",
+    "c=a&value=1e3",
+    "c=a&value=1&currency=eur+",
 ]
 
-SILENT = ["c=a&value=", "c=&value=1", "c=a", "value=1", "c=a&value=abc", "c=a&value=1e3", "c=a&value=NaN", ""]
+SILENT = ["c=a&value=", "c=&value=1", "c=a", "value=1", "c=a&value=abc", "c=a&value=1e13", "c=a&value=NaN", ""]

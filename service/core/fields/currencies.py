@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from service.core.decoding import Pairs
 from service.core.fields.placeholders import reject_placeholder
 from service.core.outcome import Outcome, Rejected
-from service.core.sender import Field
+from service.core.sender import Field, Sender
 
 CURRENCIES = frozenset(
     """
@@ -18,11 +19,38 @@ CURRENCIES = frozenset(
     """.split()  # noqa: SIM905 - a table of 180 words reads better than 180 quoted ones
 )
 
+# What senders still write although it is in list one no more, or never was; each sender may be allowed some of them.
+OTHER_CODES = frozenset(
+    """
+    ADP AFA ALK AON AOR ATS AZM BEF BGL BYB BYR CSD CSK CUC CYP DEM ECS EEK ESP FIM FRF GHC GRD GWP HRD HRK IEP ITL LTL
+    LUF LVL MGF MRO MTL MXP MZM NLG PTE ROL RUR SDD SIT SKK SLL SRG STD SVC TMM TPE TRL UAK VEB VEF XEU YUM ZMK ZWD ZWL
+    ZWN ZWR ANG BUSD BCH BNB BTC DAI DOGE DOT ETH LTC MATIC SHIB SOL TON TRX TUSD USDC USDT WBTC XLM XMR XRP
+    """.split()  # noqa: SIM905 - as above
+).difference(CURRENCIES)
 
-def currency_of(fields: Mapping[Field, str]) -> str | None:
-    """Return the code of the currency, None if none was sent. Raises `Rejected`."""
-    currency = fields.get("currency")
-    if currency is None or currency in CURRENCIES:
-        return currency
-    reject_placeholder("currency", currency)
-    raise Rejected(Outcome.INVALID_CURRENCY, f"{currency[:80]!a} is not an ISO 4217 code")
+
+def currency_of(
+    fields: Mapping[Field, str], sender: Sender, pairs: Pairs, params: dict[str, str | list[str]]
+) -> str | None:
+    """Return the code of the currency, None if none was sent; another text that said it is kept among the parameters.
+
+    A value's name may say its currency, and then that is the value's own. Raises `Rejected`.
+    """
+    sent = fields.get("currency", "")
+    code = sent if sent in CURRENCIES else _read(sent, sender)
+    value = fields.get("value", "")
+    if sender.implied_currencies and value and not value.isspace():
+        code = sender.implied_currencies.get(sender.name_sent("value", value, pairs), code)
+    if code != sent and sent and not sent.isspace():
+        params[sender.name_sent("currency", sent, pairs)] = sent
+    return code
+
+
+def _read(sent: str, sender: Sender) -> str | None:
+    code = sent.strip(" ").upper()
+    if not code or code.isspace():
+        return None
+    if code in CURRENCIES or code in sender.currencies:
+        return code
+    reject_placeholder("currency", sent)
+    raise Rejected(Outcome.INVALID_CURRENCY, f"{sent[:80]!a} is not an ISO 4217 code")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from service.core.decoding import Pairs
 from service.core.fields.placeholders import BARE_TOKENS, reject_placeholder
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
@@ -33,7 +34,7 @@ def click_id_of(fields: Mapping[Field, str]) -> str:
 def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id"]) -> str:
     """Return a label, nothing if none was sent. Raises `Rejected`."""
     label = fields.get(field, "")
-    if not label:
+    if not label or label.isspace():
         return ""
     reject_placeholder(field, label)
     if len(label.encode()) > MAX_LABEL_BYTES:
@@ -42,7 +43,7 @@ def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id
 
 
 def transaction_id_of(
-    fields: Mapping[Field, str], sender: Sender, request_id: str, params: dict[str, str | list[str]]
+    fields: Mapping[Field, str], sender: Sender, request_id: str, pairs: Pairs, params: dict[str, str | list[str]]
 ) -> str:
     """Return the transaction id of the key; one that the policy for duplicates ignores is kept among the parameters."""
     label = label_of(fields, "transaction_id")
@@ -51,5 +52,5 @@ def transaction_id_of(
     if sender.duplicates == "sum":
         return label or request_id
     if label:
-        params[next(name for name, field in sender.fields.items() if field == "transaction_id")] = label
+        params[sender.name_sent("transaction_id", label, pairs)] = label
     return ""

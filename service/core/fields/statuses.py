@@ -14,6 +14,8 @@ def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
     Nobody guesses what such a word means: a rejected lead taken for a sale would be paid. Raises `Rejected`.
     """
     word = fields["conversion_status"]
+    if word.isspace():
+        return None
     status = sender.statuses.get(word.lower())
     if status is None and word:
         reject_placeholder("conversion_status", word)

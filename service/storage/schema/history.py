@@ -6,7 +6,7 @@ from sqlalchemy.sql import ColumnCollection
 from service.core.verdict import Change, Correction, Winner
 from service.storage.schema.registry import CHANGE, CORRECTION, StoredTable
 
-FIRST = Winner._fields[:5]  # the columns of CONVERSION that are the first that was said of it
+FIRST = Winner._fields[:6]  # the columns of CONVERSION that are the first that was said of it, and its parameters
 _SAID = ("conversion_status", "value", "value_micros", "currency")
 
 

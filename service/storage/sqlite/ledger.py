@@ -127,7 +127,8 @@ class SqliteLedger:
             for row in self._connection.execute(
                 self._statements.winners.for_rows(len(some)), [*chain.from_iterable(some)]
             ):
-                winner = Winner(*row[5:-1], orjson.loads(row[-1]))  # type: ignore[call-arg]  # as FIRST says
+                request_id, value, micros, currency, status, params = row[5:]
+                winner = Winner(request_id, value, micros, currency, status, orjson.loads(params))
                 winners[row[0], bool(row[1]), row[2], row[3], row[4]] = winner
         for some in in_statements(disputed(postbacks, winners)):
             rows = self._connection.execute(self._statements.history.for_rows(len(some)), [*chain.from_iterable(some)])
