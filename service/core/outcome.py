@@ -118,9 +118,8 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     ILLEGAL_TRANSITION = (
         "illegal_transition",
         200,
-        """The conversion has a status that this one cannot follow: pending becomes approved or rejected, approved
-        becomes rejected or refunded, rejected becomes approved if it never was. Its status stands; this input is kept.
-        No repeat changes that: stop sending it.""",
+        """The conversion's status stands: pending becomes approved or rejected, approved becomes rejected or refunded,
+        rejected becomes approved if it never was. Stop sending this one; it is kept.""",
         "",
         Family.REJECTED,
     )
