@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from service.core.batch import JSON, NDJSON
+from service.core.bodies import JSON, NDJSON, content_type_of
 from service.core.outcome import Outcome, Rejected
 
 TOLERANCE_SECONDS = 300  # either way: as Standard Webhooks' own libraries have it
@@ -84,7 +84,7 @@ def check(sent: SignedRequest, live: Sequence[Secret], now: float) -> None:
     check_webhook(headers, sent.body, live, now)
     if sent.query:
         raise _refused("the query beside the signed body is not signed with it: send everything in the body")
-    if sent.content_type.partition(";")[0].strip().lower() not in (JSON, NDJSON):
+    if content_type_of(sent.content_type).media_type not in (JSON, NDJSON):
         raise _refused("what a body is read as is not signed, so a signed one is JSON or NDJSON")
 
 

@@ -13,9 +13,10 @@ from functools import partial
 from itertools import chain, count, islice, repeat
 from typing import NoReturn
 
+from service.core.bodies import CSV, JSON, NDJSON, UNSAID, content_type_of, reject_charset
 from service.core.decompression import Readable, unpack
 from service.core.outcome import Outcome, Rejected
-from service.core.parameters import MAX_BODY_BYTES, media_type_of
+from service.core.parameters import MAX_BODY_BYTES
 from service.core.postback import MAX_KEPT_BYTES, RawPostback
 from service.core.redaction import may_hold_secrets, redact
 
@@ -25,8 +26,6 @@ MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compress
 MAX_ATOMIC_BYTES = 2 * 2**20  # of all its rows, for the same reason
 MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
 _CHUNK_BYTES = 256 * 1024  # read from a stream at once
-
-JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +90,14 @@ def split_batch(raw: RawPostback) -> Batch:
         raise Rejected(Outcome.MALFORMED_BODY, f"the sender hung up after {len(raw.body)} bytes of the body")
     if len(raw.body) > MAX_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BYTES} bytes")
-    media_type = media_type_of(raw.content_type)
-    split = _SPLITS.get(media_type)
-    if split is None:
+    said = content_type_of(raw.content_type)
+    if said.media_type not in _SPLITS and said.media_type != UNSAID:
         raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"a batch is {', '.join(_SPLITS)}")
-    headed = media_type == CSV
     body = unpack(raw.body, raw.content_encoding, MAX_BYTES)
+    reject_charset(said.charset, body)
+    media_type = said.media_type or _looks(body)
+    headed = media_type == CSV
+    split = _SPLITS[media_type]
     rows = list(islice(split(body), MAX_ROWS + headed + 1))
     header = rows.pop(0) if headed and rows else b""
     if len(rows) > MAX_ROWS:
@@ -109,6 +110,21 @@ def split_batch(raw: RawPostback) -> Batch:
         _bounded(rows)
     bare = raw._replace(query=b"", body=b"", content_encoding="")
     return Batch(bare, CSV if headed else JSON, header, rows, atomic, needs_redaction=may_hold_secrets(body))
+
+
+_CSV_BEGINS = re.compile(rb"[A-Za-z_][A-Za-z0-9_ .\-]*(?:,[A-Za-z0-9_ .\-]+)+\r?\n")  # names in a header
+
+
+def _looks(body: bytes) -> str:
+    """Return the type that a body without a type unmistakably has."""
+    start = body[: MAX_HEADER_BYTES + len(BOM_UTF8)].removeprefix(BOM_UTF8).lstrip(b" \t\r\n")
+    if start[:1] in (b"[", b"{"):
+        return JSON if start[:1] == b"[" else NDJSON
+    if _CSV_BEGINS.match(start):
+        return CSV
+    raise Rejected(
+        Outcome.UNSUPPORTED_MEDIA_TYPE, f"a body without a type that looks like none of {', '.join(_SPLITS)}"
+    )
 
 
 def _bounded(rows: list[bytes]) -> None:

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from service.core.outcome import Outcome, Rejected
 
-MAX_PARAMETERS = 64
+MAX_PARAMETERS = 256
 FIRST_MOMENT, END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 Pairs = Sequence[tuple[str, str]]
@@ -25,14 +25,16 @@ Pairs = Sequence[tuple[str, str]]
 _JSON_SPACE = " \t\r\n"
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_PERCENT_MACRO = re.compile(rb"%[A-Za-z_][A-Za-z0-9_.\-]*%")
+_PERCENT_MACRO = re.compile(rb"%{1,2}[A-Za-z_][A-Za-z0-9_.:\-]*%{1,2}")
+_JOINED_MACRO = re.compile(rb"(?<![A-Za-z0-9%])" + _PERCENT_MACRO.pattern + rb"(?![A-Za-z0-9%])")
 _BYTE = {b"%02x" % code: bytes([code]) for code in range(256)}
 
 
 def decode_query(query: bytes) -> Pairs:
     """Decode `a=1&b=2` (a query string or a form body) as the URL standard says, but strictly.
 
-    Raises `Rejected`: too_many_parameters, invalid_encoding, unexpanded_macro (an unreplaced `%token%`).
+    An unreplaced `%token%` is no escape: it stays as it was sent, for the check of its field. Raises `Rejected`:
+    too_many_parameters, invalid_encoding, unexpanded_macro (`a_%token%`, of which nobody can tell what was escaped).
     """
     if not query:
         return []
@@ -47,8 +49,9 @@ def decode_query(query: bytes) -> Pairs:
 
 
 def decode_json(body: bytes) -> Pairs:
-    """Decode one flat JSON object; numbers keep their literal text (`1.50` stays `1.50`), null means "not sent".
+    """Decode one JSON object; numbers keep their literal text (`1.50` stays `1.50`), null means "not sent".
 
+    true, false, an array and an object become their JSON as a `Member`, which no field is.
     Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
     """
     try:
@@ -68,7 +71,9 @@ def decode_json(body: bytes) -> Pairs:
                 break
         else:
             return members
-    return [(_text(name, name), _text(name, member)) for name, member in members if member is not None]
+    if any(type(member) in (tuple, list) for _, member in members):
+        members = _WITH_NUMBERS.raw_decode(text)[0]  # again, so that numbers and texts can be told apart
+    return [(_text(name, name), _member(name, member)) for name, member in members if member is not None]
 
 
 def decode_json_together(bodies: Sequence[bytes]) -> Sequence[Pairs] | None:
@@ -152,11 +157,42 @@ def _constant(name: str) -> NoReturn:
 _OBJECT = json.JSONDecoder(object_pairs_hook=tuple, parse_float=str, parse_int=str, parse_constant=_constant)
 
 
-def _text(name: str, member: object) -> str:
-    if isinstance(member, bool):
-        return "true" if member else "false"
-    if not isinstance(member, str):
-        raise Rejected(Outcome.MALFORMED_BODY, f"member {name[:80]!a} is an array or an object; send a flat object")
+class _Number(str):
+    """The literal text of a number."""
+
+    __slots__ = ()
+
+
+_WITH_NUMBERS = json.JSONDecoder(object_pairs_hook=tuple, parse_float=_Number, parse_int=_Number)
+
+
+class Member(str):
+    """The JSON of a member that is neither text nor a number: true, false, an array or an object."""
+
+    __slots__ = ()
+
+
+def _member(name: str, member: object) -> str:
+    if isinstance(member, str):
+        return _text(name, str(member))
+    try:
+        return Member(_text(name, _as_json(member)))
+    except RecursionError:
+        raise Rejected(Outcome.MALFORMED_BODY, f"member {name[:80]!a} is nested too deep") from None
+
+
+def _as_json(member: object) -> str:
+    """Return the JSON of what was decoded, without white space; repeated names stay in, in the order sent."""
+    if isinstance(member, _Number):
+        return member
+    if isinstance(member, tuple):
+        return f"{{{','.join(f'{_as_json(name)}:{_as_json(inner)}' for name, inner in member)}}}"
+    if isinstance(member, list):
+        return f"[{','.join(map(_as_json, member))}]"
+    return json.dumps(member, ensure_ascii=False)
+
+
+def _text(name: str, member: str) -> str:
     if "\0" in member or not _is_unicode(member):
         raise Rejected(Outcome.INVALID_ENCODING, f"member {name[:80]!a} holds a NUL or half a surrogate pair")
     return member
@@ -171,27 +207,27 @@ def _is_unicode(text: str) -> bool:
 
 
 def _decode(encoded: bytes, what: bytes) -> str:
+    plain = encoded
     if b"%" in encoded or b"+" in encoded:
         if _BAD_ESCAPE.search(encoded):
-            _reject_escape(encoded, what)
+            return _macro(encoded, what, "holds a % that starts no escape (%25 is a literal %)")
         plain = _ESCAPE.sub(lambda escape: _BYTE[escape[1].lower()], encoded.replace(b"+", b" "))
-    else:
-        plain = encoded
     try:
         text = plain.decode("utf-8")
     except UnicodeDecodeError:
-        if _PERCENT_MACRO.fullmatch(encoded):
-            _reject_escape(encoded, what)
-        raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} is not UTF-8") from None
+        return _macro(encoded, what, "is not UTF-8")
     if "\0" in text:
         raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} holds a NUL character")
     return text
 
 
-def _reject_escape(encoded: bytes, what: bytes) -> NoReturn:
+def _macro(encoded: bytes, what: bytes, otherwise: str) -> str:
+    """Return an unreplaced `%token%`, which cannot be decoded. Raises `Rejected` for all else."""
     if _PERCENT_MACRO.fullmatch(encoded):
-        raise Rejected(Outcome.UNEXPANDED_MACRO, f"{_show(what)} is {_show(encoded)}")
-    raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} holds a % that starts no escape (%25 is a literal %)")
+        return encoded.decode("ascii")
+    if joined := _JOINED_MACRO.search(encoded):
+        raise Rejected(Outcome.UNEXPANDED_MACRO, f"{_show(what)} holds {_show(joined[0])}")
+    raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} {otherwise}")
 
 
 def _show(encoded: bytes) -> str:

@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 
+from service.core.advice import on_damage, on_half_a_macro, on_placeholder
 from service.core.decoding import Pairs
 from service.core.fields.amounts import is_rounded, micros_of
-from service.core.fields.placeholders import is_bare_token
+from service.core.fields.html_damage import eaten_in
+from service.core.fields.placeholders import BRACKETS, placeholder_in
 from service.core.hints import Said, code_meant, hint_for
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.core.parameters import claimed
+from service.core.parameters import claimed, is_unread
 from service.core.parsing import claimed_click_id, claimed_fields, claims_test
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.presets import EZMOB
@@ -52,6 +54,9 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
 
 def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     """Say what looks odd in an accepted postback. Cheap where nothing does, because it runs for every postback."""
+    raw = postback.raw
+    if raw.body and raw.query and is_unread(raw):
+        return Diagnosis(Mistake.UNREAD_BODY, "Send the body as JSON or a form, or none: only the URL could be read.")
     click_id = postback.click_id
     plain = click_id.replace("-", "").isalnum() or not _ODD.search(click_id)
     params, value = postback.params, postback.value
@@ -190,25 +195,25 @@ def _broken_separator(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _macro(sent: _Sent) -> Diagnosis | None:
+def _eaten(sent: _Sent) -> Diagnosis | None:
+    """Find what HTML made of a parameter: `x¤cy=EUR` was `x&currency=EUR`."""
+    found = ((field, eaten) for field, text in sent.suspected if (eaten := eaten_in(text)))
+    return next((on_damage(eaten, sent.name(field)) for field, eaten in found), None)
+
+
+def _placeholder(sent: _Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
-        name = sent.name(field)
-        if _CONVERSION.search(text):
-            return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
-        if is_bare_token(field, text):
-            advice = f"Put the token of {name} into the braces of the platform that sends: it came as a bare word."
-            return Diagnosis(Mistake.LITERAL_TOKEN, advice)
-        if _MACRO.search(text):
-            advice = f"Use a macro that the platform that sends knows, as it spells it: it did not replace {name}'s."
-            return Diagnosis(Mistake.UNREPLACED_MACRO, advice)
+        if found := placeholder_in(field, text, sent.sender.placeholders):
+            if found.kind == "macro" and _CONVERSION.search(text):
+                return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
+            return on_placeholder(found, field, sent.name(field))
     return _half_replaced(sent)
 
 
 def _half_replaced(sent: _Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
-        if any(text.count(left) != text.count(right) for left, right in ("{}", "[]", "<>")):
-            advice = f"Write the macro of {sent.name(field)} with both of its brackets: one of them is missing."
-            return Diagnosis(Mistake.HALF_REPLACED_MACRO, advice)
+        if any(text.count(left) != text.count(right) for left, right in BRACKETS):
+            return on_half_a_macro(sent.name(field))
     return None
 
 
@@ -264,7 +269,6 @@ _BLANKS = " \t\r\n\v\f\u00a0\u200b\u2009\u202f\ufeff"
 _ODD = re.compile(r"[%?;,&|{}\[\]<>]|^-?[0-9]+[.,][0-9]+$")  # in a click id: worth a closer look
 _ESCAPE = re.compile(r"%(?:[0-7][0-9A-Fa-f]|[89A-Fa-f][0-9A-Fa-f]%)")  # %20, or a byte of UTF-8 and the next
 _CONVERSION = re.compile(r"[{\[<]\s*conversion(?:_?id)?\s*[}\]>]", re.IGNORECASE)
-_MACRO = re.compile(r"\{[^{}]*\}|^(?:\[.*\]|<.*>|\(.*\)|%.*%|#.*#|\$\w+\$?|__\w+__)$", re.DOTALL)
 _INSIDE = re.compile(r"[?;,&|]([A-Za-z_]{1,32})=")
 _DECIMAL = re.compile(r"-?[0-9]{1,9}[.,][0-9]{1,6}", re.ASCII)
 _GROUPED = re.compile(r"-?[0-9]{1,12}(?:[.,' \u00a0\u202f][0-9]{1,6})+", re.ASCII)
@@ -275,15 +279,15 @@ _NAMES: tuple[_Detector, ...] = (_html_escaped, _near_miss, _broken_separator, _
 _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.MISSING_CLICK_ID: _NAMES,
     Outcome.MISSING_VALUE: _NAMES,
-    Outcome.UNEXPANDED_MACRO: (_macro,),
-    Outcome.INVALID_CLICK_ID: (_blanks,),
+    Outcome.UNEXPANDED_MACRO: (_placeholder,),
+    Outcome.INVALID_CLICK_ID: (_eaten, _blanks),
     Outcome.INVALID_VALUE: (
-        *(_broken_separator, _double_encoded, _swapped, _half_replaced),
+        *(_eaten, _broken_separator, _double_encoded, _swapped, _half_replaced),
         *(_currency_sign, _decimal_comma, _blanks),
     ),
-    Outcome.INVALID_CURRENCY: (_broken_separator, _double_encoded, _blanks),
-    Outcome.INVALID_STATUS: (_unknown_word,),
-    Outcome.INVALID_ENCODING: (_html_escaped, _macro),
+    Outcome.INVALID_CURRENCY: (_eaten, _broken_separator, _double_encoded, _blanks),
+    Outcome.INVALID_STATUS: (_eaten, _unknown_word),
+    Outcome.INVALID_ENCODING: (_html_escaped, _eaten, _placeholder, _blanks),
 }
 _REFUSED: Mapping[Outcome, Field] = {
     Outcome.INVALID_CLICK_ID: "click_id",

@@ -90,8 +90,8 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     UNEXPANDED_MACRO = (
         "unexpanded_macro",
         400,
-        """A macro arrived unreplaced: the tracker must put the real value in its place. Check the macro's spelling
-        and brackets.""",
+        """A macro or a placeholder arrived where a value should be: the tracker must put the real value in its place.
+        Check the macro's spelling and brackets.""",
     )
     MISSING_VALUE = (
         "missing_value",
@@ -126,19 +126,20 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     INVALID_ENCODING = (
         "invalid_encoding",
         400,
-        "Send text as UTF-8, percent-encode it completely (a literal % is %25), and send no NUL characters.",
+        "Send text as UTF-8, percent-encode it completely (a literal % is %25), and send no control characters.",
     )
     REPEATED_PARAMETER = "repeated_parameter", 400, "Send each parameter once: it is not guessed which text is meant."
-    TOO_MANY_PARAMETERS = "too_many_parameters", 400, "Send at most 64 parameters."
+    TOO_MANY_PARAMETERS = "too_many_parameters", 400, "Send at most 256 parameters."
     MALFORMED_BODY = (
         "malformed_body",
         400,
-        "Send the body as a form, or as one flat JSON object of strings, numbers, true, false or null.",
+        "Send the body as a form, or as one JSON object whose known members are strings or numbers.",
     )
     UNSUPPORTED_MEDIA_TYPE = (
         "unsupported_media_type",
         415,
-        "Send the body as application/x-www-form-urlencoded or application/json, in UTF-8, not compressed.",
+        """Send the body as application/x-www-form-urlencoded, application/json or multipart/form-data, in UTF-8, not
+        compressed.""",
     )
     TOO_LARGE = (
         "too_large",
@@ -193,6 +194,7 @@ class Mistake(StrEnum):
 
     UNREPLACED_MACRO = "unreplaced_macro"
     HALF_REPLACED_MACRO = "half_replaced_macro"
+    PLACEHOLDER = "placeholder"
     LITERAL_TOKEN = "literal_token"  # noqa: S105 - no password
     CONVERSION_MACRO = "conversion_macro"
     SWAPPED = "swapped"
@@ -206,6 +208,7 @@ class Mistake(StrEnum):
     OTHER_NAME = "other_name"
     UNKNOWN_STATUS = "unknown_status"
     ROUNDED_AMOUNT = "rounded_amount"
+    UNREAD_BODY = "unread_body"
 
 
 class Diagnosis(NamedTuple):

@@ -1,27 +1,24 @@
 """Owns a postback's parameters: its query and its body together become pairs of name and text, within their bounds."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from itertools import repeat
 
-from service.core.decoding import (
-    MAX_PARAMETERS,
-    Pairs,
-    decode_csv,
-    decode_json,
-    decode_json_together,
-    decode_query,
-    too_many_parameters,
-)
+from service.core.bodies import JSON, body_pairs
+from service.core.decoding import MAX_PARAMETERS, Pairs, decode_json_together, decode_query, too_many_parameters
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
+from service.core.sender import Sender
 
 MAX_URL_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
 
 
-def parameters_of(raw: RawPostback) -> Pairs:
-    """Return the parameters of a postback in the order sent. Raises `Rejected`."""
+def parameters_of(raw: RawPostback, sender: Sender) -> Pairs:
+    """Return the parameters of a postback in the order sent. Raises `Rejected`.
+
+    A body that cannot be read does no harm to a query that is complete: has a click id, a value, and all that this
+    sender must send.
+    """
     size = len(raw.path) + 1 + len(raw.query)
     if size > MAX_URL_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"the URL has {size} bytes, {MAX_URL_BYTES} are allowed")
@@ -31,7 +28,15 @@ def parameters_of(raw: RawPostback) -> Pairs:
         return decode_query(raw.query)
     if len(raw.body) > MAX_BODY_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes")
-    pairs = [*decode_query(raw.query), *_body_pairs(raw)] if raw.query else _body_pairs(raw)
+    if not raw.query:
+        pairs = body_pairs(raw)
+    else:
+        pairs = [*decode_query(raw.query)]
+        try:
+            pairs += body_pairs(raw)
+        except Rejected as unread:
+            if unread.outcome not in _UNREADABLE or not _is_complete(pairs, sender):
+                raise
     if len(pairs) > MAX_PARAMETERS:
         raise too_many_parameters(len(pairs))
     return pairs
@@ -40,7 +45,7 @@ def parameters_of(raw: RawPostback) -> Pairs:
 def decode_together(raws: Sequence[RawPostback]) -> Iterable[Pairs | None]:
     """Return the parameters of rows of a batch, as `parse` takes them; None for those that it must read itself."""
     _, _, paths, queries, types, encodings, bodies, complete, *_ = zip(*raws, strict=True)
-    plain = all(complete) and not any(queries) and not any(encodings) and {*types} == {"application/json"}
+    plain = all(complete) and not any(queries) and not any(encodings) and {*types} == {JSON}
     if not plain or max(map(len, bodies)) > MAX_BODY_BYTES or max(map(len, paths)) >= MAX_URL_BYTES:
         return repeat(None)
     pairs = decode_json_together(bodies)
@@ -50,33 +55,25 @@ def decode_together(raws: Sequence[RawPostback]) -> Iterable[Pairs | None]:
 def claimed(raw: RawPostback) -> Pairs:
     """Return the parameters of a postback that may be broken, as far as they can be read."""
     try:
-        return [*decode_query(raw.query), *(_body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else ())]
+        return [*decode_query(raw.query), *(body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else ())]
     except Rejected:
         parts = raw.query[:MAX_URL_BYTES].replace(b"\0", b"").decode("ascii", "backslashreplace").split("&")
         return [(name, text) for name, _, text in (part.partition("=") for part in parts)]
 
 
-def _body_pairs(raw: RawPostback) -> Pairs:
-    if not raw.body:
-        return []
-    if raw.content_encoding not in ("", "identity"):
-        raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content encoding {raw.content_encoding[:40]!a}")
-    match media_type_of(raw.content_type):
-        case "application/x-www-form-urlencoded":
-            return decode_query(raw.body)
-        case "application/json":
-            return decode_json(raw.body)
-        case "text/csv" if raw.door in ("batch", "import"):
-            return decode_csv(raw.body)
-        case other:
-            raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"content type {other[:80]!a}")
+def is_unread(raw: RawPostback) -> bool:
+    """Tell whether the body of an accepted postback could not be read, beside its query."""
+    try:
+        body_pairs(raw)
+    except Rejected:
+        return True
+    return False
 
 
-@lru_cache(maxsize=64)
-def media_type_of(content_type: str) -> str:
-    """Return the body's media type in lower case. Raises `Rejected` for a charset that is not UTF-8."""
-    media_type, _, parameters = content_type.lower().partition(";")
-    charset = parameters.partition("charset=")[2].strip(' "') or "utf-8"
-    if charset not in ("utf-8", "utf8"):
-        raise Rejected(Outcome.UNSUPPORTED_MEDIA_TYPE, f"charset {charset[:40]!a}")
-    return media_type.strip()
+_UNREADABLE = frozenset({Outcome.MALFORMED_BODY, Outcome.UNSUPPORTED_MEDIA_TYPE, Outcome.INVALID_ENCODING})
+
+
+def _is_complete(pairs: Pairs, sender: Sender) -> bool:
+    return {"click_id", "value", *sender.required} <= {
+        sender.fields[name] for name, text in pairs if text.strip() and name in sender.fields
+    }

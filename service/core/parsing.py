@@ -10,10 +10,11 @@ from service.core.decoding import Pairs
 from service.core.fields.amounts import value_of
 from service.core.fields.currencies import currency_of
 from service.core.fields.identifiers import MAX_CLICK_ID_BYTES, click_id_of, label_of, transaction_id_of
+from service.core.fields.repeats import same_meaning
 from service.core.fields.statuses import status_of
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import parameters_of
-from service.core.postback import TEST, TEST_VALUES, Postback, RawPostback
+from service.core.postback import TEST, Postback, RawPostback, says_test
 from service.core.sender import Field, Sender
 
 
@@ -22,12 +23,12 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
 
     `pairs` are its parameters, if they were decoded together with others'.
     """
-    pairs = parameters_of(raw) if pairs is None else pairs
+    pairs = parameters_of(raw, sender) if pairs is None else pairs
     fields, params = _name_fields(pairs, sender)
-    is_test = raw.is_test or (bool(params) and _says_test(params.get(TEST, "")))
+    is_test = raw.is_test or (bool(params) and says_test(params.get(TEST, "")))
     if is_test:
         params.pop(TEST, None)
-    click_id = click_id_of(fields)
+    click_id = click_id_of(fields, sender)
     value, micros = value_of(fields, sender)
     status = status_parameter = None
     if "conversion_status" in fields:
@@ -55,14 +56,9 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
     return tuple.__new__(Postback, values)  # its own __new__ is a function in Python
 
 
-def _says_test(sent: str | list[str]) -> bool:
-    """Tell whether one of the marks that were sent makes it a test: in doubt it counts nowhere."""
-    return any(text in TEST_VALUES for text in ([sent] if isinstance(sent, str) else sent))
-
-
 def claims_test(pairs: Pairs) -> bool:
     """Tell whether a rejected postback says that it is a test."""
-    return any(name == TEST and text in TEST_VALUES for name, text in pairs)
+    return any(name == TEST and says_test(text) for name, text in pairs)
 
 
 def claimed_click_id(pairs: Pairs, sender: Sender) -> str | None:
@@ -98,12 +94,11 @@ def _name_repeated_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str
     """Name the fields where one was sent several times: what does not count is kept. Raises `Rejected`."""
     sent: dict[str, str] = {}
     for name, text in pairs:
-        if name in sender.fields:
+        if field := sender.fields.get(name):
             earlier = sent.get(name, "")
-            if not _is_empty(earlier) and not _is_empty(text) and text != earlier:
-                what = f"{sender.fields[name]} was sent more than once (parameter {name})"
-                raise Rejected(Outcome.REPEATED_PARAMETER, what)
-            sent[name] = earlier if _is_empty(text) and earlier else text
+            if not _is_empty(earlier) and not _is_empty(text) and not same_meaning(field, earlier, text, sender):
+                raise Rejected(Outcome.REPEATED_PARAMETER, f"{field} was sent more than once (parameter {name})")
+            sent[name] = text if _is_empty(earlier) else earlier
     _, params = _name_fields([pair for pair in pairs if pair[0] not in sender.fields], sender)
     fields, others = _preferred(sent, sender)
     return fields, {**params, **others}

@@ -21,10 +21,15 @@ INCOMPLETE = b"x-incomplete"  # our own header in what is kept: the body is not 
 TEST_KEY = b"x-test-key"  # another of ours: what proved its sender was a test key
 
 TEST = "test"  # this parameter, from any sender, marks a postback that must not be counted as real
-TEST_VALUES = ("1", "true")
+TEST_VALUES = ("1", "true", "yes", "on")  # small and capital letters are the same
 
 Params = Mapping[str, str | list[str]]
 ConversionKey = tuple[str, bool, str, str, str]
+
+
+def says_test(sent: str | list[str]) -> bool:
+    """Tell whether one of the marks that were sent makes it a test: in doubt it counts nowhere."""
+    return any(text.lower() in TEST_VALUES for text in ([sent] if isinstance(sent, str) else sent))
 
 
 class RawPostback(NamedTuple):

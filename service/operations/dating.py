@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from service.core.batch import CSV
+from service.core.bodies import CSV
 from service.core.decoding import decode_csv, decode_json, decode_moment
 from service.core.mistakes import rejection_of
 from service.core.outcome import Outcome, Rejected

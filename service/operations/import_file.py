@@ -13,7 +13,8 @@ from typing import Self, get_args
 from urllib.parse import quote
 
 from service.auth.authenticator import Caller
-from service.core.batch import CSV, JSON, row_postbacks
+from service.core.batch import row_postbacks
+from service.core.bodies import CSV, JSON
 from service.core.chunk import CHUNK_BYTES, next_chunk
 from service.core.postback import RawPostback
 from service.core.presets import EZMOB

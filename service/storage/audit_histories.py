@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from service.core.lifecycle import APPEAL, steps
 from service.core.outcome import Outcome
-from service.core.postback import TEST, TEST_VALUES
+from service.core.postback import TEST, TEST_VALUES, says_test
 from service.storage.audit import KEPT, TABLES, Audit
 from service.storage.deletions.book import Reason
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, REJECTED
@@ -99,7 +99,7 @@ def marked_as_tests(audit: Audit) -> list[str]:
     for table in (CONVERSION.name, CHANGE.name):
         for request_id, params in audit.rows(_marked(table)):
             sent = json.loads(str(params)).get(TEST, "")
-            if not set(TEST_VALUES).isdisjoint(sent if isinstance(sent, list) else [sent]):
+            if says_test(sent):
                 found.append(str(request_id))
     return found
 
@@ -176,7 +176,7 @@ def _rejected(outcome: Outcome, audit: Audit, also: str = "") -> str:
 
 
 def _marked(table: str) -> str:
-    params = """replace(CAST(params AS TEXT), '": ', '":')"""
+    params = """lower(replace(CAST(params AS TEXT), '": ', '":'))"""
     marks = [f'"{value}"' for value in TEST_VALUES] + ["["]
     said = " OR ".join(f"{params} LIKE '%\"{TEST}\":{mark}%'" for mark in marks)
     return f"SELECT request_id, CAST(params AS TEXT) FROM {table} WHERE is_test = FALSE AND ({said}) ORDER BY 1"  # noqa: S608 - our own names

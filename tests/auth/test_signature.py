@@ -85,16 +85,17 @@ def test_a_request_of_which_a_part_is_not_signed_with_the_rest_is_refused(sent: 
     assert detail_of(rejected.value) == detail
 
 
-def test_a_signed_body_would_say_something_else_to_another_reader() -> None:
-    """Why its type must be JSON: a parameter that a stranger chose, inside the JSON of an honest sender."""
+@pytest.mark.parametrize("other", ["application/x-www-form-urlencoded", "text/csv", "multipart/form-data; boundary=x"])
+def test_a_signed_body_could_say_something_else_under_another_type(other: str) -> None:
+    """Why its type must be JSON: a parameter that a stranger chose, inside the body of an honest sender."""
     body = b'{"c":"6f1c2a","value":"1.50","sub":"&c=strangers&value=99&"}'
-    assert parse(builders.posted(body), EZMOB).click_id == "6f1c2a"
-    as_form = "application/x-www-form-urlencoded"
-    assert parse(builders.posted(body, as_form), EZMOB).click_id == "strangers"
+    for content_type in (TYPE, "application/x-www-form-urlencoded"):
+        assert parse(builders.posted(body, content_type), EZMOB).click_id == "6f1c2a"
     headers = [(name.encode(), value.encode()) for name, value in sign_webhook("msg_1", body, SECRET, NOW).items()]
-    check(SignedRequest(b"", TYPE, headers, body), LIVE, NOW)
+    for content_type in (TYPE, f"{TYPE}; charset=utf-8;", "text/json"):
+        check(SignedRequest(b"", content_type, headers, body), LIVE, NOW)
     with pytest.raises(Rejected, match="JSON"):
-        check(SignedRequest(b"", as_form, headers, body), LIVE, NOW)
+        check(SignedRequest(b"", other, headers, body), LIVE, NOW)
 
 
 def test_without_a_live_secret_nothing_is_good() -> None:

@@ -7,16 +7,14 @@ import pytest
 from backports import zstd
 
 from service.core.batch import (
-    CSV,
-    JSON,
     MAX_ATOMIC_BYTES,
     MAX_ATOMIC_ROWS,
     MAX_BYTES,
     MAX_HEADER_BYTES,
     MAX_ROWS,
-    NDJSON,
     split_batch,
 )
+from service.core.bodies import CSV, JSON, NDJSON
 from service.core.outcome import Outcome, Rejected
 from service.core.parsing import parse
 from service.core.postback import RawPostback
@@ -142,8 +140,10 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_refused(pack: "type[bytes]"
 @pytest.mark.parametrize(
     ("body", "content_type", "changes", "outcome", "detail"),
     [
-        (ROWS[0], "text/plain", {}, Outcome.UNSUPPORTED_MEDIA_TYPE, "a batch is application/json"),
-        (ROWS[0], "", {}, Outcome.UNSUPPORTED_MEDIA_TYPE, "a batch is application/json"),
+        (ROWS[0], "application/xml", {}, Outcome.UNSUPPORTED_MEDIA_TYPE, "a batch is application/json"),
+        (b"x", "", {}, Outcome.UNSUPPORTED_MEDIA_TYPE, "looks like none of application/json"),
+        (b"c", "text/plain", {}, Outcome.UNSUPPORTED_MEDIA_TYPE, "looks like none of application/json"),
+        (ROWS[0], f"{NDJSON}; charset=utf-16", {}, Outcome.UNSUPPORTED_MEDIA_TYPE, "charset 'utf-16': send UTF-8"),
         (ROWS[0], NDJSON, {"content_encoding": "br"}, Outcome.UNSUPPORTED_MEDIA_TYPE, "content encoding 'br'"),
         (ROWS[0], NDJSON, {"content_encoding": "gzip"}, Outcome.MALFORMED_BODY, "the body is not gzip"),
         (ROWS[0], NDJSON, {"content_encoding": "zstd"}, Outcome.MALFORMED_BODY, "the body is not zstd"),
@@ -219,3 +219,28 @@ def test_a_zstd_window_larger_than_any_body_is_refused() -> None:
     compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
     greedy = compressor.compress(ROWS[0]) + compressor.flush()
     assert "not zstd" in refusal(greedy, content_encoding="zstd").detail
+
+
+@pytest.mark.parametrize(
+    ("said", "body", "rows"),
+    [
+        *((said, b'[{"c":"a"},{"c":"b"}]', [b'{"c":"a"}', b'{"c":"b"}']) for said in ("", "text/plain", "text/json")),
+        *((said, b'{"c":"a"}\n{"c":"b"}\n', [b'{"c":"a"}', b'{"c":"b"}']) for said in ("", "text/plain", "x")),
+        *((said, b'{"c":"a"}\n', [b'{"c":"a"}']) for said in ("application/jsonl", f"{NDJSON}; charset=utf-8;")),
+        *((said, b"c,value\na,1", [b"c,value\na,1"]) for said in ("", "text/plain", "application/octet-stream")),
+        *((said, b"c,value\na,1", [b"c,value\na,1"]) for said in ("text/csv; charset=utf-8; header=present",)),
+        *((said, b"c,value\na,1", [b"c,value\na,1"]) for said in ("application/csv", 'Text/CSV; charset="UTF-8"')),
+        ("text/csv; charset=iso-8859-1", b"c,value\na,1", [b"c,value\na,1"]),
+        ("", b"\xef\xbb\xbf \n[1]", [b"1"]),
+    ],
+)
+def test_a_batch_is_read_as_what_it_unmistakably_is(said: str, body: bytes, rows: list[bytes]) -> None:
+    assert bodies(body, said) == rows
+
+
+def test_a_batch_in_another_charset_is_read_while_it_is_the_same_in_utf_8() -> None:
+    refused = refusal("c,value\né,1".encode("latin-1"), "text/csv; charset=iso-8859-1")
+    assert (refused.outcome, refused.detail) == (
+        Outcome.UNSUPPORTED_MEDIA_TYPE,
+        "charset 'iso-8859-1': send UTF-8",
+    )

@@ -55,7 +55,7 @@ def test_plain_rows_are_decoded_together() -> None:
     "raw",
     [
         builders.posted(b'{"c":"' + b"a" * 65_536 + b'"}'),
-        builders.posted(b'{"c":"1"' + b',"x":"1"' * 64 + b"}"),
+        builders.posted(b'{"c":"1"' + b',"x":"1"' * 256 + b"}"),
         builders.posted(b'{"c":"1"}', query=b"c=1"),
         builders.posted(b'{"c":"1"}', content_encoding="gzip"),
         builders.posted(b'{"c":"1"}', "text/csv"),

@@ -166,7 +166,7 @@ def test_what_is_not_a_plain_amount_is_invalid(value: str) -> None:
         ("c=a&value=1&currency=US", Outcome.INVALID_CURRENCY, "'US' is not an ISO 4217 code"),
         (f"c=a&value=1&goal={'g' * 256}", Outcome.TOO_LARGE, "goal has 256 bytes, 255 are allowed"),
         (f"c=a&value=1&txid={'t' * 256}", Outcome.TOO_LARGE, "transaction_id has 256 bytes, 255 are allowed"),
-        ("&".join(["c=a&value=1", *["x=1"] * 63]), Outcome.TOO_MANY_PARAMETERS, "65 parameters, 64 are allowed"),
+        ("&".join(["c=a&value=1", *["x=1"] * 255]), Outcome.TOO_MANY_PARAMETERS, "257 parameters, 256 are allowed"),
         (f"c=a&value=1&x={'x' * 8192}", Outcome.TOO_LARGE, "the URL has 8216 bytes, 8192 are allowed"),
         ("c=a%FFb&value=1", Outcome.INVALID_ENCODING, "parameter c is not UTF-8"),
         ("c=a&value=1&x=%ED%A0%80", Outcome.INVALID_ENCODING, "parameter x is not UTF-8"),
@@ -256,7 +256,7 @@ def test_extra_parameters_may_hold_macros_and_brackets() -> None:
     "raw",
     [
         builders.raw("c=a&value=1&test=1"),
-        builders.raw("test=true&c=a&value=1"),
+        *(builders.raw(f"test={word}&c=a&value=1") for word in ("true", "True", "TRUE", "yes", "Yes", "on", "ON")),
         builders.raw("test=1&c=a&value=1&test=1"),
         builders.raw("c=a&value=1&test=0&test=1"),
         builders.posted(b"c=a&value=1&test=1", "application/x-www-form-urlencoded", query=b"test=1"),
@@ -269,8 +269,8 @@ def test_a_test_says_so_and_is_a_conversion_of_its_own(raw: RawPostback) -> None
     assert parsed.params == {}
 
 
-@pytest.mark.parametrize("test", ["0", "", "no", "TRUE", "0&test=2", "abc", "2"])
-def test_only_one_word_makes_a_test_and_any_other_is_kept(test: str) -> None:
+@pytest.mark.parametrize("test", ["0", "", "no", "false", "off", "0&test=2", "abc", "2"])
+def test_only_a_yes_makes_a_test_and_any_other_is_kept(test: str) -> None:
     parsed = parse(builders.raw(f"c=a&value=1&test={test}"), EZMOB)
     assert not parsed.is_test
     assert "test" in parsed.params

@@ -28,9 +28,9 @@ def test_the_same_field_with_another_text_in_query_and_body_is_a_repetition() ->
 
 def test_the_parameter_limit_counts_query_and_body_together() -> None:
     form = builders.posted(
-        b"&".join([b"y=1"] * 40), "application/x-www-form-urlencoded", query=b"&".join([b"x=1"] * 40)
+        b"&".join([b"y=1"] * 130), "application/x-www-form-urlencoded", query=b"&".join([b"x=1"] * 130)
     )
-    assert outcome_of(form) == (Outcome.TOO_MANY_PARAMETERS, "80 parameters, 64 are allowed")
+    assert outcome_of(form) == (Outcome.TOO_MANY_PARAMETERS, "260 parameters, 256 are allowed")
 
 
 def test_json_numbers_keep_their_literal_text() -> None:
@@ -51,8 +51,6 @@ def test_json_numbers_keep_their_literal_text() -> None:
         (b"[" * 60_000, Outcome.MALFORMED_BODY),
         (b'{"c": "a", "value": NaN}', Outcome.MALFORMED_BODY),
         (b'{"c": "a", "value": Infinity}', Outcome.MALFORMED_BODY),
-        (b'{"c": ["a"], "value": 1}', Outcome.MALFORMED_BODY),
-        (b'{"c": "a", "value": 1, "x": {"y": 1}}', Outcome.MALFORMED_BODY),
         ('{"c": "a", "value": 1}'.encode("utf-16"), Outcome.INVALID_ENCODING),
         (b'{"c": "a\xff", "value": 1}', Outcome.INVALID_ENCODING),
         (rb'{"c": "\ud800", "value": 1}', Outcome.INVALID_ENCODING),
@@ -63,7 +61,7 @@ def test_json_numbers_keep_their_literal_text() -> None:
         (b'{"c": "a", "value": true}', Outcome.INVALID_VALUE),
         (b'{"c": "a", "value": 1e12}', Outcome.INVALID_VALUE),
         (b'{"c": "a", "value": ' + b"9" * 5000 + b"}", Outcome.INVALID_VALUE),
-        (b'{"c": "a"' + b',"x": 1' * 65 + b"}", Outcome.TOO_MANY_PARAMETERS),
+        (b'{"c": "a"' + b',"x": 1' * 257 + b"}", Outcome.TOO_MANY_PARAMETERS),
         (b'{"c": "a", "value": 1, "x": "' + b"x" * 65_536 + b'"}', Outcome.TOO_LARGE),
     ],
 )
@@ -74,10 +72,13 @@ def test_each_mistake_in_json_has_its_outcome(body: bytes, outcome: Outcome) -> 
 @pytest.mark.parametrize(
     ("content_type", "content_encoding"),
     [
-        ("", ""),
-        ("text/plain", ""),
-        ("multipart/form-data; boundary=x", ""),
-        ("application/json; charset=latin-1", ""),
+        ("text/html", ""),
+        ("application/xml", ""),
+        ("text/csv", ""),
+        ("application/json; charset=utf-16", ""),
+        ("application/json; charset=utf-7", ""),
+        ("application/json; charset=nonsense", ""),
+        (f"application/json; {'x' * 256}", ""),
         ("application/json", "gzip"),
     ],
 )

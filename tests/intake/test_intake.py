@@ -24,10 +24,10 @@ REJECTED = {
     Outcome.INVALID_VALUE: builders.raw("c=a&value=1,50"),
     Outcome.INVALID_CURRENCY: builders.raw("c=a&value=1&currency=usd"),
     Outcome.INVALID_ENCODING: builders.raw("c=a%FF&value=1"),
-    Outcome.REPEATED_PARAMETER: builders.raw("c=a&c=a&value=1"),
-    Outcome.TOO_MANY_PARAMETERS: builders.raw("c=a&value=1" + "&x=1" * 63),
+    Outcome.REPEATED_PARAMETER: builders.raw("c=a&c=b&value=1"),
+    Outcome.TOO_MANY_PARAMETERS: builders.raw("c=a&value=1" + "&x=1" * 255),
     Outcome.MALFORMED_BODY: builders.posted(b"{"),
-    Outcome.UNSUPPORTED_MEDIA_TYPE: builders.posted(b"c=a&value=1", "text/plain"),
+    Outcome.UNSUPPORTED_MEDIA_TYPE: builders.posted(b"c=a&value=1", "text/html"),
     Outcome.TOO_LARGE: builders.raw(f"c=a&value=1&x={'x' * 8192}"),
     Outcome.UNAUTHENTICATED: builders.raw(host=b"example.com"),
 }

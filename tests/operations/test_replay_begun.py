@@ -124,7 +124,7 @@ def test_what_was_erased_meanwhile_is_not_stored_and_not_called_replayed(engine:
 
 TIMES = """c,value,when,conversion_status
 junk,1,junk,
-none,1,,
+never,1,,
 future,1,2038-01-01T00:00:00Z,
 ancient,1,0001-01-01T00:00:00Z,
 both,1,junk,lead0

@@ -11,7 +11,8 @@ from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.batch import CSV, split_batch, stream_lines
+from service.core.batch import split_batch, stream_lines
+from service.core.bodies import CSV
 from service.core.decoding import Pairs, decode_csv, decode_moment
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import MAX_BODY_BYTES

@@ -174,6 +174,8 @@ def test_retention_may_have_taken_the_conversion_of_a_status_that_could_not_foll
         ('{"test": "1"}', 1),
         ('{"test":["0","true"]}', 1),
         ('{"sub": "", "test": "true"}', 1),
+        ('{"test": "True"}', 1),
+        ('{"test": "YES"}', 1),
         ('{"test": "0"}', 0),
         ('{"test": ["0", "no"]}', 0),
         ('{"tested": "1", "note": "\\"test\\":\\"1\\""}', 0),

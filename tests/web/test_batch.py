@@ -8,7 +8,8 @@ import json
 import pytest
 from httpx2 import Response
 
-from service.core.batch import CSV, JSON, MAX_ATOMIC_ROWS, MAX_BYTES, NDJSON
+from service.core.batch import MAX_ATOMIC_ROWS, MAX_BYTES
+from service.core.bodies import CSV, JSON, NDJSON
 from service.core.postback import MAX_KEPT_BYTES
 from tests.support.served import Served
 
@@ -192,7 +193,7 @@ async def test_a_compressed_batch_is_taken(served: Served) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "outcome"),
     [
-        (GOOD, "text/plain", 415, "unsupported_media_type"),
+        (GOOD, "text/html", 415, "unsupported_media_type"),
         (f"[{GOOD}", JSON, 400, "malformed_body"),
         ("x" * (MAX_BYTES + 1), NDJSON, 413, "too_large"),
     ],

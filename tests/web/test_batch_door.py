@@ -13,7 +13,8 @@ from starlette.types import Message, Scope
 
 from service.auth.authenticator import Authenticator
 from service.auth.signature import Secret, sign_webhook
-from service.core.batch import MAX_BYTES, NDJSON
+from service.core.batch import MAX_BYTES
+from service.core.bodies import NDJSON
 from service.core.presets import EZMOB
 from service.core.roster import KnownSender
 from service.storage.sqlite.ledger import SqliteLedger

@@ -5,25 +5,30 @@ from collections.abc import Mapping
 from typing import Literal
 
 from service.core.decoding import Pairs
-from service.core.fields.placeholders import BARE_TOKENS, reject_placeholder
+from service.core.fields.html_damage import eaten_in
+from service.core.fields.placeholders import BARE_TOKENS, WORDS, reject_placeholder
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
 
 MAX_CLICK_ID_BYTES = 512
 MAX_LABEL_BYTES = 255  # goal, transaction_id: the whole key stays below PostgreSQL's 2,704 bytes of an index row
 SPACES_AND_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
-_PLACEHOLDERS = BARE_TOKENS["click_id"]
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # line ends too, and what turns text around
+_PLACEHOLDERS = BARE_TOKENS["click_id"] | WORDS
 
 
-def click_id_of(fields: Mapping[Field, str]) -> str:
+def click_id_of(fields: Mapping[Field, str], sender: Sender) -> str:
     """Return the click id. Raises `Rejected`."""
     click_id = fields.get("click_id", "")
     if not click_id:
         raise Rejected(Outcome.MISSING_CLICK_ID, "empty" if "click_id" in fields else "absent")
     plain = click_id.isascii() and click_id.replace("-", "").isalnum()
-    if plain and len(click_id) <= MAX_CLICK_ID_BYTES and click_id not in _PLACEHOLDERS:
+    if plain and len(click_id) <= MAX_CLICK_ID_BYTES and click_id not in _PLACEHOLDERS and not sender.placeholders:
         return click_id  # as most are
-    reject_placeholder("click_id", click_id)
+    if not CONTROLS.search(click_id):  # a placeholder may hold a space
+        reject_placeholder("click_id", click_id, sender.placeholders)
+    if eaten := eaten_in(click_id):
+        raise Rejected(Outcome.INVALID_CLICK_ID, eaten.said)
     if SPACES_AND_CONTROLS.search(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
     if len(click_id.encode()) > MAX_CLICK_ID_BYTES:
@@ -31,12 +36,18 @@ def click_id_of(fields: Mapping[Field, str]) -> str:
     return click_id
 
 
-def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id"]) -> str:
-    """Return a label, nothing if none was sent. Raises `Rejected`."""
+def label_of(
+    fields: Mapping[Field, str], field: Literal["goal", "transaction_id"], placeholders: frozenset[str] = frozenset()
+) -> str:
+    """Return a label, nothing if none was sent; `placeholders` are the sender's own. Raises `Rejected`."""
     label = fields.get(field, "")
     if not label or label.isspace():
         return ""
-    reject_placeholder(field, label)
+    if not label.isprintable() and CONTROLS.search(label):
+        raise Rejected(Outcome.INVALID_ENCODING, f"{field} holds a control character or a line end")
+    reject_placeholder(field, label, placeholders)
+    if not label.isalnum() and (eaten := eaten_in(label)):
+        raise Rejected(Outcome.INVALID_ENCODING, f"{field} {eaten.said}")
     if len(label.encode()) > MAX_LABEL_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"{field} has {len(label.encode())} bytes, {MAX_LABEL_BYTES} are allowed")
     return label
@@ -46,7 +57,7 @@ def transaction_id_of(
     fields: Mapping[Field, str], sender: Sender, request_id: str, pairs: Pairs, params: dict[str, str | list[str]]
 ) -> str:
     """Return the transaction id of the key; one that the policy for duplicates ignores is kept among the parameters."""
-    label = label_of(fields, "transaction_id")
+    label = label_of(fields, "transaction_id", sender.placeholders)
     if sender.duplicates == "first":
         return label
     if sender.duplicates == "sum":

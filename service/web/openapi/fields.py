@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from service.core.decoding import MAX_PARAMETERS
+from service.core.fields import html_damage
 from service.core.fields.amounts import AMOUNTS
 from service.core.fields.currencies import CURRENCIES
-from service.core.fields.identifiers import MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS
+from service.core.fields.identifiers import CONTROLS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS
 from service.core.postback import TEST
 from service.core.presets import EZMOB
 from service.core.sender import Field
@@ -15,14 +16,21 @@ Schema = dict[str, object]
 _MOST = 999_999_999_999.999_999
 _NO_NUL = r"^[^\x00]*$"
 _TEXT: Schema = {"type": "string", "pattern": _NO_NUL}
-_SCALAR: Schema = {"type": ["string", "number", "boolean", "null"], "pattern": _NO_NUL}
-_LABEL: Schema = {**_TEXT, "maxLength": MAX_LABEL_BYTES}
+_ANY: Schema = {"pattern": _NO_NUL}
+_UNDAMAGED: Schema = {"not": {"pattern": html_damage.PATTERN}}
+_LABEL: Schema = {
+    "type": "string",
+    "maxLength": MAX_LABEL_BYTES,
+    "pattern": f"^[^{CONTROLS.pattern[1:-1]}]*$",
+    **_UNDAMAGED,
+}
 _TEXTS: dict[Field, Schema] = {
     "click_id": {
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_CLICK_ID_BYTES,
         "pattern": f"^[^{SPACES_AND_CONTROLS.pattern[1:-1]}]+$",
+        **_UNDAMAGED,
     },
     "value": {"type": "string", "pattern": f"^{AMOUNTS['point'].pattern}$"},
     "currency": {"type": "string", "enum": sorted(CURRENCIES)},
@@ -31,7 +39,7 @@ _TEXTS: dict[Field, Schema] = {
     "conversion_status": {"type": "string", "enum": ["", *EZMOB.statuses]},
 }
 _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "not sent"
-    "click_id": {"type": ["number", "boolean"]},
+    "click_id": {"type": "number"},
     "value": {
         "type": "number",
         "minimum": -_MOST,
@@ -39,8 +47,8 @@ _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "
         "description": "At most 6 decimals, and no exponent: its digits are kept as they stand.",
     },
     "currency": {"type": "null"},
-    "goal": {"type": ["number", "boolean", "null"]},
-    "transaction_id": {"type": ["number", "boolean", "null"]},
+    "goal": {"type": ["number", "null"]},
+    "transaction_id": {"type": ["number", "null"]},
     "conversion_status": {"type": "null"},
 }
 _NAMES: Mapping[Field, str] = {field: name for name, field in reversed([*EZMOB.fields.items()])}  # the first of each
@@ -56,8 +64,10 @@ _MEANINGS: dict[Field, str] = {
 }
 _EXAMPLES: dict[Field, str] = {"click_id": "6f1c2a", "value": "1.50", "currency": "USD"}
 _TEST: Schema = {**_TEXT, "examples": ["1"]}
-_TEST_MEANING = "`1` or `true`: a test, which goes the whole way and counts nowhere. Anything else is kept."
-_OTHERS = "Anything else is kept with the conversion; sent more than once, as a list."
+_TEST_MEANING = "`1`, `true`, `yes` or `on`, also in capitals: a test, which goes the whole way and counts nowhere."
+_OTHERS = (
+    "Anything else is kept with the conversion; sent more than once, as a list; an array or an object, as JSON text."
+)
 
 
 def component(name: str) -> Schema:
@@ -72,7 +82,7 @@ def texts() -> Schema:
 
 def _meaning(field: Field) -> str:
     others = " or ".join(f"`{name}`" for name, aliased in _ALIASES.items() if aliased == field)
-    return f"{_MEANINGS[field]} It may be called {others} instead, not as well." if others else _MEANINGS[field]
+    return f"{_MEANINGS[field]} It may be called {others} instead." if others else _MEANINGS[field]
 
 
 def _examples(field: Field) -> Schema:
@@ -97,11 +107,11 @@ def form() -> Schema:
 
 
 def json_object() -> Schema:
-    """Return a postback as a flat JSON object. A null is not sent, and so none of the members that are counted."""
+    """Return a postback as a JSON object. A null is not sent, and so none of the members that are counted."""
     members = {name: {"anyOf": [component(field), _JSON[field]]} for name, field in _FIELDS.items()}
-    test: Schema = {**_SCALAR, "description": _TEST_MEANING}
+    test: Schema = {**_ANY, "description": _TEST_MEANING}
     return {
-        **_object({**members, TEST: test}, _SCALAR),
+        **_object({**members, TEST: test}, _ANY),
         "description": f"At most {MAX_PARAMETERS} members beside those that are null: null is not sent.",
     }
 

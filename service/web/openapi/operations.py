@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from service.core import batch
+from service.core import batch, bodies
 from service.core.decompression import ENCODINGS
 from service.core.outcome import Family, Outcome
 from service.web.openapi import fields
@@ -22,7 +22,6 @@ from service.web.openapi.fields import Schema, component
 
 _TEXT: Schema = {"type": "string"}
 _OPENMETRICS = "application/openmetrics-text"
-_FORM = "application/x-www-form-urlencoded"
 _OF_BODIES = {Outcome.MALFORMED_BODY, Outcome.UNSUPPORTED_MEDIA_TYPE}
 _OF_A_DOOR = [outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN_PATH]
 _WITHOUT_A_BODY = [outcome for outcome in _OF_A_DOOR if outcome not in _OF_BODIES]
@@ -44,8 +43,8 @@ def postback(method: str) -> Schema:
             "parameters": fields.query_parameters(),
             "responses": answers_by_status(outcome_answers(_WITHOUT_A_BODY), CONNECTION),
         }
-    forms = {_FORM: "PostbackForm", "application/json": "Postback"}
-    why = "A query is read together with the body: a field may stand in either, once."
+    forms = {bodies.FORM: "PostbackForm", bodies.JSON: "Postback", bodies.MULTIPART: "PostbackForm"}
+    why = "A query is read together with the body: a field may stand in either, or in both with one meaning."
     return {
         **_taking("Report one conversion in a body", why),
         "requestBody": {
@@ -78,9 +77,9 @@ def batch_of_postbacks() -> Schema:
         "their order, in the form of the request or the one that `Accept` names."
     )
     rows = {
-        batch.JSON: _rows("Postback", "An element each.", _ONE_NOT_EXPANDED, _NOT_EXPANDED),
-        batch.NDJSON: _rows("Postback", "A line each."),
-        batch.CSV: _rows(
+        bodies.JSON: _rows("Postback", "An element each.", _ONE_NOT_EXPANDED, _NOT_EXPANDED),
+        bodies.NDJSON: _rows("Postback", "A line each."),
+        bodies.CSV: _rows(
             "PostbackForm", "A record each, below a header of names (RFC 4180); an empty cell is not sent."
         ),
     }
@@ -163,7 +162,7 @@ def _state(*words: str, **more: Schema) -> Schema:
 
 
 def _json(meaning: str, schema: Schema) -> Answer:
-    return Answer(f"- {meaning}", {batch.JSON: schema}, EVERY)
+    return Answer(f"- {meaning}", {bodies.JSON: schema}, EVERY)
 
 
 _PAGES: Mapping[str, tuple[str, Answers]] = {

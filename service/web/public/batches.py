@@ -10,8 +10,8 @@ from starlette.types import Message, Receive, Scope, Send
 from service.auth.credentials import Credentials
 from service.auth.limits import bucket_of
 from service.core import batch
+from service.core.bodies import JSON, content_type_of
 from service.core.outcome import Outcome, Rejected
-from service.core.parameters import media_type_of
 from service.core.postback import MAX_KEPT_BYTES, RawPostback
 from service.core.unavailable import Overloaded
 from service.core.verdict import Verdict
@@ -166,7 +166,8 @@ def _at_once(receive: Receive) -> Message | None:
 
 
 def _accepted_type(scope: Scope, raw: RawPostback) -> str:
-    """Return the media type of the answer: what is accepted of those we have, else the request's own."""
+    """Return the media type of the answer: what is accepted of those we have, else the request's own, else JSON."""
     asked = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1").lower()
     wanted = [part.partition(";")[0].strip() for part in asked.split(",")]
-    return next((one for one in wanted if one in batch.MEDIA_TYPES), media_type_of(raw.content_type))
+    own = content_type_of(raw.content_type).media_type or JSON
+    return next((one for one in wanted if one in batch.MEDIA_TYPES), own)

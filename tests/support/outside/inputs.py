@@ -42,15 +42,41 @@ class Input:
 
     def pairs(self) -> Pairs:
         """Read the parameters as the URL standard and JSON say, with other code than the service's."""
-        return _query_pairs(self.query) + (self._body_pairs() if self.body else [])
+        pairs = _query_pairs(self.query)
+        try:
+            return pairs + (self._body_pairs() if self.body else [])
+        except ValueError:  # then the query alone counts, if it is complete
+            return pairs
 
     def _body_pairs(self) -> Pairs:
         assert self.body
-        if not self.content_type.lower().startswith(_JSON):
-            return _query_pairs(self.body)
-        members = json.loads(self.body, object_pairs_hook=list, parse_int=str, parse_float=str)
-        words = {True: "true", False: "false"}
-        return [(name, words.get(member, member)) for name, member in members if member is not None]
+        said, body = self.content_type.lower(), self.body.strip(b" \t\r\n")
+        if "latin-1" in said and not body.isascii():
+            raise ValueError("no UTF-8")
+        if not body.startswith(b"{") or (said.startswith(_FORM) and body[1:].lstrip()[:1] not in (b'"', b"}")):
+            if said.startswith(_JSON) and not re.match(rb"[A-Za-z_][\w.%\-\[\]]*=", body):
+                raise ValueError("no JSON")
+            if not said.startswith((_FORM, _JSON)) and not re.match(rb"[A-Za-z_][\w.%\-\[\]]*=|$", body):
+                raise ValueError("no form")
+            return _strict_form_pairs(body)
+        members = json.loads(body, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=_no_constant)
+        return [(name, _as_text(member)) for name, member in members if member is not None]
+
+
+def _as_text(member: object) -> str:
+    if isinstance(member, list):  # of whole numbers
+        return f"[{','.join(member)}]"
+    return member if isinstance(member, str) else json.dumps(member)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)
+
+
+def _strict_form_pairs(body: bytes) -> Pairs:
+    if re.search(rb"%(?![0-9A-Fa-f]{2})", body) or b"\0" in body or b"%00" in body:
+        raise ValueError("not encoded, or a NUL")
+    return _query_pairs(body)
 
 
 def _query_pairs(query: bytes) -> Pairs:

@@ -1,0 +1,38 @@
+"""Owns what a sender is told of a placeholder and of damage by HTML, in its own name for the field."""
+
+from typing import assert_never
+
+from service.core.fields.html_damage import Eaten
+from service.core.fields.placeholders import Placeholder
+from service.core.outcome import Diagnosis, Mistake
+from service.core.sender import Field
+
+
+def on_placeholder(found: Placeholder, field: Field, name: str) -> Diagnosis:
+    """Return what to change where a placeholder came as `name`."""
+    match found.kind:
+        case "token":
+            advice = f"Put the token of {name} into the braces of the platform that sends: it came as a bare word."
+            return Diagnosis(Mistake.LITERAL_TOKEN, advice)
+        case "word":
+            wanted = f"Leave {name} out where there is none" if field == "transaction_id" else f"Send the real {name}"
+            return Diagnosis(Mistake.PLACEHOLDER, f"{wanted}: it came as a word that stands for none.")
+        case "macro":
+            advice = f"Use a macro that the platform that sends knows, as it spells it: it did not replace {name}'s."
+            return Diagnosis(Mistake.UNREPLACED_MACRO, advice)
+        case "half":
+            return on_half_a_macro(name)
+        case _:
+            assert_never(found.kind)
+
+
+def on_half_a_macro(name: str) -> Diagnosis:
+    """Return what to change where a bracket is missing."""
+    advice = f"Write the macro of {name} with both of its brackets: one of them is missing."
+    return Diagnosis(Mistake.HALF_REPLACED_MACRO, advice)
+
+
+def on_damage(eaten: Eaten, name: str) -> Diagnosis:
+    """Return what to change where HTML made a character of `&name`."""
+    advice = f"Copy the URL as text, not out of HTML: there {eaten.meant} in {name} became another character."
+    return Diagnosis(Mistake.HTML_ESCAPED, advice)
