@@ -14,8 +14,8 @@ from tests.support.outside.wire import Address
 pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 EXAMPLES = {"short": ["--max-examples", "25", "--generation-deterministic"], "long": ["--max-examples", "2000"]}
-# What inputs alone can lead to; an empty run would prove nothing. For repeated_parameter a field has two texts: no schema
-# asks for that.
+# What inputs alone can lead to; an empty run would prove nothing. No schema asks for repeated_parameter: two texts of a
+# field.
 REACHED = {
     *("stored", "duplicate", "conflict", "missing_click_id", "invalid_click_id", "missing_value", "invalid_value"),
     *("invalid_currency", "invalid_status", "malformed_body", "unsupported_media_type"),
