@@ -11,6 +11,7 @@ from service.core.verdict import Correction
 from service.storage.audit import Window
 from service.storage.copying import copy
 from service.storage.corrections import Corrections, Occasion
+from service.storage.erasure import Whose
 from service.storage.ledger import Ledger
 from service.storage.location import PostgresServer, SqliteFile, location_of
 from service.storage.reads.conversions import Wanted
@@ -21,6 +22,7 @@ from tests.support.engines import Engine
 
 NOW = builders.RECEIVED_AT + timedelta(days=100)
 OCCASION = Occasion(NOW, "maria", "a reason")
+WHOSE = Whose(("click-1",))
 TEN = Correction(0, 1, None, "10", 10_000_000, "USD")
 
 
@@ -53,7 +55,7 @@ def test_a_correction_is_added_once_and_the_next_beside_it(engine: Engine, store
 def test_what_was_erased_meanwhile_is_not_corrected(engine: Engine, ledger: Ledger, stored: list[Postback]) -> None:
     assert ledger
     erasure = engine.database.erasure(clock=lambda _: NOW)
-    erasure.erase("click-1", erasure.find("click-1"), "maria", NOW)
+    erasure.erase(WHOSE, erasure.find(WHOSE, lambda _: None), "maria", NOW)
     assert corrected(engine.database.corrections(), stored) == 2
     assert left(engine) == ["click-0", "click-2"]
 
@@ -64,9 +66,9 @@ def test_an_erasure_takes_the_corrections_of_its_click_id(
     assert ledger
     corrected(engine.database.corrections(), stored)
     erasure = engine.database.erasure(clock=lambda _: NOW)
-    found = erasure.find("click-1")
+    found = erasure.find(WHOSE, lambda _: None)
     assert [held.table for held in found] == ["conversion", "correction"]
-    assert erasure.erase("click-1", found, "maria", NOW)["correction"] == 1
+    assert erasure.erase(WHOSE, found, "maria", NOW)["correction"] == 1
     assert left(engine) == ["click-0", "click-2"]
     assert engine.rows("SELECT rows FROM deletion WHERE table_name = 'correction'") == [(1,)]
 
