@@ -1,6 +1,7 @@
 """Owns the command `reprocess`: stored conversions read again by the rules of today, once a person has agreed."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,10 +47,9 @@ def reprocess(  # noqa: PLR0913 - its options
     out. Given twice, or interrupted and given again, it corrects once.
 
     On PostgreSQL it runs beside the service. On SQLite stop the service
-    first (--dry-run needs no stop): the file has one writer.
+    first (--dry-run needs no stop).
 
     Example: python -m service reprocess --sender acme --since 2026-01-01 --dry-run
-    Example: python -m service reprocess --sender acme --since 2026-01-01 --reason 'revenue was not read'
 
     JSON keys: done, corrected [{why count sums}], rejected {outcome count},
     other_key, unchanged; sums are differences by currency.
@@ -62,15 +62,10 @@ def reprocess(  # noqa: PLR0913 - its options
     from service.operations import reprocess as operations
 
     whose = chosen_sender(sender, settings_or_refuse(), registered())
-    meant = wanted(whose.name, since, until, click_id)
 
-    def agree(foreseen: "Reprocessed") -> None:
-        if not yes:
-            _print(foreseen, err=as_json)
-            ask(f"Correct these {foreseen.changed:,}?")
-
+    agree = partial(_ask, yes=yes, err=as_json)
     with configured_database() as database, dry_run_advised():
-        order = operations.Order(meant, whose, progress)
+        order = operations.Order(wanted(whose.name, since, until, click_id), whose, progress)
         if dry_run:
             report = operations.rehearse(database, order)
         else:
@@ -79,6 +74,12 @@ def reprocess(  # noqa: PLR0913 - its options
         print_json(report.members())
     else:
         _print(report)
+
+
+def _ask(foreseen: "Reprocessed", *, yes: bool, err: bool) -> None:
+    if not yes:
+        _print(foreseen, err=err)
+        ask(f"Correct these {foreseen.changed:,}?")
 
 
 def _print(report: "Reprocessed", *, err: bool = False) -> None:

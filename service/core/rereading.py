@@ -82,10 +82,15 @@ def _correction(number: int, winner: Winner, row: Winner | Change, today: Postba
 
 
 def _parsed(key: ConversionKey, row: Winner | Change, kept: Kept, sender: Sender, *, first: bool) -> Postback:
-    """Return what the row is today. A change may leave its value out. Raises `Rejected`."""
+    """Return what the row is today. A change may leave its value out. Raises `Rejected`.
+
+    Under which name a kept value was sent is not known, so no such name says its currency.
+    """
     if not first and not row.value:
         sender = replace(sender, required=sender.required - {"value"})
-    today = parse(_raw(kept), sender, _pairs(key, row, kept, sender))
+    pairs = _pairs(key, row, kept, sender)
+    implied = {name: code for name, code in sender.implied_currencies.items() if name in kept.params}
+    today = parse(_raw(kept), replace(sender, implied_currencies=implied), pairs)
     if row.value and not _may_be_sent(sender, "value"):
         today = today._replace(value=row.value, value_micros=row.value_micros)
     return today if _may_be_sent(sender, "currency") else today._replace(currency=row.currency)
@@ -99,20 +104,26 @@ def _may_be_sent(sender: Sender, field: Field) -> bool:
 def _pairs(key: ConversionKey, row: Winner | Change, kept: Kept, sender: Sender) -> Pairs:
     """Return the parameters that were sent, as far as they are kept: fields under names of their sender.
 
-    A currency or a status that is kept as a parameter as well was sent as that says. A status that is kept in our own
-    word is not read again: what the sender called it is not known any more.
+    A currency that is kept as a parameter as well was sent as that says. A status that is kept in our own word is not
+    read again: what the sender called it is not known any more.
     """
     _, _, click_id, goal, transaction_id = key
     fields: dict[Field, str | None] = {
         "click_id": click_id,
         "value": row.value,
-        "currency": None if _names(sender, "currency", kept.params) else row.currency,
+        "currency": None if row.currency in _currencies(sender, kept.params) else row.currency,
         "goal": goal,
         "transaction_id": transaction_id,
     }
     own = [(_free_name(sender, field, kept.params), text) for field, text in fields.items() if text]
     statuses = _names(sender, "conversion_status", kept.params) if row.conversion_status else []
     return [*((name, text) for name, text in own if name), *_flat(kept.params, statuses)]
+
+
+def _currencies(sender: Sender, params: Params) -> set[str]:
+    """Return the codes that parameters say, as they are counted."""
+    names = _names(sender, "currency", params)
+    return {sent.strip(" ").upper() for name in names if isinstance(sent := params[name], str)}
 
 
 def _names(sender: Sender, field: Field, params: Mapping[str, object]) -> list[str]:

@@ -14,11 +14,12 @@ from service.core.rereading import History, Kept
 from service.core.verdict import Change, Correction, Winner, with_history
 from service.storage.pool import Pool
 from service.storage.reads.conversions import Wanted, page_after
+from service.storage.schema.column_types import UtcDateTime
+from service.storage.schema.history import FIRST
 from service.storage.schema.registry import CHANGE, CONVERSION, CORRECTION, KEY, StoredTable
-from service.storage.schema.tables import UtcDateTime
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
-PAGE_ROWS = 500  # conversions in one transaction
+_PAGE_ROWS = 500  # conversions in one transaction
 
 _INSERT = text(f"""
     INSERT INTO correction ({", ".join(CORRECTION.columns)})
@@ -46,14 +47,14 @@ class Corrections:
         self._writes = writes
         self._turns = turns
 
-    def histories(self, wanted: Wanted, sender: str) -> Iterator[list[History]]:
-        """Walk through the chosen conversions of a sender, tests left out; each page is a short read of its own."""
+    def histories(self, wanted: Wanted, sender: str, most: int = _PAGE_ROWS) -> Iterator[list[History]]:
+        """Walk through the chosen conversions of a sender, tests left out; a page is a short read of `most` of them."""
         last: tuple[str, str, str] | None = None
         while True:
             with self._reads.connection() as connection:
-                query = page_after(last, wanted, sender, PAGE_ROWS, is_test=False)
+                query = page_after(last, wanted, sender, most, is_test=False)
                 with connection.execute(query) as found:
-                    rows, _ = next_chunk(found.mappings(), PAGE_ROWS, _size, CHUNK_BYTES)
+                    rows, _ = next_chunk(found.mappings(), most, _size, CHUNK_BYTES)
                 page = _histories(connection, rows)
             if not page:
                 return
@@ -89,7 +90,7 @@ def _histories(connection: Connection, rows: Sequence[RowMapping]) -> list[Histo
     """Return the conversions of one page with all that was written of them afterwards."""
     if not rows:
         return []
-    winners = {_key(row): Winner(**{name: row[name] for name in _OF_WINNER}) for row in rows}
+    winners = {_key(row): Winner(**{name: row[name] for name in FIRST}) for row in rows}
     kept = defaultdict(list, {_key(row): [_kept(row)] for row in rows})
     first, last = _key(rows[0]), _key(rows[-1])
     for change in connection.execute(_between(CHANGE, first, last)).mappings():
@@ -106,9 +107,6 @@ def _histories(connection: Connection, rows: Sequence[RowMapping]) -> list[Histo
         ),
     )
     return [History(key, winner, kept[key]) for key, winner in winners.items()]
-
-
-_OF_WINNER = ("request_id", "value", "value_micros", "currency", "conversion_status")
 
 
 def _between(table: StoredTable, first: ConversionKey, last: ConversionKey) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from service.core.outcome import Outcome
 from service.core.parsing import parse
 from service.core.postback import Postback
-from service.core.presets import EZMOB
+from service.core.presets import EZMOB, PRESETS
 from service.core.rereading import OTHER_KEY, History, Kept, Reread, reread
 from service.core.sender import Field, Sender
 from service.core.verdict import Correction, Winner, judge_against
@@ -57,6 +57,13 @@ def value(
         ("subid=a&revenue=10&status=sale", REVENUE, value(10_000_000, "10", None, "approved"), "value 0 → revenue"),
         ("subid=a&revenue=10&currency=USD", REVENUE, value(10_000_000, "10", "USD"), "value 0 → revenue"),
         ("subid=a&revenue=-1.5", REVENUE, value(-1_500_000, "-1.5"), "value 0 → revenue"),
+        ("subid=a&revenue=2&revenue_usd=2", REVENUE, value(2_000_000, "2"), "value 0 → revenue"),
+        (
+            "subid=a&payout=5&status=unheard",
+            replace(THEN, statuses={**THEN.statuses, "unheard": "pending"}),
+            value(5_000_000, "5", None, "pending"),
+            "status (none) → pending",
+        ),
         (
             "subid=a&payout=1.50&cur=EUR",
             replace(THEN, fields={**FIELDS, "cur": "currency"}),
@@ -93,6 +100,11 @@ def test_what_today_reads_otherwise_is_corrected(query: str, today: Sender, corr
         ("subid=a&payout=1&currency=USD", replace(THEN, fields={"subid": "click_id", "sum": "value"})),  # nor the name
         ("subid=a&payout=1", replace(THEN, fields={"subid": "click_id"})),  # it can send no value any more
         ("subid=a&tid=t&payout=1", replace(THEN, duplicates="sum")),
+        ("subid=a&payout=1&currency=usd", THEN),  # counted as USD, kept as sent
+        ("subid=a&payout=1&currency=usd", replace(THEN, fields={**FIELDS, "cur": "currency"})),
+        ("subid=a&payout=1&currency=USD&cur=EUR", replace(THEN, fields={**FIELDS, "cur": "currency"})),
+        ("subid=a&payout=1&currency=EUR", replace(THEN, implied_currencies={"payout": "USD"})),  # by which name?
+        ("subid=a&payout=1&status=unheard", THEN),
     ],
 )
 def test_what_today_reads_alike_is_left(query: str, today: Sender) -> None:
@@ -129,7 +141,7 @@ def test_each_change_is_read_by_itself_and_one_without_a_value_stays_without() -
     today = replace(REVENUE, required=frozenset({"click_id", "value"}))
     assert reread(history, today).corrections == (value(1_000_000, "1", None, "pending"),)
     now = corrected(history, today).winner
-    assert (now.worth.value_micros, now.status) == (1_000_000, "approved")
+    assert (now.worth.value_micros, now.statuses[-1]) == (1_000_000, "approved")
 
 
 def test_done_again_there_is_nothing_to_do_and_other_rules_correct_once_more() -> None:
@@ -165,7 +177,7 @@ def test_a_status_that_is_read_now_decides_what_may_follow() -> None:
     history = stored("subid=a&payout=1&state=sale")
     today = replace(THEN, fields={**FIELDS, "state": "conversion_status"})
     winner = corrected(history, today).winner
-    assert winner.status == "approved"
+    assert winner.statuses[-1] == "approved"
     assert judge_against(winner, parse(builders.raw("subid=a&payout=1&status=sale"), THEN)).outcome is Outcome.DUPLICATE
     refused = judge_against(winner, parse(builders.raw("subid=a&payout=1&status=lead"), THEN))
     assert refused.outcome is Outcome.ILLEGAL_TRANSITION
@@ -181,3 +193,19 @@ def test_a_status_that_is_read_now_decides_what_may_follow() -> None:
 )
 def test_by_the_rules_by_which_it_was_stored_nothing_differs(query: str) -> None:
     assert reread(stored(query, sender=EZMOB), EZMOB) == Reread()
+
+
+def test_keitaros_zeros_are_put_right() -> None:
+    """Until version 0008 the preset knew `payout` alone, and Keitaro documents `payout` or `revenue`."""
+    names: dict[str, Field] = {
+        "subid": "click_id",
+        "payout": "value",
+        "currency": "currency",
+        "status": "conversion_status",
+    }
+    then = Sender("keitaro", names, frozenset({"click_id"}))
+    history = stored("subid=k1&revenue=10&currency=USD&status=sale", sender=then)
+    today = reread(history, PRESETS["keitaro"])
+    assert today == Reread((value(10_000_000, "10", "USD", "approved"),), ("value 0 → revenue",))
+    again = parse(builders.raw("subid=k1&revenue=10&currency=USD&status=sale"), PRESETS["keitaro"])
+    assert judge_against(today.after(history.winner), again).outcome is Outcome.DUPLICATE

@@ -98,15 +98,12 @@ def test_no_postback_is_counted_by_one_and_one_without_its_conversion_is_found(
         assert audit.orphans()["correction"] == 1
 
 
-def test_whole_histories_are_walked_through_in_pages(
-    engine: Engine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.storage.corrections.PAGE_ROWS", 2)
+def test_whole_histories_are_walked_through_in_pages(engine: Engine, ledger: Ledger) -> None:
     ledger.commit([builders.postback(f"c=click-{n}&value=1&x={n}") for n in range(5)])
     ledger.commit([builders.postback(f"c=click-{n}&value=2&x=y&conversion_status=approved") for n in (1, 4)])
     book = engine.database.corrections()
     corrected(book, [builders.postback("c=click-4&value=1")], TEN._replace(number=1))
-    pages = list(book.histories(Wanted("ezmob"), "ezmob"))
+    pages = list(book.histories(Wanted("ezmob"), "ezmob", 2))
     assert [len(page) for page in pages] == [2, 2, 1]
     told = [(one.key[2], len(one.winner.changes), [row.params for row in one.rows]) for page in pages for one in page]
     assert told == [
