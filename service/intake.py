@@ -203,13 +203,14 @@ class Intake:
     def _understand(self, raw: RawPostback, caller: Caller, pairs: Pairs | None = None) -> Understood:
         """Parse what a known sender sent, unless it may not send it."""
         sender = caller.sender
+        if caller.refusal:
+            return replace(rejection_of(raw, sender, caller.refusal), key_id=caller.key_id)
         try:
-            postback = parse(_admitted(raw, caller) if caller.refusal else raw, sender, pairs)
+            postback = parse(raw, sender, pairs)
             odd = diagnose_accepted(postback, sender) if self._suspects else None
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
-            refused = rejection_of(raw, sender, rejected)
-            return replace(refused, key_id=caller.key_id) if caller.refusal else refused
+            return rejection_of(raw, sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
 
@@ -287,13 +288,6 @@ class Intake:
 def _of(caller: Caller, raw: RawPostback) -> RawPostback:
     """Return the input with what its sender's key says of it: that of a test key is a test, whatever it holds."""
     return raw._replace(is_test=True) if caller.is_test else raw
-
-
-def _admitted(raw: RawPostback, caller: Caller) -> RawPostback:
-    """Return what was sent. Raises `Rejected` when its sender may not send it."""
-    if caller.refusal:
-        raise caller.refusal.with_traceback(None)
-    return raw
 
 
 _NONE_STORED: tuple[Sequence[Verdict], float | None, BaseException | None] = ((), None, None)

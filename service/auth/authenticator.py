@@ -8,7 +8,6 @@ without valid credentials are rate-limited by address.
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from service.auth.access import ACCESS_LINES, Access, Mode, StartRefused, access_of, start_refusal
@@ -18,9 +17,9 @@ from service.auth.keys import verified_key
 from service.auth.limits import RateLimits, bucket_of, limit_of, retry_after
 from service.auth.networks import is_loopback
 from service.auth.oauth.issuer import KeysUnavailable
+from service.auth.open_mode import authenticate_open
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
-from service.core.presets import EZMOB
 from service.core.roster import Check, KnownKey, KnownSender, Roster
 from service.core.sender import Sender
 from service.core.unavailable import Unavailable
@@ -281,23 +280,3 @@ def _door_refusal(raw: RawPostback, registered: KnownSender, key: KnownKey | Non
         opened = ", ".join(sorted(key.doors))
         return Rejected(Outcome.FORBIDDEN, f"API key {key.id} is for the door {opened}, and not for {raw.door}")
     return None
-
-
-def authenticate_open(raw: RawPostback, sender: Sender = EZMOB) -> Sender:
-    """Accept a direct request to a loopback name as the sender's; raise `Rejected` for any other.
-
-    A proxy in front, or a web page whose name was rebound to 127.0.0.1, reaches a loopback listener too. A forwarding
-    header gives the proxy away, the Host header gives the web page away.
-    """
-    if raw.forwarded:
-        raise Rejected(Outcome.UNAUTHENTICATED, "open mode, and the request came through a proxy")
-    if not _is_loopback_authority(raw.host):
-        raise Rejected(Outcome.UNAUTHENTICATED, f"open mode, and the Host is {raw.host[:80].decode('latin-1')!a}")
-    return sender
-
-
-@lru_cache(maxsize=64)
-def _is_loopback_authority(authority: bytes) -> bool:
-    host = authority.decode("latin-1")
-    name, colon, port = host.rpartition(":")
-    return is_loopback(name if colon and port.isdigit() else host)

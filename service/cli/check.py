@@ -20,19 +20,21 @@ _HOW = (
 )
 
 
+_Key = Annotated[str, typer.Option(help="The API key that a header carries beside the URL.", show_default="none")]
+_Sender = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose it should be: a registered sender. Also tells what it would be with a good key of that sender.",
+        show_default="whose its key is",
+    ),
+]
+
+
 def check(  # noqa: PLR0913 - its options
     url: Annotated[str, typer.Argument(help="The postback URL, whole or from the path on; quote it for the shell.")],
     *,
-    key: Annotated[
-        str, typer.Option(help="The API key that is sent in a header beside the URL.", show_default="none")
-    ] = "",
-    sender: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose it should be: a registered sender. Also tells what it would be with a good key of that sender.",
-            show_default="whose its key is",
-        ),
-    ] = None,
+    key: _Key = "",
+    sender: _Sender = None,
     preset: Annotated[
         str | None,
         typer.Option(help=f"How the sender of open mode writes: {', '.join(PRESETS)}.", show_default="POSTBACK_PRESET"),

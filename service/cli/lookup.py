@@ -12,7 +12,7 @@ from service.cli.setting_up import configured_database, refuse, settings_or_refu
 from service.core.postback import answered_status
 
 if TYPE_CHECKING:
-    from service.operations.lookup import Arrival, Depth, Found, Named
+    from service.operations.lookup import Arrival, Correction, Depth, Found, Named
 
 _AWAY = "nothing waits in this host's spool under this id: ask again when the database answers"
 
@@ -42,7 +42,9 @@ def lookup(
 
     JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at
     outcome status sender door request_id detail is_test answered
-    drained_at}], named [{the same, and parameter click_id}].
+    drained_at}], named [{the same, and parameter click_id}], corrections
+    [{sender is_test goal transaction_id number revision value value_micros
+    currency conversion_status corrected_at corrected_by reason}].
 
     A click id may begin with a dash; before one that begins with two write --
     and a space.
@@ -89,7 +91,8 @@ def _lines(found: "Found") -> Iterator[str]:
         yield f"{click_id}: {_state(found)} under this click id; named {_number(others)} otherwise"
     for arrival in found.arrivals:
         yield f"  {_came(arrival)}  {_answer(arrival)}: {printable(arrival.detail)}  [{arrival.request_id}]"
-    if len(found.now) > 1 or any(one.conversion_status for one in found.now):
+    yield from map(_correction, found.corrections)
+    if len(found.now) > 1 or found.corrections or any(one.conversion_status for one in found.now):
         yield from _current(found)
     if found.arrivals and others:
         yield f"named {_number(others)} more, not as the click id:"
@@ -158,3 +161,13 @@ def _state(found: "Found") -> str:
     if found.only_tests:
         return "stored as a test only, and counts nowhere"
     return "stored" if found.stored else "accepted, in the spool" if found.spooled else "NOT stored"
+
+
+def _correction(one: "Correction") -> str:
+    """Tell how one thing that was sent is read now."""
+    from service.core.verdict import amount
+
+    status = f"{one.conversion_status}, " if one.conversion_status else ""
+    read = f"{status}value {amount(one)}"
+    when = f"{one.corrected_at:%Y-%m-%d %H:%M:%S}"
+    return printable(f"  {when} UTC  corrected by {one.corrected_by}: {read} ({one.reason})")

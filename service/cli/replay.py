@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
 from service.cli.choosing import Address, ClickId, KeyId, Outcomes, SenderName, Since, Until, chosen
 from service.cli.export import CLOCK_WRONG
-from service.cli.printing import print_json, printable
+from service.cli.printing import Json, print_json, printable
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import database_of, refuse, settings_or_refuse
 
@@ -50,46 +51,34 @@ def replay(  # noqa: PLR0913 - the filters
     by: By = None,
     vouch: _Vouch = False,
     as_sender: _As = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Send rejected postbacks through today's rules again, after a fix.
 
     It tells what would change, asks, and stores what is accepted now, with
     the moment it first arrived. What would be rejected again is left as it
-    is; what was replayed is not replayed again. Given twice, or interrupted
-    and given again, it stores everything once.
+    is. Given twice, or interrupted and given again, it stores all once.
 
     What was refused because nothing proved its sender is shown by the key
-    and the address that it came with. Choose by --key-id and --address, and
-    say with --as whose it is: that sender's rules judge it, and it is stored
-    under that name. What another registered sender sent stays as it is.
+    and the address that it came with. Choose by these, and say with --as
+    whose it is: that sender's rules judge it, and its name is stored.
 
     On PostgreSQL it runs beside the service. On SQLite stop the service
-    first (--dry-run needs no stop): the file has one writer.
+    first (--dry-run needs no stop).
 
     Example: python -m service replay --outcome invalid_value --since 7d
-    Example: python -m service replay --as acme --address 192.0.2.7 --dry-run
 
-    JSON keys: done, steps [{before after changes sender key_id client_ip
-    count}].
+    JSON keys: done, steps [{before after changes sender key_id client_ip count}].
 
     Exit code: 0 done, or nothing to do, 1 you said no, 2 it cannot be done,
     or --yes is missing where nobody can be asked.
     """
-    if vouch and as_sender:
-        refuse(["--as says whose it is, and --vouch that it is the configured sender's: leave one of them out"])
     wanted = chosen(outcome, sender, since, until, click_id, key_id=key_id, address=address)
-    asked, now = wanted.until, datetime.now(UTC)
-    wanted = replace(wanted, until=asked or now, not_replayed=True)
+    asked = wanted.until
+    wanted = replace(wanted, until=asked or datetime.now(UTC), not_replayed=True)
     from service.operations import replay as operations
 
-    author = _author(by, as_sender, vouches=vouch)
-
-    def agree(foreseen: "ReplayReport") -> None:
-        if not yes:
-            _print(foreseen, err=as_json)
-            ask(f"Replay these {foreseen.changed:,}?")
-
+    author, agree = _author(by, as_sender, vouches=vouch), partial(_ask, yes=yes, err=as_json)
     with database_of(sender) as database, dry_run_advised():
         rehearsing = operations.rehearse(database, wanted, author) if dry_run else None
         report = asyncio.run(rehearsing or operations.replay(database, wanted, author, agree))
@@ -100,10 +89,18 @@ def replay(  # noqa: PLR0913 - the filters
         _print(report)
 
 
+def _ask(foreseen: "ReplayReport", *, yes: bool, err: bool) -> None:
+    if not yes:
+        _print(foreseen, err=err)
+        ask(f"Replay these {foreseen.changed:,}?")
+
+
 def _author(by: str | None, claimed: str | None, *, vouches: bool) -> "Author":
     """Return who replays, and the senders and keys that are known."""
     from service.operations.replay_author import Author
 
+    if vouches and claimed:
+        refuse(["--as says whose it is, and --vouch that it is the configured sender's: leave one of them out"])
     settings, rows = settings_or_refuse(), registered()
     roster = rows.roster()
     known = {name: one.sender for name, one in roster.senders.items()}

@@ -17,8 +17,9 @@ from service.spool.reading import Waits, arrivals
 from service.storage.database import Database
 from service.storage.reads.history import Arrival, Current
 from service.storage.reads.search import Advance, Naming, Search
+from service.storage.schema.tables import Correction
 
-__all__ = ["Arrival", "Depth", "Found", "Named", "look_up"]
+__all__ = ["Arrival", "Correction", "Depth", "Found", "Named", "look_up"]
 
 
 class Named(NamedTuple):
@@ -40,7 +41,8 @@ class Named(NamedTuple):
 class Found:
     """Everything that arrived under a click id, oldest first, what else `named` it, and the conversions it has `now`.
 
-    `unknown` says why the database could not be asked: then it is what waits in the spool only.
+    `corrections` say how a person had them read again. `unknown` says why the database could not be asked: then it is
+    what waits in the spool only.
     """
 
     click_id: str
@@ -50,6 +52,7 @@ class Found:
     now: Sequence[Current] = ()
     named: Sequence[Named] = ()
     unknown: str = ""
+    corrections: Sequence[Correction] = ()
 
     @property
     def accepted(self) -> bool:
@@ -71,7 +74,11 @@ class Found:
             "conversions": [one._asdict() for one in self.now],
             "arrivals": [_members(arrival) for arrival in self.arrivals],
             "named": [one.members() for one in self.named],
+            "corrections": [one.model_dump(exclude=_NOT_TOLD) for one in self.corrections],
         }
+
+
+_NOT_TOLD = {"click_id"}
 
 
 class Depth(Enum):
@@ -99,6 +106,7 @@ def look_up(
     try:
         history = database.history()
         kept, now = history.arrivals(click_id), history.conversions(click_id)
+        corrections = history.corrections(click_id)
         named = list(_named(database.search(), texts, depth, advance))
         identity = database.spooling().identity() if waits else ""
     except StorageError as error:
@@ -112,7 +120,8 @@ def look_up(
     waits = [_addressed(one, Owner(identity, database.name)) for one in waits if one.arrival.request_id not in known]
     waiting, named = _apart(click_id, waits, named)
     found = sorted([*kept, *waiting], key=_moment)
-    return Found(click_id, found, _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED), now, named)
+    stored, spooled = _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED)
+    return Found(click_id, found, stored, spooled, now, named, corrections=corrections)
 
 
 def _named(search: Search, texts: Texts, depth: Depth, advance: Advance) -> Iterator[Named]:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from service.core.decoding import END_OF_TIME, FIRST_MOMENT
 from service.core.outcome import Outcome
-from service.storage.schema.registry import KEY, OF_POSTBACKS, REJECTED
+from service.storage.schema.registry import CORRECTION, KEY, OF_POSTBACKS, REJECTED
 from service.storage.schema.registry import TABLES as DECLARED
 from service.storage.spooling import SPOOL
 
@@ -157,7 +157,7 @@ class Audit(ABC):
         return {"first": self.moment(FIRST_MOMENT), "end_of_time": self.moment(END_OF_TIME)}
 
     def orphans(self) -> dict[str, int]:
-        """Return how many duplicates and conflicts have no conversion that they repeat, by outcome.
+        """Return how many rows have no conversion that they repeat, change or correct, by outcome or `correction`.
 
         A kept conflict has no goal and transaction_id of its own: any conversion of its sender and click id will do.
         """
@@ -165,6 +165,7 @@ class Audit(ABC):
             Outcome.UPDATED.value: self._number(_orphaned("status_change")),
             Outcome.DUPLICATE.value: self._number(_orphaned("duplicate")),
             Outcome.CONFLICT.value: self._number(_ORPHANED_CONFLICTS),
+            CORRECTION.name: self._number(_orphaned(CORRECTION.name)),
         }
 
     def erased_rows(self) -> dict[str, int]:

@@ -177,7 +177,8 @@ def _copy_in(connection: ServerConnection, table: StoredTable, rows: Sequence[Ro
     booleans = _of_type(table, Boolean)
     with connection.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN".encode()) as copying:
         for row in rows:
-            copying.write_row([bool(value) if number in booleans else value for number, value in enumerate(row)])
+            known = (value is not None and number in booleans for number, value in enumerate(row))
+            copying.write_row([bool(value) if truth else value for value, truth in zip(row, known, strict=True)])
 
 
 def _compare(

@@ -3,6 +3,7 @@
 from typing import Protocol, assert_never
 
 from service.storage.audit import Audit
+from service.storage.corrections import Corrections
 from service.storage.deletions.clock import clock_of
 from service.storage.deletions.deleting import Deletions
 from service.storage.erasure import Clock, Erasure
@@ -53,6 +54,12 @@ class Database(Protocol):
 
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return the book of replays, to be written while this process's own ledger is open."""
+
+    def corrections(self, turns: Turns = IMMEDIATE) -> Corrections:
+        """Return what corrects conversions, while this process's own ledger is open; looking alone needs none.
+
+        Raises StorageError when there is nothing to read.
+        """
 
     def imports(self, turns: Turns = IMMEDIATE) -> Imports:
         """Return the book of imports, to be read at any time, and written while this process's own ledger is open.

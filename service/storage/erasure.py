@@ -18,12 +18,20 @@ from service.core.postback import Postback, Rejection
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.deletions.book import Gone, Occasion, Reason, note
 from service.storage.deletions.clock import APART, clock_of
-from service.storage.deletions.deleting import Erasable, delete_rows, deleting
+from service.storage.deletions.deleting import Erasable, delete_corrections, delete_rows, deleting
 from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
 from service.storage.reads.search import Advance, Naming, Search
-from service.storage.schema.registry import CONVERSION, OF_POSTBACKS, REPLAY, TABLES
-from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, Replay, StatusChange
+from service.storage.schema.registry import CONVERSION, CORRECTION, OF_POSTBACKS, REPLAY, TABLES
+from service.storage.schema.tables import (
+    Conversion,
+    Correction,
+    Deletion,
+    Duplicate,
+    RejectedPostback,
+    Replay,
+    StatusChange,
+)
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 Clock = Callable[[Connection], datetime]
@@ -65,8 +73,9 @@ class Whose(NamedTuple):
 class Held(NamedTuple):
     """One row that will go. `id` is that of a rejected postback that goes because its raw input names what is erased.
 
-    For a replay, `request_id` is the new row's and `received_at` when it was replayed. `click_id` is what it is kept
-    under, and `parameter` the one that names what is erased, where one could be read.
+    For a replay, `request_id` is the new row's and `received_at` when it was replayed; a correction has none, and when
+    it was made. `click_id` is what a row is kept under, and `parameter` the one that names what is erased, where one
+    could be read.
     """
 
     table: str
@@ -142,7 +151,8 @@ class Erasure:
             at = self._clock(connection)
             for click_id in whose.click_ids:
                 ids = naming if whose.text is None else ()
-                gone = _delete(connection, _all_of(connection, click_id, ids))
+                corrections = delete_corrections(connection, _of(connection, Correction, click_id))
+                gone = chain([(CORRECTION.name, corrections)], _delete(connection, _all_of(connection, click_id, ids)))
                 deleted.update(_note(connection, gone, by, at, sha256(click_id)))
             if whose.text is not None:
                 deleted.update(_note(connection, _delete(connection, _by_id(naming)), by, at, whose.sha256))
@@ -155,6 +165,8 @@ class Erasure:
                 yield Held("conversion", kept.request_id, kept.received_at, "stored", None, click_id)
             for change in session.exec(select(StatusChange).where(*_of(session.connection(), StatusChange, click_id))):
                 yield Held("status_change", change.request_id, change.received_at, "updated", None, click_id)
+            for one in session.exec(select(Correction).where(*_of(session.connection(), Correction, click_id))):
+                yield Held(CORRECTION.name, "", one.corrected_at, "", None, click_id)
             for repeat in session.exec(select(Duplicate).where(Duplicate.click_id == click_id)):
                 yield Held("duplicate", repeat.request_id, repeat.received_at, "duplicate", None, click_id)
 
@@ -223,7 +235,9 @@ def digests_of(entry: Postback | Rejection) -> Iterator[str]:
     yield from map(sha256_of_text, values)
 
 
-def _of(connection: Connection, row: type[Conversion] | type[StatusChange], click_id: str) -> list[ColumnElement[bool]]:
+def _of(
+    connection: Connection, row: type[Conversion] | type[StatusChange] | type[Correction], click_id: str
+) -> list[ColumnElement[bool]]:
     """Return what holds for the rows of a click id: one jump in the primary key for each sender."""
     senders = connection.execute(SENDERS).scalars().all()
     return [col(row.sender).in_(senders), col(row.is_test).in_([False, True]), col(row.click_id) == click_id]

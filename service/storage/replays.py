@@ -7,7 +7,8 @@ from sqlmodel import Session, col, select
 
 from service.core.outcome import Outcome
 from service.storage.pool import Pool
-from service.storage.schema.tables import Conversion, Replay, StatusChange, UtcDateTime
+from service.storage.schema.column_types import UtcDateTime
+from service.storage.schema.tables import Conversion, Replay, StatusChange
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 _BEGIN = text("""

@@ -13,6 +13,7 @@ from service.core.roster import Check, KnownKey, KnownSender, Roster, sender_fro
 from service.core.sender import DuplicatePolicy, Field, NumberFormat
 from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
+from service.storage.schema.column_types import UtcDateTime
 from service.storage.schema.tables import (
     ApiKey,
     Conversion,
@@ -20,7 +21,6 @@ from service.storage.schema.tables import (
     RegisteredSender,
     RejectedPostback,
     SigningSecret,
-    UtcDateTime,
 )
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 

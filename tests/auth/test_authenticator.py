@@ -12,9 +12,9 @@ from service.auth.authenticator import (
     Caller,
     RosterUnknown,
     WouldReject,
-    authenticate_open,
 )
 from service.auth.credentials import Credentials
+from service.auth.open_mode import authenticate_open
 from service.core.mistakes import rejection_of
 from service.core.outcome import Outcome, Rejected
 from service.core.presets import EZMOB, PRESETS
@@ -116,7 +116,7 @@ async def test_a_key_tells_its_sender_and_the_use_of_it_is_noted() -> None:
     made, _ = authenticator(roster())
     used = []
     made.used = lambda key, at: used.append((key, at))
-    assert await made(builders.raw(received_at=NOW), Credentials((KEY,))) == Caller(SENDER.sender)
+    assert await made(builders.raw(received_at=NOW), Credentials((KEY,))) == Caller(SENDER.sender, key_id=PUBLIC)
     assert used == [(PUBLIC, NOW)]
 
 
@@ -288,9 +288,10 @@ async def test_a_stranger_is_taken_for_the_one_lenient_sender_and_that_is_told()
     told = (WouldReject("credentials", Outcome.UNAUTHENTICATED),)
     assert await caller_of(lenient) == Caller(SENDER.sender, would_reject=told)
     assert await caller_of(lenient, "wrong") == Caller(SENDER.sender, would_reject=told)
-    assert await caller_of(lenient, KEY) == Caller(SENDER.sender)
+    assert await caller_of(lenient, KEY) == Caller(SENDER.sender, key_id=PUBLIC)
     forbidden = (WouldReject("credentials", Outcome.FORBIDDEN),)
-    assert await caller_of(lenient, KEY, door="pixel") == Caller(SENDER.sender, would_reject=forbidden)
+    accepted = Caller(SENDER.sender, would_reject=forbidden, key_id=PUBLIC)
+    assert await caller_of(lenient, KEY, door="pixel") == accepted
 
 
 async def test_a_disabled_sender_is_not_lenient() -> None:

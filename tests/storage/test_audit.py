@@ -48,7 +48,7 @@ def audit(engine: Engine, stored: None) -> Iterator[Audit]:
 def test_a_database_of_ours_has_no_fault(audit: Audit) -> None:
     assert audit.schema_version() == newest_version()
     assert audit.schema_faults() == []
-    assert audit.orphans() == {"updated": 0, "duplicate": 0, "conflict": 0}
+    assert audit.orphans() == {"updated": 0, "duplicate": 0, "conflict": 0, "correction": 0}
     assert audit.repeated_keys() == 0
     assert audit.repeated_request_ids() == 0
 
@@ -108,12 +108,12 @@ def test_a_reading_audit_does_not_keep_the_service_from_writing(engine: Engine, 
 
 def test_a_duplicate_or_conflict_whose_conversion_is_gone_is_an_orphan(audit: Audit, engine: Engine) -> None:
     engine.change("DELETE FROM conversion WHERE click_id = 'a'")
-    assert audit.orphans() == {"updated": 0, "duplicate": 1, "conflict": 1}
+    assert audit.orphans() == {"updated": 0, "duplicate": 1, "conflict": 1, "correction": 0}
 
 
 def test_a_duplicate_of_another_goal_is_an_orphan(audit: Audit, engine: Engine) -> None:
     engine.change("UPDATE duplicate SET goal = 'other'")
-    assert audit.orphans() == {"updated": 0, "duplicate": 1, "conflict": 0}
+    assert audit.orphans() == {"updated": 0, "duplicate": 1, "conflict": 0, "correction": 0}
 
 
 def test_one_request_id_in_two_tables_is_found(audit: Audit, engine: Engine) -> None:

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import pytest
 
-from service.auth.authenticator import Caller, authenticate_open
+from service.auth.authenticator import Caller
 from service.auth.credentials import NO_CREDENTIALS, Credentials
+from service.auth.open_mode import authenticate_open
 from service.core.judging import Part
 from service.core.outcome import Outcome
 from service.core.postback import RawPostback

@@ -243,10 +243,10 @@ def _orphans(case: Case) -> Finding:
     with case.audit() as audit:
         found = {outcome: number for outcome, number in audit.orphans().items() if number}
     sentence = ", ".join(
-        f"{number} rows of {outcome} repeat a conversion that is gone" for outcome, number in found.items()
+        f"{number} rows of {outcome} belong to a conversion that is gone" for outcome, number in found.items()
     )
     advice = "Conversions were deleted: restore them from a backup; their senders were told 200."
-    sentence = sentence or "every duplicate, conflict and change of status has its conversion"
+    sentence = sentence or "every duplicate, conflict, change of status and correction has its conversion"
     return graded("orphans", sentence, advice, bad=bool(found), doubtful=False)
 
 

@@ -11,7 +11,8 @@ from sqlmodel import col, select
 
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of
-from service.storage.schema.tables import Deletion, UtcDateTime
+from service.storage.schema.column_types import UtcDateTime
+from service.storage.schema.tables import Deletion
 
 _ORDER = "deletions"
 

@@ -44,7 +44,7 @@ from service.storage.guard import Held, alone
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page
 from service.storage.schema.registry import CONVERSION, KEY, table_of
-from service.storage.schema.tables import Conversion, Deletion, Duplicate, RejectedPostback, StatusChange
+from service.storage.schema.tables import Conversion, Correction, Deletion, Duplicate, RejectedPostback, StatusChange
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 RETENTION = "retention"  # who deletes when no person does
@@ -53,6 +53,7 @@ _LOCK_KEY = 0x706F_7374_6B65_6570  # "postkeep": the advisory lock of the replic
 _LOCK_MS = 1_000  # somebody holds a row: later, then
 
 Erasable = Aged | type[Conversion] | type[StatusChange]
+_Later = type[StatusChange] | type[Correction]
 
 
 class Removed(NamedTuple):
@@ -90,7 +91,7 @@ class Deletions(Finding):
         return col(table.id).in_(select(listed.c.value))
 
     def remove_conversions(self, first: ConversionKey, last: ConversionKey, before: datetime, now: datetime) -> Removed:
-        """Delete the conversions between two keys, both included, that came before a moment, and their changes.
+        """Delete the conversions between two keys, both included, that came before a moment, and their history.
 
         One that a kept duplicate or conflict repeats stays as long as that does: else it would look lost. One whose
         status changed later stays with its whole history. One that a commit looks at just now is left to the next look.
@@ -103,8 +104,12 @@ class Deletions(Finding):
         with deleting(self._writes) as connection:
             if connection.dialect.name == "postgresql":
                 wanted = [_among_keys(_locked(connection, wanted)), *_forgettable(before)]
-            theirs = [exists(select(literal(1)).select_from(Conversion).where(*_same_key(StatusChange), *wanted))]
-            for table, conditions in ((StatusChange, theirs), (Conversion, wanted)):
+            corrections = delete_corrections(connection, [_among_conversions(Correction, wanted)])
+            note(connection, _retained(Correction, Reason.AGE, now), corrections)
+            for table, conditions in (
+                (StatusChange, [_among_conversions(StatusChange, wanted)]),
+                (Conversion, wanted),
+            ):
                 gone = delete_rows(connection, table, conditions)
                 note(connection, _retained(table, Reason.AGE, now), gone)
         return Removed(sum(some.rows for some in gone), 0)
@@ -169,8 +174,19 @@ def _among_keys(keys: Sequence[Row[tuple[object, ...]]]) -> ColumnElement[bool]:
     return tuple_(*key_columns()).in_(select(*(listed.c[name] for name in KEY)))
 
 
-def _retained(table: Erasable, reason: Reason, now: datetime) -> Occasion:
+def _among_conversions(table: _Later, wanted: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Return the condition that a row belongs to a conversion that fulfils all of what is wanted."""
+    return exists(select(literal(1)).select_from(Conversion).where(*_same_key(table), *wanted))
+
+
+def _retained(table: Erasable | type[Correction], reason: Reason, now: datetime) -> Occasion:
     return Occasion(f"{RETENTION} {now:%Y-%m-%d}", str(table.__tablename__), reason, RETENTION, now)
+
+
+def delete_corrections(connection: Connection, wanted: Sequence[ColumnElement[bool]]) -> list[Gone]:
+    """Delete the corrections that fulfil all of what is wanted. No process counted them, so they are nobody's."""
+    gone = connection.execute(delete(Correction).where(*wanted).returning(col(Correction.corrected_at))).scalars().all()
+    return [Gone("", "", len(gone), min(gone), max(gone))] if gone else []
 
 
 def delete_rows(connection: Connection, table: Erasable, wanted: Sequence[ColumnElement[bool]]) -> list[Gone]:
@@ -203,5 +219,5 @@ def _summed(connection: Connection, rows: FromClause) -> list[Gone]:
     return [Gone(*row) for row in connection.execute(sums.group_by(*kind))]
 
 
-def _same_key(table: type[Duplicate] | type[StatusChange]) -> list[ColumnElement[bool]]:
+def _same_key(table: type[Duplicate] | _Later) -> list[ColumnElement[bool]]:
     return [col(getattr(table, name)) == column for name, column in zip(KEY, key_columns(), strict=True)]

@@ -1,6 +1,7 @@
 """Owns what can be done with a database on a PostgreSQL server, and the connections for it."""
 
 from service.core.unavailable import StorageError
+from service.storage.corrections import Corrections
 from service.storage.deletions.clock import clock_of
 from service.storage.deletions.deleting import Deletions
 from service.storage.erasure import Clock, Erasure
@@ -59,6 +60,10 @@ class PostgresDatabase:
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return writes in transactions of their own."""
         return Replays(self._writing, turns)
+
+    def corrections(self, turns: Turns = IMMEDIATE) -> Corrections:
+        """Return writes in transactions of their own."""
+        return Corrections(self._reading, self._writing, turns)
 
     def imports(self, turns: Turns = IMMEDIATE) -> Imports:
         """Return writes in transactions of their own."""

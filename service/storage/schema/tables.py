@@ -1,41 +1,12 @@
 """Owns the tables: their columns, keys and types, as SQLModel declares them and the migrations build them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Column,
-    DateTime,
-    Dialect,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    String,
-    TypeDecorator,
-    text,
-)
+from sqlalchemy import JSON, BigInteger, Column, Identity, Index, Integer, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
-Text = String().with_variant(String(collation="C"), "postgresql")  # byte order, as SQLite compares and sorts
-Number = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is SQLite's own row number
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime; SQLite stores the text `YYYY-MM-DD HH:MM:SS.ffffff`, always in UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Store UTC, whatever zone the caller's datetime is in."""
-        return value and value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Give back UTC: SQLite keeps no zone, PostgreSQL tells the moment in its session's."""
-        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+from service.storage.schema.column_types import Number, Text, UtcDateTime
 
 
 class ConversionKey(SQLModel):

@@ -5,6 +5,7 @@ from functools import partial
 from sqlalchemy.exc import DBAPIError
 
 from service.core.unavailable import StorageError
+from service.storage.corrections import Corrections
 from service.storage.deletions.clock import clock_of
 from service.storage.deletions.deleting import Deletions
 from service.storage.erasure import Clock, Erasure
@@ -65,6 +66,10 @@ class SqliteDatabase:
     def replays(self, turns: Turns = IMMEDIATE) -> Replays:
         """Return writes on connections that never checkpoint, beside the ledger's of this process."""
         return Replays(self._writes(turns), turns)
+
+    def corrections(self, turns: Turns = IMMEDIATE) -> Corrections:
+        """Return writes on such connections, and reads on those that can do nothing else."""
+        return Corrections(self._reads(), self._writes(turns), turns)
 
     def imports(self, turns: Turns = IMMEDIATE) -> Imports:
         """Return writes on such connections, and reads on those that can do nothing else."""
