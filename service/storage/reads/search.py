@@ -24,7 +24,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from service.core.mentions import WRITTEN_OTHERWISE, Texts
+from service.core.mentions import FEW, WRITTEN_OTHERWISE, Texts
 from service.core.outcome import Outcome
 from service.storage.pool import Pool
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED, StoredTable
@@ -34,7 +34,6 @@ STORED = (CONVERSION, CHANGE, DUPLICATE)
 Advance = Callable[[int], object]  # told how many more rows were read
 
 _FETCHED_ROWS = 50  # at once: raw input is 128 KiB at most
-_FEW = 8  # texts that the database looks for itself
 _LABELS = ("click_id", "goal", "transaction_id")
 _KEPT = REJECTED.table.c
 _FOUND_IN = {
@@ -161,7 +160,7 @@ def _may_name(
     words = texts.words
     if not texts.texts:
         return [false()]
-    if words is None or len(words) > _FEW:
+    if words is None or len(words) > FEW:
         return []
     view = _in_small_letters(connection)
     parts = [*words, *WRITTEN_OTHERWISE]
