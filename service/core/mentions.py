@@ -50,8 +50,8 @@ class Texts:
 
     @property
     def words(self) -> Sequence[str] | None:
-        """One word of each text, in small letters, that stands where the text does; None if one of them has none."""
-        return None if self._without_word else [word.lower() for word in self._by_word]
+        """One word of each text, of a personal one in small letters; what has the text has it. None if one has none."""
+        return None if self._without_word else [*self._by_word]
 
     def only(self, text: str) -> "Texts":
         """Return one of them, looked for in the same way."""
