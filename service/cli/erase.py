@@ -69,11 +69,8 @@ def erase(  # noqa: PLR0913 - the options
     report = _found(subject) if dry_run else _erased(subject, by or user(), agreed=yes)
     if as_json:
         print_json(report.members())
-    elif any(report.deleted.values()):
-        typer.echo(f"erased: {_counted(report.deleted)}; noted as click_id_sha256 {report.click_id_sha256}")
-        typer.echo(_LEFT)
     else:
-        typer.echo(_text(report))
+        typer.echo(_told(report))
 
 
 def _found(subject: "Subject") -> "ErasureReport":
@@ -142,6 +139,12 @@ def _subject(click_id: str | None, text: str | None) -> "Subject | None":
 def _ask(report: "ErasureReport") -> None:
     typer.echo(_text(report), err=True)
     ask(f"Erase these {len(report.rows):,}? Nothing brings them back.")
+
+
+def _told(report: "ErasureReport") -> str:
+    if not any(report.deleted.values()):
+        return _text(report)
+    return f"erased: {_counted(report.deleted)}; noted as click_id_sha256 {report.click_id_sha256}\n{_LEFT}"
 
 
 def _text(report: "ErasureReport") -> str:
