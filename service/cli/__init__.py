@@ -26,6 +26,7 @@ from service.cli import (
     secrets,
     senders,
 )
+from service.cli.dashed import OfClickId
 from service.cli.exit_codes import Commands
 from service.cli.send import command as send
 from service.core.program import FROM_CHECKOUT, INSTALLED, PROGRAM
@@ -72,7 +73,7 @@ for command in (
     backup.backup,
     backup.restore,
 ):
-    app.command()(command)
+    app.command(cls=OfClickId if command in (lookup.lookup, erase.erase) else None)(command)
 app.command("import")(importing.import_)
 app.command()(export.export)
 app.command()(reconcile.reconcile)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,21 +35,18 @@ def erase(  # noqa: PLR0913 - the options
     """Delete everything that is stored of one click id, or of a person, for a privacy request.
 
     It shows what is stored: conversions, changes of their status, duplicates,
-    rejected postbacks whose raw input names it, replays of these. It asks, deletes all of it in
-    one transaction, and notes that in the table `deletion`, with a hash in
-    the click id's place. Sent again, the click id is stored, and paid, again.
+    rejected postbacks whose raw input names it, replays of these. It asks,
+    deletes all of it in one transaction, and notes that in the table
+    `deletion`, with a hash. Sent again, it is stored, and paid, again.
 
-    With --text it is all that names a text as a whole word, in a parameter, a
-    goal, a transaction id or raw input. A click id under which something is
-    stored that names it goes as a whole: look at --dry-run first. More than
-    10,000 rows are no one person's, and are refused.
+    With --text it is all that names a text as a whole word. A click id under
+    which something is stored that names it goes as a whole: look at --dry-run.
+    More than 10,000 rows are no one person's, and are refused.
 
-    A click id is found by indexes; what was rejected is read (1 GiB at most
-    by default), and with --text all that is stored, a minute or so for 10
-    million conversions.
+    A click id is found by indexes; what was rejected is read (1 GiB at most by
+    default), and with --text all that is stored (10 million: 2 minutes).
 
-    Nothing is erased by a clock that is far ahead of what was last believed,
-    or 5 minutes from the server's: it says what to do.
+    Nothing is erased by a clock that may be wrong: it says what to do.
 
     It does not reach log files, backups, imported files and their reports
     (FILE.report.csv), other hosts' spools and, on PostgreSQL, the
@@ -60,33 +58,43 @@ def erase(  # noqa: PLR0913 - the options
     [{table request_id received_at outcome click_id parameter}], deleted
     {table: rows}.
 
-    Example: python -m service erase my-first-click --dry-run
-
     Example: python -m service erase --text jane@example.com --dry-run
 
     Exit code: 0 done, or nothing is stored, 1 you said no, 2 it cannot be
     done, or --yes is missing where nobody can be asked.
     """
-    from service.operations import erase as operations
-
     subject = _subject(click_id, text)
     if subject is None:
         refuse(["say a click id, or with --text what tells of a person"])
-    spool_directory = settings_or_refuse().spool_dir
-    with configured_database() as database, dry_run_advised(), progress("searching", None) as advance:
-        if dry_run:
-            report = operations.find(database, spool_directory, subject, advance)
-        else:
-            request = operations.ErasureRequest(subject, by or user(), datetime.now(UTC))
-            agree = (lambda _: None) if yes else _ask
-            report = operations.erase(database, spool_directory, request, agree, advance)
+    report = _found(subject) if dry_run else _erased(subject, by or user(), agreed=yes)
     if as_json:
         print_json(report.members())
-    elif any(report.deleted.values()):
-        typer.echo(f"erased: {_counted(report.deleted)}; noted as click_id_sha256 {report.click_id_sha256}")
-        typer.echo(_LEFT)
     else:
-        typer.echo(_text(report))
+        typer.echo(_told(report))
+
+
+def _found(subject: "Subject") -> "ErasureReport":
+    from service.operations import erase as operations
+
+    spool_directory = settings_or_refuse().spool_dir
+    with configured_database() as database, progress("searching", None) as advance:
+        return operations.find(database, spool_directory, subject, advance)
+
+
+def _erased(subject: "Subject", by: str, *, agreed: bool) -> "ErasureReport":
+    from service.operations import erase as operations
+
+    spool_directory = settings_or_refuse().spool_dir
+    request = operations.ErasureRequest(subject, by, datetime.now(UTC))
+    with configured_database() as database, dry_run_advised(), ExitStack() as bar:
+        advance = bar.enter_context(progress("searching", None))
+
+        def agree(report: "ErasureReport") -> None:
+            bar.close()  # a bar that moves would overwrite the question
+            if not agreed:
+                _ask(report)
+
+        return operations.erase(database, spool_directory, request, agree, advance)
 
 
 def deletions(
@@ -131,6 +139,12 @@ def _subject(click_id: str | None, text: str | None) -> "Subject | None":
 def _ask(report: "ErasureReport") -> None:
     typer.echo(_text(report), err=True)
     ask(f"Erase these {len(report.rows):,}? Nothing brings them back.")
+
+
+def _told(report: "ErasureReport") -> str:
+    if not any(report.deleted.values()):
+        return _text(report)
+    return f"erased: {_counted(report.deleted)}; noted as click_id_sha256 {report.click_id_sha256}\n{_LEFT}"
 
 
 def _text(report: "ErasureReport") -> str:

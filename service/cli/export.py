@@ -17,6 +17,8 @@ Format = Annotated[
 Output = Annotated[Path | None, typer.Option(help="Write there instead of to stdout; replaced when whole.")]
 Tests = Annotated[bool, typer.Option("--test", help="Also what was sent as a test.")]
 
+ByTime = Annotated[bool, typer.Option("--by-time", help="In the order in which they came.")]
+
 
 def export(  # noqa: PLR0913 - the filters
     since: Since = None,
@@ -27,10 +29,13 @@ def export(  # noqa: PLR0913 - the filters
     form: Format = "csv",
     output: Output = None,
     test: Tests = False,
+    by_time: ByTime = False,
 ) -> None:
     """Write stored conversions as CSV, NDJSON or Parquet, however many they are.
 
-    In the order of sender, click id, goal and transaction id. Every column of
+    In the order of sender, click id, goal and transaction id, which an index
+    has; with --by-time as they came, sorted in a temporary file that is as
+    large as the rows. Every column of
     the table; times are UTC, value is as it was sent, value_micros the same
     in millionths. conversion_status is the one it has now, since changed_at;
     current_value is the last value that came with one, or the first;
@@ -49,7 +54,7 @@ def export(  # noqa: PLR0913 - the filters
 
     meant = wanted(sender, since, until, click_id, tests=test)
     with database_of(sender) as database:
-        left_out = export_conversions(database, meant, form, target_of(output, form))
+        left_out = export_conversions(database, meant, form, target_of(output, form), by_time=by_time)
     if left_out and until is None:
         typer.echo(f"left out: {left_out:,} conversions that are from after now; {CLOCK_WRONG}", err=True)
 

@@ -99,8 +99,18 @@ def _lines(found: "Found") -> Iterator[str]:
     for one in found.named:
         yield f"  {_came(one.arrival)}  {_otherwise(one)}  [{one.arrival.request_id}]"
     if not found.stored:
-        last = found.arrivals[-1] if found.arrivals else found.named[-1].arrival
-        yield f"What to do: {last.outcome.hint}"
+        yield f"What to do: {_advice(found)}"
+
+
+def _advice(found: "Found") -> str:
+    from service.core.outcome import Family
+
+    if found.arrivals:
+        return found.arrivals[-1].outcome.hint
+    last = found.named[-1]
+    if last.arrival.outcome.family is Family.ACCEPTED:
+        return f"look up {printable(last.click_id or '')}, which it was stored as"
+    return last.arrival.outcome.hint
 
 
 def _came(arrival: "Arrival") -> str:

@@ -37,13 +37,14 @@ def list_(  # noqa: PLR0913 - the filters
 ) -> None:
     """List what was not accepted, newest first.
 
-    Filters add up. The last line says how many more there are.
+    Filters add up. The last line says how many there are of each outcome.
 
     Example: python -m service rejected list --outcome invalid_value --since 7d
 
     JSON keys: rejected [{id received_at outcome status sender click_id
     detail door request_id replayed_at replay_outcome raw raw_encoding
-    answered drained_at key_id client_ip}], more.
+    answered drained_at key_id client_ip}], more, outcomes {outcome: count}:
+    all that are chosen.
 
     Exit code: 0 listed (there may be none), 2 bad usage, or the database
     cannot be read.
@@ -58,8 +59,6 @@ def list_(  # noqa: PLR0913 - the filters
         return
     for line in _lines(found):
         typer.echo(line)
-    rest = f"{found.more:,} more: --limit, or narrow it down" if found.more else ""
-    typer.echo(rest or f"{len(found.rows)} in all")
 
 
 @app.command()
@@ -121,12 +120,20 @@ def export(  # noqa: PLR0913 - the filters
         export_rejected(database, meant, form, target_of(output, form))
 
 
+_HEADER = "received_at (UTC)    outcome  sender  click_id  detail  [request_id]"
+
+
 def _lines(found: "Newest") -> Iterator[str]:
+    if found.rows:
+        yield _HEADER
     for row in found.rows:
         when = f"{row.received_at:%Y-%m-%d %H:%M:%S}"
         replayed = f"  replayed: {row.replay_outcome}" if row.replayed_at else ""
         who = printable(f"{row.sender or '(unknown)'}  {row.click_id or '(no click id)'}")
         yield f"{when}  {row.outcome}  {who}  {printable(row.detail)}{replayed}  [{row.request_id}]"
+    sums = ", ".join(f"{number:,} {outcome}" for outcome, number in found.outcomes.most_common())
+    more = f"{found.more:,} more: --limit, or narrow it down; " if found.more else ""
+    yield f"{more}{found.outcomes.total():,} in all{': ' if sums else ''}{sums}"
 
 
 def _whole(shown: "Shown") -> Iterator[str]:

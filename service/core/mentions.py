@@ -14,6 +14,7 @@ from service.core.decoding import decode_csv
 from service.core.decompression import unpack
 from service.core.outcome import Rejected
 
+FEW = 8  # texts: as many as are looked for one by one
 TELLING = 8  # letters of a click id: a shorter one may be anybody's value, so what claims another id does not name it
 WRITTEN_OTHERWISE = ("%", "\\", "content-encoding: ")  # without one of these, a text's letters stand as they are
 
@@ -49,8 +50,8 @@ class Texts:
 
     @property
     def words(self) -> Sequence[str] | None:
-        """One word of each text, in small letters, that stands where the text does; None if one of them has none."""
-        return None if self._without_word else [word.lower() for word in self._by_word]
+        """One word of each text, of a personal one in small letters; what has the text has it. None if one has none."""
+        return None if self._without_word else [*self._by_word]
 
     def only(self, text: str) -> "Texts":
         """Return one of them, looked for in the same way."""
@@ -70,11 +71,16 @@ class Texts:
 
     def _found(self, forms: Iterable[str]) -> Iterator[str]:
         for written in forms:
-            words = {self._cased(word) for word in _WORDS.findall(written)}
-            sought = [one for word in words & self._by_word.keys() for one in self._by_word[word]]
+            sought = [one for word in self._words_in(self._cased(written)) for one in self._by_word[word]]
             for text, whole in (*sought, *self._without_word):
                 if whole is None or whole.search(written):
                     yield text
+
+    def _words_in(self, written: str) -> set[str]:
+        """Return the words of the texts that stand here, each as a whole word."""
+        if len(self._by_word) <= FEW and not any(word in written for word in self._by_word):
+            return set()
+        return self._by_word.keys() & _WORDS.findall(written)
 
     def _whole(self, text: str) -> re.Pattern[str] | None:
         if _WORDS.fullmatch(text):

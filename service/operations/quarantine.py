@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,14 +41,20 @@ _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest of the chosen rows, and how many more there are."""
+    """The newest of the chosen rows, and how many there are in all, by outcome."""
 
     rows: Sequence[RejectedPostback]
-    more: int
+    outcomes: Counter[str]
+
+    @property
+    def more(self) -> int:
+        """How many more than these rows there are."""
+        return max(0, self.outcomes.total() - len(self.rows))
 
     def members(self) -> dict[str, object]:
         """Return it as JSON shows it."""
-        return {"rejected": [members(row) for row in self.rows], "more": self.more}
+        rows = [members(row) for row in self.rows]
+        return {"rejected": rows, "more": self.more, "outcomes": dict(self.outcomes.most_common())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,7 @@ class Shown:
 def newest(database: Database, chosen: Chosen, limit: int) -> Newest:
     """Return the chosen rows that came last, newest first. Raises StorageError."""
     quarantine = database.quarantine()
-    rows = quarantine.newest(chosen, limit)
-    return Newest(rows, max(0, quarantine.count(chosen) - len(rows)) if len(rows) == limit else 0)
+    return Newest(quarantine.newest(chosen, limit), quarantine.counts(chosen))
 
 
 def show(database: Database, id_or_request_id: str) -> Shown:

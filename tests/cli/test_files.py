@@ -187,7 +187,7 @@ def test_an_export_for_a_program_is_exact(service: Command) -> None:
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize(
     ("filters", "found"),
-    [(["--click-id", "a"], 1), (["--sender", "ezmob"], 2), (["--sender", "x"], 0), (["--until", "2026-01-02"], 0)],
+    [(["--click-id", "a"], 1), (["--sender", "ezmob"], 2), (["--sender", "voluum"], 0), (["--until", "2026-01-02"], 0)],
 )
 def test_filters_choose_and_an_export_of_nothing_has_its_header(
     service: Command, filters: list[str], found: int

@@ -124,3 +124,35 @@ def test_lookup_tells_the_sum_of_several_conversions(service: Command, bare: Pat
     ledger.close()
     told = service("lookup", "many").out.splitlines()
     assert told[-1] == "  together: no status, 2 conversions of 3.75 (no currency)"
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    "words", [["-Abc"], ["-Abc", "--json"], ["--json", "-Abc"], ["--", "-Abc"], ["--json", "--", "-Abc"]]
+)
+def test_a_click_id_may_begin_with_a_dash(service: Command, bare: Path, words: list[str]) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.postback("c=-Abc&value=1")])
+    ledger.close()
+    ended = service("lookup", *words)
+    assert (ended.code, ended.err) == (0, "")
+    assert "-Abc" in ended.out
+    erased = service("erase", "--dry-run", "--by", "-me", *words)
+    assert (erased.code, erased.err) == (0, "")
+    assert "-Abc" in erased.out or "rows" in erased.out
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("letters", ["-h1", "-1", "-Ah", "-dry-run", "-came"])
+def test_letters_behind_a_dash_are_no_options(service: Command, letters: str) -> None:
+    ended = service("lookup", letters)
+    assert (ended.code, ended.err) == (1, "")
+    assert ended.out.startswith(f"{letters}: never arrived")
+
+
+def test_of_two_dashes_it_is_said_what_to_type(service: Command) -> None:
+    ended = service("lookup", "--abc")
+    assert ended.code == 2
+    assert "lookup -- --abc" in " ".join(ended.err.replace("│", " ").split())
+    assert service("lookup", "--help").out.startswith("Usage: python -m service lookup ")

@@ -54,11 +54,14 @@ def query(path: Path, statement: str) -> list[tuple[object, ...]]:
 def test_the_list_is_newest_first_and_says_how_many_more_there_are(service: Command) -> None:
     ended = service("rejected", "list", "--limit", "2")
     assert (ended.code, ended.err) == (0, "")
-    newest, next_newest, rest = ended.out.splitlines()
+    header, newest, next_newest, rest = ended.out.splitlines()
+    assert header == "received_at (UTC)    outcome  sender  click_id  detail  [request_id]"
     assert newest.startswith("2026-01-02 04:04:05  unauthenticated  (unknown)")
     assert next_newest.startswith("2026-01-02 03:04:05  invalid_value  ezmob  broken")
-    assert rest.startswith("1 more")
-    assert service("rejected", "list").out.splitlines()[-1] == "3 in all"
+    sums = "3 in all: 2 invalid_value, 1 unauthenticated"
+    assert rest == f"1 more: --limit, or narrow it down; {sums}"
+    assert service("rejected", "list").out.splitlines()[-1] == sums
+    assert service("rejected", "list", "--click-id", "nothing").out == "0 in all\n"
 
 
 @pytest.mark.usefixtures("stored")

@@ -24,7 +24,8 @@ def test_the_newest_are_told_with_how_many_more_there_are(engine: Engine) -> Non
     some = quarantine.newest(engine.database, Chosen(), 1)
     assert ([row.click_id for row in some.rows], some.more) == (["b"], 1)
     assert quarantine.newest(engine.database, Chosen(), 2).more == 0
-    assert list(some.members()) == ["rejected", "more"]
+    assert list(some.members()) == ["rejected", "more", "outcomes"]
+    assert some.outcomes == {"invalid_value": 2}
 
 
 def test_one_is_shown_with_what_came_later(engine: Engine) -> None:

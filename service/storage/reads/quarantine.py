@@ -1,5 +1,6 @@
 """Owns the reads of what was not accepted: chosen by filters, listed, counted, and walked through page by page."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,8 +68,14 @@ class Quarantine:
 
     def count(self, chosen: Chosen) -> int:
         """Return how many rows are chosen."""
+        return self.counts(chosen).total()
+
+    def counts(self, chosen: Chosen) -> Counter[str]:
+        """Return how many of the chosen rows there are of each outcome."""
+        outcome = col(RejectedPostback.outcome)
+        counted = select(outcome, func.count()).where(*chosen.conditions()).group_by(outcome)
         with self._reads.session() as session:
-            return session.exec(select(func.count()).select_from(RejectedPostback).where(*chosen.conditions())).one()
+            return Counter(dict(session.exec(counted).all()))
 
     def newest(self, chosen: Chosen, limit: int) -> list[RejectedPostback]:
         """Return the chosen rows that came last, newest first."""

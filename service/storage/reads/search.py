@@ -24,7 +24,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from service.core.mentions import WRITTEN_OTHERWISE, Texts
+from service.core.mentions import FEW, WRITTEN_OTHERWISE, Texts
 from service.core.outcome import Outcome
 from service.storage.pool import Pool
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED, StoredTable
@@ -34,7 +34,6 @@ STORED = (CONVERSION, CHANGE, DUPLICATE)
 Advance = Callable[[int], object]  # told how many more rows were read
 
 _FETCHED_ROWS = 50  # at once: raw input is 128 KiB at most
-_FEW = 8  # texts that the database looks for itself
 _LABELS = ("click_id", "goal", "transaction_id")
 _KEPT = REJECTED.table.c
 _FOUND_IN = {
@@ -161,26 +160,12 @@ def _may_name(
     words = texts.words
     if not texts.texts:
         return [false()]
-    if words is None or len(words) > _FEW:
+    if words is None or len(words) > FEW:
         return []
-    view = _in_small_letters(connection)
-    parts = [*words, *WRITTEN_OTHERWISE]
-    held = [_holds(connection, view(column), part) for column in columns for part in parts]
-    if click_id is not None:
-        held += [_holds(connection, func.lower(click_id), word) for word in words]
+    named = [*columns, *([] if click_id is None else [click_id])]
+    held = [_holds(connection, one, word, any_case=texts.personal) for one in named for word in words]
+    held += [_holds(connection, one, part) for one in columns for part in WRITTEN_OTHERWISE]
     return [or_(*held)]
-
-
-def _in_small_letters(connection: Connection) -> Callable[["Column[Any]"], ColumnElement[str]]:
-    """Return how a column is read as text whose ASCII letters are small; what else is in it does not matter."""
-
-    def view(column: "Column[Any]") -> ColumnElement[str]:
-        if column is not _KEPT.raw or connection.dialect.name != "postgresql":
-            text = _as_text(column)
-            return func.lower(text.collate("C") if connection.dialect.name == "postgresql" else text)
-        return func.lower(func.encode(column, "escape"))
-
-    return view
 
 
 def _written(text: str) -> bytes:
@@ -191,6 +176,13 @@ def _as_text(column: "Column[Any]") -> ColumnElement[str]:
     return cast(column, Text)
 
 
-def _holds(connection: Connection, text: ColumnElement[str], part: str) -> ColumnElement[bool]:
-    position = func.strpos if connection.dialect.name == "postgresql" else func.instr
-    return position(text, literal(part)) > 0
+def _holds(connection: Connection, column: "Column[Any]", part: str, *, any_case: bool = False) -> ColumnElement[bool]:
+    """Return the condition that a column holds a part, which is ASCII; in any case: and in small letters."""
+    postgres = connection.dialect.name == "postgresql"
+    if column is _KEPT.raw and not any_case:
+        sought = literal(part.encode())
+        return (func.position(sought.op("IN")(column)) if postgres else func.instr(column, sought)) > 0
+    text = func.encode(column, "escape") if column is _KEPT.raw and postgres else _as_text(column)
+    if any_case:
+        text = func.lower(text.collate("C") if postgres else text)
+    return (func.strpos if postgres else func.instr)(text, literal(part)) > 0
