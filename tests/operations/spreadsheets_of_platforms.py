@@ -82,10 +82,13 @@ EXPORTS = [
     ),
     Spreadsheet(
         "a column of currencies decides, and a sign that says another one is no amount",
-        lines("c,value,currency", "p16,€1.50,EUR", "p17,€1.50,", "p18,€1.50,USD", "p19,$1.50,CAD"),
+        lines("c,value,currency", "p16,€1.50,EUR", "p17,€1.50,", "p18,€1.50,USD", "p19,$1.50,CAD", "p20,$1.50,EUR"),
         "commas, UTF-8, decimal points, header in line 1",
         (("p16", 1_500_000, "EUR"), ("p17", 1_500_000, "EUR"), ("p19", 1_500_000, "CAD")),
-        (("invalid_value", "'\\u20ac1.50 (its currency is said to be USD)' is not an amount"),),
+        (
+            ("invalid_value", "'\\u20ac1.50 (its currency is said to be USD)' is not an amount"),
+            ("invalid_value", "'$1.50 (its currency is said to be EUR)' is not an amount"),
+        ),
     ),
     Spreadsheet(
         "Keitaro, with its own names",
