@@ -97,7 +97,7 @@ def test_how_amounts_are_written_is_told_by_those_that_can_be_only_one_thing(
 
 @pytest.mark.parametrize("texts", [["1,234"], ["5", "1,234"], ["$1,234"], ["12.500.000 x", "2,500"]])
 def test_what_may_be_two_things_is_not_guessed(texts: list[str]) -> None:
-    with pytest.raises(ValueError, match="^.?[12],[52]"):
+    with pytest.raises(ValueError, match=r"^.?[12],[52]"):
         numbers_of(texts, "point")
 
 
@@ -122,7 +122,7 @@ MARKS: dict[str, tuple[Numbers, str, list[str]]] = {
     target=st.sampled_from(["point", "comma"]),
 )
 def test_however_an_amount_is_shown_it_is_that_amount(  # noqa: PLR0913 - all that can be different
-    micros: int, mark: str, group: int, sign: tuple[str, str], minus: str, target: NumberFormat
+    *, micros: int, mark: str, group: int, sign: tuple[str, str], minus: str, target: NumberFormat
 ) -> None:
     numbers, decimal_mark, groups = MARKS[mark]
     whole, _, rest = f"{Decimal(abs(micros)).scaleb(-6):,f}".partition(".")

@@ -29,7 +29,7 @@ _CURRENCY = rf"[^0-9\s.,()+{_APOSTROPHE}{_MINUS}]{{1,4}}\.?"
 _SHOWN = re.compile(
     rf"(?P<opened>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[+{_MINUS}])?\s*"
     rf"(?P<number>[0-9.,](?:[0-9.,{_APOSTROPHE}\s]*[0-9])?)\s*"
-    rf"(?P<behind>[{_MINUS}])?\s*(?P<after>{_CURRENCY})?\s*(?P<closed>\))?"
+    rf"(?P<behind>[{_MINUS}])?\s*(?P<after>{_CURRENCY})?\s*(?P<last>[{_MINUS}])?(?P<closed>\))?"
 )
 _GROUPS = rf"[1-9][0-9]{{{{0,2}}}}(?P<by>[{{mark}}{_APOSTROPHE}\s])[0-9]{{{{3}}}}(?:(?P=by)[0-9]{{{{3}}}})*"
 _LAKHS = r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"  # as India groups them
@@ -124,7 +124,7 @@ def _read(text: str, numbers: NumberFormat) -> Shown | None:
         return None
     signs = [_currencies(sign) for sign in (shown["before"], shown["after"]) if sign]
     currencies = frozenset.intersection(*signs) if signs else frozenset()
-    minuses = [sign for sign in (shown["sign"], shown["inner"], shown["behind"], shown["opened"]) if sign]
+    minuses = [sign for sign in shown.group("sign", "inner", "behind", "last", "opened") if sign]
     if (signs and not currencies) or len(minuses) > 1 or bool(shown["opened"]) != bool(shown["closed"]):
         return None
     whole, rest = _NO_DIGIT.sub("", number["whole"]) or "0", number["rest"]
