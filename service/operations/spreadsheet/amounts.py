@@ -118,6 +118,8 @@ def _is_ambiguous(text: str) -> bool:
 
 def _read(text: str, numbers: NumberFormat) -> Shown | None:
     """Return an amount with a decimal point and nothing else that is not a digit, None if it is none in this format."""
+    if numbers != "cents" and micros_of(text, numbers) is not None:
+        return Shown(text.strip().replace(",", "."))  # as a door takes it, also 1,25E+07
     shown = _SHOWN.fullmatch(text.strip())
     number = shown and _NUMBERS[numbers].fullmatch(shown["number"])
     if not shown or not number:

@@ -53,6 +53,8 @@ class Sheet:
         self._reading = reading
         self._roles = roles
         self._target = target
+        currency = () if roles.currency is None else (roles.currency,)
+        self._places = (roles.click_id, *roles.values, *currency)
         respelled_often = reading.signs or reading.dates is not None
         self._plain = reading.is_ours and reading.numbers == target == "point" and not respelled_often
 
@@ -77,7 +79,7 @@ class Sheet:
         cells = raw.split(b",") if _ODD.search(raw) else []
         if not cells or b'"' in raw or len(cells) != len(self._roles.names):
             return bool(cells)
-        return any(place is not None and _ODD.search(cells[place]) for place in self._roles[1:4])
+        return any(_ODD.search(cells[place]) for place in self._places)
 
     def _counts(self, record: Record) -> bool:
         """Tell whether a record is a row: one of empty cells is none, but versions before counted it among commas."""
@@ -131,8 +133,10 @@ class Sheet:
         cells[roles.click_id] = cells[roles.click_id].strip()
         if roles.currency is not None:
             cells[roles.currency] = cells[roles.currency].strip()
-        if roles.value is not None:
-            self._put(roles.value, self._amount(cells, cells[roles.value].strip(), added), cells, added)
+        counted = next((place for place in roles.values if cells[place].strip()), None)
+        for place in roles.values:
+            text = self._amount(cells, cells[place].strip(), added if place == counted else {})
+            self._put(place, text, cells, added)
         if roles.moment is not None and self._reading.dates:
             self._put(roles.moment, iso_of(cells[roles.moment].strip(), self._reading.dates), cells, added)
         return added
