@@ -88,8 +88,12 @@ def _without_names(
     alone = all(not any(mark in line for mark in (*delimiters, "\t", ";")) for line in lines)
     if alone and naming.alone is not None and any(line.strip() for line in lines):
         return _Header(first, ",", (naming.alone,), headless=True)
-    likeliest = max((_names(lines, one) for one in delimiters), key=len)
+    likeliest = max((_names([line], one) for line in lines[:_HIGHEST] for one in delimiters), key=_named, default=())
     raise UnreadableFile(naming.missing(likeliest) if any(likeliest) else f"{file.path} has no header of CSV")
+
+
+def _named(names: Sequence[str]) -> int:
+    return sum(map(bool, names))
 
 
 def _names(lines: Sequence[str], delimiter: str) -> tuple[str, ...]:
