@@ -89,7 +89,8 @@ class PartnerNaming:
         if columns is None:
             return None
         click_id, value, _, currency = (None if name is None else names.index(name) for name in columns)
-        return None if click_id is None else Roles(tuple(names), click_id, value, currency)
+        values = () if value is None else (value,)
+        return None if click_id is None else Roles(tuple(names), click_id, values, currency)
 
     def missing(self, names: Sequence[str]) -> str:
         """Say which column is not there, or which option says what it is."""
@@ -144,7 +145,7 @@ class PartnerList:
         line = Line(click_id, transaction, None, currency or record.added.get(roles.added, ""), place)
         if not click_id:
             return line._replace(reason="no click id")
-        return line if roles.value is None else _with_amount(line, cells[roles.value])
+        return _with_amount(line, cells[roles.values[0]]) if roles.values else line
 
 
 def _with_amount(line: Line, text: str) -> Line:

@@ -81,11 +81,21 @@ EXPORTS = [
         ),
     ),
     Spreadsheet(
+        "a code that only some senders may send",
+        lines("c;value", "p34;1,50 USDT", "p35;1,50 EUR"),
+        "semicolons, UTF-8, decimal commas, currencies from the amounts, header in line 1",
+        (("p34", 1_500_000, "USDT"), ("p35", 1_500_000, "EUR")),
+        sender=replace(EZMOB, currencies=frozenset({"USDT"})),
+    ),
+    Spreadsheet(
         "a column of currencies decides, and a sign that says another one is no amount",
-        lines("c,value,currency", "p16,€1.50,EUR", "p17,€1.50,", "p18,€1.50,USD", "p19,$1.50,CAD"),
+        lines("c,value,currency", "p16,€1.50,EUR", "p17,€1.50,", "p18,€1.50,USD", "p19,$1.50,CAD", "p20,$1.50,EUR"),
         "commas, UTF-8, decimal points, header in line 1",
         (("p16", 1_500_000, "EUR"), ("p17", 1_500_000, "EUR"), ("p19", 1_500_000, "CAD")),
-        (("invalid_value", "'\\u20ac1.50 (its currency is said to be USD)' is not an amount"),),
+        (
+            ("invalid_value", "'\\u20ac1.50 (its currency is said to be USD)' is not an amount"),
+            ("invalid_value", "'$1.50 (its currency is said to be EUR)' is not an amount"),
+        ),
     ),
     Spreadsheet(
         "Keitaro, with its own names",
@@ -93,6 +103,14 @@ EXPORTS = [
         "semicolons, UTF-8, decimal commas, header in line 1",
         (("p20", 1_500_000, "EUR"),),
         sender=PRESETS["keitaro"],
+    ),
+    Spreadsheet(
+        "Keitaro, with two columns of values, of which one counts",
+        lines("subid;revenue;payout", "k1;9,50 €;1.234,50 $", "k2;9,50 €;", "k3;;1,50 €"),
+        "semicolons, UTF-8, decimal commas, currencies from the amounts, header in line 1",
+        (("k1", 1_234_500_000, None), ("k2", 9_500_000, "EUR"), ("k3", 1_500_000, "EUR")),
+        sender=PRESETS["keitaro"],
+        compared={"matched": 2, "unreadable": 1},
     ),
     Spreadsheet(
         "Voluum, click ids alone under a header",

@@ -10,12 +10,18 @@ from service.core.fields.currencies import CURRENCIES
 from service.core.sender import NumberFormat
 
 _SIGNS_OF = """
-    EUR €    GBP £    USD us$ $us u$s    CAD ca$ c$ $ca    AUD a$ au$    NZD nz$    HKD hk$    SGD s$    MXN mx$
-    BRL r$    CHF fr. sfr. fr    PLN zł zl    CZK kč    INR ₹ rs.    RUB ₽ руб руб.    UAH ₴ грн грн.    TRY ₺    ILS ₪
-    KRW ₩    VND ₫    PHP ₱    THB ฿    KZT ₸    NGN ₦
+    EUR €, GBP £, USD us$ $us u$s, CAD ca$ c$ $ca, AUD a$ au$, NZD nz$, HKD hk$, SGD s$, MXN mx$, BRL r$,
+    CHF fr. sfr. fr, PLN zł zl, CZK kč, INR ₹ rs., RUB ₽ руб руб., UAH ₴ грн грн., TRY ₺, ILS ₪, KRW ₩, VND ₫, PHP ₱,
+    THB ฿, KZT ₸, NGN ₦
 """  # noqa: RUF001 - letters of other alphabets
-_SIGNS = {sign: signs[0] for signs in map(str.split, _SIGNS_OF.split("    ")) for sign in signs[1:]}
-_AMBIGUOUS_SIGNS = frozenset({"$", "¥", "kr", "kr."})  # of several countries each: they name no currency
+_OF_SEVERAL = """
+    ¥ JPY CNY, kr SEK NOK DKK ISK, kr. SEK NOK DKK ISK, $ USD CAD AUD NZD HKD SGD TWD MXN ARS CLP COP UYU DOP CUP BRL
+    BBD BZD BMD BSD BND FJD GYD JMD KYD LRD NAD NIO SBD SRD TTD XCD MOP CVE ZWG
+"""
+_SIGNS = {
+    **{sign: frozenset({code}) for code, *signs in map(str.split, _SIGNS_OF.split(",")) for sign in signs},
+    **{sign: frozenset(codes) for sign, *codes in map(str.split, _OF_SEVERAL.split(","))},
+}
 
 _MINUS = r"\-\u2212"
 _APOSTROPHE = r"'\u2019"
@@ -23,7 +29,7 @@ _CURRENCY = rf"[^0-9\s.,()+{_APOSTROPHE}{_MINUS}]{{1,4}}\.?"
 _SHOWN = re.compile(
     rf"(?P<opened>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[+{_MINUS}])?\s*"
     rf"(?P<number>[0-9.,](?:[0-9.,{_APOSTROPHE}\s]*[0-9])?)\s*"
-    rf"(?P<behind>[{_MINUS}])?\s*(?P<after>{_CURRENCY})?\s*(?P<closed>\))?"
+    rf"(?P<behind>[{_MINUS}])?\s*(?P<after>{_CURRENCY})?\s*(?P<last>[{_MINUS}])?(?P<closed>\))?"
 )
 _GROUPS = rf"[1-9][0-9]{{{{0,2}}}}(?P<by>[{{mark}}{_APOSTROPHE}\s])[0-9]{{{{3}}}}(?:(?P=by)[0-9]{{{{3}}}})*"
 _LAKHS = r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"  # as India groups them
@@ -42,10 +48,15 @@ _MARKS: dict[NumberFormat, str] = {
 
 
 class Shown(NamedTuple):
-    """An amount that was read: as it is written plainly, and the currency that stood beside it, if that is clear."""
+    """An amount that was read: as it is written plainly, and the currencies that the signs beside it may mean."""
 
     text: str
-    currency: str | None
+    currencies: frozenset[str] = frozenset()
+
+    @property
+    def currency(self) -> str | None:
+        """The currency, if it is clear: `$` is that of many countries."""
+        return next(iter(self.currencies)) if len(self.currencies) == 1 else None
 
 
 class Numbers(NamedTuple):
@@ -59,15 +70,15 @@ class Numbers(NamedTuple):
 def respelled(text: str, numbers: Numbers, target: NumberFormat) -> Shown:
     """Return an amount as `target` writes it. One that cannot be read comes back so that nobody takes it for one."""
     if numbers.format == target and micros_of(text, target) is not None:
-        return Shown(text, None)
+        return Shown(text)
     shown = _read(text, numbers.format)
     if shown is not None and (numbers.sure or numbers.format == "cents" or not _is_ambiguous(text)):
         written = _written(shown.text, target)
         if written is not None:
-            return Shown(written, shown.currency)
+            return Shown(written, shown.currencies)
     if micros_of(text, target) is None:
-        return Shown(text, None)
-    return Shown(f"{text} (not {_MARKS[numbers.format]})", None)
+        return Shown(text)
+    return Shown(f"{text} (not {_MARKS[numbers.format]})")
 
 
 def numbers_of(texts: Iterable[str], own: NumberFormat) -> Numbers:
@@ -107,29 +118,30 @@ def _is_ambiguous(text: str) -> bool:
 
 def _read(text: str, numbers: NumberFormat) -> Shown | None:
     """Return an amount with a decimal point and nothing else that is not a digit, None if it is none in this format."""
+    if numbers != "cents" and micros_of(text, numbers) is not None:
+        return Shown(text.strip().replace(",", "."))  # as a door takes it, also 1,25E+07
     shown = _SHOWN.fullmatch(text.strip())
     number = shown and _NUMBERS[numbers].fullmatch(shown["number"])
     if not shown or not number:
         return None
-    codes = [_code(sign) for sign in (shown["before"], shown["after"]) if sign]
-    currencies = {code for code in codes if code}
-    minuses = [sign for sign in (shown["sign"], shown["inner"], shown["behind"], shown["opened"]) if sign]
-    if None in codes or len(currencies) > 1 or len(minuses) > 1 or bool(shown["opened"]) != bool(shown["closed"]):
+    signs = [_currencies(sign) for sign in (shown["before"], shown["after"]) if sign]
+    currencies = frozenset.intersection(*signs) if signs else frozenset()
+    minuses = [sign for sign in shown.group("sign", "inner", "behind", "last", "opened") if sign]
+    if (signs and not currencies) or len(minuses) > 1 or bool(shown["opened"]) != bool(shown["closed"]):
         return None
     whole, rest = _NO_DIGIT.sub("", number["whole"]) or "0", number["rest"]
     if numbers == "cents":
         whole, rest = whole[:-2] or "0", whole[-2:].rjust(2, "0")
     minus = "-" if minuses and minuses != ["+"] else ""
-    return Shown(f"{minus}{whole}{f'.{rest}' if rest else ''}", next(iter(currencies), None))
+    return Shown(f"{minus}{whole}{f'.{rest}' if rest else ''}", currencies)
 
 
-def _code(sign: str) -> str | None:
-    """Return the code of a currency's sign or code, empty where several countries have the sign; None if it is none."""
-    if sign.lower() in _AMBIGUOUS_SIGNS:
-        return ""
+def _currencies(sign: str) -> frozenset[str]:
+    """Return the currencies that a sign or a code may mean, none if it is neither."""
     code = sign.upper()
-    is_code = code in CURRENCIES or (_CODE.fullmatch(sign) is not None)
-    return code if is_code else _SIGNS.get(sign.lower())
+    if code in CURRENCIES or _CODE.fullmatch(sign):
+        return frozenset({code})
+    return _SIGNS.get(sign.lower(), frozenset())
 
 
 def _written(text: str, target: NumberFormat) -> str | None:

@@ -40,15 +40,16 @@ class SenderNaming:
         if any(theirs not in names for theirs in self.renamed):
             return None
         ours = self._ours(names)
-        places: dict[Field, int] = {}
-        for place, name in enumerate(ours):
-            if name in self.sender.fields:
-                places.setdefault(self.sender.fields[name], place)
-        if "click_id" not in places or not self.sender.required <= places.keys():
+        places: dict[Field, list[int]] = {}
+        for name, named in self.sender.fields.items():  # in the order of its preference
+            if name in ours:
+                places.setdefault(named, []).append(ours.index(name))
+        if not {"click_id", *self.sender.required} <= places.keys():
             return None
         moment = next((at for at, theirs in enumerate(names) if self.moment_column in (theirs, ours[at])), None)
-        added = self._parameter("currency") or "currency"
-        return Roles(tuple(ours), places["click_id"], places.get("value"), places.get("currency"), moment, added)
+        currency = places.get("currency", [None])[0]
+        values = tuple(places.get("value", ()))
+        return Roles(tuple(ours), places["click_id"][0], values, currency, moment, self.sender.name_of("currency"))
 
     def missing(self, names: Sequence[str]) -> str:
         """Say what is not there, and how to say which column it is."""

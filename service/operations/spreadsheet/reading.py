@@ -28,12 +28,13 @@ class Options:
 class Roles(NamedTuple):
     """The columns of a file as they are called from here on, and the places of those that mean something here.
 
-    `added` is what the currency of an amount's sign is called, where no column has the currency.
+    There may be several columns of values, the preferred one first. `added` is what the currency of an amount's sign is
+    called, where no column has the currency.
     """
 
     names: tuple[str, ...]
     click_id: int
-    value: int | None = None
+    values: tuple[int, ...] = ()
     currency: int | None = None
     moment: int | None = None
     added: str = "currency"
@@ -102,7 +103,7 @@ class Reading:
     def _words(self, roles: Roles | None, left_out: int) -> Iterator[str]:
         yield DELIMITERS.get(self.delimiter, f"separated by {self.delimiter!a}")
         yield _ENCODINGS.get(self.encoding, self.encoding)
-        if roles is None or roles.value is not None:
+        if roles is None or roles.values:
             yield _NUMBERS[self.numbers]
         if self.signs:
             yield "currencies from the amounts"

@@ -53,6 +53,8 @@ class Sheet:
         self._reading = reading
         self._roles = roles
         self._target = target
+        currency = () if roles.currency is None else (roles.currency,)
+        self._places = (roles.click_id, *roles.values, *currency)
         respelled_often = reading.signs or reading.dates is not None
         self._plain = reading.is_ours and reading.numbers == target == "point" and not respelled_often
 
@@ -62,7 +64,7 @@ class Sheet:
         with self._raws(advance) as raws:
             head = self.header + b"\n"
             if self._plain:
-                yield (self._written(self._read(raw)) if _ODD.search(raw) else head + raw for raw in raws)
+                yield (self._written(self._read(raw)) if self._is_odd(raw) else head + raw for raw in raws)
             else:
                 yield map(self._written, filter(self._counts, map(self._read, raws)))
 
@@ -71,6 +73,13 @@ class Sheet:
         """Open the file to read its rows, cell by cell. Raises UnreadableFile."""
         with self._raws(advance) as raws:
             yield filter(self._counts, map(self._read, raws))
+
+    def _is_odd(self, raw: bytes) -> bool:
+        """Tell whether a row may have to be respelled, which most have not: this costs a tenth of reading it."""
+        cells = raw.split(b",") if _ODD.search(raw) else []
+        if not cells or b'"' in raw or len(cells) != len(self._roles.names):
+            return bool(cells)
+        return any(_ODD.search(cells[place]) for place in self._places)
 
     def _counts(self, record: Record) -> bool:
         """Tell whether a record is a row: one of empty cells is none, but versions before counted it among commas."""
@@ -124,8 +133,10 @@ class Sheet:
         cells[roles.click_id] = cells[roles.click_id].strip()
         if roles.currency is not None:
             cells[roles.currency] = cells[roles.currency].strip()
-        if roles.value is not None:
-            self._put(roles.value, self._amount(cells, cells[roles.value].strip(), added), cells, added)
+        counted = next((place for place in roles.values if cells[place].strip()), None)
+        for place in roles.values:
+            text = self._amount(cells, cells[place].strip(), added if place == counted else {})
+            self._put(place, text, cells, added)
         if roles.moment is not None and self._reading.dates:
             self._put(roles.moment, iso_of(cells[roles.moment].strip(), self._reading.dates), cells, added)
         return added
@@ -137,13 +148,14 @@ class Sheet:
 
     def _amount(self, cells: list[str], text: str, added: dict[str, str]) -> str:
         shown = respelled(text, self._reading.how_numbers, self._target)
-        if shown.currency and self._roles.currency is None:
+        column = self._roles.currency
+        named = "" if column is None else cells[column]
+        if named and shown.currencies and named.upper() not in shown.currencies:
+            return f"{text} (its currency is said to be {named})"
+        if shown.currency and column is None:
             added[self._roles.added] = shown.currency
-        elif shown.currency and self._roles.currency is not None:
-            named = cells[self._roles.currency]
-            cells[self._roles.currency] = named or shown.currency
-            if named and named.upper() != shown.currency:
-                return f"{text} (its currency is said to be {named})"
+        elif shown.currency and column is not None:
+            cells[column] = named or shown.currency
         return shown.text
 
     def _written(self, record: Record) -> bytes:

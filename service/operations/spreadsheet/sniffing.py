@@ -53,7 +53,7 @@ def understand(file: RowFile, naming: Naming, options: Options, own: NumberForma
         numbers=numbers.format,
         sure=numbers.sure,
         dates=options.dates if roles.moment is not None else None,
-        signs=roles.currency is None and _has_currency(_cells(rows, roles.value), numbers),
+        signs=roles.currency is None and _has_currency(_cells(rows, *roles.values), numbers),
         columns=options.columns,
     )
 
@@ -88,8 +88,12 @@ def _without_names(
     alone = all(not any(mark in line for mark in (*delimiters, "\t", ";")) for line in lines)
     if alone and naming.alone is not None and any(line.strip() for line in lines):
         return _Header(first, ",", (naming.alone,), headless=True)
-    likeliest = max((_names(lines, one) for one in delimiters), key=len)
+    likeliest = max((_names([line], one) for line in lines[:_HIGHEST] for one in delimiters), key=_named, default=())
     raise UnreadableFile(naming.missing(likeliest) if any(likeliest) else f"{file.path} has no header of CSV")
+
+
+def _named(names: Sequence[str]) -> int:
+    return sum(map(bool, names))
 
 
 def _names(lines: Sequence[str], delimiter: str) -> tuple[str, ...]:
@@ -116,15 +120,15 @@ def _rows(lines: Sequence[str], header: _Header) -> Iterator[list[str]]:
             yield cells
 
 
-def _cells(rows: Iterable[Sequence[str]], column: int | None) -> list[str]:
-    return [] if column is None else [cell for row in rows if (cell := row[column].strip())]
+def _cells(rows: Iterable[Sequence[str]], *columns: int) -> list[str]:
+    return [cell for row in rows for column in columns if (cell := row[column].strip())]
 
 
 def _numbers(rows: Iterable[Sequence[str]], roles: Roles, options: Options, own: NumberFormat) -> Numbers:
     if options.numbers:
         return Numbers(options.numbers, sure=True)
     try:
-        return numbers_of(_cells(rows, roles.value), own)
+        return numbers_of(_cells(rows, *roles.values), own)
     except ValueError as error:
         raise UnreadableFile(
             f"{error} may be thousands or a fraction, and no other amount tells: say --numbers point if its point is "

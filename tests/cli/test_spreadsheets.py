@@ -1,0 +1,119 @@
+"""The options that say how a spreadsheet is read: `import` and `reconcile` take them, and say what they understood."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Command
+
+GERMAN = "Bericht Januar;;\r\n\r\nKlick-ID;Umsatz;Datum\r\na;1.234,50 €;31.01.2026\r\nb;2,50 €;1.2.2026\r\nSumme;1.237,00 €;\r\n"
+TOLD = "semicolons, cp1252, decimal commas, currencies from the amounts, "
+NAMES = ("--columns", "Klick-ID=click_id", "--columns", "Umsatz=value")
+
+
+@pytest.fixture
+def sheet(bare: Path) -> Path:
+    """Write a file as Excel writes it in Germany, with a title and a sum."""
+    (bare / "Januar.csv").write_bytes(GERMAN.encode("cp1252"))
+    return bare / "Januar.csv"
+
+
+@pytest.mark.usefixtures("sheet")
+def test_a_spreadsheet_is_rehearsed_imported_and_reconciled(service: Command) -> None:
+    names = "header in line 3, Klick-ID as c, Umsatz as value, 1 total row left out"
+    given = ("import", "Januar.csv", *NAMES, "--received-at", "Datum", "--dates", "dmy")
+    for more in (("--dry-run",), ()):
+        ended = service(*given, *more)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.splitlines()[0] == f"read as: {TOLD}dates as dmy, {names}"
+    ended = service("reconcile", "Januar.csv", *NAMES)
+    assert (ended.code, ended.out.splitlines()[:3]) == (
+        0,
+        [
+            f"read as: {TOLD}header in line 3, 1 total row left out",
+            "compared: their Klick-ID as click_id, their Umsatz as value",
+            "          2  matched        here 1237.00 EUR  there 1237.00 EUR",
+        ],
+    )
+    told = service("export").out.splitlines()
+    assert (
+        '"{""Datum"":""2026-01-31T00:00:00"",""value_as_sent"":""1.234,50 €"",""Datum_as_sent"":""31.01.2026""}"'
+        in told[1]
+    )
+
+
+@pytest.mark.usefixtures("sheet")
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (
+            (),
+            "no column is called c (click_id); no column is called value (value); the header is 'Klick-ID, Umsatz, Datum",
+        ),
+        (
+            (*NAMES, "--received-at", "Datum"),
+            "Datum is '31.01.2026', and nobody can tell its day from its month: say --dates",
+        ),
+        ((*NAMES, "--delimiter", "ab"), "--delimiter ab: one character, or comma, semicolon, tab, pipe"),
+        ((*NAMES, "--encoding", "nobody"), "--encoding nobody: no encoding is called that"),
+        ((*NAMES, "--columns", "Datum"), "--columns Datum: write THEIRS=OURS"),
+        ((*NAMES, "--columns", "Preis=value"), "no column is called Preis; there are Klick-ID, Umsatz, Datum"),
+        ((*NAMES, "--report", "a.csv", "--report", "b.csv"), "--report b.csv: a.csv was named already"),
+    ],
+)
+def test_what_cannot_be_understood_ends_with_2_and_says_what_to_say(
+    service: Command, arguments: tuple[str, ...], reason: str
+) -> None:
+    ended = service("import", "Januar.csv", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(reason)
+
+
+def test_what_is_said_of_a_spreadsheet_is_not_for_ndjson(service: Command, bare: Path) -> None:
+    (bare / "rows.ndjson").write_text('{"c":"a","value":1}\n')
+    ended = service("import", "rows.ndjson", "--delimiter", ";")
+    assert (ended.code, ended.err) == (2, "rows.ndjson: what is said of a spreadsheet is for CSV, and this is NDJSON\n")
+
+
+@pytest.mark.parametrize("name", ["rows.tsv", "rows.txt", "rows.csv"])
+def test_a_spreadsheet_is_known_by_its_name(service: Command, bare: Path, name: str) -> None:
+    (bare / name).write_text("c\tvalue\na\t1,5\n")
+    ended = service("import", name)
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "read as: tabs, UTF-8, decimal commas, header in line 1")
+
+
+def test_options_overrule_what_a_file_looks_like(service: Command, bare: Path) -> None:
+    (bare / "theirs.csv").write_bytes('c;value;note\na;"1,234";gr\xf6\xdfer\n'.encode("cp1252"))
+    service("import", "theirs.csv", "--numbers", "comma")
+    for numbers, code in (("comma", 0), ("point", 1)):
+        options = ("--delimiter", "semicolon", "--encoding", "cp1250", "--numbers", numbers)
+        ended = service("reconcile", "theirs.csv", *options, "--json")
+        assert ended.code == code
+        assert ended.answer()["read_as"] == f"semicolons, cp1250, decimal {numbers}s, header in line 1"
+
+
+def test_a_senders_own_numbers_count(service: Command, bare: Path) -> None:
+    service("senders", "add", "partner", "--preset", "ezmob", "--numbers", "comma")
+    (bare / "theirs.csv").write_text("c;value\na;1.234\n")
+    assert service("import", "theirs.csv", "--sender", "partner").code == 0
+    ended = service("reconcile", "theirs.csv", "--sender", "partner", "--json").answer()
+    assert ended["matched"] == {"count": 1, "here": {"": "1234.00"}, "there": {"": "1234.00"}}
+
+
+def test_click_ids_alone_are_reconciled(service: Command, bare: Path) -> None:
+    (bare / "rows.csv").write_text("c,value\na,1\nb,2\n")
+    (bare / "ids.txt").write_text("a\nz\n")
+    service("import", "rows.csv")
+    ended = service("reconcile", "ids.txt")
+    assert (ended.code, ended.out.splitlines()) == (
+        1,
+        [
+            "read as: commas, UTF-8, no header",
+            "compared: their click_id as click_id",
+            "          1  matched        here 1.00 (no currency)",
+            "          0  value differs",
+            "          1  missing here",
+            "          1  missing there  here 2.00 (no currency)",
+            "          0  unreadable",
+        ],
+    )
