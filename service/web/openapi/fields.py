@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from service.core.decoding import MAX_PARAMETERS
-from service.core.fields.amounts import AMOUNTS
+from service.core.fields.amounts import LONGEST_AMOUNT
 from service.core.fields.currencies import CURRENCIES
 from service.core.fields.identifiers import MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS
 from service.core.postback import TEST
@@ -17,6 +17,7 @@ _NO_NUL = r"^[^\x00]*$"
 _TEXT: Schema = {"type": "string", "pattern": _NO_NUL}
 _SCALAR: Schema = {"type": ["string", "number", "boolean", "null"], "pattern": _NO_NUL}
 _LABEL: Schema = {**_TEXT, "maxLength": MAX_LABEL_BYTES}
+_AMOUNT = r"^ *[+-]?(0*[0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)([eE]-[0-9]{1,3})? *$"  # and 1.25E7, which no schema can bound
 _TEXTS: dict[Field, Schema] = {
     "click_id": {
         "type": "string",
@@ -24,8 +25,8 @@ _TEXTS: dict[Field, Schema] = {
         "maxLength": MAX_CLICK_ID_BYTES,
         "pattern": f"^[^{SPACES_AND_CONTROLS.pattern[1:-1]}]+$",
     },
-    "value": {"type": "string", "pattern": f"^{AMOUNTS['point'].pattern}$"},
-    "currency": {"type": "string", "enum": sorted(CURRENCIES)},
+    "value": {"type": "string", "pattern": _AMOUNT, "maxLength": LONGEST_AMOUNT},
+    "currency": {"type": "string", "enum": ["", *sorted(CURRENCIES)]},
     "goal": _LABEL,
     "transaction_id": _LABEL,
     "conversion_status": {"type": "string", "enum": ["", *EZMOB.statuses]},
@@ -36,7 +37,7 @@ _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "
         "type": "number",
         "minimum": -_MOST,
         "maximum": _MOST,
-        "description": "At most 6 decimals, and no exponent: its digits are kept as they stand.",
+        "description": "Its digits are kept as they stand.",
     },
     "currency": {"type": "null"},
     "goal": {"type": ["number", "boolean", "null"]},
@@ -48,8 +49,11 @@ _ALIASES = {name: field for name, field in EZMOB.fields.items() if _NAMES[field]
 _FIELDS = {name: field for name, field in EZMOB.fields.items() if name not in _ALIASES}
 _MEANINGS: dict[Field, str] = {
     "click_id": f"The click id as it was received, at most {MAX_CLICK_ID_BYTES} bytes of UTF-8. No unreplaced macro.",
-    "value": "The conversion's value. Its text is kept, and the exact amount in millionths.",
-    "currency": "ISO 4217.",
+    "value": (
+        "The conversion's value, at most 12 digits before the point; an exponent may be positive too. Its text is "
+        "kept, and the amount in millionths: exact, or rounded half to even where it has more than six decimals."
+    ),
+    "currency": "ISO 4217; small letters are read as capital ones. Others where the sender may send them.",
     "goal": f"Part of the key: another goal is another conversion. At most {MAX_LABEL_BYTES} bytes of UTF-8.",
     "transaction_id": f"Part of the key: a new one is a new conversion. At most {MAX_LABEL_BYTES} bytes of UTF-8.",
     "conversion_status": "What became of the conversion; small and capital letters are the same.",
@@ -72,7 +76,7 @@ def texts() -> Schema:
 
 def _meaning(field: Field) -> str:
     others = " or ".join(f"`{name}`" for name, aliased in _ALIASES.items() if aliased == field)
-    return f"{_MEANINGS[field]} It may be called {others} instead, not as well." if others else _MEANINGS[field]
+    return f"{_MEANINGS[field]} {others} counts where this one is empty." if others else _MEANINGS[field]
 
 
 def _examples(field: Field) -> Schema:
