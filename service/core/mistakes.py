@@ -258,9 +258,12 @@ def _currency_sign(sent: _Sent) -> Diagnosis | None:
 
 
 def _decimal_comma(sent: _Sent) -> Diagnosis | None:
-    point, comma = ("comma", "point") if sent.sender.numbers == "comma" else ("point", "comma")
     if _GROUPED.fullmatch(sent.fields.get("value", "")):
-        advice = f"Write the amount with a decimal {point}, and without a {comma} or separators of thousands."
+        point, comma = ("comma", "point") if sent.sender.numbers == "comma" else ("point", "comma")
+        how = f"with a decimal {point}, and without a {comma} or separators of thousands"
+        if sent.sender.numbers == "cents":
+            how = "in whole cents, such as 150, without a point, a comma or separators of thousands"
+        advice = f"Write {sent.name('value')} {how}."
         return Diagnosis(Mistake.DECIMAL_COMMA, advice)
     return None
 

@@ -182,7 +182,7 @@ def test_check_tells_what_would_become_of_a_pixel_and_that_it_is_answered_200(se
 
 def test_check_reads_a_url_as_another_sender_writes_it(service: Command) -> None:
     url = "/postback?cid=new&payout=1&et=sale&status=approved"
-    assert service("check", url).out.startswith("missing_click_id (HTTP 400): absent\nhint: Send click_id as c: ")
+    assert service("check", url).out.startswith("missing_click_id (HTTP 400): absent\nhint: Send the click id as c: ")
     for answer in (
         service("check", "--preset", "voluum", url, "--json"),
         service("check", url, "--json", PRESET="voluum"),

@@ -9,8 +9,7 @@ import pytest
 from service.core.fields.amounts import micros_of
 from service.core.outcome import Outcome, Rejected
 from service.core.parsing import parse
-from service.core.presets import EZMOB, PRESETS
-from service.core.sender import NumberFormat, Sender
+from service.core.presets import PRESETS
 from tests.support import builders
 
 
@@ -123,57 +122,3 @@ def test_a_template_that_nobody_filled_in_is_not_a_conversion(placeholder: str) 
     with pytest.raises(Rejected) as rejected:
         parse(builders.raw(placeholder), PRESETS["voluum"])
     assert rejected.value.outcome is Outcome.UNEXPANDED_MACRO
-
-
-@pytest.mark.parametrize(
-    ("numbers", "text", "micros"),
-    [
-        ("point", "1.50", 1_500_000),
-        ("point", "1,50", None),
-        ("comma", "1,50", 1_500_000),
-        ("comma", "-0,000001", -1),
-        ("comma", "7", 7_000_000),
-        ("comma", "1.50", None),
-        ("comma", "1.234,56", None),
-        ("comma", "1,", 1_000_000),
-        ("comma", ",5", 500_000),
-        ("comma", "12,50000000", 12_500_000),
-        ("comma", "836,9999999999998", 837_000_000),
-        ("comma", "1,25E7", 12_500_000_000_000),
-        ("comma", "+5", 5_000_000),
-        ("comma", " 5 ", 5_000_000),
-        ("comma", "1,2,3", None),
-        ("cents", "150", 1_500_000),
-        ("cents", "-1", -10_000),
-        ("cents", "0", 0),
-        ("cents", "99999999999999", 999_999_999_999_990_000),
-        ("cents", "+150", 1_500_000),
-        ("cents", "15E1", 1_500_000),
-        ("cents", "1.5e2", 1_500_000),
-        ("cents", "150e-1", 150_000),
-        ("cents", "1.555e2", None),
-        ("cents", "15e-1", None),
-        ("cents", "1e14", None),
-        ("cents", "1.50", None),
-        ("cents", ".5", None),
-        ("cents", "150.", None),
-        ("cents", "1,50", None),
-        ("cents", "1" * 15, None),
-        ("cents", "", None),
-        ("cents", "٣", None),
-        ("comma", "1_0", None),
-        ("point", "1" * 21, None),
-        ("point", "0" * 63 + "1", 1_000_000),
-        ("point", "0" * 64 + "1", None),
-    ],
-)
-def test_numbers_are_read_in_the_form_that_was_agreed_and_in_no_other(
-    numbers: NumberFormat, text: str, micros: int | None
-) -> None:
-    assert micros_of(text, numbers) == micros
-
-
-def test_the_text_of_an_amount_is_kept_as_it_was_sent() -> None:
-    sender = Sender("cents", EZMOB.fields, numbers="cents")
-    parsed = parse(builders.raw("c=a&value=150"), sender)
-    assert (parsed.value, parsed.value_micros) == ("150", 1_500_000)

@@ -8,6 +8,7 @@ Door = Literal["get", "form", "json", "ndjson", "array", "csv", "pixel", "import
 Text = str | None
 EVERY: tuple[Door, ...] = get_args(Door)
 SINGLE: tuple[Door, ...] = ("get", "form", "json", "pixel", "check")  # what is one request
+WRITING: tuple[Door, ...] = tuple(door for door in EVERY if door != "check")  # where what came before is there
 URL: tuple[Door, ...] = ("get", "pixel", "check")  # what is written in a URL
 CLICK = "CLICK"  # in what is sent and expected: a click id that no other postback has
 
@@ -26,8 +27,8 @@ class Row:
     """One postback, after those that came `before` it, and what must come of it.
 
     A text is a query; other doors send the same pairs in their own form. `columns` are the conversion's, each with what
-    it must hold. `words` must be in what the sender is told, and no word of `never`. `mistake` is counted, none
-    otherwise.
+    it must hold. `words` must be in what the sender is told, and no word of `never`. `mistake` is counted; where
+    it is accepted, no other is.
     """
 
     sender: str

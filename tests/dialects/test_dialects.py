@@ -1,14 +1,15 @@
 """What real senders write is understood at every door, or kept and explained: the right value or word for each row."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pytest
 
-from tests.dialects import amounts, statuses, words
+from tests.dialects import amounts, currencies, platforms, statuses, words
 from tests.dialects.rows import CLICK, Door, Row
 from tests.dialects.site import Seen, Send
 
-ROWS: list[Row] = [*amounts.ROWS, *words.ROWS, *statuses.ROWS]
+ROWS: list[Row] = [*amounts.ROWS, *currencies.ROWS, *platforms.ROWS, *words.ROWS, *statuses.ROWS]
 ACCEPTED = {"stored", "updated", "duplicate"}
 COLUMNS_OF_CHECK = {"click_id", "goal", "transaction_id", "value", "currency", "params"}
 
@@ -29,7 +30,8 @@ def _assert_right(row: Row, door: Door, seen: Seen, columns: Mapping[str, object
         assert [word for word in row.words if word not in seen.told] == [], (door, seen.told)
     assert [word for word in row.never if word in seen.told] == [], (door, seen.told)
     if door not in ("import", "check"):
-        assert seen.mistakes == ({row.mistake: 1} if row.mistake else {}), (door, seen.told)
+        if row.mistake or row.outcome in ACCEPTED:
+            assert seen.mistakes == ({row.mistake: 1} if row.mistake else {}), (door, seen.told)
         assert seen.kept == ([] if row.outcome in ACCEPTED else [row.outcome]), door
 
 
@@ -38,5 +40,5 @@ def _with(click_id: str, columns: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def test_no_row_stands_twice_in_the_table() -> None:
-    inputs = [(row.sender, str(row.sent), row.doors, tuple(map(str, row.before))) for row in ROWS]
-    assert len({*inputs}) == len(inputs)
+    inputs = Counter((row.sender, str(row.sent), row.doors, tuple(map(str, row.before))) for row in ROWS)
+    assert [repeated for repeated, times in inputs.items() if times > 1] == []

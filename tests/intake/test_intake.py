@@ -22,7 +22,7 @@ REJECTED = {
     Outcome.UNEXPANDED_MACRO: builders.raw("c={click_id}&value=1"),
     Outcome.MISSING_VALUE: builders.raw("c=a"),
     Outcome.INVALID_VALUE: builders.raw("c=a&value=1,50"),
-    Outcome.INVALID_CURRENCY: builders.raw("c=a&value=1&currency=usd"),
+    Outcome.INVALID_CURRENCY: builders.raw("c=a&value=1&currency=us"),
     Outcome.INVALID_ENCODING: builders.raw("c=a%FF&value=1"),
     Outcome.REPEATED_PARAMETER: builders.raw("c=a&c=b&value=1"),
     Outcome.TOO_MANY_PARAMETERS: builders.raw("c=a&value=1" + "&x=1" * 255),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from service.core.decoding import MAX_PARAMETERS
 from service.core.fields import html_damage
-from service.core.fields.amounts import AMOUNTS
+from service.core.fields.amounts import LONGEST_AMOUNT
 from service.core.fields.currencies import CURRENCIES
 from service.core.fields.identifiers import CONTROLS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS
 from service.core.postback import TEST
@@ -24,6 +24,7 @@ _LABEL: Schema = {
     "pattern": f"^[^{CONTROLS.pattern[1:-1]}]*$",
     **_UNDAMAGED,
 }
+_AMOUNT = r"^ *[+-]?(0*[0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)([eE]-[0-9]{1,3})? *$"  # and 1.25E7, which no schema can bound
 _TEXTS: dict[Field, Schema] = {
     "click_id": {
         "type": "string",
@@ -32,8 +33,8 @@ _TEXTS: dict[Field, Schema] = {
         "pattern": f"^[^{SPACES_AND_CONTROLS.pattern[1:-1]}]+$",
         **_UNDAMAGED,
     },
-    "value": {"type": "string", "pattern": f"^{AMOUNTS['point'].pattern}$"},
-    "currency": {"type": "string", "enum": sorted(CURRENCIES)},
+    "value": {"type": "string", "pattern": _AMOUNT, "maxLength": LONGEST_AMOUNT},
+    "currency": {"type": "string", "enum": ["", *sorted(CURRENCIES)]},
     "goal": _LABEL,
     "transaction_id": _LABEL,
     "conversion_status": {**_TEXT, "examples": [*EZMOB.statuses]},
@@ -44,7 +45,7 @@ _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "
         "type": "number",
         "minimum": -_MOST,
         "maximum": _MOST,
-        "description": "At most 6 decimals, and no exponent: its digits are kept as they stand.",
+        "description": "Its digits are kept as they stand.",
     },
     "currency": {"type": "null"},
     "goal": {"type": ["number", "null"]},
@@ -56,8 +57,11 @@ _ALIASES = {name: field for name, field in EZMOB.fields.items() if _NAMES[field]
 _FIELDS = {name: field for name, field in EZMOB.fields.items() if name not in _ALIASES}
 _MEANINGS: dict[Field, str] = {
     "click_id": f"The click id as it was received, at most {MAX_CLICK_ID_BYTES} bytes of UTF-8. No unreplaced macro.",
-    "value": "The conversion's value. Its text is kept, and the exact amount in millionths.",
-    "currency": "ISO 4217.",
+    "value": (
+        "The conversion's value, at most 12 digits before the point; an exponent may be positive too. Its text is "
+        "kept, and the amount in millionths: exact, or rounded half to even where it has more than six decimals."
+    ),
+    "currency": "ISO 4217; small letters are read as capital ones. Others where the sender may send them.",
     "goal": f"Part of the key: another goal is another conversion. At most {MAX_LABEL_BYTES} bytes of UTF-8.",
     "transaction_id": f"Part of the key: a new one is a new conversion. At most {MAX_LABEL_BYTES} bytes of UTF-8.",
     "conversion_status": "What became of the conversion; small and capital letters are the same. Another word than "
@@ -83,7 +87,7 @@ def texts() -> Schema:
 
 def _meaning(field: Field) -> str:
     others = " or ".join(f"`{name}`" for name, aliased in _ALIASES.items() if aliased == field)
-    return f"{_MEANINGS[field]} It may be called {others} instead." if others else _MEANINGS[field]
+    return f"{_MEANINGS[field]} {others} counts where this one is empty." if others else _MEANINGS[field]
 
 
 def _examples(field: Field) -> Schema:
