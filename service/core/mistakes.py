@@ -55,7 +55,10 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     click_id = postback.click_id
     plain = click_id.replace("-", "").isalnum() or not _ODD.search(click_id)
     params, value = postback.params, postback.value
-    right = not is_rounded(value, sender.numbers) if value else not params or not names_a_value(tuple(params))
+    if value:
+        right = (len(value) <= _EXACT and "-" not in value) or not is_rounded(value, sender.numbers)
+    else:
+        right = not params or not names_a_value(tuple(params))
     if plain and right and not (params and _odd_names(tuple(params), tuple(sender.fields))):
         return None
     fields: dict[Field, str | None] = {
@@ -67,6 +70,9 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     }
     sent = _Sent([(name, "") for name in params], sender, {name: text for name, text in fields.items() if text})
     return _first(_ODDITIES, sent) or (None if value else value_elsewhere(params, sender))
+
+
+_EXACT = 7  # characters: a seventh decimal takes one more, or a negative exponent
 
 
 @lru_cache(maxsize=256)  # a sender's other names are the same again and again
