@@ -47,6 +47,7 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
         raw.is_test or claims_test(pairs),
         rejected.retry_after,
         hint=hint_for(rejected.outcome, said),
+        value=said.fields.get("value", "")[:_SHOWN] or None,
     )
 
 
@@ -72,6 +73,7 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     return _first(_ODDITIES, sent) or (None if value else value_elsewhere(params, sender))
 
 
+_SHOWN = 80  # characters of a value that is none
 _EXACT = 7  # characters: a seventh decimal takes one more, or a negative exponent
 
 
