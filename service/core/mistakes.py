@@ -49,6 +49,7 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
         raw.is_test or claims_test(pairs),
         rejected.retry_after,
         hint=hint_for(rejected.outcome, said),
+        value=said.fields.get("value", "")[:_SHOWN] or None,
     )
 
 
@@ -62,7 +63,10 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     params, value = postback.params, postback.value
     if postback.status_parameter:
         return _unknown_status(postback.status_parameter, sender)
-    right = not is_rounded(value, sender.numbers) if value else not params or not names_a_value(tuple(params))
+    if value:
+        right = (len(value) <= _EXACT and "-" not in value) or not is_rounded(value, sender.numbers)
+    else:
+        right = not params or not names_a_value(tuple(params))
     if plain and right and not (params and _odd_names(tuple(params), tuple(sender.fields))):
         return None
     fields: dict[Field, str | None] = {
@@ -74,6 +78,10 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     }
     sent = _Sent([(name, "") for name in params], sender, {name: text for name, text in fields.items() if text})
     return _first(_ODDITIES, sent) or (None if value else value_elsewhere(params, sender))
+
+
+_SHOWN = 80  # characters of a value that is none
+_EXACT = 7  # characters: a seventh decimal takes one more, or a negative exponent
 
 
 @lru_cache(maxsize=256)  # a sender's other names are the same again and again

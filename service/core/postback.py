@@ -119,6 +119,7 @@ class Rejection:
     retry_after: int = 1  # seconds
     key_id: str | None = None  # of the key that was shown, where the sender was refused
     hint: str = ""
+    value: str | None = None  # what was sent as such, for the log line
 
     @property
     def came_from(self) -> str | None:

@@ -133,8 +133,7 @@ class LiveRecord:
             sender, is_test = one.sender or sender, one.is_test
             line["sender"] = sender
             line["click_id"] = one.click_id
-            if type(one) is Postback:
-                line["value"] = one.value
+            line["value"] = one.value
             if is_test:
                 line["is_test"] = True
             if one.diagnosis:

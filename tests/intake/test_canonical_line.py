@@ -22,6 +22,22 @@ FIELDS = """
 """.split()  # noqa: SIM905 - as the contract lists them
 
 
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("c=a&value=1,50", "1,50"),
+        ("value=1.50", "1.50"),
+        ("c=a&value=", None),
+        ("c=a", None),
+        (f"c=a&value={'x' * 500}", "x" * 80),
+    ],
+)
+async def test_a_rejected_value_is_shown_as_it_was_sent(query: str, value: str | None) -> None:
+    async with watching(FakeStore()) as watched:
+        await watched.receive(builders.raw(query))
+    assert watched.only_line()["value"] == value
+
+
 async def test_the_canonical_line_says_exactly_what_the_contract_lists() -> None:
     raw = builders.raw("c=click-1&value=1.50", trace_id="f" * 32, client_ip="192.0.2.7")
     async with watching(FakeStore(), stopwatch=ticking(1.0, 1.125, 1.375, 1.5)) as watched:

@@ -30,15 +30,15 @@ class _Amount(NamedTuple):
 def value_of(fields: Mapping[Field, str], sender: Sender) -> tuple[str, int]:
     """Return the value as it was sent, and in millionths; nothing and 0 where it may be left out. Raises `Rejected`."""
     value = fields.get("value", "")
-    if not value or value.isspace():
-        if "value" not in sender.required:
-            return "", 0
-        raise Rejected(Outcome.MISSING_VALUE, "empty" if "value" in fields else "absent")
-    micros = micros_of(value, sender.numbers)
-    if micros is None:
+    amount = _read(value, sender.numbers) if len(value) <= LONGEST_AMOUNT else None
+    if amount is not None:
+        return value, amount[0]
+    if value and not value.isspace():
         reject_placeholder("value", value)
         raise Rejected(Outcome.INVALID_VALUE, f"{value[:80]!a} is not an amount")
-    return value, micros
+    if "value" in sender.required:
+        raise Rejected(Outcome.MISSING_VALUE, "empty" if "value" in fields else "absent")
+    return "", 0
 
 
 def micros_of(text: str, numbers: NumberFormat = "point") -> int | None:

@@ -37,6 +37,8 @@ def currency_of(
     A value's name may say its currency, and then that is the value's own. Raises `Rejected`.
     """
     sent = fields.get("currency", "")
+    if sent in CURRENCIES and not sender.implied_currencies:
+        return sent  # as most are
     code = sent if sent in CURRENCIES else _read(sent, sender)
     value = fields.get("value", "")
     if sender.implied_currencies and value and not value.isspace():
