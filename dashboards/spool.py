@@ -120,8 +120,8 @@ def _drained() -> Panel:
         806,
         "Drained, by what became of them",
         units.RequestsPerSecond,
-        "stored, updated, duplicate; kept: rejected (as the sender was told at once), conflicts, illegal transitions "
-        "of a status. recognised: its row was in the database already.",
+        "stored, updated, duplicate; kept: rejected (as the sender was told at once), conflicts, statuses that may "
+        "not follow or are unknown. recognised: its row was in the database already.",
         "kept: a sender sent one key with two values, or a status out of order, around the outage.",
         ("PostbackConflicts",),
     )

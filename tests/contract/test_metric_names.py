@@ -166,11 +166,15 @@ async def test_every_route_starts_at_zero_with_every_answer_it_can_give(served: 
     assert set(responses.values()) == {0.0}
     routes = {*DOORS, "/healthz", "/readyz", "/metrics"}
     assert {route for route, _, _ in responses} == {*routes, "unmatched", "unparsed"}
-    statuses = {str(outcome.status) for outcome in Outcome}
+    statuses = {str(outcome.status) for outcome in Outcome if outcome is not Outcome.UNKNOWN_PATH}
     for path, method, code in product(POSTBACK_PATHS, ("GET", "POST"), statuses):
         assert (path, method, code) in responses
     pixel = {(method, code) for route, method, code in responses if route == PIXEL_PATH}
     assert pixel == {("GET", "200"), *((method, "405") for method in ("POST", "HEAD", "OPTIONS", "other"))}
+    assert ("unmatched", "GET", str(Outcome.UNKNOWN_PATH.status)) in responses
+    assert ("/postbacks", "POST", str(Outcome.ILLEGAL_TRANSITION.whole_status)) in responses
+    probes = {(route, method, code) for route, method, code in responses if (route, code) == ("/readyz", "503")}
+    assert probes == {("/readyz", "GET", "503"), ("/readyz", "HEAD", "503")}
     durations = samples(served.metrics, "postback_http_request_duration_seconds_count", zeros=True)
     assert set(durations) == {(route,) for route in {*DOORS, "/metrics"}}
 

@@ -29,6 +29,7 @@ ROUTES = {
     PUBLIC: public_routes(*(cast("Any", kind.__new__(kind)) for kind in (PostbackDoor, PixelDoor, BatchDoor))),
     OPERATOR: operator_routes(*(cast("Any", kind.__new__(kind)) for kind in (ReadinessPage, MetricsPage))),
 }
+AT_A_DOOR = [outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN_PATH]
 every_document = pytest.mark.parametrize("name", [PUBLIC, OPERATOR])
 
 
@@ -63,7 +64,7 @@ def test_every_method_of_every_route_is_described_and_no_other(name: str) -> Non
 @pytest.mark.parametrize("path", ["/postback", "/conversion"])
 def test_every_outcome_is_an_answer_with_its_hint(path: str) -> None:
     described = responses(path, "post")
-    for outcome in Outcome:
+    for outcome in AT_A_DOOR:
         answer = described[str(outcome.status)]
         assert outcome.value in answer["headers"]["X-Postback-Outcome"]["schema"]["enum"]
         assert f"`{outcome.value}`: {outcome.hint}" in answer["description"]
@@ -77,16 +78,16 @@ def test_what_needs_a_body_is_no_answer_of_a_query() -> None:
 def test_a_pixel_is_answered_200_with_every_outcome_that_a_query_can_have() -> None:
     words = responses("/pixel.gif")["200"]["headers"]["X-Postback-Outcome"]["schema"]["enum"]
     bodies = {"malformed_body", "unsupported_media_type"}
-    assert words == [outcome.value for outcome in Outcome if outcome.value not in bodies]
+    assert words == [outcome.value for outcome in AT_A_DOOR if outcome.value not in bodies]
 
 
 def test_a_batch_is_answered_row_by_row_or_as_a_whole() -> None:
     described = responses("/postbacks", "post")
     assert {"200", "207", "422", "503"} <= described.keys()
     assert described["503"]["content"].keys() >= {"application/json", "text/csv", "application/problem+json"}
-    for outcome in Outcome:
-        if outcome.family is not Family.ACCEPTED and outcome is not Outcome.ILLEGAL_TRANSITION:
-            assert outcome.value in json.dumps(described[str(outcome.status)]), outcome
+    for outcome in AT_A_DOOR:
+        if outcome.family is not Family.ACCEPTED:
+            assert outcome.value in json.dumps(described[str(outcome.whole_status)]), outcome
 
 
 @pytest.mark.parametrize(

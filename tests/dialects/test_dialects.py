@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.dialects import amounts, words
+from tests.dialects import amounts, statuses, words
 from tests.dialects.rows import CLICK, Door, Row
 from tests.dialects.site import Seen, Send
 
-ROWS: list[Row] = [*amounts.ROWS, *words.ROWS]
+ROWS: list[Row] = [*amounts.ROWS, *statuses.ROWS, *words.ROWS]
 ACCEPTED = {"stored", "updated", "duplicate"}
 COLUMNS_OF_CHECK = {"click_id", "goal", "transaction_id", "value", "currency", "params"}
 

@@ -142,7 +142,7 @@ async def test_a_status_that_may_not_follow_refuses_all_or_nothing_as_one(served
 async def test_a_row_that_no_repeat_mends_asks_for_none(served: Served, last: str, status: int) -> None:
     first = '{"c":"k","value":1,"conversion_status":"pending"}'
     refunded = '{"c":"k","value":1,"conversion_status":"refunded"}'
-    body = "\n".join((first, refunded, last))
+    body = f"{first}\n{refunded}\n{last}"
     answer = await served.public.post("/postbacks", content=body, headers={"content-type": NDJSON})
     became = "updated" if status == 200 else "invalid_status"
     assert (answer.status_code, outcomes(answer)) == (status, ["stored", "illegal_transition", became])

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from service.core.outcome import Outcome
 from service.core.version import VERSION
 from service.web.openapi import fields
-from service.web.openapi.answers import hints, outcome_word, problem, routing_answers
+from service.web.openapi.answers import hints, outcome_answers, outcome_word, problem, routing_answers
 from service.web.openapi.fields import Schema
 from service.web.openapi.operations import SECURITY_SCHEMES, batch_of_postbacks, page, pixel, postback, row
 from service.web.public.batches import BatchDoor
@@ -19,8 +19,9 @@ from service.web.routing import ExactRoute
 
 _PUBLIC = """Receives conversion postbacks. `200` is a receipt: the conversion is on disk. `4xx` is to be mended by the
 sender, with the answer's `hint`; `5xx` is our fault: send the same again, as often as you like. No answer redirects.
-HEAD, OPTIONS and every other method are 405 and store nothing; any other path is 404. `X-Request-Id` names the request
-to the people who run this; a W3C `traceparent` is taken over into their log. The fields are EZmob's."""
+HEAD, OPTIONS and every other method are 405 and store nothing. Slashes at a path's end or doubled, and upper case, make
+no difference. Any other path is 404; with a good key it is kept, as `unknown_path`. `X-Request-Id` names the request to
+the people who run this; a W3C `traceparent` is taken over into their log. The fields are EZmob's."""
 Unwired = TypeVar("Unwired")
 
 
@@ -37,7 +38,8 @@ def public_document() -> Schema:
         "Row": row(),
     }
     beginning = head("Postback receiver", _PUBLIC, 8000)
-    components = {"schemas": schemas, "responses": routing_answers({}), "securitySchemes": SECURITY_SCHEMES}
+    answers = {**routing_answers({}), "UnknownPath": outcome_answers([Outcome.UNKNOWN_PATH])[404].described()}
+    components = {"schemas": schemas, "responses": answers, "securitySchemes": SECURITY_SCHEMES}
     return {**beginning, "paths": described, "components": components}
 
 
@@ -83,4 +85,4 @@ def _operation(method: str, path: str, app: ASGIApp, extra_headers: Mapping[str,
         case BatchDoor():
             return batch_of_postbacks()
         case _:
-            return page(path, extra_headers)
+            return page(method, path, extra_headers)

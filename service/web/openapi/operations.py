@@ -146,14 +146,17 @@ def row() -> Schema:
     }
 
 
-def page(path: str, extra_headers: Mapping[str, Schema]) -> Schema:
+def page(method: str, path: str, extra_headers: Mapping[str, Schema]) -> Schema:
     """Describe a page; `extra_headers` are those that its listener adds. Raises KeyError for a new page."""
     summary, answers = _PAGES[path]
     ours = [
         {status: answer.with_headers(extra_headers) for status, answer in each.items()}
         for each in (answers, _UNEXPECTED)
     ]
-    return {"summary": summary, "responses": answers_by_status(*ours, CONNECTION)}
+    responses = answers_by_status(*ours, CONNECTION)
+    if method == "HEAD":  # its answers have no bodies
+        responses = {status: {**described, "content": {}} for status, described in responses.items()}
+    return {"summary": summary, "responses": responses}
 
 
 def _state(*words: str, **more: Schema) -> Schema:
