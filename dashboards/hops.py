@@ -50,8 +50,8 @@ def families(number: int, size: Size = MEDIUM) -> Panel:
         number,
         "Postbacks by family",
         units.RequestsPerSecond,
-        "accepted: stored, or known already. rejected: the sender's mistake, or a status that may not follow; kept with "
-        "its raw input. failed: ours.",
+        "accepted: stored, or known already. rejected: the sender's mistake, or a status that may not follow; kept "
+        "with its raw input. failed: ours.",
         "any failed at all; rejected that grows while accepted falls (a sender's template broke); silence.",
         ("PostbackErrorSpike", "PostbackRejectionSpike", "PostbackTrafficStopped"),
         (INTAKE,),

@@ -46,6 +46,10 @@ class Answer:
         """Return the answer with headers that it always has."""
         return replace(self, headers={**self.headers, **more})
 
+    def bodiless(self) -> "Answer":
+        """Return the answer to HEAD."""
+        return replace(self, content={})
+
     def described(self) -> Schema:
         """Return it as a Response Object."""
         return {

@@ -153,10 +153,10 @@ def page(method: str, path: str, extra_headers: Mapping[str, Schema]) -> Schema:
         {status: answer.with_headers(extra_headers) for status, answer in each.items()}
         for each in (answers, _UNEXPECTED)
     ]
-    responses = answers_by_status(*ours, CONNECTION)
-    if method == "HEAD":  # its answers have no bodies
-        responses = {status: {**described, "content": {}} for status, described in responses.items()}
-    return {"summary": summary, "responses": responses}
+    all_of_them = [*ours, CONNECTION]
+    if method == "HEAD":
+        all_of_them = [{status: answer.bodiless() for status, answer in each.items()} for each in all_of_them]
+    return {"summary": summary, "responses": answers_by_status(*all_of_them)}
 
 
 def _state(*words: str, **more: Schema) -> Schema:
