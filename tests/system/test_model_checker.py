@@ -72,8 +72,26 @@ def test_numbers_of_changes_that_no_order_gives_are_found() -> None:
 
 
 def test_a_status_that_could_not_follow_is_found() -> None:
-    assert found(sent(1, "rejected 5", "stored"), sent(2, "approved 5", "updated")) == ["no order"]
+    assert found(sent(1, "refunded 5", "stored"), sent(2, "approved 5", "updated")) == ["no order"]
+    paid = sent(1, "approved 5", "stored"), sent(2, "rejected 5", "updated")
+    assert found(*paid) == []
+    assert found(*paid, sent(3, "approved 6", "updated", number=2)) == ["no order"]
     assert found(sent(1, "pending 5", "stored"), sent(2, "approved 5", "illegal_transition")) == ["no order"]
+
+
+def test_a_mistyped_refund_that_passes_for_a_repetition_is_found() -> None:
+    sold = sent(1, "approved 5", "stored")
+    assert found(sold, sent(2, "?refunde 5", "invalid_status")) == []
+    assert found(sold, sent(2, "?refunde 5", "duplicate")) == ["no order"]
+    assert found(sent(1, "?signup 5", "stored"), sent(2, "?signup 5", "invalid_status")) == ["no order"]
+    assert found(sent(2, "refunded 5", "invalid_status"), sold) == ["no order"]
+
+
+def test_a_word_that_was_kept_as_another_is_found() -> None:
+    one, row = sent(1, "?signup 5", "stored")
+    assert row
+    assert found((one, replace(row, said=said("- 5")))) == ["another content"]
+    assert found((one, replace(row, said=said("?deposit 5")))) == ["another content"]
 
 
 def test_an_erased_postback_that_is_back_is_found() -> None:
@@ -83,7 +101,7 @@ def test_an_erased_postback_that_is_back_is_found() -> None:
 
 
 def test_a_conversion_that_inherits_an_erased_status_is_found() -> None:
-    old = sent(1, "rejected 5", "stored", row=None)
+    old = sent(1, "refunded 5", "stored", row=None)
     heir = sent(4, "approved 5", "illegal_transition")
     assert found(old, sent(3.9, "- 5", "stored"), heir, erasures=(erased(2),)) == ["no order"]
 
@@ -131,10 +149,20 @@ def test_an_erasure_that_the_book_does_not_date_counts_all_the_same() -> None:
 
 def test_an_odd_word_that_is_understood_too_early_is_found() -> None:
     one, row = sent(1, "approved 5", "stored")
-    odd = replace(one, odd=True, rejected=frozenset({"invalid_status"}))
+    odd = replace(one, unset=said("?odd 5"))
     assert row
-    assert [one.kind for one in Check(History([odd]), [row]).differences()] == ["another outcome"]
+    assert [one.kind for one in Check(History([odd]), [row]).differences()] == ["another content"]
     assert Check(History([odd], understood_from=1.2), [row]).differences() == []
+    as_sent = replace(row, said=said("?odd 5"))
+    assert Check(History([odd]), [as_sent]).differences() == []
+    assert Check(History([odd], understood_from=1.2), [as_sent]).differences() == []
+    sold, known = sent(0, "refunded 5", "stored")
+    late = replace(sent(1, "approved 5", "illegal_transition")[0], unset=said("?odd 5"))
+    refused = replace(row, table="rejected_postback", outcome="illegal_transition", said=None)
+    late.request_id = refused.request_id
+    assert known
+    assert [one.kind for one in Check(History([sold, late]), [known, refused]).differences()] == ["no order"]
+    assert Check(History([sold, late], understood_from=1.2), [known, refused]).differences() == []
 
 
 def test_the_rows_of_an_unanswered_batch_are_known_by_one_that_has_a_name() -> None:
@@ -187,7 +215,7 @@ def test_the_row_of_a_refused_batch_goes_with_each_click_id_in_it() -> None:
         sent(1, "approved 5", "illegal_transition", row=None, tag="b")[0], atomic=True, request_id="whole"
     )
     refused.mentioned = frozenset({"click", "click-1"})
-    stored = sent(0, "rejected 5", "stored")
+    stored = sent(0, "refunded 5", "stored")
     assert found(stored, (first, None), (refused, None)) == ["lost"]
     assert found(stored, (first, None), (refused, None), erasures=(replace(erased(3), click_id="click-1"),)) == []
 

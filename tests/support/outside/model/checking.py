@@ -81,7 +81,8 @@ class Check:
         yield from self._back(one, row)
 
     def _content(self, one: Operation, row: Row) -> Iterator[Difference]:
-        if row.table in ("conversion", "status_change") and (row.key, row.said) != (one.key, one.said):
+        right = row.key == one.key and row.said in self._history.meanings(one)
+        if row.table in ("conversion", "status_change") and not right:
             yield self._of(one, "another content", f"sent {one.key} {one.said}, stored {row.key} {row.said}")
 
     def _back(self, one: Operation, row: Row) -> Iterator[Difference]:
@@ -120,7 +121,7 @@ class Check:
         for key, operations in by_key.items():
             if unexplained.isdisjoint(one.tag for one in operations):
                 rows = [row for row in nobodys if row.key == key]
-                order = Search(operations, self._erasures[key.click_id], rows).order()
+                order = Search(operations, self._erasures[key.click_id], rows, self._history.meanings).order()
                 if not order.explained:
                     yield Difference(
                         *("no order", _why(order), key, tuple(operations), tuple(self._erasures[key.click_id])),

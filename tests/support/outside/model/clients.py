@@ -27,7 +27,7 @@ def operation(one: Postback, door: str, host: str, *, group: str = "", place: in
         group=group,
         place=place,
         rejected=one.rejected,
-        odd=one.odd,
+        unset=one.unset,
     )
 
 
@@ -103,7 +103,7 @@ class Clients:
         other = self._mix.next(one.sender, flawless=True)
         parameters = {**one.parameters, "op": other.tag}
         key = one.key._replace(transaction_id=other.tag) if one.key.transaction_id == one.tag else one.key
-        return Postback(other.tag, one.sender, key, one.said, parameters, one.rejected, one.odd)
+        return Postback(other.tag, one.sender, key, one.said, parameters, one.rejected, one.unset)
 
     async def _atomic(self, line: Line, host: str) -> None:
         """Send a batch of all or none; each key is in it once, so that no row hangs on another."""

@@ -154,13 +154,14 @@ def _waiting(sql: Sql, prefix: str) -> list[str]:
 def _replayed(
     history: History, chosen: Iterable[str], tags: Mapping[str, str], began: float, group: str
 ) -> dict[str, Operation]:
-    """Return the second life of each postback that was rejected for the odd word, by the first one's request id.
+    """Return the second life of each postback that was rejected for its word, by the first one's request id.
 
     It is known by its tag: who was cut off before the answer knows no request id. What an earlier replay gave a second
     life has its own already.
     """
     replayed = {one.tag for one in history.operations if one.door == "replay" and one.request_id}
-    known = {one.tag: one for one in history.operations if one.odd and one.tag not in replayed and one.door != "replay"}
+    worded = [one for one in history.operations if one.unset or one.said.word]
+    known = {one.tag: one for one in worded if one.tag not in replayed and one.door != "replay"}
     return {
         request_id: Operation(first.tag, first.key, first.said, "replay", began, group=group, place=place)
         for place, request_id in enumerate(chosen)

@@ -35,7 +35,7 @@ class Operation:
 
     `answer` is None while nobody told. `host` is who received it; empty: a command of its own, which knows no spool.
     `group` is what it was sent in (a batch, a file) and `place` its place in that. `rejected` are the outcomes that it
-    has whatever is stored, because of what is wrong with it. With an `odd` word that ends when the word is understood.
+    has whatever is stored, because of what is wrong with it. `unset` is what it says until its odd word is set up.
     `mentioned` are the other click ids of its atomic batch: where that is refused, its raw input is kept as a whole.
     """
 
@@ -52,7 +52,7 @@ class Operation:
     place: int = 0
     atomic: bool = False
     rejected: frozenset[str] = frozenset()
-    odd: bool = False
+    unset: Said | None = None
     mentioned: frozenset[str] = frozenset()
     row: Row | None = None
     perhaps: list[Row] = field(default_factory=list)  # rows of nobody that may be its own
@@ -101,6 +101,10 @@ class History:
 
     def may_be(self, one: Operation) -> frozenset[str]:
         """Return the outcomes that an operation can have; which of those that are judged, the order says."""
-        if not one.rejected:
-            return JUDGED
-        return one.rejected | JUDGED if one.odd and one.answered >= self.understood_from else one.rejected
+        return one.rejected or JUDGED
+
+    def meanings(self, one: Operation) -> tuple[Said, ...]:
+        """Return what an operation may say: with an odd word two things, once that may have been set up."""
+        if one.unset is None:
+            return (one.said,)
+        return (one.unset, one.said) if one.answered >= self.understood_from else (one.unset,)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tests.support.outside.model.history import Erasure, Operation, Row
-from tests.support.outside.model.rules import CHANGING, NEVER, Conversion, judge
+from tests.support.outside.model.rules import CHANGING, NEVER, Conversion, Said, judge
 
 MOST_STEPS = 300_000
 
@@ -44,7 +44,14 @@ class Order:
 class Search:
     """The search through one key's operations and the erasures of its click id."""
 
-    def __init__(self, operations: Sequence[Operation], erasures: Sequence[Erasure], nobodys: Sequence[Row]) -> None:
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        erasures: Sequence[Erasure],
+        nobodys: Sequence[Row],
+        meanings: Callable[[Operation], Sequence[Said]],
+    ) -> None:
+        self._meanings = meanings
         self._events: list[Operation | Erasure] = [*sorted(operations, key=lambda one: one.sent), *erasures]
         self._nobodys = [row.request_id for row in nobodys]
         self._before = [self._mask(partial(_precedes, other=one)) for one in self._events]
@@ -99,15 +106,15 @@ class Search:
                 if not step.placed & self._with_rows and not step.taken:
                     found.append(one._replace(conversion=NEVER, owing=False))
                 continue
-            ways = self._ways(event, step, one)
+            judged = dict.fromkeys(judge(step.conversion, said) for said in self._meanings(event))
+            ways = [way for outcome, after in judged for way in self._ways(event, step, one, outcome, after)]
             if event.outcome and [way.conversion for way in ways] == [step.conversion]:
                 return ways
             found.extend(ways)
         return found
 
-    def _ways(self, event: Operation, step: _Step, one: _Step) -> list[_Step]:
-        """Return in which ways an operation may be placed now."""
-        outcome, after = judge(step.conversion, event.said)
+    def _ways(self, event: Operation, step: _Step, one: _Step, outcome: str, after: Conversion) -> list[_Step]:
+        """Return in which ways an operation may be placed now, with what the model says of it."""
         left = self._erasures & ~step.placed
         if event.row:
             numbered = event.row.number in (0, len(step.conversion))

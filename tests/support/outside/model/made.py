@@ -14,9 +14,11 @@ Event = tuple[Operation, Row | None]
 
 
 def said(words: str) -> Said:
-    """Return what `approved 5 USD` says; `-` is what was not sent."""
+    """Return what `approved 5 USD` says; `-` is what was not sent, and `?signup` a word that is not set up."""
     status, amount, currency = [*words.split(), "-", "-"][:3]
-    return Said(status if status != "-" else None, None if amount == "-" else Decimal(amount), _or_none(currency))
+    word = status[1:] if status[0] == "?" else None
+    known = None if word else _or_none(status)
+    return Said(known, None if amount == "-" else Decimal(amount), _or_none(currency), word)
 
 
 def _or_none(word: str) -> str | None:

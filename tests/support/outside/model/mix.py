@@ -1,6 +1,7 @@
 """Owns what is sent: postbacks of three senders, on click ids that are hot for some seconds, so that all rules fire."""
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,7 @@ WORDS = {
     "rejected": ("rejected", "decline", "Trash", "cancelled"),
     "refunded": ("refunded", "chargeback", "reversed"),
 }
+UNKNOWN_WORDS = ("signup", "perhaps", "refunde", "1")
 
 
 class Sender(NamedTuple):
@@ -67,7 +69,7 @@ REGISTERED = (*SENDERS, FILED)
 class Postback:
     """One postback: its parameters as they are sent, and what they mean. `rejected`: what it is whatever is stored.
 
-    `odd`: until the sender's odd word is understood.
+    `unset`: what they mean until the sender's odd word is set up.
     """
 
     tag: str
@@ -76,7 +78,7 @@ class Postback:
     said: Said
     parameters: Mapping[str, str]
     rejected: frozenset[str] = frozenset()
-    odd: bool = False
+    unset: Said | None = None
 
 
 class Mix:
@@ -111,15 +113,13 @@ class Mix:
         tag = f"T{self.number:07}T"
         sent = {"click_id": click_id, **self._key_fields(sender), **self._said_fields(sender)}
         extra = {"op": tag} | ({"test": "1"} if self.chance.random() < 0.08 else {})
+        rejected = frozenset[str]() if flawless else self._flaw(sender, sent)
         said = self._meaning(sent)
-        rejected, odd = frozenset[str](), False
-        if not flawless:
-            rejected = self._flaw(sender, sent)
-        odd = sent.get("status") == self.word
-        said = said._replace(status="approved") if odd else said
+        unset = said if said.word == self.word else None
+        said = said._replace(status="approved", word=None) if unset else said
         where = Key(sender.name, "test" in extra, click_id, sent.get("goal", ""), sent.get("transaction_id", ""))
         parameters = {sender.names[name]: text for name, text in sent.items()} | extra
-        return Postback(tag, sender, key_of(sender.policy, where, tag), said, parameters, rejected, odd)
+        return Postback(tag, sender, key_of(sender.policy, where, tag), said, parameters, rejected, unset)
 
     def _key_fields(self, sender: Sender) -> dict[str, str]:
         fields = {}
@@ -141,21 +141,22 @@ class Mix:
 
     def _meaning(self, sent: Mapping[str, str]) -> Said:
         status = next((status for status, words in WORDS.items() if sent.get("status") in words), None)
-        return Said(status, Decimal(sent["value"]) if "value" in sent else None, sent.get("currency"))
+        value = sent.get("value", "")
+        amount = Decimal(value) if re.fullmatch("[0-9.]+", value) else None
+        return Said(status, amount, sent.get("currency"), None if status else sent.get("status"))
 
     def _flaw(self, sender: Sender, sent: dict[str, str]) -> frozenset[str]:
-        """Spoil one postback in twenty; return the outcomes that it can have then."""
+        """Spoil one postback in twelve; return the outcomes that it can have then, if they do not hang on its key."""
         flaw = self.chance.random()
         if flaw < 0.02 and sender is ACME:
             sent["status"] = self.word
-            return frozenset({"invalid_status"})
+            return frozenset()
         if flaw < 0.03:
             sent["value"] = self.chance.choice(["1,50", "free", "1e3"])
             return frozenset({"invalid_value"})
         if flaw < 0.04 and sender.value_required:
             del sent["value"]
             return frozenset({"missing_value"})
-        if flaw < 0.05:
-            sent["status"] = "perhaps"
-            return frozenset({"invalid_status"})
+        if flaw < 0.08:
+            sent["status"] = self.chance.choice(UNKNOWN_WORDS)
         return frozenset()

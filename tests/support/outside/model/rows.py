@@ -12,6 +12,7 @@ from tests.support.outside.model.rules import Key, Said
 Sql = Callable[[str], Sequence[Sequence[object]]]
 
 TAG = re.compile(r"T\d{7}T")  # how a sender numbers its postbacks, in the parameter `op`
+_WORD = re.compile(r"""["'](?:conversion_)?status["']: ?["']([^"']*)""")  # a status that is not set up, in `params`
 _KEY = "sender, is_test, click_id, goal, transaction_id"
 _SAID = "conversion_status, value, currency, params"
 
@@ -33,7 +34,8 @@ def _changes(sql: Sql, prefix: str) -> Iterator[Row]:
 
 def _with_said(table: str, outcome: str, row: Sequence[object], number: int) -> Row:
     status, value, currency, params = (None if part is None else str(part) for part in row[8:])
-    said = Said(status, Decimal(value) if value else None, currency)
+    word = _WORD.search(params or "")
+    said = Said(status, Decimal(value) if value else None, currency, word[1] if word else None)
     found = TAG.search(params or "")
     tag, request_id = found[0] if found else "", str(row[5])
     key = _key(row)

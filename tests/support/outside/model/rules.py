@@ -11,11 +11,11 @@ MAY_BECOME: Mapping[str | None, frozenset[str]] = {
     None: frozenset({"pending", "approved", "rejected", "refunded"}),
     "pending": frozenset({"approved", "rejected"}),
     "approved": frozenset({"rejected", "refunded"}),
-    "rejected": frozenset(),
+    "rejected": frozenset({"approved"}),  # an appeal: of what never was approved
     "refunded": frozenset(),
 }
 ACCEPTED = frozenset({"stored", "updated", "duplicate", "conflict"})  # of a key, and known at once
-JUDGED = ACCEPTED | {"illegal_transition"}
+JUDGED = ACCEPTED | {"illegal_transition", "invalid_status"}
 CHANGING = frozenset({"stored", "updated"})
 FAILED = frozenset({"storage_unavailable", "internal_error"})  # it may have happened
 NOTHING = frozenset({"overloaded", "refused"})  # it did not; `refused`: with the rest of its atomic batch
@@ -32,11 +32,15 @@ class Key(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What one postback says of a conversion; `amount` is None where no value was sent."""
+    """What one postback says of a conversion; `amount` is None where no value was sent.
+
+    `word` is a status in a word that is not set up for its sender.
+    """
 
     status: str | None
     amount: Decimal | None
     currency: str | None = None
+    word: str | None = None
 
 
 Conversion = tuple[Said, ...]  # empty: nobody has stored it, or it was erased
@@ -47,12 +51,16 @@ def judge(conversion: Conversion, said: Said) -> tuple[str, Conversion]:
     """Return the outcome of a postback, and the conversion after it: the first rule of docs/status.md that fits."""
     if not conversion:
         return "stored", (said._replace(amount=said.amount or Decimal(0)),)
+    if said.word is not None:
+        first = conversion[0]
+        return ("duplicate" if first.word == said.word and _repeats(first, said) else "invalid_status"), conversion
     if any(_repeats(earlier, said) for earlier in _with_values(conversion)):
         return "duplicate", conversion
     present = conversion[-1].status
     if said.status in (None, present):
         return "conflict", conversion
-    if said.status in MAY_BECOME[present]:
+    appeals = present == "rejected" and any(earlier.status == "approved" for earlier in conversion)
+    if said.status in MAY_BECOME[present] and not appeals:
         return "updated", (*conversion, said)
     return "illegal_transition", conversion
 

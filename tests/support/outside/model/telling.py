@@ -64,4 +64,4 @@ def _at(moment: float | None, begin: float) -> str:
 
 def _words(said: Said) -> str:
     amount = "no value" if said.amount is None else f"{said.amount} {said.currency or ''}".strip()
-    return f"{said.status or 'no status'}, {amount}"
+    return f"{said.status or said.word or 'no status'}, {amount}"
