@@ -84,7 +84,7 @@ def test_lookup_tells_what_a_pixel_was_answered_and_what_became_of_it(service: C
 
 
 def test_lookup_tells_what_was_answered_then_and_what_became_of_it(service: Command, bare: Path) -> None:
-    life = ["c=late&value=1&conversion_status=rejected", "c=late&value=1&conversion_status=approved"]
+    life = ["c=late&value=1&conversion_status=refunded", "c=late&value=1&conversion_status=approved"]
     ledger = SqliteLedger(bare / DATABASE)
     ledger.open()
     ledger.commit([builders.postback(query) for query in life])
@@ -94,7 +94,7 @@ def test_lookup_tells_what_was_answered_then_and_what_became_of_it(service: Comm
             connection.execute(f"UPDATE {table} SET drained_at = '2026-01-02 03:05:00.000000'")  # noqa: S608 - our own names
         connection.commit()
     told = service("lookup", "late").out.splitlines()
-    assert "  postback  200 spooled, and at 2026-01-02 03:05:00.000 UTC stored: rejected, value 1 " in told[1]
+    assert "  postback  200 spooled, and at 2026-01-02 03:05:00.000 UTC stored: refunded, value 1 " in told[1]
     assert "  postback  200 spooled, and at 2026-01-02 03:05:00.000 UTC illegal_transition: " in told[2]
     shown = service("rejected", "show", "1")
     assert "outcome      illegal_transition (answered spooled, HTTP 200; judged when it left the spool, " in shown.out

@@ -135,7 +135,7 @@ twice,1
 
 def with_times(tmp_path: Path) -> ImportFile:
     (tmp_path / "rows.csv").write_text(TIMES, encoding="utf-8")
-    return ImportFile(RowFile(tmp_path / "rows.csv", "csv"), "when")
+    return ImportFile(RowFile(tmp_path / "rows.csv", "csv"), "when", sender=replace(EZMOB, strict_status=True))
 
 
 @pytest.mark.parametrize("noted", [True, False], ids=["with its column in the book", "by a version before"])

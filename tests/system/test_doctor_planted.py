@@ -119,7 +119,7 @@ PLANTS = {
         ("UPDATE status_change SET conversion_status = 'approved' $LIFE AND number = 2",), {"histories"}
     ),
     "a status that may not follow": Plant(
-        ("UPDATE conversion SET conversion_status = 'rejected' $LIFE",), {"histories"}
+        ("UPDATE conversion SET conversion_status = 'refunded' $LIFE",), {"histories"}
     ),
     "a replay that was judged twice": Plant(
         ("UPDATE replay SET outcome = 'duplicate' WHERE outcome = 'stored'",), {"replays"}

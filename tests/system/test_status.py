@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.outside.examining import beside, plainly
 from tests.support.outside.harness import Service, command, wait_for
+from tests.support.outside.wire import Wire, request
 
 pytestmark = pytest.mark.system
 
@@ -57,12 +58,47 @@ def test_what_happened_during_an_outage_is_judged_in_its_order_afterwards(tmp_pa
         assert told(service, "pending", "0") == "stored"
         with psycopg.connect(postgres_url) as connection:
             connection.execute("LOCK TABLE conversion IN ACCESS EXCLUSIVE MODE")
-            spooled = [("approved", "9"), ("refunded", "9"), ("approved", "9"), ("rejected", "9")]
+            spooled = [("approved", "9"), ("refunded", "9"), ("approved", "9"), ("rejected", "9"), ("refunde", "9")]
             assert {told(service, *postback) for postback in spooled} == {"spooled"}
+            new = [("signup", "0", "lead-2"), ("deposit", "5", "lead-2"), ("signup", "0", "lead-2")]
+            assert {told(service, *postback) for postback in new} == {"spooled"}
         wait_for(lambda: service.metrics().total("postback_spool_entries") == 0 or None, 30)
         assert service.sql(HISTORY) == [(1, "approved", "9"), (2, "refunded", "9")]
         metrics = service.metrics()
         drained = metrics.by_label("postback_spool_drained_total", "outcome")
-        assert drained == {"updated": 2.0, "duplicate": 1.0, "illegal_transition": 1.0}
+        became = {"stored": 1.0, "updated": 2.0, "duplicate": 2.0, "illegal_transition": 1.0, "invalid_status": 2.0}
+        assert drained == became
         assert metrics.by_label("postback_conservation_drift", "check") == {}
-        assert service.sql("SELECT outcome FROM rejected_postback") == [("illegal_transition",)]
+        kept = service.sql("SELECT click_id, outcome FROM rejected_postback ORDER BY click_id, outcome")
+        rejected = [("lead-1", "illegal_transition"), ("lead-1", "invalid_status"), ("lead-2", "invalid_status")]
+        assert kept == rejected
+        params = service.sql("SELECT CAST(params AS text) FROM conversion WHERE click_id = 'lead-2'")
+        assert params == [('{"conversion_status":"signup"}',)]
+        looked = command(tmp_path, postgres_url, "lookup", "lead-2").stdout
+        assert looked.count("200 spooled, and at ") == 3
+
+
+def test_paths_and_probes_from_outside(tmp_path: Path, service: Service) -> None:
+    """The same door however it is written; what missed it is kept, found and stored from there."""
+    for number, path in enumerate(
+        ("/postback/", "//postback", "/postback//", "/Postback", "/CONVERSION", "/pixel.gif/")
+    ):
+        assert service.get(f"{path}?c=door-{number}&value=1").outcome == "stored", path
+    missed = service.get("/postbak?c=missed&value=7")
+    assert (missed.status, missed.outcome) == (404, "unknown_path")
+    plain = service.get("/postbak?value=7")
+    assert (plain.status, plain.outcome) == (404, None)
+    assert service.sql("SELECT click_id, outcome FROM rejected_postback") == [("missed", "unknown_path")]
+    for address, paths in ((service.public, ("/healthz",)), (service.operator, ("/healthz", "/readyz"))):
+        for path in paths:
+            with Wire(address) as wire:
+                wire.send(request(path, method="HEAD"))
+                answer = wire.answer(head_only=True)
+            assert (answer.status, answer.body) == (200, b""), path
+    assert service.metrics().by_label("postback_conservation_drift", "check") == {}
+    looked = command(tmp_path, service.database_url, "lookup", "missed").stdout
+    assert "404 unknown_path" in looked
+    service.terminate()
+    options = ("replay", "--outcome", "unknown_path", "--yes", "--by", "me")
+    assert command(tmp_path, service.database_url, *options).returncode == 0
+    assert service.sql("SELECT value FROM conversion WHERE click_id = 'missed'") == [("7",)]

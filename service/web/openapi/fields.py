@@ -36,7 +36,7 @@ _TEXTS: dict[Field, Schema] = {
     "currency": {"type": "string", "enum": sorted(CURRENCIES)},
     "goal": _LABEL,
     "transaction_id": _LABEL,
-    "conversion_status": {"type": "string", "enum": ["", *EZMOB.statuses]},
+    "conversion_status": {**_TEXT, "examples": [*EZMOB.statuses]},
 }
 _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "not sent"
     "click_id": {"type": "number"},
@@ -49,7 +49,7 @@ _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "
     "currency": {"type": "null"},
     "goal": {"type": ["number", "null"]},
     "transaction_id": {"type": ["number", "null"]},
-    "conversion_status": {"type": "null"},
+    "conversion_status": {"type": ["number", "null"]},
 }
 _NAMES: Mapping[Field, str] = {field: name for name, field in reversed([*EZMOB.fields.items()])}  # the first of each
 _ALIASES = {name: field for name, field in EZMOB.fields.items() if _NAMES[field] != name}
@@ -60,7 +60,8 @@ _MEANINGS: dict[Field, str] = {
     "currency": "ISO 4217.",
     "goal": f"Part of the key: another goal is another conversion. At most {MAX_LABEL_BYTES} bytes of UTF-8.",
     "transaction_id": f"Part of the key: a new one is a new conversion. At most {MAX_LABEL_BYTES} bytes of UTF-8.",
-    "conversion_status": "What became of the conversion; small and capital letters are the same.",
+    "conversion_status": "What became of the conversion; small and capital letters are the same. Another word than "
+    "these has no meaning: a new conversion is stored without a status.",
 }
 _EXAMPLES: dict[Field, str] = {"click_id": "6f1c2a", "value": "1.50", "currency": "USD"}
 _TEST: Schema = {**_TEXT, "examples": ["1"]}

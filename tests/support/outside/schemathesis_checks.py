@@ -17,7 +17,7 @@ Tried = Case[Any]  # of any operation
 
 # What a schema cannot say: the length in bytes, what looks like a macro, what was stored before (and in JSON, how a
 # number is written).
-_BEYOND_SCHEMAS = {"too_large", "unexpanded_macro", "illegal_transition"}
+_BEYOND_SCHEMAS = {"too_large", "unexpanded_macro", "illegal_transition", "invalid_status"}
 _ACCEPTED = {"stored", "duplicate", "conflict", "updated"}
 
 
