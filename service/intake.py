@@ -87,16 +87,11 @@ class Intake:
         return credentials.shown or self._known(raw, credentials) is not None
 
     async def receive_stray(self, raw: RawPostback, credentials: Credentials) -> Verdict | None:
-        """Keep what came by a path that is no door's; None: nobody known sent it, so it is nothing.
-
-        Where nobody need show anything, it must name a click. What its sender may not send is refused, as at a door.
-        """
+        """Keep what came by a path that is no door's; None: it shows nobody's good credentials, or names no click."""
         started = self._clock()
         caller = await self._who(raw, credentials)
-        if isinstance(caller, Rejection):
-            return None
         if not isinstance(caller, Caller):
-            return await self._settle_whole(raw, caller, started)
+            return None if isinstance(caller, Rejection) else await self._settle_whole(raw, caller, started)
         wrong = caller.refusal or Rejected(Outcome.UNKNOWN_PATH, f"there is no path {raw.path[:80]!a}")
         stray = rejection_of(_of(caller, raw), caller.sender, wrong)
         if not credentials.shown and stray.click_id is None:

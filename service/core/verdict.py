@@ -198,7 +198,8 @@ def _judge_word(winner: Winner, postback: Postback, parameter: str) -> Verdict:
     It may be a mistyped refund, which must not pass for a repetition of the sale.
     """
     word = postback.params[parameter]
-    if winner.params.get(parameter) == word and repeats(winner, postback):
+    first: list[_Said] = [winner, *(one for one in winner.corrections if not one.number)]
+    if winner.params.get(parameter) == word and any(repeats(said, postback) for said in first):
         return REPEATED
     detail = f"{NO_STATUS}{str(word)[:80]!a} is no status of {postback.sender}'s"
     return Verdict(Outcome.INVALID_STATUS, detail, postback.diagnosis)

@@ -12,7 +12,7 @@ from service.core.parsing import parse
 from service.core.postback import Postback
 from service.core.presets import EZMOB, PRESETS
 from service.core.sender import DuplicatePolicy
-from service.core.verdict import Winner, judge_against
+from service.core.verdict import Correction, Winner, judge_against
 from tests.support import builders
 
 LEGAL = {
@@ -208,6 +208,15 @@ SIGNED_UP = Winner.first(builders.postback("c=a&value=5&conversion_status=signup
 )
 def test_an_unknown_word_repeats_only_itself(before: list[str], query: str, outcome: Outcome) -> None:
     assert judged(query, *before, winner=SIGNED_UP) is outcome
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [("5", Outcome.DUPLICATE), ("7", Outcome.DUPLICATE), ("6", Outcome.INVALID_STATUS)],
+)
+def test_an_unknown_word_repeats_its_first_postback_however_that_is_read_now(value: str, outcome: Outcome) -> None:
+    corrected = SIGNED_UP._replace(corrections=(Correction(0, 1, None, "7", 7_000_000, None),))
+    assert judged(f"value={value}&conversion_status=signup", winner=corrected) is outcome
 
 
 def test_an_update_needs_no_value_where_the_sender_need_send_none() -> None:
