@@ -60,7 +60,7 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     click_id = postback.click_id
     plain = click_id.replace("-", "").isalnum() or not _ODD.search(click_id)
     params, value = postback.params, postback.value
-    if postback.status_parameter:
+    if params and postback.status_parameter:
         return _unknown_status(postback.status_parameter, sender)
     right = not is_rounded(value, sender.numbers) if value else not params or not names_a_value(tuple(params))
     if plain and right and not (params and _odd_names(tuple(params), tuple(sender.fields))):
