@@ -61,7 +61,7 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     click_id = postback.click_id
     plain = click_id.replace("-", "").isalnum() or not _ODD.search(click_id)
     params, value = postback.params, postback.value
-    if postback.status_parameter:
+    if params and postback.status_parameter:
         return _unknown_status(postback.status_parameter, sender)
     if value:
         right = (len(value) <= _EXACT and "-" not in value) or not is_rounded(value, sender.numbers)

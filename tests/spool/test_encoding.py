@@ -30,7 +30,10 @@ def again(entry: Kept) -> Kept:
     [
         builders.postback(),
         builders.postback("c=ü&value=-0.000001&currency=EUR&goal=g&txid=t&x=1&x=2&y=%E2%82%AC"),
+        builders.postback("c=a&value=1&conversion_status=signup"),
+        builders.postback("c=a&value=1&conversion_status=approved"),
         builders.rejection(),
+        builders.rejection(Outcome.UNKNOWN_PATH, path="/postbak"),
         builders.rejection(Outcome.UNAUTHENTICATED, click_id=None),
         Rejection(builders.raw(), None, Outcome.UNAUTHENTICATED, "no such API key", "x", key_id="0123456789ab"),
         Rejection(builders.posted(bytes(range(256))), None, Outcome.MALFORMED_BODY, "'\udcff'", "x"),
@@ -55,6 +58,12 @@ def test_a_person_can_read_it() -> None:
         "2.50",
         "c=click-7&value=2.50",
     )
+
+
+def test_what_a_version_before_could_not_know_is_written_only_where_it_is() -> None:
+    younger = {"conversion_status", "status_parameter"}
+    assert younger.isdisjoint(json.loads(encode(builders.postback())))
+    assert json.loads(encode(builders.postback("c=a&value=1&conversion_status=x")))["status_parameter"]
 
 
 def test_a_postback_waits_as_spooled_and_a_rejection_under_its_own_word() -> None:

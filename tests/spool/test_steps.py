@@ -35,6 +35,8 @@ def test_two_values_of_one_key_are_never_committed_in_one_step() -> None:
     assert in_one_batch(mixed[4:]) == mixed[4:]
     currencies = steps("c=a&value=1&currency=EUR", "c=a&value=1&currency=USD")
     assert in_one_batch(currencies) == currencies[:1]
+    words = steps(*(f"c=a&value=1&conversion_status={word}" for word in ("reg", "reg", "ftd")))
+    assert in_one_batch(words) == words[:2]
 
 
 def test_entries_of_several_journals_go_in_the_order_in_which_they_came() -> None:
