@@ -20,6 +20,7 @@ from service.core.outcome import Outcome, Rejected
 from service.core.parameters import decode_together
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback, Rejection
+from service.core.redaction import id_redacted
 from service.core.unavailable import Overloaded, Unavailable
 from service.core.verdict import Understood, Verdict
 from service.intake_contract import IncomingBatch, Record
@@ -94,6 +95,7 @@ class Intake:
             return None if isinstance(caller, Rejection) else await self._settle_whole(raw, caller, started)
         wrong = caller.refusal or Rejected(Outcome.UNKNOWN_PATH, f"there is no path {raw.path[:80]!a}")
         stray = rejection_of(_of(caller, raw), caller.sender, wrong)
+        stray = replace(stray, key_id=caller.key_id) if caller.refusal else stray
         if not credentials.shown and stray.click_id is None:
             return None
         return await self._settle_whole(stray.raw, stray, started, caller.would_reject)
@@ -176,7 +178,7 @@ class Intake:
             return await self._authenticate(raw, credentials)
         except Rejected as rejected:
             refused = rejection_of(as_kept(so_far()) if so_far else raw, None, rejected)
-            return replace(refused, key_id=id_shown(credentials.keys))
+            return replace(refused, key_id=id_shown(credentials.keys) or id_redacted(raw.query))
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
 

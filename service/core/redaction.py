@@ -11,6 +11,7 @@ ID_LENGTH = 12
 _BETWEEN = rb"(?:_|%5f|\\u005f)"  # as it is, and as URLs and JSON may write it
 _BASE64 = rb"(?:[0-9A-Za-z+/_-]|%2[BFbf]|\\/|\\u002[BFbf]){16,}(?:=|%3[Dd]|\\u003[Dd]){0,2}"
 _KEY = re.compile(rb"pbk%b([0-9a-z]{%d})%b[0-9a-z]+" % (_BETWEEN, ID_LENGTH, _BETWEEN), re.IGNORECASE)
+_REDACTED = re.compile(rb"pbk_([0-9a-z]{%d})_redacted" % ID_LENGTH, re.IGNORECASE)
 _SIGNING_SECRET = re.compile(rb"whsec(?i:%b)%b" % (_BETWEEN, _BASE64))
 
 
@@ -18,6 +19,12 @@ def may_hold_secrets(sent: bytes) -> bool:
     """Tell whether it is worth looking for secrets in what was sent."""
     text = sent.decode("latin-1")  # to search text costs a fifth of searching bytes
     return "pbk" in text or "PBK" in text or "whsec" in text
+
+
+def id_redacted(sent: bytes) -> str | None:
+    """Return the public id of a key whose secret was taken out of what was sent; None: there is none."""
+    found = _REDACTED.search(sent)
+    return found[1].decode().lower() if found else None
 
 
 def redact(sent: bytes) -> bytes:

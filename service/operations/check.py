@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from service.auth.access import Mode, access_of, start_refusal
 from service.auth.authenticator import Authenticate, Authenticator, Caller
@@ -19,6 +19,7 @@ from service.core.postback import (
     Door,
     Postback,
     RawPostback,
+    door_path,
     sent_status,
 )
 from service.core.roster import Roster
@@ -111,15 +112,18 @@ async def check(
     `supposed`: the sender that a person says it is. If the door would not take it for that sender's, what would become
     of it then is told as well.
 
-    Raises Refused for what is no URL of a postback, and StorageError when the database cannot be asked; without a
-    database nothing is stored.
+    Raises Refused for what is no URL of a postback, or is answered 404 and not kept, and StorageError when the database
+    cannot be asked; without a database nothing is stored.
     """
     text, notes = pasted(url)
     raw, query, cut = _request(text)
     bare, credentials = shown_in(query, [(b"x-api-key", key.encode())] if key else (), b"")
     raw = raw._replace(query=bare)
     door = _Door(listening)
-    answer = await _foreseen(raw, credentials, door, database)
+    answer = await _foreseen(raw, credentials, door, database) if door.may_know(raw, credentials) else None
+    if answer is None:
+        there = " or ".join(path for path in DOORS if path != BATCH_PATH)
+        raise Refused(f"{raw.path or 'no path'}: postbacks go to {there}; this is answered 404, and not kept")
     notes = (*notes, *(["left out: what follows #, which is never sent"] if cut else []), *door.unasked(credentials))
     answer = replace(answer, known_by=door.known_by(credentials), notes=notes)
     if supposed is None or (door.caller and door.caller.sender == supposed):
@@ -129,14 +133,18 @@ async def check(
 
 async def _foreseen(
     raw: RawPostback, credentials: Credentials, authenticate: Authenticate, database: Database
-) -> Foreseen:
+) -> Foreseen | None:
+    """Return what would become of it; None: it came by a path that is no door's, and nobody known sent it."""
     heard: list[tuple[Understood, Verdict]] = []
 
     def told(_raws: object, understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
         heard.extend(zip(understood, verdicts, strict=True))
 
     asking = _Asking(database)
-    await rehearsing(asking.winners, authenticate, told).receive(raw, credentials)
+    line = rehearsing(asking.winners, authenticate, told)
+    await (line.receive if door_path(unquote(raw.path)) else line.receive_stray)(raw, credentials)
+    if not heard:
+        return None
     ((one, verdict),) = heard
     diagnosis, sender = (None, None) if isinstance(one, Verdict) else (one.diagnosis, one.sender)
     postback = one if isinstance(one, Postback) else None
@@ -162,6 +170,11 @@ class _Door:
         """Return who sent it. Raises `Rejected`."""
         self.caller = await self._authenticate(raw, credentials)
         return self.caller
+
+    def may_know(self, raw: RawPostback, credentials: Credentials) -> bool:
+        """Tell whether it can be known who sent it; of what misses every door nobody else is asked."""
+        at_door = door_path(unquote(raw.path)) is not None
+        return at_door or credentials.shown or self._authenticate.at_once(raw, credentials) is not None
 
     def known_by(self, credentials: Credentials) -> str | None:
         """Say by what it is known whose it is; None if it is not."""
@@ -210,10 +223,7 @@ def _request(url: str) -> tuple[RawPostback, bytes, bool]:
         parts = urlsplit(url)
     except ValueError as error:
         raise Refused(f"not a URL: {error}") from None
-    if parts.path not in DOORS:
-        where = f"{parts.path or 'no path'}: postbacks go to {' or '.join(DOORS)}"
-        raise Refused(f"{where}; this would be answered 404")
-    if parts.path == BATCH_PATH:
+    if door_path(unquote(parts.path)) == BATCH_PATH:
         how = f"check a row of it as {POSTBACK_PATHS[0]}?…"
         raise Refused(f"{BATCH_PATH} takes a body and no parameters; {how}")
     query = quote(parts.query.encode("utf-8", "surrogateescape"), safe=_SENT)
@@ -222,7 +232,7 @@ def _request(url: str) -> tuple[RawPostback, bytes, bool]:
 
 def _raw(parts: SplitResult) -> RawPostback:
     return RawPostback(
-        door=DOORS[parts.path],
+        door=DOORS[door_path(unquote(parts.path)) or POSTBACK_PATHS[0]],
         method="GET",
         path=parts.path,
         query=b"",

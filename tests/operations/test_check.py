@@ -9,6 +9,7 @@ import pytest
 from service.auth.keys import digest
 from service.core.presets import EZMOB
 from service.operations.check import Foreseen, Listening, check
+from service.operations.errors import Refused
 from service.storage.database import database_at
 from service.storage.schema.tables import ApiKey
 from tests.support import builders, registration
@@ -67,7 +68,7 @@ async def both_ways(
     database.close()
     headers: Mapping[str, str] = {"host": asked, **({"x-api-key": key} if key else {})}
     async with serving(path, **settings) as served:
-        answer = await served.public.get(url, headers=headers)
+        answer = await served.public.get(f"http://127.0.0.1:8000{url}", headers=headers)
         stored = [sender for (sender,) in served.rows("SELECT sender FROM conversion")]
     return foreseen, (answer.headers["x-postback-outcome"], answer.status_code, stored)
 
@@ -108,6 +109,38 @@ async def test_a_key_opens_in_check_what_it_opens_at_the_door(  # noqa: PLR0913 
     foreseen, answered = await both_ways(registered, in_query, shown if where == "header" else "")
     assert (foreseen.outcome.value, foreseen.sender) == (outcome, sender)
     assert answered == (outcome, foreseen.status, [sender] if outcome == "stored" else [])
+
+
+@pytest.mark.parametrize(
+    ("path", "shown", "outcome", "sender"),
+    [
+        ("/postback/", KEYS["beta"], "stored", "beta"),
+        ("//postback", KEYS["beta"], "stored", "beta"),
+        ("/PostBack", KEYS["beta"], "stored", "beta"),
+        ("/conversion//", KEYS["beta"], "stored", "beta"),
+        ("/post%62ack", KEYS["beta"], "stored", "beta"),
+        ("/pixel.gif/", KEYS["beta"], "forbidden", "beta"),
+        ("/postback/", "wrong", "unauthenticated", None),
+        ("/track", KEYS["beta"], "unknown_path", "beta"),
+        ("/track", KEYS["pixel"], "forbidden", "beta"),
+        ("/", KEYS["beta"], "unknown_path", "beta"),
+    ],
+)
+async def test_a_path_is_the_door_that_it_is_for_the_service(
+    registered: Path, *, path: str, shown: str, outcome: str, sender: str | None
+) -> None:
+    foreseen, answered = await both_ways(registered, f"{path}?c=click&value=1&key={shown}")
+    assert (foreseen.outcome.value, foreseen.sender) == (outcome, sender)
+    assert answered == (outcome, foreseen.status, [sender] if outcome == "stored" else [])
+
+
+@pytest.mark.parametrize("shown", ["", "&key=wrong"])
+async def test_what_is_answered_404_and_not_kept_is_refused(registered: Path, shown: str) -> None:
+    with pytest.raises(Refused, match="answered 404, and not kept"):
+        await both_ways(registered, f"/track?c=click&value=1{shown}")
+    async with serving(registered) as served:
+        answer = await served.public.get(f"/track?c=click&value=1{shown}")
+        assert (answer.status_code, served.rows("SELECT * FROM rejected_postback")) == (404, [])
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ WRONG = f"{KEY[:17]}{TEST_KEY[17:]}"  # the public id of one key with the secret
         ("/postback?c=a&value=1", bearer(WRONG), "unauthenticated", PUBLIC, "127.0.0.1"),
         ("/postback?c=a&value=1", basic(f"acme:{WRONG}"), "unauthenticated", PUBLIC, "127.0.0.1"),
         ("/postback?c=a&value=1&key=hunter2", {}, "unauthenticated", None, "127.0.0.1"),
+        (f"/postback?c=a&value=1&api_key={KEY}", {}, "unauthenticated", PUBLIC, "127.0.0.1"),  # in the wrong place
         ("/postback?c=a&value=1", {}, "unauthenticated", None, "127.0.0.1"),
         (f"/postback?c=a&value=1&key={PIXEL_KEY}", {}, "forbidden", PIXEL_KEY[4:16], "127.0.0.1"),
         (f"/pixel.gif?c=a&value=1&key={WRONG}", {}, "unauthenticated", PUBLIC, None),
