@@ -39,7 +39,8 @@ def export(  # noqa: PLR0913 - the filters
     the table; times are UTC, value is as it was sent, value_micros the same
     in millionths. conversion_status is the one it has now, since changed_at;
     current_value is the last value that came with one, or the first;
-    drained_at is when it left a spool. What is from after now, because a
+    drained_at is when it left a spool, corrected_at when `reprocess` last
+    had it read again. What is from after now, because a
     clock was wrong, is left out and counted on stderr, unless --until takes
     it in. In CSV a cell that a spreadsheet would take for a formula begins with an
     apostrophe; NDJSON and Parquet are exact. Parquet needs one package more

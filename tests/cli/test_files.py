@@ -21,7 +21,7 @@ ROWS = "c,value,note\na,1.50,\na,1.5,\nb,x,\n=c,-2,=1+1\n"
 TOLD = {"stored": 2, "duplicate": 1, "invalid_value": 1}
 COLUMNS = ["sender", "is_test", "click_id", "goal", "transaction_id", "value", "value_micros", "currency", "params"]
 COLUMNS += ["received_at", "request_id", "door", "conversion_status"]
-COLUMNS += ["current_value", "current_value_micros", "current_currency", "changed_at", "drained_at"]
+COLUMNS += ["current_value", "current_value_micros", "current_currency", "changed_at", "drained_at", "corrected_at"]
 
 
 @pytest.fixture

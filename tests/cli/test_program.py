@@ -77,7 +77,7 @@ def test_shells_complete_the_installed_command(postback: Typed) -> None:
     named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # else it is the shell that the tests run in
     assert "-F _postback_completion postback" in postback("--show-completion", "bash", **named).stdout
     asked = {"_POSTBACK_COMPLETE": "complete_bash", "COMP_WORDS": "postback re", "COMP_CWORD": "1"}
-    assert postback(**asked).stdout.split() == ["replay", "restore", "reconcile", "rejected"]
+    assert postback(**asked).stdout.split() == ["replay", "reprocess", "restore", "reconcile", "rejected"]
     assert "completion" not in in_checkout("-h").stdout  # a shell cannot complete `python -m service`
 
 
