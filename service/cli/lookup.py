@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.lookup_list import look_up_file
 from service.cli.printing import print_json, printable
 from service.cli.progress import progress
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
@@ -22,9 +24,13 @@ _INDEXED = typer.Option("--indexed", help="Ask the indexes only: what was reject
 _EVERYWHERE = typer.Option("--everywhere", help="Search what is stored, too: goals, transaction ids, parameters.")
 
 
+_FILE = typer.Option(metavar="IDS.CSV", help="Look up every click id of a list: a spreadsheet, or a column of them.")
+
+
 def lookup(
-    click_id: Annotated[str, _CLICK_ID],
+    click_id: Annotated[str | None, _CLICK_ID] = None,
     *,
+    file: Annotated[Path | None, _FILE] = None,
     indexed: Annotated[bool, _INDEXED] = False,
     everywhere: Annotated[bool, _EVERYWHERE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object with all arrivals.")] = False,
@@ -36,26 +42,26 @@ def lookup(
     for in its raw input: that reads all that was rejected, 1 GiB by default at
     most (POSTBACK_REJECTED_MAX_BYTES), and --indexed leaves it out.
     --everywhere also reads all that is stored: a minute or so for 10 million.
+    With --file each click id of a list is told in one line, or in click_ids.
 
-    What waits in this host's spool (SPOOL_DIR) is told too, also while the database is away. What left it is told
-    with both: the answer of then, and what became of it.
+    What waits in this host's spool is told too, also while the database is away.
 
-    JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at
-    outcome status sender door request_id detail is_test answered
-    drained_at}], named [{the same, and parameter click_id}], corrections
-    [{sender is_test goal transaction_id number revision value value_micros
-    currency conversion_status corrected_at corrected_by reason}].
+    JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at outcome status sender door request_id
+    detail is_test answered drained_at}], named [{the same, and parameter click_id}], corrections [{sender is_test
+    goal transaction_id number revision value value_micros currency conversion_status corrected_at corrected_by reason}].
 
-    A click id may begin with a dash; before one that begins with two write --
-    and a space.
+    A click id may begin with a dash; before two dashes write -- and a space.
 
     Example: python -m service lookup my-first-click
 
-    Exit 0: it is stored, or waits in the spool. 1: neither (it never came, or was rejected: then why). 2: bad
-    configuration, or the database is away and nothing waits here.
+    Exit 0: it is stored, or waits in the spool. 1: neither (it never came, or was rejected: then why). 2: else.
     """
     from service.operations.lookup import Depth, look_up
 
+    if file is not None and click_id is None:
+        look_up_file(file, as_json=as_json)
+    if click_id is None or file is not None:
+        refuse(["say a click id, or --file with a list of them"])
     if indexed and everywhere:
         refuse(["--indexed searches nothing, --everywhere all there is: give one of them"])
     depth = Depth.INDEX if indexed else Depth.EVERYWHERE if everywhere else Depth.REJECTED

@@ -1,7 +1,7 @@
 """Owns our side of a comparison: what is wanted, and why a conversion that a partner has is missing in it."""
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class Ours:
             for page in self._database.search().rejected(texts, self._searched):
                 lists.executemany(_PUT, [(one.text, one.received_at.isoformat(), _rejected(one)) for one in page])
             lists.executemany(_PUT, self._waiting(texts))
+
+    def received(self, click_ids: Sequence[str]) -> dict[str, list[datetime]]:
+        """Return when conversions of these click ids were received that are no tests."""
+        received = self._database.conversions().received(click_ids)
+        return {name: [it.received_at for it in found if not it.is_test] for name, found in received.items()}
 
     def explanations(self, lists: sqlite3.Connection, click_ids: Collection[str]) -> dict[str, str]:
         """Return for each click id why the partner has one conversion more of it than there is here."""

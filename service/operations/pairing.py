@@ -82,11 +82,11 @@ class Reconciliation:
         """Yield what differs, by click id, some at a time. Raises UnreadableFile and StorageError."""
         columns = partner.columns
         with closing(sqlite3.connect("", isolation_level=None)) as lists:  # a file that is gone when it is closed
-            lists.executescript(_LISTS)
+            lists.executescript(LISTS)
             with partner.lines(advance) as theirs:
-                lists.executemany(_PUT, (line.row(ours=False) for line in theirs))
+                lists.executemany(PUT, (line.row(ours=False) for line in theirs))
             ours = self._ours(by_transaction=columns.transaction_id is not None)
-            lists.executemany(_PUT, (line.row(ours=True) for line in ours))
+            lists.executemany(PUT, (line.row(ours=True) for line in ours))
             lists.execute("COMMIT")
             self._here.search(lists)
             differing = self._differing(lists, paired if columns.value is not None else present)
@@ -227,12 +227,12 @@ def _sorted_out(
     return here, there, unread
 
 
-_LISTS = """
+LISTS = """
     PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32000;
     CREATE TABLE line (
         click_id TEXT, transaction_id TEXT, ours INTEGER, micros INTEGER, currency TEXT, place TEXT, reason TEXT
     );
     BEGIN;
 """
-_PUT = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
+PUT = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
 _IN_ORDER = "SELECT * FROM line ORDER BY click_id, transaction_id, rowid"  # NULL comes first

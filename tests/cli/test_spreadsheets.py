@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.commands import Command
 
-GERMAN = "Bericht Januar;;\r\n\r\nKlick-ID;Umsatz;Datum\r\na;1.234,50 €;31.01.2026\r\nb;2,50 €;1.2.2026\r\nSumme;1.237,00 €;\r\n"
+GERMAN = "Bericht Januar;;\r\n\r\nKlick-ID;Umsatz;Datum\r\n"
+GERMAN += "a;1.234,50 €;31.01.2026\r\nb;2,50 €;1.2.2026\r\nSumme;1.237,00 €;\r\n"
 TOLD = "semicolons, cp1252, decimal commas, currencies from the amounts, "
 NAMES = ("--columns", "Klick-ID=click_id", "--columns", "Umsatz=value")
 
@@ -48,7 +49,7 @@ def test_a_spreadsheet_is_rehearsed_imported_and_reconciled(service: Command) ->
     [
         (
             (),
-            "no column is called c (click_id); no column is called value (value); the header is 'Klick-ID, Umsatz, Datum",
+            "no column is called c (click_id); no column is called value (value); the header is 'Klick-ID, Umsatz",
         ),
         (
             (*NAMES, "--received-at", "Datum"),
@@ -117,3 +118,41 @@ def test_click_ids_alone_are_reconciled(service: Command, bare: Path) -> None:
             "          0  unreadable",
         ],
     )
+
+
+@pytest.mark.parametrize("listed", ["a\nz\nb\na\nx\n", "sep=;\nClick ID;Betrag\na;1\nz;1\nb;1\na;1\nx;1\nSumme;5\n"])
+def test_a_list_of_click_ids_is_looked_up(service: Command, bare: Path, listed: str) -> None:
+    (bare / "rows.csv").write_text("c,value,at\na,1,2026-01-02\nb,2,2026-01-02\nb,2,2026-01-02\nx,no,2026-01-02\n")
+    service("import", "rows.csv", "--received-at", "at")
+    (bare / "ids.csv").write_text(listed.replace("Betrag", "Value"))
+    ended = service("lookup", "--file", "ids.csv")
+    assert (ended.code, ended.err, ended.out.splitlines()) == (
+        1,
+        "",
+        [
+            "a: stored, 2026-01-02 00:00:00 UTC",
+            "z: NOT stored: never arrived",
+            "b: stored, 2026-01-02 00:00:00 UTC",
+            "x: NOT stored: rejected: invalid_value, 2026-01-02 00:00:00 UTC: 'no' is not an amount",
+            "4 click ids: 2 stored, 2 not",
+        ],
+    )
+    answer = service("lookup", "--file", "ids.csv", "--json").answer()
+    assert (answer["stored"], answer["missing"], answer["nameless"]) == (2, 2, 0)
+    assert isinstance(answer["click_ids"], list)
+    assert answer["click_ids"][1] == {"click_id": "z", "stored": False, "since": None, "reason": "never arrived"}
+
+
+def test_rows_without_a_click_id_are_counted(service: Command, bare: Path) -> None:
+    (bare / "rows.csv").write_text("c,value\na,1\n")
+    service("import", "rows.csv")
+    (bare / "ids.csv").write_text("click_id,value\na,1\n,2\n")
+    ended = service("lookup", "--file", "ids.csv")
+    assert (ended.code, ended.out.splitlines()[-1]) == (1, "1 click ids: 1 stored, 0 not; 1 rows have no click id")
+
+
+@pytest.mark.parametrize("arguments", [(), ("a", "--file", "ids.csv")])
+def test_a_click_id_or_a_list_is_looked_up(service: Command, bare: Path, arguments: tuple[str, ...]) -> None:
+    (bare / "ids.csv").write_text("a\n")
+    ended = service("lookup", *arguments)
+    assert (ended.code, ended.err) == (2, "say a click id, or --file with a list of them\n")
