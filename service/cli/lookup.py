@@ -43,12 +43,11 @@ def lookup(
     most (POSTBACK_REJECTED_MAX_BYTES), and --indexed leaves it out.
     --everywhere also reads all that is stored: a minute or so for 10 million.
     With --file each click id of a list is told in one line, or in click_ids.
-
     What waits in this host's spool is told too, also while the database is away.
 
     JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at outcome status sender door request_id
-    detail is_test answered drained_at}], named [{the same, and parameter click_id}], corrections [{sender is_test
-    goal transaction_id number revision value value_micros currency conversion_status corrected_at corrected_by reason}].
+    detail is_test answered drained_at}], named [{the same, and parameter}], corrections [{sender is_test goal
+    transaction_id number revision value value_micros currency conversion_status corrected_at corrected_by reason}].
 
     A click id may begin with a dash; before two dashes write -- and a space.
 
