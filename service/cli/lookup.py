@@ -48,10 +48,7 @@ def lookup(
 
     JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at
     outcome status sender door request_id detail is_test answered
-    drained_at}], named [{the same, and parameter click_id}], corrections
-    [{sender is_test goal transaction_id number revision value value_micros
-    currency conversion_status corrected_at corrected_by reason}].
-
+    drained_at}], named [{the same, and parameter click_id}], corrections.
     A click id may begin with a dash; before two dashes write -- and a space.
 
     Example: python -m service lookup my-first-click
