@@ -19,6 +19,7 @@ from service.core.parsing import claimed_click_id, claimed_fields, claims_test
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.presets import EZMOB
 from service.core.sender import Field, Sender
+from service.core.sent import Sent
 from service.core.trade_names import TRADE_NAMES, called_otherwise, names_a_value, value_elsewhere
 
 
@@ -28,7 +29,7 @@ def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnos
     `pairs` is what could be read of it (`parsing.claimed`).
     """
     detectors = _DETECTORS.get(outcome)
-    return _first(detectors, _Sent(pairs, sender, refused=_REFUSED.get(outcome))) if detectors else None
+    return _first(detectors, Sent(pairs, sender, refused=_REFUSED.get(outcome))) if detectors else None
 
 
 def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
@@ -76,7 +77,7 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
         "goal": postback.goal,
         "transaction_id": postback.transaction_id,
     }
-    sent = _Sent([(name, "") for name in params], sender, {name: text for name, text in fields.items() if text})
+    sent = Sent([(name, "") for name in params], sender, {name: text for name, text in fields.items() if text})
     return _first(_ODDITIES, sent) or (None if value else value_elsewhere(params, sender))
 
 
@@ -97,44 +98,14 @@ def _lowered(names: tuple[str, ...]) -> Mapping[str, str]:
     return {name.lower(): name for name in names}
 
 
-_CHECKED: tuple[Field, ...] = ("click_id", "value", "goal", "transaction_id", "currency", "conversion_status")
-_LOOKED_AT = 1000  # characters: a mistake shows at once, and hostile texts are long
+_Detector = Callable[[Sent], Diagnosis | None]
 
 
-class _Sent:
-    """What was sent: names and texts in order, and the text of each field under this sender's names for it.
-
-    `suspected` are the fields that may be at fault: the one that was `refused`, or all, in the order of their checks.
-    """
-
-    def __init__(
-        self,
-        pairs: Pairs,
-        sender: Sender,
-        fields: Mapping[Field, str] | None = None,
-        refused: Field | None = None,
-    ) -> None:
-        self.pairs = [(name[:_LOOKED_AT], text[:_LOOKED_AT]) for name, text in pairs]
-        self.sender = sender
-        self.fields = claimed_fields(self.pairs, sender) if fields is None else fields
-        looked_at = (refused,) if refused else _CHECKED
-        self.suspected = [(field, self.fields[field]) for field in looked_at if field in self.fields]
-
-    def name(self, field: Field) -> str:
-        """Return under which name a field was sent, or what this sender calls it."""
-        text, own = self.fields.get(field), self.sender.fields
-        sent = (name for name, sent in self.pairs if sent == text and own.get(name) == field)
-        return next(sent, None) or self.sender.name_of(field)
-
-
-_Detector = Callable[[_Sent], Diagnosis | None]
-
-
-def _first(detectors: tuple[_Detector, ...], sent: _Sent) -> Diagnosis | None:
+def _first(detectors: tuple[_Detector, ...], sent: Sent) -> Diagnosis | None:
     return next((found for detect in detectors if (found := detect(sent))), None)
 
 
-def _html_escaped(sent: _Sent) -> Diagnosis | None:
+def _html_escaped(sent: Sent) -> Diagnosis | None:
     if any(name.startswith("amp;") for name, _ in sent.pairs):
         return Diagnosis(
             Mistake.HTML_ESCAPED, "Separate parameters by & alone: this URL was copied from HTML and has &amp; in it."
@@ -142,7 +113,7 @@ def _html_escaped(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _near_miss(sent: _Sent) -> Diagnosis | None:
+def _near_miss(sent: Sent) -> Diagnosis | None:
     """Find a name that is ours but for its case, or for spaces around it."""
     own = _lowered(tuple(sent.sender.fields))
     for name, _ in sent.pairs:
@@ -155,7 +126,7 @@ def _near_miss(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _other_name(sent: _Sent) -> Diagnosis | None:
+def _other_name(sent: Sent) -> Diagnosis | None:
     """Find a required field that is missing, under a name that others use for it."""
     for name, _ in sent.pairs:
         field = TRADE_NAMES.get(name.lower())
@@ -167,14 +138,14 @@ def _other_name(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _rounded(sent: _Sent) -> Diagnosis | None:
+def _rounded(sent: Sent) -> Diagnosis | None:
     if is_rounded(sent.fields.get("value", ""), sent.sender.numbers):
         advice = f"Send {sent.name('value')} with six decimals at most: it was rounded to them."
         return Diagnosis(Mistake.ROUNDED_AMOUNT, advice)
     return None
 
 
-def _conversion_advice(sent: _Sent) -> str:
+def _conversion_advice(sent: Sent) -> str:
     own = sent.name("click_id")
     return f"Use {own}={{click_id}} in the postback URL: {{conversion}} is the macro of EZmob's tracking link."
 
@@ -187,11 +158,11 @@ def _unknown_status(name: str, sender: Sender) -> Diagnosis:
     return Diagnosis(Mistake.UNKNOWN_STATUS, advice)
 
 
-def _unknown_word(sent: _Sent) -> Diagnosis:
+def _unknown_word(sent: Sent) -> Diagnosis:
     return _unknown_status(sent.name("conversion_status"), sent.sender)
 
 
-def _broken_separator(sent: _Sent) -> Diagnosis | None:
+def _broken_separator(sent: Sent) -> Diagnosis | None:
     """Find a second parameter inside the text of the first: `?c=1?value=2`, `c=1;value=2`, `c=1%26value=2`."""
     own = _lowered(tuple(sent.sender.fields))
     for text in (*(text for _, text in sent.pairs), *sent.fields.values()):
@@ -203,13 +174,13 @@ def _broken_separator(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _eaten(sent: _Sent) -> Diagnosis | None:
+def _eaten(sent: Sent) -> Diagnosis | None:
     """Find what HTML made of a parameter: `x¤cy=EUR` was `x&currency=EUR`."""
     found = ((field, eaten) for field, text in sent.suspected if (eaten := eaten_in(text)))
     return next((on_damage(eaten, sent.name(field)) for field, eaten in found), None)
 
 
-def _placeholder(sent: _Sent) -> Diagnosis | None:
+def _placeholder(sent: Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
         if found := placeholder_in(field, text, sent.sender.placeholders):
             if found.kind == "macro" and _CONVERSION.search(text):
@@ -218,14 +189,14 @@ def _placeholder(sent: _Sent) -> Diagnosis | None:
     return _half_replaced(sent)
 
 
-def _half_replaced(sent: _Sent) -> Diagnosis | None:
+def _half_replaced(sent: Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
         if any(text.count(left) != text.count(right) for left, right in BRACKETS):
             return on_half_a_macro(sent.name(field))
     return None
 
 
-def _double_encoded(sent: _Sent) -> Diagnosis | None:
+def _double_encoded(sent: Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
         if _ESCAPE.search(text):
             advice = f"Percent-encode {sent.name(field)} once: it still holds escapes after it was decoded."
@@ -233,7 +204,7 @@ def _double_encoded(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _blanks(sent: _Sent) -> Diagnosis | None:
+def _blanks(sent: Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
         if text.strip(_BLANKS) != text or (field == "click_id" and any(letter in _BLANKS for letter in text)):
             advice = f"Send {sent.name(field)} without spaces; a literal + is %2B."
@@ -241,7 +212,7 @@ def _blanks(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _swapped(sent: _Sent) -> Diagnosis | None:
+def _swapped(sent: Sent) -> Diagnosis | None:
     """Find an amount where the click id should be, and no amount where it should be."""
     click_id, value = sent.fields.get("click_id", ""), sent.fields.get("value", "")
     if _DECIMAL.fullmatch(click_id) and micros_of(value, sent.sender.numbers) is None:
@@ -250,14 +221,14 @@ def _swapped(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _amount_as_click_id(sent: _Sent) -> Diagnosis | None:
+def _amount_as_click_id(sent: Sent) -> Diagnosis | None:
     if _DECIMAL.fullmatch(sent.fields["click_id"]):
         names = f"{sent.name('click_id')} and {sent.name('value')}"
         return Diagnosis(Mistake.SWAPPED, f"Check {names}: the click id looks like an amount.")
     return None
 
 
-def _currency_sign(sent: _Sent) -> Diagnosis | None:
+def _currency_sign(sent: Sent) -> Diagnosis | None:
     if with_sign := _WITH_CURRENCY.fullmatch(sent.fields.get("value", "").strip()):
         code = code_meant(with_sign[1] or with_sign[2])
         advice = f"Send the bare number in {sent.name('value')}, and the currency as {sent.name('currency')}={code}."
@@ -265,7 +236,7 @@ def _currency_sign(sent: _Sent) -> Diagnosis | None:
     return None
 
 
-def _decimal_comma(sent: _Sent) -> Diagnosis | None:
+def _decimal_comma(sent: Sent) -> Diagnosis | None:
     if _GROUPED.fullmatch(sent.fields.get("value", "")):
         point, comma = ("comma", "point") if sent.sender.numbers == "comma" else ("point", "comma")
         how = f"with a decimal {point}, and without a {comma} or separators of thousands"

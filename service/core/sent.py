@@ -1,0 +1,36 @@
+"""Owns what was sent, as the detector of mistakes looks at it: the beginnings of texts, and the fields in doubt."""
+
+from collections.abc import Mapping
+
+from service.core.decoding import Pairs
+from service.core.parsing import claimed_fields
+from service.core.sender import Field, Sender
+
+_CHECKED: tuple[Field, ...] = ("click_id", "value", "goal", "transaction_id", "currency", "conversion_status")
+_LOOKED_AT = 1000  # characters: a mistake shows at once, and hostile texts are long
+
+
+class Sent:
+    """What was sent: names and texts in order, and the text of each field under this sender's names for it.
+
+    `suspected` are the fields that may be at fault: the one that was `refused`, or all, in the order of their checks.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        sender: Sender,
+        fields: Mapping[Field, str] | None = None,
+        refused: Field | None = None,
+    ) -> None:
+        self.pairs = [(name[:_LOOKED_AT], text[:_LOOKED_AT]) for name, text in pairs]
+        self.sender = sender
+        self.fields = claimed_fields(self.pairs, sender) if fields is None else fields
+        looked_at = (refused,) if refused else _CHECKED
+        self.suspected = [(field, self.fields[field]) for field in looked_at if field in self.fields]
+
+    def name(self, field: Field) -> str:
+        """Return under which name a field was sent, or what this sender calls it."""
+        text, own = self.fields.get(field), self.sender.fields
+        sent = (name for name, sent in self.pairs if sent == text and own.get(name) == field)
+        return next(sent, None) or self.sender.name_of(field)
