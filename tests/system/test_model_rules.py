@@ -1,10 +1,12 @@
 """Owns the proof that the model says what docs/status.md says, and that histories which are fine have an order."""
 
+from decimal import Decimal
+
 import pytest
 
 from tests.support.outside.model.history import Erasure
 from tests.support.outside.model.made import KEY, Event, erased, found, other_host, said, sent
-from tests.support.outside.model.rules import NEVER, Conversion, judge, key_of
+from tests.support.outside.model.rules import NEVER, Conversion, amount_of, judge, key_of
 
 pytestmark = pytest.mark.system
 
@@ -131,6 +133,27 @@ def test_the_model_says_what_the_page_says(earlier: tuple[str, ...], words: str,
     for one in earlier:
         _, conversion = judge(conversion, said(one))
     assert judge(conversion, said(words))[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("5", "5"),
+        ("5.00", "5"),
+        ("5e0", "5"),
+        ("1E2", "100"),
+        ("7.0000004", "7"),
+        ("0.0000005", "0"),
+        ("0.0000015", "0.000002"),
+    ],
+)
+def test_an_amount_counts_in_millionths(text: str, amount: str) -> None:
+    assert amount_of(text) == Decimal(amount)
+
+
+@pytest.mark.parametrize("text", ["", "free", "1,50", "1e", "-"])
+def test_what_is_no_amount_counts_nothing(text: str) -> None:
+    assert amount_of(text) is None
 
 
 def test_a_policy_makes_the_key() -> None:

@@ -4,10 +4,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from tests.support.outside.model.history import Erasure, Row
-from tests.support.outside.model.rules import Key, Said
+from tests.support.outside.model.rules import Key, Said, amount_of
 
 Sql = Callable[[str], Sequence[Sequence[object]]]
 
@@ -35,7 +34,7 @@ def _changes(sql: Sql, prefix: str) -> Iterator[Row]:
 def _with_said(table: str, outcome: str, row: Sequence[object], number: int) -> Row:
     status, value, currency, params = (None if part is None else str(part) for part in row[8:])
     word = _WORD.search(params or "")
-    said = Said(status, Decimal(value) if value else None, currency, word[1] if word else None)
+    said = Said(status, amount_of(value or ""), currency, word[1] if word else None)
     found = TAG.search(params or "")
     tag, request_id = found[0] if found else "", str(row[5])
     key = _key(row)

@@ -3,8 +3,9 @@
 A conversion is what was said of it, in its order: first by the postback that was stored, then by each that updated it.
 """
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import NamedTuple
 
 MAY_BECOME: Mapping[str | None, frozenset[str]] = {
@@ -78,6 +79,13 @@ def _with_values(conversion: Conversion) -> list[Said]:
     for said in conversion[1:]:
         known.append(said if said.amount is not None else Said(said.status, known[-1].amount, known[-1].currency))
     return known
+
+
+def amount_of(text: str) -> Decimal | None:
+    """Return what an amount counts: in millionths, rounded half to even. None: it is no amount."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE][0-9]+)?", text):
+        return None
+    return Decimal(text).quantize(Decimal("0.000001"), ROUND_HALF_EVEN)
 
 
 def key_of(policy: str, sent: Key, own: str) -> Key:
