@@ -55,7 +55,7 @@ def lookup(
 
     Exit 0: it is stored, or waits in the spool. 1: neither (it never came, or was rejected: then why). 2: else.
     """
-    from service.operations.lookup import Depth, look_up
+    from service.operations.lookup import Depth
 
     if file is not None and click_id is None:
         look_up_file(file, as_json=as_json)
@@ -64,12 +64,7 @@ def lookup(
     if indexed and everywhere:
         refuse(["--indexed searches nothing, --everywhere all there is: give one of them"])
     depth = Depth.INDEX if indexed else Depth.EVERYWHERE if everywhere else Depth.REJECTED
-    with (
-        configured_database() as database,
-        storage_or_refuse(*([_AWAY] if database.shared else [])),
-        progress("searching", None) as advance,
-    ):
-        found = look_up(database, settings_or_refuse().spool_dir, click_id, depth, advance)
+    found = _found(click_id, depth)
     if found.unknown:
         typer.echo(f"what waits in the spool only; the database cannot be asked: {found.unknown}", err=True)
     if as_json:
@@ -77,6 +72,17 @@ def lookup(
     else:
         typer.echo("\n".join(_lines(found) if found.arrivals or found.named else [_nothing(click_id, depth)]))
     raise typer.Exit(0 if found.accepted else 1)
+
+
+def _found(click_id: str, depth: "Depth") -> "Found":
+    from service.operations.lookup import look_up
+
+    with (
+        configured_database() as database,
+        storage_or_refuse(*([_AWAY] if database.shared else [])),
+        progress("searching", None) as advance,
+    ):
+        return look_up(database, settings_or_refuse().spool_dir, click_id, depth, advance)
 
 
 def _nothing(click_id: str, depth: "Depth") -> str:
