@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
 def look_up_file(path: Path, *, as_json: bool) -> NoReturn:
     """Tell of each click id of a list, and end the command: with 0 if all are stored, else with 1."""
-    from service.operations.explaining import Ours
     from service.operations.lookup_list import ListLookup
     from service.operations.partner_list import PartnerList
     from service.operations.row_file import RowFile
-    from service.storage.reads.conversions import Wanted
 
     spool_directory = settings_or_refuse().spool_dir
     with (
@@ -29,7 +27,7 @@ def look_up_file(path: Path, *, as_json: bool) -> NoReturn:
         progress("searching", None) as searched,
     ):
         listed = PartnerList(RowFile(path, "csv"))
-        lookup = ListLookup(Ours(database, Wanted(), spool_directory, searched), listed)
+        lookup = ListLookup(database, spool_directory, searched, listed)
         members, missing, stored = [], 0, 0
         for one in lookup.answers(advance):
             stored, missing = (stored, missing + 1) if one.since is None else (stored + 1, missing)

@@ -4,12 +4,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from service.operations.explaining import Ours
 from service.operations.pairing import LISTS, PUT
 from service.operations.partner_list import Line, PartnerList
 from service.operations.row_file import Advance
+from service.storage.database import Database
+from service.storage.reads.conversions import Wanted
 
 _AT_ONCE = 500  # click ids
 _LISTED = "SELECT click_id, min(rowid) FROM line WHERE NOT ours AND click_id <> '' GROUP BY click_id ORDER BY 2"
@@ -27,9 +30,9 @@ class Sought(NamedTuple):
 class ListLookup:
     """The lookup of a list. After its answers were read, `nameless` says how many rows have no click id."""
 
-    def __init__(self, ours: Ours, listed: PartnerList) -> None:
+    def __init__(self, database: Database, spool_directory: Path, searched: Advance, listed: PartnerList) -> None:
         self.nameless = 0
-        self._here = ours
+        self._here = Ours(database, Wanted(), spool_directory, searched)
         self._listed = listed
 
     def answers(self, advance: Advance) -> Iterator[Sought]:
