@@ -86,6 +86,7 @@ def test_an_erasure_waits_for_a_commit_and_takes_what_that_wrote(postgres_url: s
             live.execute(REPEAT)
             live.commit()
             counted = erased.result(PATIENCE)
+    assert isinstance(counted, dict)
     assert {table: number for table, number in counted.items() if number} == {"conversion": 1, "duplicate": 1}
     assert rows(postgres_url)[:2] == [0, 0]
 
