@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import monotonic, sleep
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -24,6 +25,7 @@ from service.storage.schema.registry import OF_POSTBACKS
 from tests.support import builders
 from tests.support.outside.postgres import run_sql
 
+T = TypeVar("T")
 KEY: ConversionKey = ("ezmob", False, "a", "", "")
 NOW = builders.RECEIVED_AT + timedelta(days=100)
 PATIENCE = 20.0
@@ -55,7 +57,7 @@ def database(postgres_url: str) -> Iterator[PostgresDatabase]:
 
 
 @contextmanager
-def beside(work: Callable[[], object]) -> Iterator["Future[object]"]:
+def beside(work: Callable[[], T]) -> Iterator["Future[T]"]:
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(work)
 
