@@ -51,7 +51,10 @@ def test_the_same_file_again_stores_nothing_and_says_the_same(
     assert report.read_bytes() == told
     assert numbers(engine) == STORED
     with engine.database.audit() as audit:
-        assert (audit.orphans(), audit.repeated_request_ids()) == ({"updated": 0, "duplicate": 0, "conflict": 0}, 0)
+        assert (audit.orphans(), audit.repeated_request_ids()) == (
+            {"updated": 0, "duplicate": 0, "conflict": 0, "correction": 0},
+            0,
+        )
 
 
 class Interrupted(Exception):  # noqa: N818 - what happened
