@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 
 from service.core.advice import on_damage, on_half_a_macro, on_placeholder
+from service.core.amount_mistakes import amount_as_click_id, currency_sign, decimal_comma, rounded, swapped
 from service.core.decoding import Pairs
-from service.core.fields.amounts import is_rounded, micros_of
+from service.core.fields.amounts import is_rounded
 from service.core.fields.html_damage import eaten_in
 from service.core.fields.placeholders import BRACKETS, placeholder_in
-from service.core.hints import Said, code_meant, hint_for
+from service.core.hints import Said, hint_for
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
 from service.core.parameters import claimed, is_unread
 from service.core.parsing import claimed_click_id, claimed_fields, claims_test
@@ -138,13 +139,6 @@ def _other_name(sent: Sent) -> Diagnosis | None:
     return None
 
 
-def _rounded(sent: Sent) -> Diagnosis | None:
-    if is_rounded(sent.fields.get("value", ""), sent.sender.numbers):
-        advice = f"Send {sent.name('value')} with six decimals at most: it was rounded to them."
-        return Diagnosis(Mistake.ROUNDED_AMOUNT, advice)
-    return None
-
-
 def _conversion_advice(sent: Sent) -> str:
     own = sent.name("click_id")
     return f"Use {own}={{click_id}} in the postback URL: {{conversion}} is the macro of EZmob's tracking link."
@@ -212,50 +206,11 @@ def _blanks(sent: Sent) -> Diagnosis | None:
     return None
 
 
-def _swapped(sent: Sent) -> Diagnosis | None:
-    """Find an amount where the click id should be, and no amount where it should be."""
-    click_id, value = sent.fields.get("click_id", ""), sent.fields.get("value", "")
-    if _DECIMAL.fullmatch(click_id) and micros_of(value, sent.sender.numbers) is None:
-        names = f"{sent.name('click_id')} and {sent.name('value')}"
-        return Diagnosis(Mistake.SWAPPED, f"{names} look swapped: the amount stands where the click id should be.")
-    return None
-
-
-def _amount_as_click_id(sent: Sent) -> Diagnosis | None:
-    if _DECIMAL.fullmatch(sent.fields["click_id"]):
-        names = f"{sent.name('click_id')} and {sent.name('value')}"
-        return Diagnosis(Mistake.SWAPPED, f"Check {names}: the click id looks like an amount.")
-    return None
-
-
-def _currency_sign(sent: Sent) -> Diagnosis | None:
-    if with_sign := _WITH_CURRENCY.fullmatch(sent.fields.get("value", "").strip()):
-        code = code_meant(with_sign[1] or with_sign[2])
-        advice = f"Send the bare number in {sent.name('value')}, and the currency as {sent.name('currency')}={code}."
-        return Diagnosis(Mistake.CURRENCY_SIGN, advice)
-    return None
-
-
-def _decimal_comma(sent: Sent) -> Diagnosis | None:
-    if _GROUPED.fullmatch(sent.fields.get("value", "")):
-        point, comma = ("comma", "point") if sent.sender.numbers == "comma" else ("point", "comma")
-        how = f"with a decimal {point}, and without a {comma} or separators of thousands"
-        if sent.sender.numbers == "cents":
-            how = "in whole cents, such as 150, without a point, a comma or separators of thousands"
-        advice = f"Write {sent.name('value')} {how}."
-        return Diagnosis(Mistake.DECIMAL_COMMA, advice)
-    return None
-
-
 _BLANKS = " \t\r\n\v\f\u00a0\u200b\u2009\u202f\ufeff"
 _ODD = re.compile(r"[%?;,&|{}\[\]<>]|^-?[0-9]+[.,][0-9]+$")  # in a click id: worth a closer look
 _ESCAPE = re.compile(r"%(?:[0-7][0-9A-Fa-f]|[89A-Fa-f][0-9A-Fa-f]%)")  # %20, or a byte of UTF-8 and the next
 _CONVERSION = re.compile(r"[{\[<]\s*conversion(?:_?id)?\s*[}\]>]", re.IGNORECASE)
 _INSIDE = re.compile(r"[?;,&|]([A-Za-z_]{1,32})=")
-_DECIMAL = re.compile(r"-?[0-9]{1,9}[.,][0-9]{1,6}", re.ASCII)
-_GROUPED = re.compile(r"-?[0-9]{1,12}(?:[.,' \u00a0\u202f][0-9]{1,6})+", re.ASCII)
-_SIGN = r"(?:[$€£¥₽₹₩₺₴฿]|[A-Za-z]{3}|US\$)"
-_WITH_CURRENCY = re.compile(rf"-?(?:({_SIGN})\s?-?[0-9][0-9.,' ]*|[0-9][0-9.,' ]*?\s?({_SIGN}))")
 
 _NAMES: tuple[_Detector, ...] = (_html_escaped, _near_miss, _broken_separator, _other_name)
 _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
@@ -264,8 +219,8 @@ _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.UNEXPANDED_MACRO: (_placeholder,),
     Outcome.INVALID_CLICK_ID: (_eaten, _blanks),
     Outcome.INVALID_VALUE: (
-        *(_eaten, _broken_separator, _double_encoded, _swapped, _half_replaced),
-        *(_currency_sign, _decimal_comma, _blanks),
+        *(_eaten, _broken_separator, _double_encoded, swapped, _half_replaced),
+        *(currency_sign, decimal_comma, _blanks),
     ),
     Outcome.INVALID_CURRENCY: (_eaten, _broken_separator, _double_encoded, _blanks),
     Outcome.INVALID_STATUS: (_eaten, _unknown_word),
@@ -277,5 +232,5 @@ _REFUSED: Mapping[Outcome, Field] = {
     Outcome.INVALID_CURRENCY: "currency",
 }
 _ODDITIES: tuple[_Detector, ...] = (
-    *(_html_escaped, _near_miss, _broken_separator, _double_encoded, _half_replaced, _amount_as_click_id, _rounded),
+    *(_html_escaped, _near_miss, _broken_separator, _double_encoded, _half_replaced, amount_as_click_id, rounded),
 )

@@ -231,7 +231,7 @@ def test_check_tells_a_person_what_is_wrong_and_what_to_do(service: Command) -> 
     ended = service("check", "/postback?c=new&value=1,50")
     assert ended.out.splitlines() == [
         "invalid_value (HTTP 400): '1,50' is not an amount",
-        "hint: Write the amount with a decimal point, and without a comma or separators of thousands.",
+        "hint: Write value with a decimal point, and without a comma or separators of thousands.",
         "  sender          ezmob (open mode: no key is asked for)",
     ]
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote_plus
 
-from tests.dialects.rows import WRITING, Body, Door, Row, stored, told
+from tests.dialects.rows import FILES, UNSHEETED, WRITING, Body, Door, Row, cells, stored, told
 
 POINT: dict[str, int] = {
     "1.50": 1_500_000,
@@ -143,7 +143,7 @@ def rounding(text: str) -> str | None:
 def exact(sender: str, amounts: dict[str, int]) -> list[Row]:
     """Return a row for each text."""
     return [
-        stored(sender, f"c=CLICK&value={quote_plus(text)}", value=text, value_micros=micros)
+        stored(sender, f"c=CLICK&value={quote_plus(text)}", value=text, value_micros=micros, doors=cells(text))
         for text, micros in amounts.items()
     ]
 
@@ -156,7 +156,7 @@ def in_json(number: str, text: str, micros: int) -> Row:
 
 def again(first: str, text: str) -> Row:
     """Return a row of the same amount, written otherwise."""
-    doors: tuple[Door, ...] = tuple(door for door in WRITING if door != "import" or text != first)  # the same file
+    doors: tuple[Door, ...] = tuple(door for door in WRITING if door not in FILES or text != first)  # the same file
     before = [f"c=CLICK&value={first}"]
     return stored(
         "ezmob", f"c=CLICK&value={text}", before=before, outcome="duplicate", doors=doors, mistake=rounding(text)
@@ -170,7 +170,9 @@ def otherwise(first: str, text: str) -> Row:
 
 def refused(sender: str, text: str, example: str) -> Row:
     """Return a row of what is no amount."""
-    return told(sender, f"c=CLICK&value={quote_plus(text)}", "invalid_value", "is not an amount", example)
+    return told(
+        sender, f"c=CLICK&value={quote_plus(text)}", "invalid_value", "is not an amount", example, doors=UNSHEETED
+    )
 
 
 ROWS: list[Row] = [
@@ -189,7 +191,14 @@ ROWS: list[Row] = [
     *(refused("comma", text, "value") for text in REFUSED["comma"]),
     *(refused("cents", text, "value") for text in REFUSED["cents"]),
     *(
-        told("keitaro", f"subid=CLICK&revenue={quote_plus(text)}", "invalid_value", f"currency={code}", "in revenue")
+        told(
+            "keitaro",
+            f"subid=CLICK&revenue={quote_plus(text)}",
+            "invalid_value",
+            f"currency={code}",
+            "in revenue",
+            doors=UNSHEETED,
+        )
         for text, code in SIGNS.items()
     ),
 ]

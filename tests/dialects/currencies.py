@@ -2,7 +2,7 @@
 
 from urllib.parse import quote_plus
 
-from tests.dialects.rows import WRITING, Body, Row, stored, told
+from tests.dialects.rows import WRITING, Body, Row, cells, stored, told
 
 WRITTEN = [
     "USD",
@@ -40,7 +40,9 @@ def kept(sender: str, text: str) -> Row:
     """Return a row whose currency is stored as a code, and what was sent beside it."""
     code = text.strip().upper()
     params = {} if text == code else {"currency": text}
-    return stored(sender, f"c=CLICK&value=1&currency={quote_plus(text)}", currency=code, params=params)
+    return stored(
+        sender, f"c=CLICK&value=1&currency={quote_plus(text)}", currency=code, params=params, doors=cells(text)
+    )
 
 
 def again(first: str, later: str) -> Row:

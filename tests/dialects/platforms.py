@@ -1,6 +1,6 @@
 """Owns the rows about platforms: what each of them documents, and which of its names counts."""
 
-from tests.dialects.rows import CLICK, WRITING, Body, Row, stored, told
+from tests.dialects.rows import CLICK, UNSHEETED, WRITING, Body, Row, stored, told
 
 DOCUMENTED: list[Row] = [
     stored("ezmob", "c=CLICK&value=2.50", click_id=CLICK, value="2.50", params={}),
@@ -104,12 +104,12 @@ OTHERWISE: list[Row] = [  # no value was sent, and a name of the trade for one w
     stored("tune", "transaction_id=CLICK&payout=10", value="", mistake="other_name"),
     stored("everflow", "transaction_id=CLICK&revenue=10", value="", mistake="other_name"),
     stored("everflow", "transaction_id=CLICK&sale_amount=10", value="", mistake="other_name"),
-    stored("appsflyer", "clickid=CLICK&event_revenue_usd=10", value="", mistake="wrong_case"),
+    stored("appsflyer", "clickid=CLICK&event_revenue_usd=10", value="", mistake="wrong_case", doors=UNSHEETED),
     stored("appsflyer", "clickid=CLICK&revenue=10", value="", mistake="other_name"),
     stored("adjust", "click_id=CLICK&revenue=345", value="", mistake="other_name"),
     stored("adjust", "click_id=CLICK&revenue_usd=3.45", value="", mistake="other_name"),
     stored("relaxed", "c=CLICK&payout=10", value="", mistake="other_name"),
-    stored("relaxed", "c=CLICK&Value=10", value="", mistake="wrong_case"),
+    stored("relaxed", "c=CLICK&Value=10", value="", mistake="wrong_case", doors=UNSHEETED),
     stored("keitaro", "subid=CLICK&amount=0", value=""),
     stored("keitaro", "subid=CLICK&price=free", value=""),
     stored("keitaro", "subid=CLICK&amount=", value=""),
@@ -192,10 +192,22 @@ HINTS: list[Row] = [
     told("keitaro", "subid=CLICK&payout=x", "invalid_value", "Send payout as a plain number such as 1.50"),
     told("keitaro", "subid=CLICK&revenue=x", "invalid_value", "a plain number such as 1.50"),
     told("keitaro-comma", "subid=CLICK&payout=x", "invalid_value", "Send payout as a plain number such as 1,50"),
-    told("keitaro-comma", "subid=CLICK&payout=1.50", "invalid_value", "Write payout with a decimal comma"),
+    told(
+        "keitaro-comma",
+        "subid=CLICK&payout=1.50",
+        "invalid_value",
+        "Write payout with a decimal comma",
+        doors=UNSHEETED,
+    ),
     told("cents", "c=CLICK&value=1.50", "invalid_value", "in whole cents, such as 150"),
     told("redtrack", "clickid=CLICK&sum=x", "invalid_value", "Send sum as a plain number"),
-    told("tune", "transaction_id=CLICK&amount=1,50", "invalid_value", "Write amount with a decimal point"),
+    told(
+        "tune",
+        "transaction_id=CLICK&amount=1,50",
+        "invalid_value",
+        "Write amount with a decimal point",
+        doors=UNSHEETED,
+    ),
     told("adjust", "click_id=CLICK&revenue_float=x", "invalid_value", "Send revenue_float as"),
     told("demanding", "subid=CLICK", "missing_value", "as parameter payout, for example payout=1.50"),
     told("keitaro", "subid=a%20b&payout=1", "invalid_click_id", "subid"),

@@ -4,13 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-Door = Literal["get", "form", "json", "ndjson", "array", "csv", "pixel", "import", "check"]
+Door = Literal["get", "form", "json", "ndjson", "array", "csv", "pixel", "import", "sheet", "check"]
 Text = str | None
 EVERY: tuple[Door, ...] = get_args(Door)
 SINGLE: tuple[Door, ...] = ("get", "form", "json", "pixel", "check")  # what is one request
+FILES: tuple[Door, ...] = ("import", "sheet")  # lines of JSON, and a spreadsheet
+UNSHEETED: tuple[Door, ...] = tuple(door for door in EVERY if door != "sheet")  # cells are read more freely
 WRITING: tuple[Door, ...] = tuple(door for door in EVERY if door != "check")  # where what came before is there
 URL: tuple[Door, ...] = ("get", "pixel", "check")  # what is written in a URL
 CLICK = "CLICK"  # in what is sent and expected: a click id that no other postback has
+
+
+def cells(text: str) -> tuple[Door, ...]:
+    """Return the doors that take a text as it stands: a spreadsheet leaves out the spaces around it."""
+    return EVERY if text == text.strip() else UNSHEETED
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,6 @@ def told(  # noqa: PLR0913 - what a row says
     before: Sequence[str | Body] = (),
 ) -> Row:
     """Return a row whose postback is rejected, kept, and explained in these words."""
-    if outcome.startswith("missing_"):  # a file without such a column is refused before its first row
-        doors = tuple(door for door in doors if door != "import")
+    if outcome.startswith("missing_"):  # a spreadsheet without such a column is refused before its first row
+        doors = tuple(door for door in doors if door != "sheet")
     return Row(sender, sent, outcome, doors, {}, words, never, mistake, before)

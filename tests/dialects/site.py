@@ -20,10 +20,10 @@ from service.core.verdict import Verdict
 from service.operations.check import Listening, check
 from service.operations.import_file import ImportFile
 from service.operations.own_line import storing
-from service.operations.row_file import RowFile
+from service.operations.row_file import Form, RowFile
 from service.storage.database import Database, database_at
 from service.storage.ledger import Ledger
-from tests.dialects.rows import CLICK, Body, Door, Row
+from tests.dialects.rows import CLICK, FILES, Body, Door, Row
 from tests.dialects.senders import key_of, register
 from tests.support.migrated import put_migrated
 from tests.support.served import Served, serving
@@ -68,7 +68,7 @@ class Site:
         mistakes = self._served.metrics.mistakes
         earlier = Counter({mistake.value: number for mistake, number in mistakes.items()})
         seen = await self._one(row.sender, row.sent, door, click_id)
-        if door not in ("import", "check"):
+        if door not in (*FILES, "check"):
             seen.mistakes = Counter({mistake.value: number for mistake, number in mistakes.items()}) - earlier
         return seen, click_id
 
@@ -81,8 +81,8 @@ class Site:
                 return await self._request("GET", f"/postback?{query}", sender)
             case "pixel":
                 return await self._request("GET", f"/pixel.gif?{query}", sender)
-            case "import":
-                return await self._import(sender, as_csv(pairs_of(query)))
+            case "import" | "sheet":
+                return await self._import(sender, query, "csv" if door == "sheet" else "ndjson")
             case "check":
                 return await self._check(sender, query)
             case _:
@@ -107,10 +107,10 @@ class Site:
             request_id += "-1"
         return self._looked_up(seen, self._served.path, request_id)
 
-    async def _import(self, sender: str, content: bytes) -> Seen:
-        path = self._folder / f"{next(self._numbers)}.csv"
-        path.write_bytes(content)
-        rows = ImportFile(RowFile(path, "csv"), sender=self._roster.senders[sender].sender)
+    async def _import(self, sender: str, query: str, form: Form) -> Seen:
+        path = self._folder / f"{next(self._numbers)}.{form}"
+        path.write_bytes(as_csv(pairs_of(query)) if form == "csv" else as_json(pairs_of(query)))
+        rows = ImportFile(RowFile(path, form), sender=self._roster.senders[sender].sender)
         heard: list[Verdict] = []
 
         def hear(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:

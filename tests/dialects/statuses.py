@@ -1,6 +1,6 @@
 """Owns the rows about status words, what may follow what, and paths."""
 
-from tests.dialects.rows import CLICK, EVERY, Body, Row, stored, told
+from tests.dialects.rows import CLICK, EVERY, FILES, Body, Row, stored, told
 
 UNKNOWN = "unknown_status"
 KEITARO, BINOM, BEMOB, EZMOB = (
@@ -27,7 +27,7 @@ def unknown(sender: str, sent: str, name: str, word: str) -> Row:
 def later(sender: str, before: list[str], sent: str, outcome: str, mistake: str | None = None) -> Row:
     """Return a row that is judged by what came before it."""
     doors = tuple(
-        door for door in REPEATED if door != "import" or sent not in before
+        door for door in REPEATED if door not in FILES or sent not in before
     )  # a file that was imported is known
     if outcome in ("stored", "updated", "duplicate"):
         return stored(sender, sent, doors=doors, before=before, outcome=outcome, mistake=mistake)
