@@ -87,7 +87,7 @@ def _too_large(said: Said) -> str:
 
 
 def _rows(_said: Said) -> str:
-    return "Send a JSON array, NDJSON or CSV with a header, in UTF-8: each row is one flat object, or one record."
+    return "Send a JSON array, NDJSON or CSV with a header, in UTF-8: each row is one object, or one record."
 
 
 def _large_rows(said: Said) -> str:

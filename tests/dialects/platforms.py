@@ -215,6 +215,6 @@ HINTS: list[Row] = [
     told("binom", "cnv_id=CLICK&payout=1%00", "invalid_encoding", doors=("get", "form")),
     told("ezmob", Body(b"{", path="/postbacks"), "malformed_body", "NDJSON", never=("as a form",), doors=("array",)),
     told("ezmob", Body(b"c=1", "text/plain", "/postbacks"), "unsupported_media_type", "NDJSON", doors=("array",)),
-    told("ezmob", Body(b"[1]", path="/postbacks"), "malformed_body", "each row is one flat object", doors=("array",)),
+    told("ezmob", Body(b"[1]", path="/postbacks"), "malformed_body", "each row is one object", doors=("array",)),
 ]
 ROWS: list[Row] = [*DOCUMENTED, *PREFERRED, *OTHERWISE, *EMPTY, *HINTS]

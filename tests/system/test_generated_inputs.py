@@ -64,17 +64,27 @@ class Teller:
 
 
 def expected(pairs: Pairs) -> dict[str, object]:
-    """Return what a conversion must hold that was sent as these parameters."""
-    row: dict[str, object] = {}
+    """Return what a conversion must hold that was sent as these parameters: of a field, the first that is not empty."""
+    sent: dict[str, str] = {}
     params: dict[str, object] = {}
     for name, text in pairs:
         if name in FIELDS:
-            row.setdefault(FIELDS[name], text)
+            if not sent.get(name, "").strip():
+                sent[name] = text
         else:
             earlier = params.get(name, [])
             params[name] = [*(earlier if isinstance(earlier, list) else [earlier]), text] if name in params else text
-    row = {"goal": "", "transaction_id": "", "currency": None, **row}
-    return row | {"params": params, "value_micros": int(Decimal(str(row["value"])) * 10**6)}
+    row: dict[str, str] = {}
+    for name, field in FIELDS.items():
+        if sent.get(name, "").strip():
+            if field in row:
+                params[name] = sent[name]
+            row.setdefault(field, sent[name])
+    code = row.get("currency", "").strip(" ").upper() or None
+    if code != row.get("currency"):
+        params["currency"] = row["currency"]
+    micros = round(Decimal(row["value"].strip(" ")).scaleb(6))  # half to even
+    return {"goal": "", "transaction_id": "", **row, "currency": code, "params": params, "value_micros": micros}
 
 
 def stored(service: Service, answer: Answer) -> dict[str, object]:
