@@ -147,7 +147,7 @@ def test_a_change_whose_conversion_is_gone_is_an_orphan(engine: Engine, ledger: 
     ledger.commit([sent("approved")])
     engine.change("DELETE FROM conversion")
     with engine.database.audit() as audit:
-        assert audit.orphans() == {"updated": 1, "duplicate": 0, "conflict": 0}
+        assert audit.orphans() == {"updated": 1, "duplicate": 0, "conflict": 0, "correction": 0}
 
 
 def test_the_declared_table_is_the_migrated_one(engine: Engine, ledger: Ledger) -> None:
