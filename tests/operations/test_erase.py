@@ -17,8 +17,12 @@ from tests.support.engines import ON_POSTGRES, Engine
 
 NOW = datetime.now(UTC)
 PERSON = Subject("person-1")
-REQUEST = ErasureRequest(PERSON, "maria", NOW)
 DAY = timedelta(days=1)
+
+
+def asked(subject: Subject = PERSON) -> ErasureRequest:
+    """Ask for an erasure by the clock of this moment: one that is behind the database's erases nothing."""
+    return ErasureRequest(subject, "maria", datetime.now(UTC))
 
 
 class Disagreed(Exception):  # noqa: N818 - a decision
@@ -46,14 +50,14 @@ def test_nothing_is_deleted_unless_somebody_agrees_to_what_was_found(engine: Eng
         raise Disagreed
 
     with pytest.raises(Disagreed):
-        erase(engine.database, tmp_path, REQUEST, disagree)
+        erase(engine.database, tmp_path, asked(), disagree)
     assert [row.table for row in shown[0].rows] == ["conversion", "duplicate"]
     assert list(shown[0].rows) == list(find(engine.database, tmp_path, PERSON).rows)
     assert click_ids(engine) == [("another",), ("person-1",)]
 
 
 def test_what_was_agreed_to_is_deleted_and_noted_under_a_hash(engine: Engine, tmp_path: Path) -> None:
-    report = erase(engine.database, tmp_path, REQUEST, lambda _: None)
+    report = erase(engine.database, tmp_path, asked(), lambda _: None)
     assert (report.done, report.deleted["conversion"], report.deleted["duplicate"]) == (True, 1, 1)
     assert click_ids(engine) == [("another",)]
     book = deletions(engine.database, PERSON, 10)
@@ -66,7 +70,7 @@ def test_nobody_is_asked_where_nothing_is_stored(engine: Engine, tmp_path: Path)
     def fail(_: ErasureReport) -> None:
         raise AssertionError
 
-    nothing = ErasureRequest(Subject("nobody"), "maria", NOW)
+    nothing = asked(Subject("nobody"))
     assert erase(engine.database, tmp_path, nothing, fail) == ErasureReport(
         Subject("nobody"), [], ("nobody",), done=True
     )
@@ -78,7 +82,7 @@ def test_while_the_spool_holds_more_of_it_it_is_refused(engine: Engine, tmp_path
     journal.commit([builders.postback("c=person-1&value=1")])
     journal.close()
     with pytest.raises(Refused, match="1 of its postbacks wait"):
-        erase(engine.database, tmp_path, REQUEST, lambda _: None)
+        erase(engine.database, tmp_path, asked(), lambda _: None)
     with pytest.raises(Refused):
         find(engine.database, tmp_path, PERSON)
 
@@ -88,9 +92,9 @@ def test_beside_a_running_service_only_a_server_lets_it_be_done(engine: Engine, 
     serving.open()
     if engine.kind == "sqlite":
         with pytest.raises(BeingServed, match="stop the service first, then erase"):
-            erase(engine.database, tmp_path, REQUEST, lambda _: None)
+            erase(engine.database, tmp_path, asked(), lambda _: None)
     else:
-        erase(engine.database, tmp_path, REQUEST, lambda _: None)
+        erase(engine.database, tmp_path, asked(), lambda _: None)
     serving.close()
     assert len(click_ids(engine)) == {"sqlite": 2, "postgres": 1}[engine.kind]
 
@@ -105,20 +109,20 @@ def test_by_a_clock_that_may_be_wrong_nothing_is_erased_until_a_person_accepts_i
     else:  # then the newest row tells
         engine.change("DELETE FROM trusted_clock")
     with pytest.raises(Refused, match=r"nothing is erased: this clock says .* set the clock, or, .*--accept-clock"):
-        erase(engine.database, tmp_path, REQUEST, lambda _: None)
+        erase(engine.database, tmp_path, asked(), lambda _: None)
     assert len(click_ids(engine)) == 2
     assert not deletions(engine.database, None, 10).entries
     clock.accept(NOW)
-    assert erase(engine.database, tmp_path, REQUEST, lambda _: None).deleted["conversion"] == 1
+    assert erase(engine.database, tmp_path, asked(), lambda _: None).deleted["conversion"] == 1
 
 
 @pytest.mark.parametrize("minutes", [-6, 6])
 def test_a_clock_that_differs_from_the_servers_erases_nothing(engine: Engine, tmp_path: Path, minutes: int) -> None:
-    request = REQUEST._replace(at=datetime.now(UTC) + timedelta(minutes=minutes))
+    request = asked()._replace(at=datetime.now(UTC) + timedelta(minutes=minutes))
     with pytest.raises(Refused, match=r"nothing is erased: .* and the server's .*: set the one that is wrong"):
         erase(engine.database, tmp_path, request, lambda _: None)
     assert len(click_ids(engine)) == 2
-    near = REQUEST._replace(at=datetime.now(UTC) + timedelta(minutes=4))
+    near = asked()._replace(at=datetime.now(UTC) + timedelta(minutes=4))
     assert erase(engine.database, tmp_path, near, lambda _: None).deleted["conversion"] == 1
 
 
@@ -163,7 +167,7 @@ def test_what_names_a_person_goes_with_the_click_ids_that_it_is_of(engine: Engin
     numbers = [sum(row.table == table for row in foreseen.rows) for table in TABLES]
     assert numbers == [4, 1, 1, 3, 0]
     assert click_ids(engine)[-1] == ("person-1",)
-    report = erase(engine.database, tmp_path, ErasureRequest(JANE, "maria", NOW), lambda _: None)
+    report = erase(engine.database, tmp_path, asked(JANE), lambda _: None)
     assert [report.deleted[table] for table in TABLES] == numbers
     assert click_ids(engine) == [("another",), ("mary",), ("person-1",)]
     assert engine.rows("SELECT click_id FROM rejected_postback") == [("mary",)]
@@ -174,7 +178,7 @@ def test_what_names_a_person_goes_with_the_click_ids_that_it_is_of(engine: Engin
 
 def test_the_book_knows_a_person_by_a_hash_in_any_letter_case(engine: Engine, tmp_path: Path) -> None:
     put(engine, hers())
-    report = erase(engine.database, tmp_path, ErasureRequest(JANE, "maria", NOW), lambda _: None)
+    report = erase(engine.database, tmp_path, asked(JANE), lambda _: None)
     lower = Subject("jane@example.com", personal=True)
     assert {entry.click_id_sha256 for entry in deletions(engine.database, lower, 99).entries} == {
         report.click_id_sha256
@@ -185,7 +189,7 @@ def test_the_book_knows_a_person_by_a_hash_in_any_letter_case(engine: Engine, tm
 
 
 def test_nobody_is_asked_where_no_person_is_named(engine: Engine, tmp_path: Path) -> None:
-    nobody = ErasureRequest(Subject("nobody@example.com", personal=True), "maria", NOW)
+    nobody = asked(Subject("nobody@example.com", personal=True))
     assert erase(engine.database, tmp_path, nobody, lambda _: pytest.fail("asked")).deleted == {}
 
 
@@ -219,7 +223,7 @@ def test_what_is_on_its_way_and_has_it_as_a_value_does_not_come_back(
     engine: Engine, tmp_path: Path, entry: Postback | Rejection, *, refused: bool
 ) -> None:
     put(engine, hers())
-    erase(engine.database, tmp_path, ErasureRequest(JANE, "maria", NOW), lambda _: None)
+    erase(engine.database, tmp_path, asked(JANE), lambda _: None)
     ledger = engine.database.ledger()
     ledger.open()
     committed = ledger.commit([entry], [Part(0, 1, Manner.DRAINED)])
@@ -232,7 +236,7 @@ def test_what_is_on_its_way_and_has_it_as_a_value_does_not_come_back(
 def test_what_is_stored_beside_the_search_goes_too(engine: Engine, tmp_path: Path) -> None:
     put(engine, hers())
     late = builders.postback("c=late&value=1&email=jane@example.com")
-    request = ErasureRequest(JANE, "maria", NOW)
+    request = asked(JANE)
     report = erase(engine.database, tmp_path, request, lambda _: put(engine, [late]))
     assert report.deleted["conversion"] == 5
     assert click_ids(engine) == [("another",), ("person-1",)]

@@ -168,7 +168,10 @@ def test_the_books_of_the_running_service_still_balance(engine: Engine, ledger: 
     replayed(engine, ledger)
     with engine.database.audit() as audit:
         after = audit.counts(window)
-        assert (audit.orphans(), audit.repeated_request_ids()) == ({"updated": 0, "duplicate": 0, "conflict": 0}, 0)
+        assert (audit.orphans(), audit.repeated_request_ids()) == (
+            {"updated": 0, "duplicate": 0, "conflict": 0, "correction": 0},
+            0,
+        )
     assert {outcome: counts.own for outcome, counts in after.items() if counts.own} == before
     assert (after["stored"].rows, after["stored"].own, after["stored"].foreign) == (2, 1, 0)
 

@@ -34,14 +34,15 @@ def source(path: Path) -> SqliteFile:
     ledger = SqliteLedger(path)
     ledger.open()
     texts = ["a", "Z", "é", "\\N", "\\.", "tab%09", "😀", "'\"", "%0D%0A"]
+    labels = [text for text in texts if "%0" not in text]  # they hold no control characters
     entries: list[Entry] = [
-        builders.postback(f"c=click-{n}&value={n}.50&goal={texts[n % len(texts)]}&x={texts[n % len(texts)]}&x=\\")
+        builders.postback(f"c=click-{n}&value={n}.50&goal={labels[n % len(labels)]}&x={texts[n % len(texts)]}&x=\\")
         for n in range(STORED)
     ]
-    entries += [builders.postback(f"c=click-{n}&value={n}.5&goal={texts[n % len(texts)]}") for n in range(REPEATED)]
+    entries += [builders.postback(f"c=click-{n}&value={n}.5&goal={labels[n % len(labels)]}") for n in range(REPEATED)]
     entries += [builders.rejection(Outcome.INVALID_VALUE, None if n % 2 else f"click-{n}") for n in range(REFUSED - 1)]
     entries += [
-        builders.postback(f"c=click-{n}&value={n}&goal={texts[n % len(texts)]}&conversion_status=approved&x=%5C")
+        builders.postback(f"c=click-{n}&value={n}&goal={labels[n % len(labels)]}&conversion_status=approved&x=%5C")
         for n in range(CHANGED)
     ]
     everything = builders.posted(bytes(range(256)))

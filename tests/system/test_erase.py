@@ -16,7 +16,7 @@ PERSON = "person-4711"
 COUNTS = """
     SELECT (SELECT count(*) FROM conversion), (SELECT count(*) FROM duplicate), (SELECT count(*) FROM rejected_postback)
 """
-DELETED = {"conversion": 1, "status_change": 0, "duplicate": 2, "rejected_postback": 3, "replay": 0}
+DELETED = {"conversion": 1, "status_change": 0, "duplicate": 2, "rejected_postback": 3, "correction": 0, "replay": 0}
 
 
 def arrivals(service: Service) -> None:
