@@ -4,7 +4,7 @@ Pure. It looks at rejected postbacks, and at accepted ones that look odd. It nev
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 
 from service.core.advice import on_damage, on_half_a_macro, on_placeholder
@@ -63,12 +63,12 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
     click_id = postback.click_id
     plain = click_id.replace("-", "").isalnum() or not _ODD.search(click_id)
     params, value = postback.params, postback.value
-    if params and postback.status_parameter:
+    nameless = params and not value and names_a_value(tuple(params)) and not _misspells_value(params, sender)
+    if nameless and (elsewhere := value_elsewhere(params, sender)):
+        return elsewhere  # money first
+    if postback.status_parameter and not _odd_names(tuple(params), tuple(sender.fields)):
         return _unknown_status(postback.status_parameter, sender)
-    if value:
-        right = (len(value) <= _EXACT and "-" not in value) or not is_rounded(value, sender.numbers)
-    else:
-        right = not params or not names_a_value(tuple(params))
+    right = not value or (len(value) <= _EXACT and "-" not in value) or not is_rounded(value, sender.numbers)
     if plain and right and not (params and _odd_names(tuple(params), tuple(sender.fields))):
         return None
     fields: dict[Field, str | None] = {
@@ -79,11 +79,17 @@ def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
         "transaction_id": postback.transaction_id,
     }
     sent = Sent([(name, "") for name in params], sender, {name: text for name, text in fields.items() if text})
-    return _first(_ODDITIES, sent) or (None if value else value_elsewhere(params, sender))
+    return _first(_ODDITIES, sent)
 
 
 _SHOWN = 80  # characters of a value that is none
 _EXACT = 7  # characters: a seventh decimal takes one more, or a negative exponent
+
+
+def _misspells_value(names: Iterable[str], sender: Sender) -> bool:
+    """Tell whether one of the unknown names is the sender's own for a value but for its case."""
+    own = _lowered(tuple(sender.fields))
+    return any(sender.fields.get(own.get(name.lower(), "")) == "value" for name in names)
 
 
 @lru_cache(maxsize=256)  # a sender's other names are the same again and again

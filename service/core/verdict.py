@@ -10,8 +10,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from service.core.fields.statuses import plain_word
 from service.core.lifecycle import allowed_next, may_follow
-from service.core.outcome import Diagnosis, Outcome, explanation
+from service.core.outcome import Diagnosis, Mistake, Outcome, explanation
 from service.core.postback import NO_STATUS, ConversionKey, Params, Postback, Rejection
 
 
@@ -180,7 +181,7 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     if postback.status_parameter:
         return _judge_word(winner, meant, postback.status_parameter)
     if any(repeats(said, meant) for said in winner.statements()):
-        return REPEATED
+        return _repeated(winner, postback)
     statuses = winner.statuses
     if status is None or status == statuses[-1]:
         return Verdict(Outcome.CONFLICT, f"stored {amount(winner.worth)}, received {amount(postback)}")
@@ -192,6 +193,17 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     )
 
 
+_UNREAD = frozenset({Mistake.UNREAD_BODY, Mistake.WRONG_CASE, Mistake.BROKEN_SEPARATOR, Mistake.HTML_ESCAPED})
+
+
+def _repeated(winner: Winner, postback: Postback) -> Verdict:
+    """Return the verdict on what repeats the conversion as far as it was understood: the rest may be a refund."""
+    odd = postback.diagnosis
+    if odd is None or odd.mistake not in _UNREAD or (postback.params and postback.params == winner.params):
+        return REPEATED
+    return Verdict(Outcome.CONFLICT, f"stored {amount(winner.worth)}; received the same, and what was not read", odd)
+
+
 def _judge_word(winner: Winner, postback: Postback, parameter: str) -> Verdict:
     """Judge a status in a word that its sender has not set up: unless it was sent at first, nobody knows its meaning.
 
@@ -199,7 +211,8 @@ def _judge_word(winner: Winner, postback: Postback, parameter: str) -> Verdict:
     """
     word = postback.params[parameter]
     first: list[_Said] = [winner, *(one for one in winner.corrections if not one.number)]
-    if winner.params.get(parameter) == word and any(repeats(said, postback) for said in first):
+    same = plain_word(str(winner.params.get(parameter, ""))) == plain_word(str(word))
+    if same and any(repeats(said, postback) for said in first):
         return REPEATED
     detail = f"{NO_STATUS}{str(word)[:80]!a} is no status of {postback.sender}'s"
     return Verdict(Outcome.INVALID_STATUS, detail, postback.diagnosis)

@@ -193,7 +193,8 @@ SIGNED_UP = Winner.first(builders.postback("c=a&value=5&conversion_status=signup
     [
         ([], "value=5&conversion_status=signup", Outcome.DUPLICATE),
         ([], "value=5.00&conversion_status=signup", Outcome.DUPLICATE),
-        ([], "value=5&conversion_status=Signup", Outcome.INVALID_STATUS),
+        ([], "value=5&conversion_status=Signup", Outcome.DUPLICATE),
+        ([], "value=5&conversion_status=+signup+", Outcome.DUPLICATE),
         ([], "value=5&conversion_status=deposit", Outcome.INVALID_STATUS),
         ([], "value=6&conversion_status=signup", Outcome.INVALID_STATUS),
         ([], "value=5&currency=USD&conversion_status=signup", Outcome.INVALID_STATUS),

@@ -52,7 +52,7 @@ def _read(sent: str, sender: Sender) -> str | None:
     code = sent.strip(" ").upper()
     if not code or code.isspace():
         return None
-    if code in CURRENCIES or code in sender.currencies:
+    if sent.isascii() and (code in CURRENCIES or code in sender.currencies):
         return code
     reject_placeholder("currency", sent)
     raise Rejected(Outcome.INVALID_CURRENCY, f"{sent[:80]!a} is not an ISO 4217 code")

@@ -1,6 +1,7 @@
 """Owns repeats: whether a field that was sent again means what it meant the first time."""
 
 from service.core.fields.amounts import micros_of
+from service.core.fields.statuses import plain_word
 from service.core.sender import Field, Sender
 
 
@@ -14,10 +15,10 @@ def same_meaning(field: Field, first: str, again: str, sender: Sender) -> bool:
                 again, sender.numbers
             )
         case "currency":
-            return first.upper() == again.upper()
+            return first.strip(" ").upper() == again.strip(" ").upper()
         case "conversion_status":
-            return (status := sender.statuses.get(first.lower())) is not None and status == sender.statuses.get(
-                again.lower()
-            )
+            words = plain_word(first), plain_word(again)
+            status = sender.statuses.get(words[0])
+            return words[0] == words[1] or (status is not None and status == sender.statuses.get(words[1]))
         case _:
             return False

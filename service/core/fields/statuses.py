@@ -8,6 +8,11 @@ from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
 
 
+def plain_word(word: str) -> str:
+    """Return a word for a status without what makes no difference: capitals, and spaces around it."""
+    return word.strip(" ").lower()
+
+
 def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
     """Return the status that was sent; None if none was, or in a word that its sender has not set up.
 
@@ -16,7 +21,7 @@ def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
     word = fields["conversion_status"]
     if word.isspace():
         return None
-    status = sender.statuses.get(word.lower())
+    status = sender.statuses.get(word.lower()) or sender.statuses.get(plain_word(word))
     if status is None and word:
         reject_placeholder("conversion_status", word)
         if sender.strict_status:
