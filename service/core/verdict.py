@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from service.core.fields.statuses import plain_word
 from service.core.lifecycle import allowed_next, may_follow
 from service.core.outcome import Diagnosis, Mistake, Outcome, explanation
+from service.core.parameters import claimed
 from service.core.postback import NO_STATUS, ConversionKey, Params, Postback, Rejection
 
 
@@ -150,11 +151,11 @@ class Winner(NamedTuple):
         return Winner(postback.raw.request_id, *amount, postback.conversion_status, postback.params)
 
     def said_otherwise(self, postback: Postback) -> bool:
-        """Tell whether its value was sent with it already, under a name that was not known for one then."""
+        """Tell whether its value was sent with it already, under the same name, which was not known for one then."""
         if self.value or not postback.value:
             return False
-        same = (name for name, sent in self.params.items() if sent == postback.value)
-        return any(name not in postback.params for name in same)
+        then = {name for name, sent in self.params.items() if sent == postback.value and name not in postback.params}
+        return bool(then) and any(name in then and sent == postback.value for name, sent in claimed(postback.raw))
 
 
 _Said = Winner | Change | Correction

@@ -36,6 +36,10 @@ def sent(query: str, sender: Sender = KEITARO) -> Postback:
         ("subid=a&sub1=10", "subid=a&sub1=10&payout=10", "conflict"),
         ("subid=a&payout=5&revenue=10", "subid=a&payout=5&revenue=10", "duplicate"),
         ("subid=a", "subid=a&revenue=10", "conflict"),
+        ("subid=a&quantity=2", "subid=a&payout=2", "conflict"),
+        ("subid=a&quantity=2", "subid=a&payout=2&sub1=2", "conflict"),
+        ("subid=a&revenue=2&quantity=2", "subid=a&payout=2", "conflict"),
+        ("subid=a&sub1=2", "subid=a&payout=2&status=sale", "updated"),
     ],
 )
 def test_the_same_parameters_again_are_a_duplicate(ledger: Ledger, before: str, today: str, outcome: str) -> None:
