@@ -46,12 +46,19 @@ def test_the_url_has_the_senders_own_names_and_the_address_that_is_given(service
     made = told(service, "keys", "create", "voluum", "--public-url", "https://track.example.com/")
     assert list(made) == MEMBERS
     assert made["postback_url"] == (
-        f"https://track.example.com/postback?cid={{click_id}}&payout={{value}}&key={made['key']}"
+        f"https://track.example.com/postback?cid={{externalid}}&payout={{payout}}&key={made['key']}"
     )
     elsewhere = service("keys", "create", "voluum", "--door", "pixel", "--json", HOST="0.0.0.0").answer()
     assert str(elsewhere["postback_url"]).startswith("https://YOUR-HOST/pixel.gif?cid=")
     rows = told(service, "keys", "create", "voluum", "--door", "batch")
     assert rows["postback_url"] == "http://127.0.0.1:8000/postbacks"
+
+
+def test_the_macros_of_the_url_are_told_to_be_the_platforms(service: Command) -> None:
+    ended = service("keys", "create", "redtrack")
+    assert "clickid={ref_id}&sum=<its macro for the value>&type=<its macro for the goal>" in ended.out
+    assert "the macros are the platform's" in ended.out
+    assert "macros" not in service("keys", "create", "redtrack", "--door", "batch").out
 
 
 def test_a_key_has_what_it_was_made_with(service: Command) -> None:

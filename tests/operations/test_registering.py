@@ -119,7 +119,7 @@ def test_a_name_that_is_taken_is_refused_and_one_that_nobody_has_is_not_found(op
 
 def test_a_key_is_told_once_and_kept_as_a_hash(engine: Engine, opened: Senders) -> None:
     made = keys.create(opened, keys.Asked("voluum", doors=["pixel"], label="shop"), "maria", NOW)
-    assert made.postback_url(BASE) == f"{BASE}/pixel.gif?cid={{click_id}}&payout={{value}}&key={made.text}"
+    assert made.postback_url(BASE) == f"{BASE}/pixel.gif?cid={{externalid}}&payout={{payout}}&key={made.text}"
     assert made.text not in repr(made)
     assert made.members(BASE)["postback_url"] == made.postback_url(BASE)
     assert engine.rows("SELECT secret_sha256 FROM api_key") == [(digest(made.text[17:]).hex(),)]
