@@ -47,10 +47,10 @@ def check(  # noqa: PLR0913 - its options
 ) -> None:
     """Tell what would happen to a postback URL, and why. Nothing is sent and nothing is stored.
 
-    The first line is what the running service would answer: whose it is
-    follows from the key, in the URL or from --key. If that is not the sender
-    (or preset) that you name, the last lines tell what would become of it as
-    that sender's. From which address it would come, and how fast, is not asked.
+    The first line is what the running service would answer. The key in the URL,
+    or in --key, says who sends. If that is not the sender (or preset) that you
+    name, the last lines tell what would become of the URL as that sender's.
+    From which address it would come, and how fast, is not asked.
     White space and quotation marks around a pasted URL are left out.
 
     JSON keys: outcome, status, detail, hint, mistake, sender, known_by,

@@ -47,6 +47,9 @@ def create(  # noqa: PLR0913 - the options
 ) -> None:
     """Make an API key, and print it once, with the postback URL to hand over.
 
+    The URL has the macros that the sender's platform documents, and <its macro
+    for …> where it documents none: replace that.
+
     Only a hash of it is kept: whoever loses it needs another one. A pixel's
     key can be read by every visitor of the page: make one for the pixel alone.
 
@@ -163,12 +166,14 @@ def _tell_new(made: "Made", base: str, *, as_json: bool) -> None:
     if as_json:
         print_json(made.members(base))
         return
-    asked = made.asked
+    asked, url = made.asked, made.postback_url(base)
     typer.echo(made.text)
     what = f"{'test ' if asked.is_test else ''}key {made.id} of {asked.sender}, for {', '.join(asked.doors)}"
     typer.echo(f"  {what}, {f'until {_minute(asked.expires_at)}' if asked.expires_at else 'without an end'}")
     typer.echo("  shown this once: only a hash of it is kept")
-    typer.echo(f"Postback URL for {asked.sender}:\n  {made.postback_url(base)}")
+    typer.echo(f"Postback URL for {asked.sender}:\n  {url}")
+    if "={" in url or "=<" in url:
+        typer.echo("  the macros are the platform's: check them there, and replace what stands in <> (docs/senders.md)")
     typer.echo("or as a header, which no log on the way keeps:\n  Authorization: Bearer " + made.text)
     if made.replaced:
         old_id, old_ends = made.replaced

@@ -1,8 +1,8 @@
 """Owns the commands `senders …`: who may send, how each writes, and what is asked of its requests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from service.core.roster import CHECKS
 from service.core.sender import DuplicatePolicy, NumberFormat
 
 if TYPE_CHECKING:
-    from service.operations.register.senders import Changes
+    from service.operations.register.senders import Added, Changes
 
 app = typer.Typer(
     help="Who may send postbacks, how each of them writes, and what is asked of its requests.",
@@ -53,7 +53,9 @@ _Currencies = Annotated[
 ]
 _Placeholders = Annotated[
     list[str] | None,
-    typer.Option("--placeholder", metavar="TEXT", help="A text that it sends where it has no click id, e.g. no_click."),
+    typer.Option(
+        "--placeholder", metavar="TEXT", help="One more text that it sends where it has no click id, e.g. no_click."
+    ),
 ]
 _Subject = Annotated[str | None, typer.Option("--oauth-subject", help="The client that its access tokens name.")]
 _NONE = "none"
@@ -84,17 +86,18 @@ def _with_changes(do: "Callable[[str, Changes], None]") -> Callable[..., None]:
         changes = Changes(
             preset=preset,
             numbers=numbers,
-            fields=_pairs(field),
+            fields=_pairs(_added(field)),
             required=_listed(require),
             networks=_listed(network),
             rate=rate,
             report_only=_listed(report_only),
             duplicates=duplicates,
-            statuses=_pairs(status),
+            statuses=_pairs(_added(status)),
             strict_status=strict_status,
-            currencies=_listed(currency),
-            placeholders=_listed(placeholder),
+            currencies=_added(currency),
+            placeholders=_added(placeholder),
             oauth_subject="" if oauth_subject == _NONE else oauth_subject,
+            emptied=list(_emptied(fields=field, statuses=status, currencies=currency, placeholders=placeholder)),
         )
         do(name, changes)
 
@@ -109,9 +112,17 @@ def _listed(given: Sequence[str] | None) -> list[str] | None:
     return [] if list(given) == [_NONE] else list(dict.fromkeys(given))
 
 
+def _emptied(**given: Sequence[str] | None) -> "Iterator[Added]":
+    """Yield the lists that the word `none` empties before more is added."""
+    return (cast("Added", name) for name, words in given.items() if _NONE in (words or ()))
+
+
+def _added(given: Sequence[str] | None) -> list[str] | None:
+    return None if given is None else [one for one in given if one != _NONE]
+
+
 def _pairs(given: Sequence[str] | None) -> dict[str, str] | None:
-    listed = _listed(given)
-    return None if listed is None else {theirs: ours for theirs, _, ours in (one.partition("=") for one in listed)}
+    return None if given is None else {theirs: ours for theirs, _, ours in (one.partition("=") for one in given)}
 
 
 @app.command("add")
@@ -140,9 +151,13 @@ def add(name: str, changes: "Changes") -> None:
 def set_(name: str, changes: "Changes") -> None:
     """Change a sender; what you do not name stays as it is.
 
-    A list that you give replaces the old one, and `none` empties it.
+    --field, --status, --currency and --placeholder add to what is there, and
+    change a name or word that is there. The word `none` empties such a list
+    first: --field none --field aff=goal leaves this one alone. Every other list
+    (--require, --network, --report-only) replaces the old one, and `none`
+    empties it. What the lists are now is printed.
 
-    Example: python -m service senders set acme --network 192.0.2.0/24 --report-only none
+    Example: python -m service senders set acme --field aff=goal --report-only none
 
     Exit code: 0 changed, 1 there is no such sender, 2 bad usage, or it cannot
     be stored.
@@ -150,8 +165,9 @@ def set_(name: str, changes: "Changes") -> None:
     from service.operations.register import senders
 
     with registry() as opened:
-        senders.change(opened, name, changes, datetime.now(UTC))
+        changed = senders.change(opened, name, changes, datetime.now(UTC))
     tell_done(f"{name} is changed")
+    _print_members({member: told for member, told in changed.items() if isinstance(told, list | dict)})
 
 
 @app.command("list")
@@ -196,8 +212,7 @@ def show(name: Name, *, as_json: Json = False) -> None:
     if as_json:
         print_json(shown)
         return
-    for member, told in shown.items():
-        typer.echo(f"{member:<16} {_shown(told)}")
+    _print_members(shown)
 
 
 @app.command()
@@ -232,12 +247,17 @@ def enable(name: Name) -> None:
     tell_done(f"{name} is enabled")
 
 
+def _print_members(members: Mapping[str, object]) -> None:
+    for member, told in members.items():
+        typer.echo(f"{member:<16} {_shown(told)}")
+
+
 def _shown(told: object) -> str:
     match told:
         case None | []:
             return "-"
         case dict():
-            return " ".join(f"{theirs}={ours}" for theirs, ours in told.items())
+            return " ".join(f"{theirs}={ours}" for theirs, ours in told.items()) or "-"
         case list():
             return " ".join(map(str, told))
         case datetime():

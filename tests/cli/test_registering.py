@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from service.auth.keys import digest
 from service.cli import app
+from service.core.presets import EZMOB
 from service.storage.sqlite.file import FileLock
 from tests.support.commands import Command
 
@@ -45,12 +46,19 @@ def test_the_url_has_the_senders_own_names_and_the_address_that_is_given(service
     made = told(service, "keys", "create", "voluum", "--public-url", "https://track.example.com/")
     assert list(made) == MEMBERS
     assert made["postback_url"] == (
-        f"https://track.example.com/postback?cid={{click_id}}&payout={{value}}&key={made['key']}"
+        f"https://track.example.com/postback?cid={{externalid}}&payout={{payout}}&key={made['key']}"
     )
     elsewhere = service("keys", "create", "voluum", "--door", "pixel", "--json", HOST="0.0.0.0").answer()
     assert str(elsewhere["postback_url"]).startswith("https://YOUR-HOST/pixel.gif?cid=")
     rows = told(service, "keys", "create", "voluum", "--door", "batch")
     assert rows["postback_url"] == "http://127.0.0.1:8000/postbacks"
+
+
+def test_the_macros_of_the_url_are_told_to_be_the_platforms(service: Command) -> None:
+    ended = service("keys", "create", "redtrack")
+    assert "clickid={ref_id}&sum=<its macro for the value>&type=<its macro for the goal>" in ended.out
+    assert "the macros are the platform's" in ended.out
+    assert "macros" not in service("keys", "create", "redtrack", "--door", "batch").out
 
 
 def test_a_key_has_what_it_was_made_with(service: Command) -> None:
@@ -162,6 +170,43 @@ def test_a_sender_is_shown_as_it_was_registered_and_changed(service: Command) ->
     assert (changed["networks"], changed["rate_per_second"], changed["report_only"]) == ([], None, [])
     assert changed["numbers"] == "cents"
     assert "aff=goal" in service("senders", "show", "acme").out
+
+
+@pytest.mark.parametrize(
+    ("option", "member", "first", "second", "both", "last"),
+    [
+        ("--field", "fields", "a=goal", "b=value", {"a": "goal", "b": "value"}, {"b": "value"}),
+        ("--field", "fields", "a=goal", "a=value", {"a": "value"}, {"a": "value"}),
+        ("--status", "statuses", "x=pending", "Y=approved", {"x": "pending", "y": "approved"}, {"y": "approved"}),
+        ("--currency", "currencies", "hrk", "BTC", ["BTC", "HRK"], ["BTC"]),
+        ("--placeholder", "placeholders", "0", "No_Click", ["0", "no_click"], ["no_click"]),
+    ],
+)
+def test_one_more_word_is_added_and_none_empties_first(  # noqa: PLR0913, PLR0917 - a table
+    service: Command, option: str, member: str, first: str, second: str, both: object, last: object
+) -> None:
+    service("senders", "add", "acme", option, first)
+
+    def after(*words: str) -> object:
+        ended = service("senders", "set", "acme", *(part for word in words for part in (option, word)))
+        assert (ended.code, ended.err) == (0, "")
+        shown = told(service, "senders", "show", "acme")[member]
+        assert f"{member:<16} {plain(shown)}" in ended.out.splitlines()
+        return (
+            {theirs: ours for theirs, ours in shown.items() if theirs not in EZMOB.fields}
+            if isinstance(shown, dict)
+            else shown
+        )
+
+    assert after(second) == both
+    assert after("none", second) == last
+    assert not after("none")
+
+
+def plain(shown: dict[str, str] | list[str]) -> str:
+    """Return a list as `senders show` prints it."""
+    words = [f"{theirs}={ours}" for theirs, ours in shown.items()] if isinstance(shown, dict) else shown
+    return " ".join(words) or "-"
 
 
 def test_a_disabled_sender_is_listed_as_that_and_can_be_enabled(service: Command) -> None:

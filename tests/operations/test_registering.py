@@ -44,6 +44,46 @@ def test_a_sender_is_registered_changed_and_switched_off_and_on(engine: Engine, 
     assert senders.listed(registered(engine.database), NOW) == [senders.show(opened.rows(), "acme", NOW)]
 
 
+def test_lists_of_words_grow_and_the_other_lists_are_replaced(opened: Senders) -> None:
+    first = senders.Changes(
+        fields={"aff": "goal"},
+        statuses={"Signup": "pending"},
+        currencies=["hrk"],
+        placeholders=["0"],
+        networks=["192.0.2.0/24"],
+        required=["click_id"],
+        report_only=["rate"],
+    )
+    senders.add(opened, senders.NewSender("acme", first), NOW)
+    more = senders.Changes(
+        fields={"sum": "value", "aff": "transaction_id"},
+        statuses={"signup": "approved", "ftd": "approved"},
+        currencies=["USDT", "HRK"],
+        placeholders=["X", "x"],
+        networks=["198.51.100.0/24"],
+        required=["value"],
+        report_only=["address"],
+    )
+    changed = senders.change(opened, "acme", more, NOW)
+    assert dict(list(changed["fields"].items())[:2]) == {"aff": "transaction_id", "sum": "value"}
+    assert changed["statuses"] == {"signup": "approved", "ftd": "approved"}
+    assert (changed["currencies"], changed["placeholders"]) == (["HRK", "USDT"], ["0", "x"])
+    assert (changed["networks"], changed["required"]) == (["198.51.100.0/24"], ["value"])
+    assert changed["report_only"] == ["address"]
+    assert senders.change(opened, "acme", senders.Changes(rate=5), NOW)["currencies"] == ["HRK", "USDT"]
+
+
+def test_a_list_that_is_emptied_first_has_only_what_is_given_then(opened: Senders) -> None:
+    first = senders.Changes(
+        fields={"aff": "goal"}, statuses={"ftd": "approved"}, currencies=["HRK"], placeholders=["0"]
+    )
+    senders.add(opened, senders.NewSender("acme", first), NOW)
+    emptied = senders.Changes(fields={"sum": "value"}, currencies=["BTC"], emptied=["fields", "currencies", "statuses"])
+    changed = senders.change(opened, "acme", emptied, NOW)
+    assert changed["fields"] == {"sum": "value", **EZMOB.fields}
+    assert (changed["statuses"], changed["currencies"], changed["placeholders"]) == ({}, ["BTC"], ["0"])
+
+
 def test_every_mistake_in_what_is_asked_of_a_sender_is_told_at_once() -> None:
     found = mistakes_of(
         lambda: senders.Changes(
@@ -79,7 +119,7 @@ def test_a_name_that_is_taken_is_refused_and_one_that_nobody_has_is_not_found(op
 
 def test_a_key_is_told_once_and_kept_as_a_hash(engine: Engine, opened: Senders) -> None:
     made = keys.create(opened, keys.Asked("voluum", doors=["pixel"], label="shop"), "maria", NOW)
-    assert made.postback_url(BASE) == f"{BASE}/pixel.gif?cid={{click_id}}&payout={{value}}&key={made.text}"
+    assert made.postback_url(BASE) == f"{BASE}/pixel.gif?cid={{externalid}}&payout={{payout}}&key={made.text}"
     assert made.text not in repr(made)
     assert made.members(BASE)["postback_url"] == made.postback_url(BASE)
     assert engine.rows("SELECT secret_sha256 FROM api_key") == [(digest(made.text[17:]).hex(),)]

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from service.auth.keys import NewKey, id_in, new_key
+from service.core.platform_macros import query_to_paste
 from service.core.presets import PRESETS
 from service.core.roster import KEY_DOORS
 from service.core.sender import Sender
@@ -56,7 +57,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A key that was just made: `text` is the key itself, `writes_like` how its sender writes.
+    """A key that was just made: `text` is the key itself, `writes_like` how its sender writes, after which `preset`.
 
     `replaced` is the id of the key in whose place it was made, and when that one ends.
     """
@@ -65,6 +66,7 @@ class Made:
     text: str
     asked: Asked
     writes_like: Sender
+    preset: str
     replaced: tuple[str, datetime] | None = None
 
     def __repr__(self) -> str:
@@ -72,13 +74,11 @@ class Made:
         return f"Made({self.id!r})"
 
     def postback_url(self, base: str) -> str:
-        """Return the URL to hand over, in the sender's own parameter names; `base` is where senders reach us."""
-        first = {field: theirs for theirs, field in reversed(list(self.writes_like.fields.items()))}
+        """Return the URL to hand over, in the sender's own names and macros; `base` is where senders reach us."""
         path = next((path for door, path in _PATHS.items() if door in self.asked.doors), None)
-        if path is None or "click_id" not in first:
+        if path is None or "click_id" not in self.writes_like.fields.values():
             return f"{base}/postbacks"
-        parameters = f"{first['click_id']}={{click_id}}&{first.get('value', 'value')}={{value}}"
-        return f"{base}{path}?{parameters}&key={self.text}"
+        return f"{base}{path}?{query_to_paste(self.writes_like, self.preset)}&key={self.text}"
 
     def members(self, base: str) -> dict[str, object]:
         """Return it as JSON shows it, this once."""
@@ -104,7 +104,7 @@ def create(registry: Senders, asked: Asked, by: str, now: datetime) -> Made:
         put_sender(registry, NewSender(asked.sender).row(now), new=True)
     made = new_key()
     registry.put_keys(_row(made, asked, by, now))
-    return Made(made.id, made.text, asked, _sender(registry.rows(), asked))
+    return Made(made.id, made.text, asked, *_writing(registry.rows(), asked))
 
 
 def rotate(registry: Senders, key_id: str, old_ends: datetime, by: str, now: datetime) -> Made:
@@ -122,7 +122,7 @@ def rotate(registry: Senders, key_id: str, old_ends: datetime, by: str, now: dat
     asked, made = Asked(old.sender, old.is_test, list(old.doors), old.label, expires_at), new_key()
     old.expires_at = min(old_ends, old.expires_at or old_ends)
     registry.put_keys(old, _row(made, asked, by, now))
-    return Made(made.id, made.text, asked, _sender(rows, asked), (old.id, old.expires_at))
+    return Made(made.id, made.text, asked, *_writing(rows, asked), (old.id, old.expires_at))
 
 
 def revoke(registry: Senders, key_id: str, now: datetime) -> KeyMembers:
@@ -172,8 +172,10 @@ def _known(rows: Rows, key_id: str) -> ApiKey:
     return found
 
 
-def _sender(rows: Rows, asked: Asked) -> Sender:
-    return rows.roster().senders[asked.sender].sender
+def _writing(rows: Rows, asked: Asked) -> tuple[Sender, str]:
+    """Return how a key's sender writes, and by which preset."""
+    preset = next(row.preset for row in rows.senders if row.name == asked.sender)
+    return rows.roster().senders[asked.sender].sender, preset
 
 
 def _state(row: ApiKey, rows: Rows, now: datetime) -> str:

@@ -1,10 +1,10 @@
 """Owns registering senders: who may send, how each of them writes, and what is asked of its requests."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict, get_args
+from typing import Literal, TypedDict, get_args
 
 from service.auth.networks import Networks
 from service.core.lifecycle import STATUSES
@@ -17,6 +17,7 @@ from service.storage import senders as storage
 from service.storage.schema.tables import RegisteredSender
 from service.storage.senders import Rows, Senders
 
+Added = Literal["fields", "statuses", "currencies", "placeholders"]  # lists that grow by what is given
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _FIELDS = get_args(Field)
 _COLUMNS = {"rate": "rate_per_second"}  # that are not called as what is given
@@ -51,8 +52,10 @@ class SenderMembers(TypedDict):
 class Changes:
     """What is to be different about a sender; None leaves it as it is. Raises WrongValues.
 
-    An empty list, mapping or text takes away what was there: the preset's rules hold again, nothing is asked. A rate of
-    0 is any number. `fields` and `statuses` go from the sender's words to ours.
+    `fields` and `statuses` go from the sender's words to ours. These two, `currencies` and `placeholders` are added to
+    what is there, and a known word is changed; those that `emptied` names are emptied first. The other lists replace
+    what was there, and an empty list or text takes it away: the preset's rules hold again, nothing is asked. A rate of
+    0 is any number.
     """
 
     preset: str | None = None
@@ -68,6 +71,7 @@ class Changes:
     currencies: Sequence[str] | None = None
     placeholders: Sequence[str] | None = None
     oauth_subject: str | None = None
+    emptied: Collection[Added] = ()
 
     def __post_init__(self) -> None:
         """Refuse what nobody could understand, before anything is opened."""
@@ -78,17 +82,19 @@ class Changes:
         row.preset = self.preset or row.preset
         row.numbers = self.numbers or row.numbers
         row.duplicates = self.duplicates or row.duplicates
-        for name, value in self._columns():
+        for words in self.emptied:
+            setattr(row, words, {} if words in ("fields", "statuses") else None)
+        for name, value in self._columns(row):
             if getattr(self, name) is not None:
                 setattr(row, _COLUMNS.get(name, name), value)
 
-    def _columns(self) -> Iterator[tuple[str, object]]:
+    def _columns(self, row: RegisteredSender) -> Iterator[tuple[str, object]]:
         """Yield what the row says of each of the others, if it is given."""
-        yield "fields", dict(self.fields or {})
-        yield "statuses", {theirs.lower(): ours for theirs, ours in (self.statuses or {}).items()}
+        yield "fields", {**row.fields, **(self.fields or {})}
+        yield "statuses", row.statuses | {theirs.lower(): ours for theirs, ours in (self.statuses or {}).items()}
         yield "strict_status", self.strict_status
-        yield "currencies", [code.upper() for code in self.currencies or ()] or None
-        yield "placeholders", [text.lower() for text in self.placeholders or ()] or None
+        yield "currencies", _with(row.currencies, [code.upper() for code in self.currencies or ()])
+        yield "placeholders", _with(row.placeholders, [text.lower() for text in self.placeholders or ()])
         yield "required", list(self.required or ()) or None
         yield "networks", [str(Networks.parse(one)) for one in self.networks or ()]
         yield "report_only", list(self.report_only or ())
@@ -184,6 +190,11 @@ def _known(rows: Rows, name: str) -> RegisteredSender:
     if found is None:
         raise NotFound(nobody(name, (row.name for row in rows.senders), NOT_REGISTERED))
     return found
+
+
+def _with(known: Sequence[str] | None, more: Sequence[str]) -> list[str] | None:
+    """Return each word once, the known ones first; None for no word."""
+    return list(dict.fromkeys([*(known or ()), *more])) or None
 
 
 def _unknown(field: str, given: Sequence[str], known: Sequence[str]) -> Iterator[Mistake]:
