@@ -161,14 +161,14 @@ def _answer(arrival: "Arrival") -> str:
 
 
 def _current(found: "Found") -> Iterator[str]:
-    from service.core.verdict import amount
+    from service.core.verdict import worth
     from service.operations.reconcile import decimal
 
     for one in found.now:
         labels = {"goal": one.goal, "transaction_id": one.transaction_id}
         told = "".join(f", {name} {label}" for name, label in labels.items() if label)
         test = ", a test" if one.is_test else ""
-        yield f"  now: {one.conversion_status or 'no status'}, value {amount(one)}{told}{test}"
+        yield f"  now: {one.conversion_status or 'no status'}, {worth(one)}{told}{test}"
     sums: dict[tuple[str, str], list[int]] = defaultdict(list)
     for one in found.now:
         if not one.is_test:
@@ -186,9 +186,9 @@ def _state(found: "Found") -> str:
 
 def _correction(one: "Correction") -> str:
     """Tell how one thing that was sent is read now."""
-    from service.core.verdict import amount
+    from service.core.verdict import worth
 
     status = f"{one.conversion_status}, " if one.conversion_status else ""
-    read = f"{status}value {amount(one)}"
+    read = f"{status}{worth(one)}"
     when = f"{one.corrected_at:%Y-%m-%d %H:%M:%S}"
     return printable(f"  {when} UTC  corrected by {one.corrected_by}: {read} ({one.reason})")

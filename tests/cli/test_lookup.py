@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.core.outcome import Outcome
+from service.core.parsing import parse
+from service.core.roster import sender_from_preset
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.commands import Command
@@ -124,6 +126,29 @@ def test_lookup_tells_the_sum_of_several_conversions(service: Command, bare: Pat
     ledger.close()
     told = service("lookup", "many").out.splitlines()
     assert told[-1] == "  together: no status, 2 conversions of 3.75 (no currency)"
+
+
+UNREAD = [
+    ("c=bare", "no value was sent: counts as 0"),
+    ("c=bare&currency=USD", "no value was sent: counts as 0"),
+    ("c=bare&amount=12.50", "no value was sent: counts as 0; amount=12.50 is another name for a value"),
+    ("c=bare&amount=0", "no value was sent: counts as 0"),
+    ("c=bare&status=odd", "no value was sent: counts as 0; status=odd is no known status"),
+    ("c=bare&value=1&status=odd&amount=2", "value 1 (no currency); status=odd is no known status"),
+    ("c=bare&value=1&amount=2", "value 1 (no currency)"),
+]
+
+
+@pytest.mark.parametrize(("query", "told"), UNREAD, ids=[query for query, _ in UNREAD])
+def test_what_came_under_a_name_or_a_word_that_is_not_known_is_told(
+    service: Command, bare: Path, query: str, told: str
+) -> None:
+    sender = sender_from_preset("ezmob", "ezmob", required=frozenset({"click_id"}))
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([parse(builders.raw(query), sender)])
+    ledger.close()
+    assert f"  200 stored: {told}  " in service("lookup", "bare").out
 
 
 @pytest.mark.usefixtures("stored")
