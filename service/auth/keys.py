@@ -22,6 +22,7 @@ _SECRET_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 _RANDOM_LETTERS = 34  # of 62: 202 bits
 _FORM = re.compile(rf"{PREFIX}_([0-9a-z]{{{ID_LENGTH}}})_([0-9A-Za-z]{{{_RANDOM_LETTERS}}}[0-9a-f]{{8}})", re.ASCII)
 _BEGINS = re.compile(rf"{PREFIX}_([0-9a-z]{{{ID_LENGTH}}})_[0-9A-Za-z]", re.ASCII)
+_ID = re.compile(rf"(?:{PREFIX}_)?([0-9a-z]{{{ID_LENGTH}}})(?:_.*)?", re.ASCII)
 _NOBODYS = KnownKey("", "", bytes(32))  # what a wrong secret is compared with
 
 
@@ -50,10 +51,10 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def id_in(text: str) -> str:
-    """Return the public id in a text that is one, or a whole key."""
-    found = _FORM.fullmatch(text)
-    return found[1] if found else text
+def id_in(text: str) -> str | None:
+    """Return the public id in what a person copied: an id, or a key, whole or cut off behind its id; None: none is."""
+    found = _ID.fullmatch(text.strip())
+    return found[1] if found else None
 
 
 def id_shown(texts: Iterable[str]) -> str | None:

@@ -16,9 +16,13 @@ Since = Annotated[
     str | None, typer.Option(help="Only from then on: 2026-01-31, 2026-01-31T08:30 (UTC), or 2h, 7d: that long ago.")
 ]
 Until = Annotated[str | None, typer.Option(help="Only before then; a date alone is its 00:00 UTC.")]
-ClickId = Annotated[str | None, typer.Option(help="Only those that name this click id, exactly as it was sent.")]
+ClickId = Annotated[
+    str | None,
+    typer.Option(help="Only what was read as of this click id; lookup also finds what names it in another place."),
+]
 KeyId = Annotated[
-    str | None, typer.Option(help="Only what showed the key of this public id, and was refused; a whole key will do.")
+    str | None,
+    typer.Option(help="Only what showed the key of this public id, and was refused; the key will do, whole or cut."),
 ]
 Address = Annotated[str | None, typer.Option(help="Only what came from this address, and was refused.")]
 

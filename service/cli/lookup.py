@@ -100,28 +100,38 @@ def _lines(found: "Found") -> Iterator[str]:
         yield f"{click_id}: {_state(found)}; arrived {_times(found)}"
     else:
         yield f"{click_id}: {_state(found)} under this click id; named {_number(others)} otherwise"
+    advice = "" if found.stored else _advice(found)
     for arrival in found.arrivals:
-        yield f"  {_came(arrival)}  {_answer(arrival)}: {printable(arrival.detail)}  [{arrival.request_id}]"
+        yield f"  {_came(arrival)}  {_answer(arrival)}: {_detail(arrival, advice)}  {_ids(arrival)}"
     yield from map(_correction, found.corrections)
     if len(found.now) > 1 or found.corrections or any(one.conversion_status for one in found.now):
         yield from _current(found)
     if found.arrivals and others:
         yield f"named {_number(others)} more, not as the click id:"
     for one in found.named:
-        yield f"  {_came(one.arrival)}  {_otherwise(one)}  [{one.arrival.request_id}]"
-    if not found.stored:
-        yield f"What to do: {_advice(found)}"
+        yield f"  {_came(one.arrival)}  {_otherwise(one, advice)}  {_ids(one.arrival)}"
+    if advice:
+        yield f"What to do: {printable(advice)}"
 
 
 def _advice(found: "Found") -> str:
-    from service.core.outcome import Family
+    """Return what to do about the last arrival: as its detail says, or else as its outcome does."""
+    from service.core.outcome import Family, advice_in
 
-    if found.arrivals:
-        return found.arrivals[-1].outcome.hint
-    last = found.named[-1]
-    if last.arrival.outcome.family is Family.ACCEPTED:
-        return f"look up {printable(last.click_id or '')}, which it was stored as"
-    return last.arrival.outcome.hint
+    last = found.arrivals[-1] if found.arrivals else found.named[-1].arrival
+    if not found.arrivals and last.outcome.family is Family.ACCEPTED:
+        return f"look up {found.named[-1].click_id or ''}, which it was stored as"
+    return advice_in(last.detail) or last.outcome.hint
+
+
+def _detail(arrival: "Arrival", advice: str) -> str:
+    """Return what was wrong, without the advice that is told at the end."""
+    return printable(arrival.detail.removesuffix(f". {advice}") if advice else arrival.detail)
+
+
+def _ids(arrival: "Arrival") -> str:
+    """Say whose it is, and its request_id."""
+    return f"{printable(f'sender {arrival.sender}' if arrival.sender else 'sender unknown')}  [{arrival.request_id}]"
 
 
 def _came(arrival: "Arrival") -> str:
@@ -129,13 +139,13 @@ def _came(arrival: "Arrival") -> str:
     return f"{when} UTC  {arrival.door}"
 
 
-def _otherwise(one: "Named") -> str:
+def _otherwise(one: "Named", advice: str) -> str:
     """Say as what it arrived, and what became of that postback."""
     arrival = one.arrival
     place = f"arrived as parameter {one.parameter}" if one.parameter else "named in its raw input"
     whose = "" if one.click_id is None else f" of click id {one.click_id}"
-    detail = f": {arrival.detail}" if arrival.detail else ""
-    return printable(f"{place}{whose}, {arrival.outcome.family.value}: {_answer(arrival)}{detail}")
+    detail = f": {_detail(arrival, advice)}" if arrival.detail else ""
+    return f"{printable(f'{place}{whose}')}, {arrival.outcome.family.value}: {_answer(arrival)}{detail}"
 
 
 def _number(times: int) -> str:
@@ -161,14 +171,14 @@ def _answer(arrival: "Arrival") -> str:
 
 
 def _current(found: "Found") -> Iterator[str]:
-    from service.core.verdict import amount
+    from service.core.verdict import worth
     from service.operations.reconcile import decimal
 
     for one in found.now:
         labels = {"goal": one.goal, "transaction_id": one.transaction_id}
         told = "".join(f", {name} {label}" for name, label in labels.items() if label)
         test = ", a test" if one.is_test else ""
-        yield f"  now: {one.conversion_status or 'no status'}, value {amount(one)}{told}{test}"
+        yield f"  now: {one.conversion_status or 'no status'}, {worth(one)}{told}{test}"
     sums: dict[tuple[str, str], list[int]] = defaultdict(list)
     for one in found.now:
         if not one.is_test:
@@ -186,9 +196,9 @@ def _state(found: "Found") -> str:
 
 def _correction(one: "Correction") -> str:
     """Tell how one thing that was sent is read now."""
-    from service.core.verdict import amount
+    from service.core.verdict import worth
 
     status = f"{one.conversion_status}, " if one.conversion_status else ""
-    read = f"{status}value {amount(one)}"
+    read = f"{status}{worth(one)}"
     when = f"{one.corrected_at:%Y-%m-%d %H:%M:%S}"
     return printable(f"  {when} UTC  corrected by {one.corrected_by}: {read} ({one.reason})")

@@ -223,6 +223,12 @@ def explanation(detail: str, diagnosis: Diagnosis | None) -> str:
     return ". ".join(filter(None, (detail, diagnosis and diagnosis.advice)))
 
 
+def advice_in(explained: str) -> str:
+    """Return what to change out of an explanation that was kept; empty if it says only what was wrong."""
+    advice = explained.partition(". ")[2]
+    return advice if advice.endswith(".") else ""
+
+
 class Rejected(Exception):  # noqa: N818 - the word of the field; it is an outcome, not a fault of the program
     """A postback that cannot be accepted, with the outcome and what exactly was wrong.
 

@@ -17,6 +17,7 @@ TRADE_NAMES: Mapping[str, Field] = {
     **dict.fromkeys(("sale_amount", "order_amount", "order_total"), "value"),
 }
 _LONGEST = 100  # characters of a name that are looked at
+_SHOWN = 80  # characters of what was sent
 _AMOUNT = re.compile("[^1-9]{0,100}[1-9]")  # not nothing, and not zero
 
 
@@ -40,3 +41,19 @@ def value_elsewhere(params: Params, sender: Sender) -> Diagnosis | None:
         if TRADE_NAMES.get(lowered) == "value" and _AMOUNT.match(sent if isinstance(sent, str) else sent[0]):
             return called_otherwise(lowered, "value", sender)
     return None
+
+
+def unread_in(params: Mapping[str, object], value: str, status: str | None) -> list[str]:
+    """Return what a conversion's parameters say of its value and its status, where nothing was read of these.
+
+    Each is a sentence for a person. Whose conversion it is is not asked, so a name of the sender's own is not known.
+    """
+    found = []
+    for name, sent in params.items():
+        text = str(sent[0] if isinstance(sent, list) else sent)[:_SHOWN]
+        field = TRADE_NAMES.get(name[:_LONGEST].lower())
+        if field == "value" and not value and _AMOUNT.match(text):
+            found.append(f"{name}={text} is another name for a value")
+        elif field == "conversion_status" and status is None and text.strip():
+            found.append(f"{name}={text} is no known status")
+    return found

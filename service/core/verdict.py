@@ -40,6 +40,9 @@ class Verdict(NamedTuple):
         return explanation(self.detail, self.diagnosis)
 
 
+WORTHLESS = "no value was sent: counts as 0"
+
+
 class Amount(Protocol):
     """What has a value and perhaps a currency."""
 
@@ -228,7 +231,12 @@ def _updated(winner: Winner, postback: Postback) -> Verdict:
 
 def amount(holder: Amount) -> str:
     """Return value and currency for a person, as they were sent."""
-    return f"{holder.value} {holder.currency or '(no currency)'}"
+    return f"{holder.value} {holder.currency or '(no currency)'}" if holder.value else "no value"
+
+
+def worth(holder: Amount) -> str:
+    """Return for a person what a conversion is worth."""
+    return f"value {amount(holder)}" if holder.value else WORTHLESS
 
 
 @dataclass(frozen=True, slots=True)

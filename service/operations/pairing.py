@@ -14,6 +14,8 @@ from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
 from service.core.lifecycle import UNPAID
+from service.core.trade_names import unread_in
+from service.core.verdict import WORTHLESS
 from service.operations.explaining import Ours
 from service.operations.partner_list import Line, PartnerList, Row
 from service.operations.row_file import Advance
@@ -85,7 +87,7 @@ class Reconciliation:
             lists.executescript(LISTS)
             with partner.lines(advance) as theirs:
                 lists.executemany(PUT, (line.row(ours=False) for line in theirs))
-            ours = self._ours(by_transaction=columns.transaction_id is not None)
+            ours = self._ours(lists, by_transaction=columns.transaction_id is not None)
             lists.executemany(PUT, (line.row(ours=True) for line in ours))
             lists.execute("COMMIT")
             self._here.search(lists)
@@ -93,12 +95,15 @@ class Reconciliation:
             while some := list(islice(differing, _LOOKED_UP)):
                 yield self._explained(lists, some)
 
-    def _ours(self, *, by_transaction: bool) -> Iterator[Line]:
+    def _ours(self, lists: sqlite3.Connection, *, by_transaction: bool) -> Iterator[Line]:
         for page in self._here.pages():
             for row in page:
                 transaction_id = row.transaction_id if by_transaction else ""
                 unpaid = _unpaid(row)
                 micros = 0 if unpaid else row.current_value_micros
+                if not row.current_value:
+                    told = "; ".join([WORTHLESS, *unread_in(row.params, "", row.conversion_status)])
+                    lists.execute(_PUT_WORTHLESS, (row.request_id, told))
                 currency = row.current_currency or ""
                 yield Line(row.click_id, transaction_id, micros, currency, row.request_id, unpaid)
 
@@ -147,7 +152,10 @@ class Reconciliation:
     def _explained(self, lists: sqlite3.Connection, differences: list[Difference]) -> list[Difference]:
         missing = {it.click_id for it in differences if it.kind == "missing_here"}
         why = self._here.explanations(lists, missing)
-        return [it._replace(explanation=why[it.click_id]) if it.kind == "missing_here" else it for it in differences]
+        return [
+            it._replace(explanation=why[it.click_id] if it.kind == "missing_here" else _worth(lists, it))
+            for it in differences
+        ]
 
 
 def paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim | None, Claim | None]]:
@@ -181,12 +189,20 @@ def _kind(mine: Claim | None, theirs: Claim | None) -> Kind:
     return "missing_there" if theirs is None else "value_differs"
 
 
+def _worth(lists: sqlite3.Connection, one: Difference) -> str:
+    """Return the explanation; of another value there that none was sent here, where that is so."""
+    if one.kind != "value_differs" or one.here is None:
+        return one.explanation
+    found = lists.execute(_WORTHLESS, (one.here.place,)).fetchone()
+    return found[0] if found else one.explanation
+
+
 def _unpaid(row: Stored) -> str:
     """Say why a conversion is worth nothing now, since when, and what it was worth; nothing if it counts."""
     if row.conversion_status not in UNPAID:
         return ""
     since = row.changed_at or row.received_at
-    worth = f"{row.current_value} {row.current_currency or ''}".rstrip()
+    worth = f"{row.current_value} {row.current_currency or ''}".rstrip() or "of no value"
     return f"{row.conversion_status} here, {since:%Y-%m-%d %H:%M:%S} UTC: it was {worth}"
 
 
@@ -232,7 +248,10 @@ LISTS = """
     CREATE TABLE line (
         click_id TEXT, transaction_id TEXT, ours INTEGER, micros INTEGER, currency TEXT, place TEXT, reason TEXT
     );
+    CREATE TABLE worthless (request_id TEXT PRIMARY KEY, told TEXT) WITHOUT ROWID;
     BEGIN;
 """
 PUT = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PUT_WORTHLESS = "INSERT INTO worthless VALUES (?, ?)"
+_WORTHLESS = "SELECT told FROM worthless WHERE request_id = ?"
 _IN_ORDER = "SELECT * FROM line ORDER BY click_id, transaction_id, rowid"  # NULL comes first

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.core.moment import utc
-from service.core.outcome import Outcome
+from service.core.outcome import Outcome, advice_in
 from service.core.postback import answered, answered_status
 from service.operations.errors import NotFound
 from service.operations.row_shape import Cell, Types
@@ -77,8 +77,10 @@ class Shown:
 
     @property
     def hint(self) -> str:
-        """What the sender should do about it."""
+        """What the sender should do about it: as the detail says, or else as the outcome does."""
         word = self.row.outcome.upper()
+        if advice := advice_in(self.row.detail):
+            return advice
         return Outcome[word].hint if word in Outcome.__members__ else "an outcome of another version"
 
     def members(self) -> dict[str, object]:

@@ -21,8 +21,8 @@ class Author:
     """Who replays, and what that person says of senders.
 
     `vouches`: what came without proof is from `sender`, the configured one. `claims`: it is this sender's, by whose
-    rules it is judged. `registered` are the senders that go before the presets of their names, and `key_owners` says
-    whose the keys are, by their public ids.
+    rules it is judged; what is another's is left alone then. `registered` are the senders that go before the presets of
+    their names, and `key_owners` says whose the keys are, by their public ids.
     """
 
     name: str
@@ -34,8 +34,8 @@ class Author:
 
     def whose(self, rejected: RejectedPostback) -> Sender | None:
         """Return by whose rules it is judged; None: that is not known, so it is left alone."""
-        if self.claims and self._may_be(self.claims.name, rejected):
-            return self.claims
+        if self.claims:
+            return self.claims if self._may_be(self.claims.name, rejected) else None
         if is_unproven(rejected) and not self.vouches:
             return None
         if rejected.sender in (None, self.sender.name):

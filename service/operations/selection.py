@@ -7,6 +7,7 @@ from datetime import datetime
 from service.auth.keys import id_in
 from service.core.moment import past_moment
 from service.core.outcome import Outcome
+from service.core.redaction import ID_LENGTH
 from service.operations.errors import Mistake, refuse_wrong
 from service.storage.reads.conversions import Wanted
 from service.storage.reads.quarantine import Chosen
@@ -14,6 +15,7 @@ from service.storage.reads.quarantine import Chosen
 __all__ = ["Chosen", "Filters", "Wanted"]  # what is meant, for whoever passes it on
 
 _NO_TIME = "no time between 2000 and 2100; it looks like 2026-01-31, 2026-01-31T08:30, 2h or 7d"
+_NO_KEY = f"no public id of a key: it is {ID_LENGTH} small letters and digits, those between pbk_ and the next _"
 _KEPT = [outcome.value for outcome in Outcome if outcome.kept]
 
 
@@ -25,19 +27,19 @@ class Filters:
     since: str | None = None
     until: str | None = None
     click_id: str | None = None
-    key_id: str | None = None  # also a whole key
+    key_id: str | None = None  # also a key, whole or cut off
     client_ip: str | None = None
 
     def rejected(self, outcomes: Sequence[str], now: datetime) -> Chosen:
         """Return which rejected postbacks are meant. Raises WrongValues."""
-        refuse_wrong([*_wrong_outcomes(outcomes), *self._wrong_times(now)])
+        refuse_wrong([*_wrong_outcomes(outcomes), *self._wrong_times(now), *self._wrong_key()])
         return Chosen(
             tuple(outcomes),
             self.sender,
             _read(self.since, now),
             _read(self.until, now),
             self.click_id,
-            key_id=self.key_id and id_in(self.key_id),
+            key_id=None if self.key_id is None else id_in(self.key_id),
             client_ip=self.client_ip,
         )
 
@@ -50,6 +52,11 @@ class Filters:
         for field, text in (("since", self.since), ("until", self.until)):
             if text is not None and past_moment(text, now) is None:
                 yield Mistake(field, text, _NO_TIME)
+
+    def _wrong_key(self) -> Iterator[Mistake]:
+        if self.key_id is not None and id_in(self.key_id) is None:
+            secret = len(self.key_id) > ID_LENGTH  # perhaps
+            yield Mistake("key_id", f"{self.key_id[:ID_LENGTH]}…" if secret else self.key_id, _NO_KEY)
 
 
 def _wrong_outcomes(outcomes: Sequence[str]) -> Iterator[Mistake]:

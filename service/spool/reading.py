@@ -14,7 +14,7 @@ from service.core.mentions import Texts
 from service.core.outcome import Outcome
 from service.core.postback import Postback
 from service.core.unavailable import ErrorKind, StorageError
-from service.core.verdict import amount
+from service.core.verdict import worth
 from service.spool.encoding import Kept, Unreadable, decode
 from service.spool.ownership import Owner, owner_of
 from service.spool.places import journals
@@ -109,7 +109,7 @@ def _naming(row: tuple[int, str, str], path: Path, owner: Owner, texts: Texts) -
 
 
 def _arrival(entry: Kept, path: Path) -> Arrival:
-    what = f"value {amount(entry)}" if isinstance(entry, Postback) else entry.detail
+    what = worth(entry) if isinstance(entry, Postback) else entry.detail
     outcome = Outcome.SPOOLED if isinstance(entry, Postback) else entry.outcome
     raw = entry.raw
     detail = f"{what}; waits in {path} for the database"

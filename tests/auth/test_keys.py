@@ -41,8 +41,16 @@ def test_a_key_says_which_it_is_and_never_what_opens_the_door() -> None:
     assert repr(made) == f"NewKey({made.id!r})"
 
 
-def test_the_id_is_found_in_a_whole_key_and_is_itself() -> None:
-    assert (id_in(KEY), id_in(PUBLIC), id_in("x")) == (PUBLIC, PUBLIC, "x")
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        *((text, PUBLIC) for text in (KEY, PUBLIC, f" {KEY}\n", KEY[:-1], KEY[:20], KEY[:17], KEY[:16])),
+        (f"pbk_{PUBLIC}_redacted", PUBLIC),
+        *((text, None) for text in ("x", "", KEY[:15], KEY[17:], PUBLIC.upper(), f"{PUBLIC}x")),
+    ],
+)
+def test_the_id_is_found_in_what_a_person_copied(text: str, found: str | None) -> None:
+    assert id_in(text) == found
 
 
 @pytest.mark.parametrize("sent", [KEY, text_of("another")], ids=["wrong-secret", "unknown-id"])

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from service.core.outcome import Outcome
+from service.core.mistakes import rejection_of
+from service.core.outcome import Outcome, Rejected
+from service.core.parsing import parse
+from service.core.postback import Rejection
+from service.core.presets import EZMOB
+from service.core.roster import sender_from_preset
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.commands import Command
 
+UNREPLACED = Rejected(Outcome.UNEXPANDED_MACRO, "it came as undefined")
 DATABASE = "data/postback.db"  # where the default setting puts it, in the bare folder
 
 
@@ -65,7 +71,7 @@ def test_lookup_tells_a_test_from_the_real_thing(service: Command, bare: Path) -
         0,
         "tried: stored as a test only, and counts nowhere; arrived once",
     )
-    assert ", a test  [" in tried.out
+    assert ", a test  sender ezmob  [" in tried.out
     assert service("lookup", "both").out.startswith("both: stored; arrived 2 times")
     arrivals = service("lookup", "both", "--json").answer()["arrivals"]
     assert isinstance(arrivals, list)
@@ -124,6 +130,63 @@ def test_lookup_tells_the_sum_of_several_conversions(service: Command, bare: Pat
     ledger.close()
     told = service("lookup", "many").out.splitlines()
     assert told[-1] == "  together: no status, 2 conversions of 3.75 (no currency)"
+
+
+@pytest.mark.parametrize(
+    ("entry", "line", "advice"),
+    [
+        (
+            rejection_of(builders.raw("c=odd&value=1&txid=undefined"), EZMOB, UNREPLACED),
+            "unexpanded_macro: it came as undefined  sender ezmob  [",
+            "Leave txid out where there is none: it came as a word that stands for none.",
+        ),
+        (
+            builders.rejection(Outcome.INVALID_VALUE, "odd"),
+            "invalid_value: 'x' is not an amount  sender ezmob  [",
+            Outcome.INVALID_VALUE.hint,
+        ),
+        (
+            Rejection(builders.raw("c=odd"), None, Outcome.UNAUTHENTICATED, "no such API key", None),
+            "unauthenticated: no such API key  sender unknown  [",
+            Outcome.UNAUTHENTICATED.hint,
+        ),
+    ],
+)
+def test_one_advice_is_given_the_one_that_fits_and_the_sender_is_named(
+    service: Command, bare: Path, entry: Rejection, line: str, advice: str
+) -> None:
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([entry])
+    ledger.close()
+    told = service("lookup", "odd").out
+    assert line in told
+    assert told.splitlines()[-1] == f"What to do: {advice}"
+    assert told.count(advice) == 1
+    assert f"hint         {advice}" in service("rejected", "show", "1").out.splitlines()
+
+
+UNREAD = [
+    ("c=bare", "no value was sent: counts as 0"),
+    ("c=bare&currency=USD", "no value was sent: counts as 0"),
+    ("c=bare&amount=12.50", "no value was sent: counts as 0; amount=12.50 is another name for a value"),
+    ("c=bare&amount=0", "no value was sent: counts as 0"),
+    ("c=bare&status=odd", "no value was sent: counts as 0; status=odd is no known status"),
+    ("c=bare&value=1&status=odd&amount=2", "value 1 (no currency); status=odd is no known status"),
+    ("c=bare&value=1&amount=2", "value 1 (no currency)"),
+]
+
+
+@pytest.mark.parametrize(("query", "told"), UNREAD, ids=[query for query, _ in UNREAD])
+def test_what_came_under_a_name_or_a_word_that_is_not_known_is_told(
+    service: Command, bare: Path, query: str, told: str
+) -> None:
+    sender = sender_from_preset("ezmob", "ezmob", required=frozenset({"click_id"}))
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([parse(builders.raw(query), sender)])
+    ledger.close()
+    assert f"  200 stored: {told}  " in service("lookup", "bare").out
 
 
 @pytest.mark.usefixtures("stored")

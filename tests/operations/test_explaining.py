@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from service.core.outcome import Outcome
+from service.core.parsing import parse
 from service.core.postback import Rejection
+from service.core.roster import sender_from_preset
 from service.core.verdict import Entry
 from service.operations.explaining import Ours
 from service.operations.pairing import Difference, Reconciliation
@@ -121,6 +123,25 @@ def test_what_is_not_missing_is_not_searched_for(engine: Engine, ledger: Ledger,
     looked: list[int] = []
     compared(Ours(engine.database, WANTED, None, looked.append), tmp_path, "another,2,")
     assert looked == []
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("c=sale", "no value was sent: counts as 0"),
+        ("c=sale&amount=12.50", "no value was sent: counts as 0; amount=12.50 is another name for a value"),
+        ("c=sale&status=odd", "no value was sent: counts as 0; status=odd is no known status"),
+        ("c=sale&value=0", ""),
+        ("c=sale&value=7&amount=12.50", ""),
+    ],
+)
+def test_another_value_of_theirs_is_explained_where_none_was_sent_here(
+    engine: Engine, ledger: Ledger, tmp_path: Path, query: str, told: str
+) -> None:
+    sender = sender_from_preset("ezmob", "acme", required=frozenset({"click_id"}))
+    ledger.commit([parse(builders.raw(query), sender)])
+    _, (difference,) = compared(Ours(engine.database, WANTED), tmp_path, "sale,12.50,")
+    assert (difference.kind, difference.explanation) == ("value_differs", told)
 
 
 def decided(click_id: str, status: str) -> list[Entry]:

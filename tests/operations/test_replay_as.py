@@ -54,6 +54,8 @@ def as_acme(**changes: object) -> Author:
         (refused("subid=a&payout=1,50", key_id=OTHER), ("unauthenticated", None, None)),  # beta's key
         (refused("subid=a&payout=1,50", "beta", Outcome.FORBIDDEN), ("forbidden", None, None)),
         (refused("c=a&value=x", "beta", Outcome.INVALID_VALUE), ("invalid_value", None, None)),
+        (refused("c=a&value=1", "beta", Outcome.UNKNOWN_PATH), ("unknown_path", None, None)),  # good, and beta's own
+        (refused("subid=a&payout=1,50", "acme", Outcome.UNKNOWN_PATH), ("stored", "acme", 1_500_000)),
     ],
 )
 def test_it_is_judged_by_the_rules_of_the_one_who_is_named_and_stored_under_that_name(

@@ -6,6 +6,7 @@ import pytest
 
 from service.operations.errors import WrongValues
 from service.operations.selection import Chosen, Filters, Wanted
+from tests.support.registered import KEY, PUBLIC
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -24,6 +25,19 @@ def test_what_is_said_is_read_against_the_clock_that_is_given() -> None:
 
 def test_what_a_wrong_clock_put_after_now_is_meant_if_that_is_said() -> None:
     assert Filters(until="2027-01-01").conversions(NOW).until == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("key", [KEY, KEY[:30], KEY[:17], KEY[:16], PUBLIC])
+def test_the_public_id_is_taken_out_of_a_key_whole_or_cut_off(key: str) -> None:
+    assert Filters(key_id=key).rejected([], NOW) == Chosen(key_id=PUBLIC)
+
+
+@pytest.mark.parametrize("key", ["", "maria", KEY[:15], KEY[17:], f"x{KEY}"])
+def test_what_holds_no_id_of_a_key_is_refused_and_no_secret_is_repeated(key: str) -> None:
+    with pytest.raises(WrongValues) as wrong:
+        Filters(key_id=key).rejected([], NOW)
+    assert [one.field for one in wrong.value.mistakes] == ["key_id"]
+    assert len(wrong.value.mistakes[0].value) <= 13
 
 
 def test_every_mistake_is_told_with_the_value_that_has_it() -> None:

@@ -14,7 +14,8 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey, Postback, answered
-from service.core.verdict import Change, Correction, Winner, amount
+from service.core.trade_names import unread_in
+from service.core.verdict import Change, Correction, Winner, amount, worth
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback, StatusChange
@@ -205,7 +206,7 @@ def _next(
 def _stored(session: Session, click_id: str, last: "_Position | None", limit: int) -> Iterator[Arrival]:
     for row in session.exec(_next(_query(session, Conversion, [click_id]), Conversion, last, limit)):
         status = f"{row.conversion_status}, " if row.conversion_status else ""
-        yield _arrival(row, Outcome.STORED, f"{status}value {amount(row)}{_labels(row)}")
+        yield _arrival(row, Outcome.STORED, f"{status}{worth(row)}{_labels(row)}{_unread(row)}")
 
 
 def _changed(session: Session, click_id: str, last: "_Position | None", limit: int) -> Iterator[Arrival]:
@@ -232,6 +233,10 @@ _TOLD = (_stored, _changed, _repeated, _rejected)
 def _arrival(row: Conversion | StatusChange | Duplicate | RejectedPostback, outcome: Outcome, detail: str) -> Arrival:
     is_test = not isinstance(row, RejectedPostback) and row.is_test
     return Arrival(row.received_at, outcome, row.sender, row.door, row.request_id, detail, is_test, row.drained_at)
+
+
+def _unread(row: Conversion) -> str:
+    return "".join(f"; {told}" for told in unread_in(row.params, row.value, row.conversion_status))
 
 
 def _labels(row: Conversion | StatusChange | Duplicate) -> str:
