@@ -12,6 +12,7 @@ from service.core.amount_mistakes import amount_as_click_id, currency_sign, deci
 from service.core.decoding import Pairs
 from service.core.fields.amounts import is_rounded
 from service.core.fields.html_damage import eaten_in
+from service.core.fields.identifiers import is_shortened
 from service.core.fields.placeholders import BRACKETS, placeholder_in
 from service.core.hints import Said, hint_for
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
@@ -182,7 +183,7 @@ def _eaten(sent: Sent) -> Diagnosis | None:
 
 def _placeholder(sent: Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
-        if found := placeholder_in(field, text, sent.sender.placeholders):
+        if found := placeholder_in(field, text, sent.sender):
             if found.kind == "macro" and _CONVERSION.search(text):
                 return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
             return on_placeholder(found, field, sent.name(field))
@@ -201,6 +202,14 @@ def _double_encoded(sent: Sent) -> Diagnosis | None:
         if _ESCAPE.search(text):
             advice = f"Percent-encode {sent.name(field)} once: it still holds escapes after it was decoded."
             return Diagnosis(Mistake.DOUBLE_ENCODED, advice)
+    return None
+
+
+def _shortened(sent: Sent) -> Diagnosis | None:
+    for field, text in sent.suspected:
+        if field in {"click_id", "transaction_id"} and is_shortened(text):
+            advice = f"Format the column of {sent.name(field)} as text and send all its digits: a sheet shortened it."
+            return Diagnosis(Mistake.SHORTENED_ID, advice)
     return None
 
 
@@ -223,14 +232,14 @@ _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.MISSING_CLICK_ID: _NAMES,
     Outcome.MISSING_VALUE: _NAMES,
     Outcome.UNEXPANDED_MACRO: (_placeholder,),
-    Outcome.INVALID_CLICK_ID: (_eaten, _blanks),
+    Outcome.INVALID_CLICK_ID: (_eaten, _shortened, _blanks),
     Outcome.INVALID_VALUE: (
         *(_eaten, _broken_separator, _double_encoded, swapped, _half_replaced),
         *(currency_sign, decimal_comma, _blanks),
     ),
     Outcome.INVALID_CURRENCY: (_eaten, _broken_separator, _double_encoded, _blanks),
     Outcome.INVALID_STATUS: (_eaten, _unknown_word),
-    Outcome.INVALID_ENCODING: (_html_escaped, _eaten, _placeholder, _blanks),
+    Outcome.INVALID_ENCODING: (_html_escaped, _eaten, _placeholder, _shortened, _blanks),
 }
 _REFUSED: Mapping[Outcome, Field] = {
     Outcome.INVALID_CLICK_ID: "click_id",

@@ -208,6 +208,7 @@ class Mistake(StrEnum):
     OTHER_NAME = "other_name"
     UNKNOWN_STATUS = "unknown_status"
     ROUNDED_AMOUNT = "rounded_amount"
+    SHORTENED_ID = "shortened_id"
     UNREAD_BODY = "unread_body"
 
 

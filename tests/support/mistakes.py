@@ -68,6 +68,13 @@ REJECTED: dict[Mistake, list[str]] = {
         "c=a&value=OPTIONAL",
         "c=a&value=1&currency=currency",
         "c=a&value=1&txid=transaction_id",
+        "c=a&value=1&txid=click_id",
+        "c=a&value=1&goal=REPLACE",
+    ],
+    Mistake.SHORTENED_ID: [
+        "c=1.23E%2B15&value=1",
+        "c=1.23E+15&value=1",
+        "c=a&value=1&txid=1,23E%2B15",
     ],
     Mistake.CONVERSION_MACRO: [
         "c={conversion}&value=1",

@@ -34,7 +34,7 @@ def value_of(fields: Mapping[Field, str], sender: Sender) -> tuple[str, int]:
     if amount is not None:
         return value, amount[0]
     if value and not value.isspace():
-        reject_placeholder("value", value)
+        reject_placeholder("value", value, sender)
         raise Rejected(Outcome.INVALID_VALUE, f"{value[:80]!a} is not an amount")
     if "value" in sender.required:
         raise Rejected(Outcome.MISSING_VALUE, "empty" if "value" in fields else "absent")

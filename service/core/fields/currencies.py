@@ -54,5 +54,5 @@ def _read(sent: str, sender: Sender) -> str | None:
         return None
     if sent.isascii() and (code in CURRENCIES or code in sender.currencies):
         return code
-    reject_placeholder("currency", sent)
+    reject_placeholder("currency", sent, sender)
     raise Rejected(Outcome.INVALID_CURRENCY, f"{sent[:80]!a} is not an ISO 4217 code")

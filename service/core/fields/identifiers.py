@@ -14,6 +14,8 @@ MAX_CLICK_ID_BYTES = 512
 MAX_LABEL_BYTES = 255  # goal, transaction_id: the whole key stays below PostgreSQL's 2,704 bytes of an index row
 SPACES_AND_CONTROLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # line ends too, and what turns text around
+SHORTENED = r"^[0-9](?:[.,][0-9]+)?[eE][+ ][0-9]{2,3}$"  # 1.23E+15, whose + arrives as a space in a query
+_SHORTENED = re.compile(SHORTENED)
 _PLACEHOLDERS = BARE_TOKENS["click_id"] | WORDS
 
 
@@ -23,12 +25,15 @@ def click_id_of(fields: Mapping[Field, str], sender: Sender) -> str:
     if not click_id:
         raise Rejected(Outcome.MISSING_CLICK_ID, "empty" if "click_id" in fields else "absent")
     plain = click_id.isascii() and click_id.replace("-", "").isalnum()
-    if plain and len(click_id) <= MAX_CLICK_ID_BYTES and click_id not in _PLACEHOLDERS and not sender.placeholders:
+    known = click_id in _PLACEHOLDERS or click_id in sender.fields or sender.placeholders
+    if plain and len(click_id) <= MAX_CLICK_ID_BYTES and not known:
         return click_id  # as most are
     if not CONTROLS.search(click_id):  # a placeholder may hold a space
-        reject_placeholder("click_id", click_id, sender.placeholders)
+        reject_placeholder("click_id", click_id, sender)
     if eaten := eaten_in(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, eaten.said)
+    if is_shortened(click_id):
+        raise Rejected(Outcome.INVALID_CLICK_ID, _SHORTENED_SAID)
     if SPACES_AND_CONTROLS.search(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
     if len(click_id.encode()) > MAX_CLICK_ID_BYTES:
@@ -36,18 +41,26 @@ def click_id_of(fields: Mapping[Field, str], sender: Sender) -> str:
     return click_id
 
 
-def label_of(
-    fields: Mapping[Field, str], field: Literal["goal", "transaction_id"], placeholders: frozenset[str] = frozenset()
-) -> str:
-    """Return a label, nothing if none was sent; `placeholders` are the sender's own. Raises `Rejected`."""
+def is_shortened(text: str) -> bool:
+    """Tell whether an id is a long number that a spreadsheet or a program rounded: it would stand for many ids."""
+    return bool(_SHORTENED.match(text))
+
+
+_SHORTENED_SAID = "is a long number that was shortened, as spreadsheets do"
+
+
+def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id"], sender: Sender) -> str:
+    """Return a label, nothing if none was sent. Raises `Rejected`."""
     label = fields.get(field, "")
     if not label or label.isspace():
         return ""
     if not label.isprintable() and CONTROLS.search(label):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} holds a control character or a line end")
-    reject_placeholder(field, label, placeholders)
+    reject_placeholder(field, label, sender)
     if not label.isalnum() and (eaten := eaten_in(label)):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} {eaten.said}")
+    if field == "transaction_id" and is_shortened(label):
+        raise Rejected(Outcome.INVALID_ENCODING, f"{field} {_SHORTENED_SAID}")
     if len(label.encode()) > MAX_LABEL_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"{field} has {len(label.encode())} bytes, {MAX_LABEL_BYTES} are allowed")
     return label
@@ -57,7 +70,7 @@ def transaction_id_of(
     fields: Mapping[Field, str], sender: Sender, request_id: str, pairs: Pairs, params: dict[str, str | list[str]]
 ) -> str:
     """Return the transaction id of the key; one that the policy for duplicates ignores is kept among the parameters."""
-    label = label_of(fields, "transaction_id", sender.placeholders)
+    label = label_of(fields, "transaction_id", sender)
     if sender.duplicates == "first":
         return label
     if sender.duplicates == "sum":

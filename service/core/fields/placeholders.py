@@ -7,30 +7,50 @@ which odd texts are ids all the same.
 import re
 import string
 from collections.abc import Mapping
+from itertools import product
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from service.core.outcome import Outcome, Rejected
-from service.core.sender import Field
+from service.core.sender import Field, Sender
 
 _LOOKED_AT = 256  # characters
 _IDS: frozenset[Field] = frozenset({"click_id", "transaction_id"})
 
+
+def _spelled(*names: str) -> frozenset[str]:
+    """Return how people and platforms write these names, each of which is words joined by `_`."""
+    found: set[str] = set()
+    for words in (name.split("_") for name in names):
+        capitals = [word.capitalize() for word in words]
+        for joint in ("_", "-", " ", ""):
+            plain, title, camel = (joint.join(each) for each in (words, capitals, [words[0], *capitals[1:]]))
+            found |= {plain, plain.upper(), plain.capitalize(), title, camel}
+            if words[-1] == "id":
+                found |= {f"{title[:-2]}ID", f"{camel[:-2]}ID"}
+    return frozenset(found)
+
+
+# What the trade calls an id. A click id's name is no transaction id either, and the other way round.
+_ID_NAMES = """
+    click_id click sub_id external_id aff_sub aff_click_id ref_id cnv_id conversion conversion_id cid gclid fbclid uuid
+    guid tid txid transaction_id order_id lead_id user_id visitor_id request_id event_id
+    """.split()  # noqa: SIM905 - a table of words reads better than quoted ones
+_NUMBERED = [*(f"sub{number}" for number in range(1, 11)), *(f"aff_sub{number}" for number in range(1, 6))]
+_ASKED_FOR = [
+    form for name in ("click_id", "sub_id", "transaction_id", "id") for form in (f"your_{name}", f"{name}_here")
+]
+_TEMPLATE = _spelled("replace", "replace_me", "optional")  # what Voluum's and BeMob's URLs say where one must fill in
+_ID_TOKENS = _spelled(*_ID_NAMES, *_ASKED_FOR) | _TEMPLATE
 BARE_TOKENS: Mapping[Field, frozenset[str]] = {
-    "click_id": frozenset(
-        """
-        click_id clickid click-id clickId clickID ClickId ClickID Click_ID CLICK_ID CLICKID subid sub_id subId SUBID
-        SUB_ID externalid external_id aff_sub cnv_id conversion REPLACE REPLACE_ME
-        """.split()  # noqa: SIM905 - a table of words reads better than quoted ones
-    ),
-    "value": frozenset({"value", "payout", "amount", "VALUE", "OPTIONAL"}),
-    "currency": frozenset({"currency", "CURRENCY"}),
-    "goal": frozenset(),  # a goal may well be called "goal"
-    "transaction_id": frozenset(
-        {"transaction_id", "transactionid", "transactionId", "txid", "TXID", "order_id", "TRANSACTION_ID", "OPTIONAL"}
-    ),
-    "conversion_status": frozenset({"conversion_status", "status", "STATUS", "OPTIONAL"}),
+    "click_id": _ID_TOKENS | _spelled(*_NUMBERED),  # a transaction id `sub1` may well be the first subscription
+    "value": _spelled("value", "payout", "amount", "revenue") | _TEMPLATE,
+    "currency": _spelled("currency") | _TEMPLATE,
+    "goal": frozenset({"REPLACE", "REPLACE_ME", "OPTIONAL"}),  # a goal may well be called "goal", or "optional"
+    "transaction_id": _ID_TOKENS,
+    "conversion_status": _spelled("conversion_status", "status") | _TEMPLATE,
 }
+_SHORTEST_NAME = 3  # letters of a sender's own name that is no id: `c=c` may well be one
 
 # What programs and people write for "none". `test` and `0` are no placeholders: people try with the one, and series
 # of numbers begin with the other.
@@ -38,13 +58,24 @@ _NONE = frozenset(
     """
     undefined null none nil nan n/a na nullptr nonetype dbnull true false unknown unset notset not_set not-set
     notfound not_found not-found noclickid no_click_id no-click-id noclick 00000000-0000-0000-0000-000000000000
+    nsnull void empty
     """.split()  # noqa: SIM905 - the same
 ) | {"not set", "not found", "not provided", "not available", "-1", "0" * 24, "0" * 32}
-WORDS = frozenset(form for word in _NONE for form in (word, word.upper(), word.capitalize())) | {
-    *("NaN", "NoneType", "DBNull", "notSet", "NotSet", "notFound", "NotFound", "%s", "%d", "%1$s", "%@"),
+_NOTHING = ("undefined", "null", "none", "nil", "nan")  # what programs make of a variable that has no value
+_REPEATED = {joint.join(words) for joint in ("-", "") for n in (2, 3) for words in product(_NOTHING, repeat=n)}
+WORDS = frozenset(
+    form for word in _NONE | _REPEATED for form in (word, word.upper(), word.capitalize(), word.title())
+) | {
+    *("NaN", "NaN-NaN", "NoneType", "DBNull", "NSNull", "Array", "notSet", "NotSet", "notFound", "NotFound"),
+    *("%s", "%d", "%1$s", "%@", r"\N"),
 }
 _SHEET_ERROR = re.compile(r"#(?:[A-Z][A-Z0-9/]*[!?]|N/A|NV)")  # #REF!, #NAME?, #DIV/0!
-_OBJECT = re.compile(r"\[object [A-Za-z]+\]")
+_PRINTED = re.compile(  # what a program shows of an object: JavaScript, Swift and Java, Java, .NET
+    r"\[object [A-Za-z]+\]|Optional(?:\(.*\)|\[.*\]|\.empty)|(?:[a-z_]\w*\.)+[A-Z][\w$]*@[0-9a-f]{1,8}"
+    r"|System\.[A-Za-z.]+(?:\[\])?",
+    re.ASCII | re.DOTALL,
+)
+_JOINTS = re.compile(r"[_\-.,:;|/+~ ]+")
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.:\-]*"
 _WORD = r"[A-Za-z][A-Za-z_.\-]*[0-9]{0,2}"  # letters, as macros have; an id of random letters mixes digits in
@@ -64,12 +95,7 @@ _AROUND = (string.punctuation + string.whitespace).replace("-", "")
 BRACKETS = (("{", "}"), ("[", "]"), ("<", ">"))  # of macros
 _AROUND_GOALS = "[](){}<>$%#@!"
 _APART = str.maketrans("", "", "_- ")
-_TOKENS = frozenset(
-    """
-    clickid subid externalid affsub affclickid cnvid cid tid txid transactionid orderid conversionid
-    leadid userid visitorid requestid eventid gclid fbclid payout amount revenue currency status replace replaceme
-    """.split()  # noqa: SIM905 - the same
-)
+_TOKENS = frozenset(token.lower().translate(_APART) for tokens in BARE_TOKENS.values() for token in tokens)
 _GOAL_TOKENS = frozenset({"goal", "goalid", "goalname", "event", "eventid", "eventname", "eventtype", "conversiontype"})
 
 
@@ -80,11 +106,11 @@ class Placeholder(NamedTuple):
     shown: str
 
 
-def placeholder_in(field: Field, text: str, own: frozenset[str] = frozenset()) -> Placeholder | None:
-    """Return the placeholder that a text is or holds, None if there is none. `own` are the sender's, in lower case."""
-    if text in BARE_TOKENS[field]:
+def placeholder_in(field: Field, text: str, sender: Sender) -> Placeholder | None:
+    """Return the placeholder that a text of this sender's is or holds, None if there is none."""
+    if text in BARE_TOKENS[field] or (text in sender.fields and _is_own_name(field, text, sender)):
         return Placeholder("token", text)
-    if field in _IDS and (text in WORDS or (own and text.lower() in own)):
+    if field in _IDS and (text in WORDS or (sender.placeholders and text.lower() in sender.placeholders)):
         return Placeholder("word", text)
     if text.isalnum():
         return None
@@ -94,11 +120,11 @@ def placeholder_in(field: Field, text: str, own: frozenset[str] = frozenset()) -
     return Placeholder("macro", macro) if macro else None
 
 
-def reject_placeholder(field: Field, text: str, own: frozenset[str] = frozenset()) -> None:
+def reject_placeholder(field: Field, text: str, sender: Sender) -> None:
     """Raise `Rejected` for a text that is a placeholder or holds one, and for JSON that is no text."""
     if type(text) is not str:
         raise Rejected(_NO_TEXT[field], f"{field} is JSON that is neither text nor a number: {text[:80]!a}")
-    if found := placeholder_in(field, text, own):
+    if found := placeholder_in(field, text, sender):
         raise Rejected(Outcome.UNEXPANDED_MACRO, f"{field} {_SAID[found.kind]} {found.shown[:80]!a}")
 
 
@@ -118,10 +144,17 @@ _SAID = {
 }
 
 
+def _is_own_name(field: Field, text: str, sender: Sender) -> bool:
+    """Tell whether a text is the name of its own parameter, or one id's name in the place of another."""
+    named = sender.fields[text]
+    return len(text) >= _SHORTEST_NAME and field != "goal" and (named == field or {named, field} <= _IDS)
+
+
 def _in_id(text: str) -> Placeholder | None:
     """Find a placeholder in what should be an id, also where it was percent-encoded twice."""
     bare = text.strip(_AROUND).lower()
-    if not bare.strip("-") or bare in _NONE or _SHEET_ERROR.fullmatch(text) or _OBJECT.fullmatch(text):
+    nothing = bare.startswith(_NOTHING) and all(part in _NOTHING for part in _JOINTS.split(bare))
+    if nothing or not bare.strip("-") or bare in _NONE or _SHEET_ERROR.fullmatch(text) or _PRINTED.fullmatch(text):
         return Placeholder("word", text)
     if _ID_IN_BRACKETS.fullmatch(text):
         return None

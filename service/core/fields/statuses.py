@@ -23,7 +23,7 @@ def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
         return None
     status = sender.statuses.get(word.lower()) or sender.statuses.get(plain_word(word))
     if status is None and word:
-        reject_placeholder("conversion_status", word)
+        reject_placeholder("conversion_status", word, sender)
         if sender.strict_status:
             raise Rejected(Outcome.INVALID_STATUS, f"{word[:80]!a} is no status of {sender.name}'s")
     return status

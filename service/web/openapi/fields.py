@@ -6,18 +6,27 @@ from service.core.decoding import MAX_PARAMETERS
 from service.core.fields import html_damage
 from service.core.fields.amounts import LONGEST_AMOUNT
 from service.core.fields.currencies import CURRENCIES
-from service.core.fields.identifiers import CONTROLS, MAX_CLICK_ID_BYTES, MAX_LABEL_BYTES, SPACES_AND_CONTROLS
+from service.core.fields.identifiers import (
+    CONTROLS,
+    MAX_CLICK_ID_BYTES,
+    MAX_LABEL_BYTES,
+    SHORTENED,
+    SPACES_AND_CONTROLS,
+)
 from service.core.postback import TEST
 from service.core.presets import EZMOB
 from service.core.sender import Field
 
 Schema = dict[str, object]
 
+_LONGEST_ID = 999_999_999_999_999  # as a number: programs write more with an exponent
 _MOST = 999_999_999_999.999_999
 _NO_NUL = r"^[^\x00]*$"
 _TEXT: Schema = {"type": "string", "pattern": _NO_NUL}
 _ANY: Schema = {"pattern": _NO_NUL}
 _UNDAMAGED: Schema = {"not": {"pattern": html_damage.PATTERN}}
+_UNDAMAGED_ID: Schema = {"not": {"pattern": f"{html_damage.PATTERN}|{SHORTENED}"}}
+_ID_NUMBER: Schema = {"type": ["number", "null"], "minimum": -_LONGEST_ID, "maximum": _LONGEST_ID}
 _LABEL: Schema = {
     "type": "string",
     "maxLength": MAX_LABEL_BYTES,
@@ -31,16 +40,16 @@ _TEXTS: dict[Field, Schema] = {
         "minLength": 1,
         "maxLength": MAX_CLICK_ID_BYTES,
         "pattern": f"^[^{SPACES_AND_CONTROLS.pattern[1:-1]}]+$",
-        **_UNDAMAGED,
+        **_UNDAMAGED_ID,
     },
     "value": {"type": "string", "pattern": _AMOUNT, "maxLength": LONGEST_AMOUNT},
     "currency": {"type": "string", "enum": ["", *sorted(CURRENCIES)]},
     "goal": _LABEL,
-    "transaction_id": _LABEL,
+    "transaction_id": {**_LABEL, **_UNDAMAGED_ID},
     "conversion_status": {**_TEXT, "examples": [*EZMOB.statuses]},
 }
 _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "not sent"
-    "click_id": {"type": "number"},
+    "click_id": {**_ID_NUMBER, "type": "number"},
     "value": {
         "type": "number",
         "minimum": -_MOST,
@@ -49,7 +58,7 @@ _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "
     },
     "currency": {"type": "null"},
     "goal": {"type": ["number", "null"]},
-    "transaction_id": {"type": ["number", "null"]},
+    "transaction_id": _ID_NUMBER,
     "conversion_status": {"type": ["number", "null"]},
 }
 _NAMES: Mapping[Field, str] = {field: name for name, field in reversed([*EZMOB.fields.items()])}  # the first of each
