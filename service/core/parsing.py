@@ -41,7 +41,7 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
         sender.name,
         is_test,
         click_id,
-        label_of(fields, "goal") if "goal" in fields else "",
+        label_of(fields, "goal", sender) if "goal" in fields else "",
         transaction_id_of(fields, sender, raw.request_id, pairs, params)
         if "transaction_id" in fields or sender.duplicates == "sum"
         else "",

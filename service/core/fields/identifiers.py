@@ -7,6 +7,7 @@ from typing import Literal
 from service.core.decoding import Pairs
 from service.core.fields.html_damage import eaten_in
 from service.core.fields.placeholders import BARE_TOKENS, WORDS, reject_placeholder
+from service.core.fields.separators import glued_in
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
 
@@ -27,8 +28,8 @@ def click_id_of(fields: Mapping[Field, str], sender: Sender) -> str:
         return click_id  # as most are
     if not CONTROLS.search(click_id):  # a placeholder may hold a space
         reject_placeholder("click_id", click_id, sender.placeholders)
-    if eaten := eaten_in(click_id):
-        raise Rejected(Outcome.INVALID_CLICK_ID, eaten.said)
+    if damage := _damage(click_id, sender):
+        raise Rejected(Outcome.INVALID_CLICK_ID, damage)
     if SPACES_AND_CONTROLS.search(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, "holds a space or a control character")
     if len(click_id.encode()) > MAX_CLICK_ID_BYTES:
@@ -36,18 +37,16 @@ def click_id_of(fields: Mapping[Field, str], sender: Sender) -> str:
     return click_id
 
 
-def label_of(
-    fields: Mapping[Field, str], field: Literal["goal", "transaction_id"], placeholders: frozenset[str] = frozenset()
-) -> str:
-    """Return a label, nothing if none was sent; `placeholders` are the sender's own. Raises `Rejected`."""
+def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id"], sender: Sender) -> str:
+    """Return a label, nothing if none was sent. Raises `Rejected`."""
     label = fields.get(field, "")
     if not label or label.isspace():
         return ""
     if not label.isprintable() and CONTROLS.search(label):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} holds a control character or a line end")
-    reject_placeholder(field, label, placeholders)
-    if not label.isalnum() and (eaten := eaten_in(label)):
-        raise Rejected(Outcome.INVALID_ENCODING, f"{field} {eaten.said}")
+    reject_placeholder(field, label, sender.placeholders)
+    if not label.isalnum() and (damage := _damage(label, sender)):
+        raise Rejected(Outcome.INVALID_ENCODING, f"{field} {damage}")
     if len(label.encode()) > MAX_LABEL_BYTES:
         raise Rejected(Outcome.TOO_LARGE, f"{field} has {len(label.encode())} bytes, {MAX_LABEL_BYTES} are allowed")
     return label
@@ -57,7 +56,7 @@ def transaction_id_of(
     fields: Mapping[Field, str], sender: Sender, request_id: str, pairs: Pairs, params: dict[str, str | list[str]]
 ) -> str:
     """Return the transaction id of the key; one that the policy for duplicates ignores is kept among the parameters."""
-    label = label_of(fields, "transaction_id", sender.placeholders)
+    label = label_of(fields, "transaction_id", sender)
     if sender.duplicates == "first":
         return label
     if sender.duplicates == "sum":
@@ -65,3 +64,9 @@ def transaction_id_of(
     if label:
         params[sender.name_sent("transaction_id", label, pairs)] = label
     return ""
+
+
+def _damage(text: str, sender: Sender) -> str | None:
+    """Say what stands in a text that was never a part of it: what HTML made of a parameter, or a whole parameter."""
+    found = eaten_in(text) or ("=" in text and glued_in(text, sender))
+    return found.said if found else None
