@@ -14,6 +14,7 @@ from service.core.fields.amounts import is_rounded
 from service.core.fields.html_damage import eaten_in
 from service.core.fields.identifiers import is_shortened
 from service.core.fields.placeholders import BRACKETS, placeholder_in
+from service.core.fields.separators import glued_in
 from service.core.hints import Said, hint_for
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
 from service.core.parameters import claimed, is_unread
@@ -165,14 +166,19 @@ def _unknown_word(sent: Sent) -> Diagnosis:
 
 def _broken_separator(sent: Sent) -> Diagnosis | None:
     """Find a second parameter inside the text of the first: `?c=1?value=2`, `c=1;value=2`, `c=1%26value=2`."""
-    own = _lowered(tuple(sent.sender.fields))
-    for text in (*(text for _, text in sent.pairs), *sent.fields.values()):
-        inside = _INSIDE.search(text)
-        if inside and inside[1].lower() in own:
-            meant = own[inside[1].lower()]
-            advice = f"Put a plain & before {meant}: it was sent as part of the parameter before it."
-            return Diagnosis(Mistake.BROKEN_SEPARATOR, advice)
-    return None
+    return _glued((*(text for _, text in sent.pairs), *sent.fields.values()), sent)
+
+
+def _glued_to_label(sent: Sent) -> Diagnosis | None:
+    return _glued((text for _, text in sent.suspected), sent)
+
+
+def _glued(texts: Iterable[str], sent: Sent) -> Diagnosis | None:
+    found = next((glued for text in texts if (glued := glued_in(text, sent.sender))), None)
+    if found is None:
+        return None
+    advice = f"Put a plain & before {found.meant}: it was sent as part of the parameter before it."
+    return Diagnosis(Mistake.BROKEN_SEPARATOR, advice)
 
 
 def _eaten(sent: Sent) -> Diagnosis | None:
@@ -225,21 +231,20 @@ _BLANKS = " \t\r\n\v\f\u00a0\u200b\u2009\u202f\ufeff"
 _ODD = re.compile(r"[%?;,&|{}\[\]<>]|^-?[0-9]+[.,][0-9]+$")  # in a click id: worth a closer look
 _ESCAPE = re.compile(r"%(?:[0-7][0-9A-Fa-f]|[89A-Fa-f][0-9A-Fa-f]%)")  # %20, or a byte of UTF-8 and the next
 _CONVERSION = re.compile(r"[{\[<]\s*conversion(?:_?id)?\s*[}\]>]", re.IGNORECASE)
-_INSIDE = re.compile(r"[?;,&|]([A-Za-z_]{1,32})=")
 
 _NAMES: tuple[_Detector, ...] = (_html_escaped, _near_miss, _broken_separator, _other_name)
 _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.MISSING_CLICK_ID: _NAMES,
     Outcome.MISSING_VALUE: _NAMES,
     Outcome.UNEXPANDED_MACRO: (_placeholder,),
-    Outcome.INVALID_CLICK_ID: (_eaten, _shortened, _blanks),
+    Outcome.INVALID_CLICK_ID: (_eaten, _glued_to_label, _shortened, _blanks),
     Outcome.INVALID_VALUE: (
         *(_eaten, _broken_separator, _double_encoded, swapped, _half_replaced),
         *(currency_sign, decimal_comma, _blanks),
     ),
     Outcome.INVALID_CURRENCY: (_eaten, _broken_separator, _double_encoded, _blanks),
     Outcome.INVALID_STATUS: (_eaten, _unknown_word),
-    Outcome.INVALID_ENCODING: (_html_escaped, _eaten, _placeholder, _shortened, _blanks),
+    Outcome.INVALID_ENCODING: (_html_escaped, _eaten, _glued_to_label, _placeholder, _shortened, _blanks),
 }
 _REFUSED: Mapping[Outcome, Field] = {
     Outcome.INVALID_CLICK_ID: "click_id",
@@ -247,5 +252,5 @@ _REFUSED: Mapping[Outcome, Field] = {
     Outcome.INVALID_CURRENCY: "currency",
 }
 _ODDITIES: tuple[_Detector, ...] = (
-    *(_html_escaped, _near_miss, _broken_separator, _double_encoded, _half_replaced, amount_as_click_id, rounded),
+    *(_html_escaped, _near_miss, _double_encoded, _half_replaced, amount_as_click_id, rounded),
 )

@@ -7,6 +7,7 @@ from typing import Literal
 from service.core.decoding import Pairs
 from service.core.fields.html_damage import eaten_in
 from service.core.fields.placeholders import BARE_TOKENS, WORDS, reject_placeholder
+from service.core.fields.separators import glued_in
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
 
@@ -30,8 +31,8 @@ def click_id_of(fields: Mapping[Field, str], sender: Sender) -> str:
         return click_id  # as most are
     if not CONTROLS.search(click_id):  # a placeholder may hold a space
         reject_placeholder("click_id", click_id, sender)
-    if eaten := eaten_in(click_id):
-        raise Rejected(Outcome.INVALID_CLICK_ID, eaten.said)
+    if damage := _damage(click_id, sender):
+        raise Rejected(Outcome.INVALID_CLICK_ID, damage)
     if is_shortened(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, _SHORTENED_SAID)
     if SPACES_AND_CONTROLS.search(click_id):
@@ -57,8 +58,8 @@ def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id
     if not label.isprintable() and CONTROLS.search(label):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} holds a control character or a line end")
     reject_placeholder(field, label, sender)
-    if not label.isalnum() and (eaten := eaten_in(label)):
-        raise Rejected(Outcome.INVALID_ENCODING, f"{field} {eaten.said}")
+    if not label.isalnum() and (damage := _damage(label, sender)):
+        raise Rejected(Outcome.INVALID_ENCODING, f"{field} {damage}")
     if field == "transaction_id" and is_shortened(label):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} {_SHORTENED_SAID}")
     if len(label.encode()) > MAX_LABEL_BYTES:
@@ -78,3 +79,9 @@ def transaction_id_of(
     if label:
         params[sender.name_sent("transaction_id", label, pairs)] = label
     return ""
+
+
+def _damage(text: str, sender: Sender) -> str | None:
+    """Say what stands in a text that was never a part of it: what HTML made of a parameter, or a whole parameter."""
+    found = eaten_in(text) or ("=" in text and glued_in(text, sender))
+    return found.said if found else None
