@@ -120,12 +120,27 @@ def test_click_ids_alone_are_reconciled(service: Command, bare: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("listed", ["a\nz\nb\na\nx\n", "sep=;\nClick ID;Betrag\na;1\nz;1\nb;1\na;1\nx;1\nSumme;5\n"])
-def test_a_list_of_click_ids_is_looked_up(service: Command, bare: Path, listed: str) -> None:
+@pytest.mark.parametrize(
+    ("listed", "given", "read_as"),
+    [
+        ("a\nz\nb\na\nx\n", "", "commas, UTF-8, no header"),
+        (
+            "sep=;\nClick ID;Value\na;1\nz;1\nb;1\na;1\nx;1\nSumme;5\n",
+            "",
+            "semicolons, UTF-8, header in line 2, 1 total row left out",
+        ),
+        ("Partner;Klick;Umsatz\np;a;1,234\np;z;\np;b;x\np;x;1\n", "", "semicolons, UTF-8, header in line 1"),
+        ("Clickid,Name\na,A\nz,Z\nb,B\nx,X\n", "", "commas, UTF-8, header in line 1"),
+        ("Klick-ID\na\nz\nb\nx\n", "", "commas, UTF-8, header in line 1"),
+        ("Nummer\na\nz\nb\nx\n", "--click-id-column=Nummer", "commas, UTF-8, header in line 1"),
+        ("Nummer,c\na,1\nz,1\nb,1\nx,1\n", "--columns=Nummer=click_id", "commas, UTF-8, header in line 1"),
+    ],
+)
+def test_a_list_of_click_ids_is_looked_up(service: Command, bare: Path, listed: str, given: str, read_as: str) -> None:
     (bare / "rows.csv").write_text("c,value,at\na,1,2026-01-02\nb,2,2026-01-02\nb,2,2026-01-02\nx,no,2026-01-02\n")
     service("import", "rows.csv", "--received-at", "at")
-    (bare / "ids.csv").write_text(listed.replace("Betrag", "Value"))
-    ended = service("lookup", "--file", "ids.csv")
+    (bare / "ids.csv").write_text(listed)
+    ended = service("lookup", "--file", "ids.csv", *given.split())
     assert (ended.code, ended.err, ended.out.splitlines()) == (
         1,
         "",
@@ -134,10 +149,11 @@ def test_a_list_of_click_ids_is_looked_up(service: Command, bare: Path, listed: 
             "z: NOT stored: never arrived",
             "b: stored, 2026-01-02 00:00:00 UTC",
             "x: NOT stored: rejected: invalid_value, 2026-01-02 00:00:00 UTC: 'no' is not an amount",
+            f"read as: {read_as}",
             "4 click ids: 2 stored, 2 not",
         ],
     )
-    answer = service("lookup", "--file", "ids.csv", "--json").answer()
+    answer = service("lookup", "--file", "ids.csv", *given.split(), "--json").answer()
     assert (answer["stored"], answer["missing"], answer["nameless"]) == (2, 2, 0)
     assert isinstance(answer["click_ids"], list)
     assert answer["click_ids"][1] == {"click_id": "z", "stored": False, "since": None, "reason": "never arrived"}
@@ -156,3 +172,18 @@ def test_a_click_id_or_a_list_is_looked_up(service: Command, bare: Path, argumen
     (bare / "ids.csv").write_text("a\n")
     ended = service("lookup", *arguments)
     assert (ended.code, ended.err) == (2, "say a click id, or --file with a list of them\n")
+
+
+def test_columns_of_a_list_are_said_with_a_list(service: Command) -> None:
+    ended = service("lookup", "a", "--click-id-column", "Klick")
+    assert (ended.code, ended.out) == (2, "")
+    assert "say --file, too" in ended.err
+
+
+def test_a_list_without_a_column_of_click_ids_says_which_option_names_it(service: Command, bare: Path) -> None:
+    (bare / "ids.csv").write_text("Partner;Nummer\np;a\n")
+    ended = service("lookup", "--file", "ids.csv")
+    assert (ended.code, ended.err) == (
+        2,
+        "say with --click-id-column which column it is; there are Partner, Nummer\n",
+    )
