@@ -118,14 +118,15 @@ def _lines(found: "Found") -> Iterator[str]:
 
 
 def _advice(found: "Found") -> str:
+    from service.core.hints import kept_hint
     from service.core.outcome import Family
 
     if found.arrivals:
-        return found.arrivals[-1].outcome.hint
+        return kept_hint(found.arrivals[-1].outcome, found.arrivals[-1].door)
     last = found.named[-1]
     if last.arrival.outcome.family is Family.ACCEPTED:
         return f"look up {printable(last.click_id or '')}, which it was stored as"
-    return last.arrival.outcome.hint
+    return kept_hint(last.arrival.outcome, last.arrival.door)
 
 
 def _came(arrival: "Arrival") -> str:

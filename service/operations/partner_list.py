@@ -163,7 +163,7 @@ class PartnerList:
 def _with_amount(line: Line, text: str) -> Line:
     micros = micros_of(text)
     if micros is None:
-        return line._replace(reason=f"{text[:80]!a} is not an amount" if text else "no value")
+        return line._replace(reason=f"{text[:80]!r} is not an amount" if text else "no value")
     return line._replace(micros=micros)
 
 

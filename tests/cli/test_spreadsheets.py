@@ -1,5 +1,6 @@
 """The options that say how a spreadsheet is read: `import` and `reconcile` take them, and say what they understood."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,29 @@ def test_a_list_without_a_column_of_click_ids_says_which_option_names_it(service
         2,
         "say with --click-id-column which column it is; there are Partner, Nummer\n",
     )
+
+
+def test_a_date_that_is_none_says_in_which_order_it_was_read_and_how_to_write_it(service: Command, bare: Path) -> None:
+    (bare / "rows.csv").write_text("c;value;Datum\na;1;31.1.2026\nb;2;31.13.2026\n")
+    told = "Datum is no ISO 8601 time: '31.13.2026', and no date as dmy"
+    service("import", "rows.csv", "--received-at", "Datum", "--dates", "dmy", "--report", "report.ndjson")
+    row = json.loads((bare / "report.ndjson").read_text().splitlines()[0])
+    assert (row["row"], row["outcome"], row["detail"]) == (2, "malformed_body", told)
+    assert row["hint"] == (
+        "Write Datum as ISO 8601, such as 2026-01-31T14:05:00Z, or as a date such as 31.1.2026; not in the future."
+    )
+    found = service("lookup", "b").out.splitlines()
+    assert told in found[1]
+    assert found[-1].endswith("Mend the row as its detail says, and import it again in a file of its own.")
+    shown = service("rejected", "show", row["request_id"], "--json").answer()
+    assert shown["hint"] == "Mend the row as its detail says, and import it again in a file of its own."
+
+
+@pytest.mark.parametrize("command", ["import", "reconcile"])
+def test_a_refused_header_is_shown_in_its_letters_and_moves_no_cursor(
+    service: Command, bare: Path, command: str
+) -> None:
+    (bare / "rows.csv").write_text("Nummer;Währung;a\x1b[2J\nx;EUR;1\n", encoding="utf-8")
+    ended = service(command, "rows.csv")
+    assert (ended.code, ended.out) == (2, "")
+    assert "Nummer, Währung, a\\x1b[2J" in ended.err
