@@ -11,6 +11,7 @@ from service.cli.lookup_list import look_up_file
 from service.cli.printing import print_json, printable
 from service.cli.progress import progress
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
+from service.cli.spreadsheets import ClickIds, Columns
 from service.core.postback import answered_status
 
 if TYPE_CHECKING:
@@ -22,15 +23,15 @@ _AWAY = "nothing waits in this host's spool under this id: ask again when the da
 _CLICK_ID = typer.Argument(help="The click id exactly as it was sent.")
 _INDEXED = typer.Option("--indexed", help="Ask the indexes only: what was rejected is not searched. Always fast.")
 _EVERYWHERE = typer.Option("--everywhere", help="Search what is stored, too: goals, transaction ids, parameters.")
-
-
 _FILE = typer.Option(metavar="IDS.CSV", help="Look up every click id of a list: a spreadsheet, or a column of them.")
 
 
-def lookup(
+def lookup(  # noqa: PLR0913 - the options
     click_id: Annotated[str | None, _CLICK_ID] = None,
     *,
     file: Annotated[Path | None, _FILE] = None,
+    click_id_column: ClickIds = None,
+    columns: Columns = None,
     indexed: Annotated[bool, _INDEXED] = False,
     everywhere: Annotated[bool, _EVERYWHERE] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object with all arrivals.")] = False,
@@ -42,7 +43,8 @@ def lookup(
     for in its raw input: that reads all that was rejected, 1 GiB by default at
     most (POSTBACK_REJECTED_MAX_BYTES), and --indexed leaves it out.
     --everywhere also reads all that is stored: a minute or so for 10 million.
-    With --file each click id of a list is told in one line, or in click_ids.
+    With --file each click id of a list is told in one line, or in click_ids; of
+    its columns only the click ids are read.
 
     What waits in this host's spool is told too, also while the database is away.
 
@@ -58,9 +60,11 @@ def lookup(
     from service.operations.lookup import Depth
 
     if file is not None and click_id is None:
-        look_up_file(file, as_json=as_json)
+        look_up_file(file, click_id_column, columns or (), as_json=as_json)
     if click_id is None or file is not None:
         refuse(["say a click id, or --file with a list of them"])
+    if click_id_column or columns:
+        refuse(["--click-id-column and --columns say what is in a list: say --file, too"])
     if indexed and everywhere:
         refuse(["--indexed searches nothing, --everywhere all there is: give one of them"])
     depth = Depth.INDEX if indexed else Depth.EVERYWHERE if everywhere else Depth.REJECTED
@@ -116,12 +120,13 @@ def _lines(found: "Found") -> Iterator[str]:
 
 def _advice(found: "Found") -> str:
     """Return what to do about the last arrival: as its detail says, or else as its outcome does."""
+    from service.core.hints import kept_hint
     from service.core.outcome import Family, advice_in
 
     last = found.arrivals[-1] if found.arrivals else found.named[-1].arrival
     if not found.arrivals and last.outcome.family is Family.ACCEPTED:
-        return f"look up {found.named[-1].click_id or ''}, which it was stored as"
-    return advice_in(last.detail) or last.outcome.hint
+        return f"look up {printable(found.named[-1].click_id or '')}, which it was stored as"
+    return advice_in(last.detail) or kept_hint(last.outcome, last.door)
 
 
 def _detail(arrival: "Arrival", advice: str) -> str:

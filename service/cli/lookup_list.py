@@ -10,15 +10,19 @@ from service.cli.progress import progress
 from service.cli.setting_up import configured_database, readable_or_refuse, settings_or_refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.operations.lookup_list import Sought
 
 
-def look_up_file(path: Path, *, as_json: bool) -> NoReturn:
+def look_up_file(path: Path, click_id_column: str | None, columns: "Sequence[str]", *, as_json: bool) -> NoReturn:
     """Tell of each click id of a list, and end the command: with 0 if all are stored, else with 1."""
     from service.operations.lookup_list import ListLookup
-    from service.operations.partner_list import PartnerList
+    from service.operations.partner_list import PartnerList, Said
     from service.operations.row_file import RowFile
+    from service.operations.spreadsheet.saying import options_of
 
+    options = options_of(columns=columns)
     spool_directory = settings_or_refuse().spool_dir
     with (
         readable_or_refuse(path),
@@ -26,7 +30,7 @@ def look_up_file(path: Path, *, as_json: bool) -> NoReturn:
         progress("reading", None, in_bytes=True) as advance,
         progress("searching", None) as searched,
     ):
-        listed = PartnerList(RowFile(path, "csv"))
+        listed = PartnerList(RowFile(path, "csv"), Said(click_id_column), options, only_ids=True)
         lookup = ListLookup(database, spool_directory, searched, listed)
         members, missing, stored = [], 0, 0
         for one in lookup.answers(advance):
@@ -39,6 +43,7 @@ def look_up_file(path: Path, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json({"read_as": listed.read_as, **counts, "click_ids": members})
     else:
+        typer.echo(f"read as: {printable(listed.read_as)}")
         nameless = f"; {lookup.nameless:,} rows have no click id" if lookup.nameless else ""
         typer.echo(f"{stored + missing:,} click ids: {stored:,} stored, {missing:,} not{nameless}")
     raise typer.Exit(int(missing + lookup.nameless > 0))

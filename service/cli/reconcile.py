@@ -12,7 +12,7 @@ from service.cli.printing import print_json, printable
 from service.cli.progress import progress
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import database_of, readable_or_refuse, settings_or_refuse
-from service.cli.spreadsheets import Columns, Delimiter, Encoding, Numbers
+from service.cli.spreadsheets import ClickIds, Columns, Delimiter, Encoding, Numbers
 
 if TYPE_CHECKING:
     from service.core.sender import NumberFormat
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 _SELDOM = ("status_differs", "unpaid")  # told where there are some
 _File = Annotated[Path, typer.Argument(metavar="PARTNER.CSV", help="A spreadsheet as CSV; packed: .gz or .zst.")]
-_ClickIds = Annotated[
-    str | None,
-    typer.Option(metavar="COLUMN", help="Their column of click ids.", show_default="by its name: click_id, cid …"),
-]
 _Values = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Their column of values.", show_default="by its name: value, payout …"),
@@ -51,7 +47,7 @@ def reconcile(  # noqa: PLR0913 - the options
     until: Until = None,
     sender: SenderName = None,
     *,
-    click_id_column: _ClickIds = None,
+    click_id_column: ClickIds = None,
     value_column: _Values = None,
     transaction_id_column: _TransactionIds = None,
     currency_column: _Currencies = None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from service.cli.printing import printable
+
 if TYPE_CHECKING:
     from service.settings import Settings
     from service.storage.database import Database
@@ -65,7 +67,7 @@ def readable_or_refuse(path: Path | None = None) -> "Iterator[None]":
     try:
         yield
     except UnreadableFile as error:
-        refuse([str(error)])
+        refuse([printable(str(error))])
 
 
 def refuse(lines: Sequence[str]) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Owns the options that say how a spreadsheet is to be read: `import` and `reconcile` have the same."""
+"""Owns the options that say how a spreadsheet is to be read: `import`, `reconcile` and `lookup` share them."""
 
 from typing import Annotated, Literal
 
@@ -40,5 +40,14 @@ Columns = Annotated[
         help="What a column of theirs is to us: 'Click ID=click_id'. Give it several times for several.",
         show_default="by their names",
         rich_help_panel=_PANEL,
+    ),
+]
+ClickIds = Annotated[
+    str | None,
+    typer.Option(
+        "--click-id-column",
+        metavar="COLUMN",
+        help="Their column of click ids.",
+        show_default="by its name: click_id, cid …",
     ),
 ]

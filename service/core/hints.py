@@ -38,6 +38,11 @@ def hint_for(outcome: Outcome, said: Said) -> str:
     return hints[outcome](said) if outcome in hints else outcome.hint
 
 
+def kept_hint(outcome: Outcome, door: str) -> str:
+    """Return what to do about a rejection that is kept, and came in by this door: its hint was not kept with it."""
+    return _hint_of_rows(door) if door in _MANY and outcome is Outcome.MALFORMED_BODY else outcome.hint
+
+
 def code_meant(sign: str) -> str:
     """Return the code that stands for a currency's sign, as in $ or US$, or for itself in small letters."""
     text = sign.upper()
@@ -86,7 +91,13 @@ def _too_large(said: Said) -> str:
     return f"Keep the URL within 8 KiB, the body within 64 KiB{within}."
 
 
-def _rows(_said: Said) -> str:
+def _rows(said: Said) -> str:
+    return _hint_of_rows(said.door)
+
+
+def _hint_of_rows(door: str) -> str:
+    if door == "import":
+        return "Mend the row as its detail says, and import it again in a file of its own."
     return "Send a JSON array, NDJSON or CSV with a header, in UTF-8: each row is one object, or one record."
 
 

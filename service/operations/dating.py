@@ -1,6 +1,7 @@
 """Owns the column of a file that says when each of its postbacks was received, for import and for replay."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,18 +12,23 @@ from service.core.outcome import Outcome, Rejected
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import Sender
 from service.core.verdict import Understood
+from service.operations.spreadsheet.dates import DateOrder
 
 _AHEAD = timedelta(minutes=5)  # what another machine's clock may be ahead of ours; more is a mistake in the file
 _FUTURE = "more than 5 minutes in the future"
+_NO_TIME = "is no ISO 8601 time: "
+_EXAMPLES: Mapping[DateOrder, str] = {"dmy": "31.1.2026", "mdy": "1/31/2026", "ymd": "2026/1/31"}
 _REFUSED = re.compile(rf"(.+) is (?:absent|there more than once|no ISO 8601 time: .*|not between .*|{_FUTURE}: .*)")
 
 
 class Dating:
     """Gives each row the moment that its own column names."""
 
-    def __init__(self, column: str, sender: Sender) -> None:
+    def __init__(self, column: str, sender: Sender, order: DateOrder | None = None) -> None:
+        """Begin; `order` is that of local dates, which are ISO 8601 by now if they could be read."""
         self._column = column
         self._sender = sender
+        self._order = order
 
     def __call__(self, one: Understood) -> Understood:
         """Return the row with its moment; one that names none that can be is rejected."""
@@ -31,11 +37,19 @@ class Dating:
                 try:
                     return one._replace(raw=self._dated(one.raw, one.params.get(self._column)))
                 except Rejected as refused:
-                    return self._rejected(rejection_of(one.raw, self._sender, refused))
+                    refused.detail += self._unread(refused.detail)
+                    return self._rejected(replace(rejection_of(one.raw, self._sender, refused), hint=self._hint()))
             case Rejection():
                 return self._rejected(one)
             case _:
                 return one
+
+    def _unread(self, detail: str) -> str:
+        return f", and no date as {self._order}" if self._order and _NO_TIME in detail else ""
+
+    def _hint(self) -> str:
+        local = "" if self._order is None else f", or as a date such as {_EXAMPLES[self._order]}"
+        return f"Write {self._column} as ISO 8601, such as 2026-01-31T14:05:00Z{local}; not in the future."
 
     def _rejected(self, rejection: Rejection) -> Rejection:
         """Return a rejected row with its own moment, where that can be read: a replay keeps it."""

@@ -149,7 +149,7 @@ def deletions(database: Database, subject: Subject | None, limit: int) -> Deleti
 
 def _refuse_what_tells_of_nobody(subject: Subject) -> None:
     if subject.personal and len(subject.text.strip()) < _SHORTEST:
-        raise Refused(f"{subject.text!a} is too short to tell of a person: {_SHORTEST} letters at least")
+        raise Refused(f"{subject.text!r} is too short to tell of a person: {_SHORTEST} letters at least")
 
 
 def _refuse_what_waits(spool_directory: Path, subject: Subject, whose: Whose) -> None:

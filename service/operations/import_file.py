@@ -63,7 +63,8 @@ class ImportFile:
     def amend(self) -> Dating | None:
         """What gives each row its moment, where a column does."""
         column = self._moment_column
-        return None if column is None else Dating(column, self.caller.sender)
+        order = self._sheet.reading.dates if self._sheet else None
+        return None if column is None else Dating(column, self.caller.sender, order)
 
     @property
     def read_as(self) -> str | None:

@@ -81,7 +81,7 @@ class ImportSheet:
             return
         if self._column is not None and roles.moment is None:
             shown = ", ".join(self.reading.names)[:400]
-            raise UnreadableFile(f"no column is called {self._column}; the header is {shown!a}")
+            raise UnreadableFile(f"no column is called {self._column}; the header is {shown!r}")
         if len(",".join(roles.names).encode()) > MAX_HEADER_BYTES:
             raise UnreadableFile(
                 f"the header has more than {MAX_HEADER_BYTES} bytes, with which each rejected row is kept"

@@ -17,7 +17,11 @@ from service.operations.spreadsheet.sniffing import understand
 # What partners call their columns, the likelier name first; in small letters, with _ for spaces and dashes. Not the
 # transaction id: a partner's own may be another than ours, so its column must be said.
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "click_id": ("click_id", "clickid", "c", "cid", "subid", "sub_id", "subid1", "aff_sub", "click"),
+    "click_id": (
+        *("click_id", "clickid", "c", "cid", "subid", "sub_id", "subid1", "aff_sub", "click"),
+        *("klick_id", "klickid", "klick", "id_clic", "clic_id", "id_de_clic", "id_do_clique", "clic", "clique"),
+        *("id_kliknięcia", "id_клика", "id_click"),
+    ),
     "value": ("value", "amount", "payout", "revenue", "price", "sum"),
     "currency": ("currency", "currency_code"),
 }
@@ -66,9 +70,13 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class PartnerNaming:
-    """What the columns of a partner's list are: those that a person named, and what the names of the others say."""
+    """What the columns of a partner's list are: those that a person named, and what the names of the others say.
+
+    `only_ids`: nothing but the click ids is wanted of it.
+    """
 
     said: Said = field(default_factory=Said)
+    only_ids: bool = False
     alone = "click_id"
 
     def columns(self, names: Sequence[str]) -> Columns | None:
@@ -79,8 +87,10 @@ class PartnerNaming:
         known = {plain(name): name for name in reversed(names)}
         guessed = {what: next((known[it] for it in guesses if it in known), None) for what, guesses in NAMES.items()}
         click_id, value = said.click_id or guessed["click_id"], said.value or guessed["value"]
-        if click_id is None or (value is None and len(names) > 1):
+        if click_id is None or (value is None and len(names) > 1 and not self.only_ids):
             return None
+        if self.only_ids:
+            return Columns(click_id, None, None, None)
         return Columns(click_id, value, said.transaction_id, said.currency or guessed["currency"])
 
     def roles(self, names: Sequence[str]) -> Roles | None:
@@ -104,7 +114,7 @@ class PartnerNaming:
 class PartnerList:
     """A partner's list, which is read in one way. To make one reads its beginning. Raises UnreadableFile.
 
-    `own` is how its sender usually writes amounts.
+    `own` is how its sender usually writes amounts. `only_ids`: of its columns only the click ids are read.
     """
 
     def __init__(
@@ -113,8 +123,10 @@ class PartnerList:
         said: Said = Said(),  # noqa: B008 - it cannot be changed
         options: Options = Options(),  # noqa: B008 - it cannot be changed
         own: NumberFormat = "point",
+        *,
+        only_ids: bool = False,
     ) -> None:
-        naming = PartnerNaming(_with_renamed(said, options.columns))
+        naming = PartnerNaming(_with_renamed(said, options.columns), only_ids)
         self._reading = understand(file, naming, options, own)
         columns, roles = naming.columns(self._reading.names), naming.roles(self._reading.names)
         assert columns is not None  # noqa: S101 - its header was found by them
@@ -151,7 +163,7 @@ class PartnerList:
 def _with_amount(line: Line, text: str) -> Line:
     micros = micros_of(text)
     if micros is None:
-        return line._replace(reason=f"{text[:80]!a} is not an amount" if text else "no value")
+        return line._replace(reason=f"{text[:80]!r} is not an amount" if text else "no value")
     return line._replace(micros=micros)
 
 

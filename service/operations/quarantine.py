@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.core.hints import kept_hint
 from service.core.moment import utc
 from service.core.outcome import Outcome, advice_in
 from service.core.postback import answered, answered_status
@@ -81,7 +82,9 @@ class Shown:
         word = self.row.outcome.upper()
         if advice := advice_in(self.row.detail):
             return advice
-        return Outcome[word].hint if word in Outcome.__members__ else "an outcome of another version"
+        return (
+            kept_hint(Outcome[word], self.row.door) if word in Outcome.__members__ else "an outcome of another version"
+        )
 
     def members(self) -> dict[str, object]:
         """Return it as JSON shows it."""

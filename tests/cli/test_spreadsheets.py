@@ -1,5 +1,6 @@
 """The options that say how a spreadsheet is read: `import` and `reconcile` take them, and say what they understood."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -120,12 +121,27 @@ def test_click_ids_alone_are_reconciled(service: Command, bare: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("listed", ["a\nz\nb\na\nx\n", "sep=;\nClick ID;Betrag\na;1\nz;1\nb;1\na;1\nx;1\nSumme;5\n"])
-def test_a_list_of_click_ids_is_looked_up(service: Command, bare: Path, listed: str) -> None:
+@pytest.mark.parametrize(
+    ("listed", "given", "read_as"),
+    [
+        ("a\nz\nb\na\nx\n", "", "commas, UTF-8, no header"),
+        (
+            "sep=;\nClick ID;Value\na;1\nz;1\nb;1\na;1\nx;1\nSumme;5\n",
+            "",
+            "semicolons, UTF-8, header in line 2, 1 total row left out",
+        ),
+        ("Partner;Klick;Umsatz\np;a;1,234\np;z;\np;b;x\np;x;1\n", "", "semicolons, UTF-8, header in line 1"),
+        ("Clickid,Name\na,A\nz,Z\nb,B\nx,X\n", "", "commas, UTF-8, header in line 1"),
+        ("Klick-ID\na\nz\nb\nx\n", "", "commas, UTF-8, header in line 1"),
+        ("Nummer\na\nz\nb\nx\n", "--click-id-column=Nummer", "commas, UTF-8, header in line 1"),
+        ("Nummer,c\na,1\nz,1\nb,1\nx,1\n", "--columns=Nummer=click_id", "commas, UTF-8, header in line 1"),
+    ],
+)
+def test_a_list_of_click_ids_is_looked_up(service: Command, bare: Path, listed: str, given: str, read_as: str) -> None:
     (bare / "rows.csv").write_text("c,value,at\na,1,2026-01-02\nb,2,2026-01-02\nb,2,2026-01-02\nx,no,2026-01-02\n")
     service("import", "rows.csv", "--received-at", "at")
-    (bare / "ids.csv").write_text(listed.replace("Betrag", "Value"))
-    ended = service("lookup", "--file", "ids.csv")
+    (bare / "ids.csv").write_text(listed)
+    ended = service("lookup", "--file", "ids.csv", *given.split())
     assert (ended.code, ended.err, ended.out.splitlines()) == (
         1,
         "",
@@ -134,10 +150,11 @@ def test_a_list_of_click_ids_is_looked_up(service: Command, bare: Path, listed: 
             "z: NOT stored: never arrived",
             "b: stored, 2026-01-02 00:00:00 UTC",
             "x: NOT stored: rejected: invalid_value, 2026-01-02 00:00:00 UTC: 'no' is not an amount",
+            f"read as: {read_as}",
             "4 click ids: 2 stored, 2 not",
         ],
     )
-    answer = service("lookup", "--file", "ids.csv", "--json").answer()
+    answer = service("lookup", "--file", "ids.csv", *given.split(), "--json").answer()
     assert (answer["stored"], answer["missing"], answer["nameless"]) == (2, 2, 0)
     assert isinstance(answer["click_ids"], list)
     assert answer["click_ids"][1] == {"click_id": "z", "stored": False, "since": None, "reason": "never arrived"}
@@ -156,3 +173,44 @@ def test_a_click_id_or_a_list_is_looked_up(service: Command, bare: Path, argumen
     (bare / "ids.csv").write_text("a\n")
     ended = service("lookup", *arguments)
     assert (ended.code, ended.err) == (2, "say a click id, or --file with a list of them\n")
+
+
+def test_columns_of_a_list_are_said_with_a_list(service: Command) -> None:
+    ended = service("lookup", "a", "--click-id-column", "Klick")
+    assert (ended.code, ended.out) == (2, "")
+    assert "say --file, too" in ended.err
+
+
+def test_a_list_without_a_column_of_click_ids_says_which_option_names_it(service: Command, bare: Path) -> None:
+    (bare / "ids.csv").write_text("Partner;Nummer\np;a\n")
+    ended = service("lookup", "--file", "ids.csv")
+    assert (ended.code, ended.err) == (
+        2,
+        "say with --click-id-column which column it is; there are Partner, Nummer\n",
+    )
+
+
+def test_a_date_that_is_none_says_in_which_order_it_was_read_and_how_to_write_it(service: Command, bare: Path) -> None:
+    (bare / "rows.csv").write_text("c;value;Datum\na;1;31.1.2026\nb;2;31.13.2026\n")
+    told = "Datum is no ISO 8601 time: '31.13.2026', and no date as dmy"
+    service("import", "rows.csv", "--received-at", "Datum", "--dates", "dmy", "--report", "report.ndjson")
+    row = json.loads((bare / "report.ndjson").read_text().splitlines()[0])
+    assert (row["row"], row["outcome"], row["detail"]) == (2, "malformed_body", told)
+    assert row["hint"] == (
+        "Write Datum as ISO 8601, such as 2026-01-31T14:05:00Z, or as a date such as 31.1.2026; not in the future."
+    )
+    found = service("lookup", "b").out.splitlines()
+    assert told in found[1]
+    assert found[-1].endswith("Mend the row as its detail says, and import it again in a file of its own.")
+    shown = service("rejected", "show", row["request_id"], "--json").answer()
+    assert shown["hint"] == "Mend the row as its detail says, and import it again in a file of its own."
+
+
+@pytest.mark.parametrize("command", ["import", "reconcile"])
+def test_a_refused_header_is_shown_in_its_letters_and_moves_no_cursor(
+    service: Command, bare: Path, command: str
+) -> None:
+    (bare / "rows.csv").write_text("Nummer;Währung;a\x1b[2J\nx;EUR;1\n", encoding="utf-8")
+    ended = service(command, "rows.csv")
+    assert (ended.code, ended.out) == (2, "")
+    assert "Nummer, Währung, a\\x1b[2J" in ended.err

@@ -51,7 +51,7 @@ UNREADABLE = [
     ("one;\ntwo;2\n", ("1", "no value")),
     ("two;2\none;1,50;x\n", ("2", "3 cells under a header of 2")),
     ('two;2\none;"1,50"x\n', ("2", "its quotes are broken: ';' expected after '\"'")),
-    ("two;2\none;€ 1,50 $\n", ("2", "'\\u20ac 1,50 $' is not an amount")),
+    ("two;2\none;€ 1,50 $\n", ("2", "'€ 1,50 $' is not an amount")),
 ]
 
 

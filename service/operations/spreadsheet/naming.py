@@ -60,7 +60,7 @@ class SenderNaming:
         told = [f"no column is called {self._names_of(field)} ({field})" for field in wanted]
         first = self._parameter(wanted[0]) if wanted else ""
         return (
-            f"{'; '.join(told)}; the header is {', '.join(names)[:_SHOWN]!a}: "
+            f"{'; '.join(told)}; the header is {', '.join(names)[:_SHOWN]!r}: "
             f"say which one it is with --columns THEIRS={first}"
         )
 

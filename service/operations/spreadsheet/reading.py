@@ -101,7 +101,7 @@ class Reading:
         return ", ".join(self._words(roles, left_out))
 
     def _words(self, roles: Roles | None, left_out: int) -> Iterator[str]:
-        yield DELIMITERS.get(self.delimiter, f"separated by {self.delimiter!a}")
+        yield DELIMITERS.get(self.delimiter, f"separated by {self.delimiter!r}")
         yield _ENCODINGS.get(self.encoding, self.encoding)
         if roles is None or roles.values:
             yield _NUMBERS[self.numbers]

@@ -143,7 +143,7 @@ def _assert_dates(rows: Iterable[Sequence[str]], roles: Roles, options: Options)
     if local is not None:
         column = roles.names[roles.moment]
         raise UnreadableFile(
-            f"{column} is {local[:40]!a}, and nobody can tell its day from its month: say --dates dmy, mdy or ymd"
+            f"{column} is {local[:40]!r}, and nobody can tell its day from its month: say --dates dmy, mdy or ymd"
         )
 
 
