@@ -34,7 +34,7 @@ _As = Annotated[
 ]
 _SHOWN = 30  # groups
 
-_WHY = ": `rejected show` says why, and of a whole batch what to do"
+_WHY = ": `rejected show` says why they were refused, and of a whole batch what to do"
 
 
 def replay(  # noqa: PLR0913 - the filters
@@ -57,18 +57,19 @@ def replay(  # noqa: PLR0913 - the filters
 
     It tells what would change, asks, and stores what is accepted now, with
     the moment it first arrived. What would be rejected again is left as it
-    is. Given twice, or interrupted and given again, it stores all once.
+    is, and an example says why. Given again, it stores nothing twice.
 
-    What was refused because nothing proved its sender is shown by the key
-    and the address that it came with. Choose by these, and say with --as
-    whose it is: that sender's rules judge it, and its name is stored.
+    What was refused because nothing proved its sender is shown by its key
+    and address. Choose by these, and say with --as whose it is: that sender's
+    rules judge it ("stays invalid_value"), and its name is stored. What is
+    another registered sender's stays as it is.
 
-    On PostgreSQL it runs beside the service. On SQLite stop the service
-    first (--dry-run needs no stop).
+    On SQLite stop the service first (--dry-run needs no stop).
 
     Example: python -m service replay --outcome invalid_value --since 7d
 
-    JSON keys: done, steps [{before after changes sender key_id client_ip count}].
+    JSON keys: done, steps [{before after changes sender key_id client_ip
+    key_sender count example {request_id why}}].
 
     Exit code: 0 done, or nothing to do, 1 you said no, 2 it cannot be done,
     or --yes is missing where nobody can be asked.
@@ -120,6 +121,8 @@ def _print(report: "ReplayReport", *, err: bool = False) -> None:
     steps = report.in_order()
     for step, number in steps[:_SHOWN]:
         typer.echo(f"{number:>9,}  {_arrow(step)}{_came(step)}", err=err)
+        if example := report.examples.get(step):
+            typer.echo(f"{'':11}such as {example.request_id}: {printable(example.why)}", err=err)
     if more := steps[_SHOWN:]:
         typer.echo(f"{sum(number for _, number in more):>9,}  in {len(more):,} more groups: --json lists them", err=err)
     said = "replayed" if report.done else "would be replayed"
@@ -135,7 +138,8 @@ def _arrow(step: "Step") -> str:
 
 def _came(step: "Step") -> str:
     """Say who it may be, of what nothing proved the sender."""
-    known = [f"key {step.key_id}"] if step.key_id else []
+    whose = f" of {printable(step.key_sender)}" if step.key_sender else ""
+    known = [f"key {step.key_id}{whose}"] if step.key_id else []
     known += [f"from {printable(step.client_ip)}"] if step.client_ip else []
     known += [f"kept as {printable(step.sender)}'s"] if step.sender else []
     return f"  ({', '.join(known)})" if known else ""
