@@ -44,8 +44,7 @@ class Rows(NamedTuple):
 class Intake:
     """The one way in. Every door hands its input to it and shows the verdict; nothing else decides.
 
-    `clock` gives seconds, to measure how long something took. `suspects`: what is accepted is looked at for mistakes,
-    of which somebody is told. `manner` is how what comes in is written.
+    `clock` gives seconds, to measure how long something took. `manner` is how what comes in is written.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and what is asked of it
@@ -56,7 +55,6 @@ class Intake:
         clock: Callable[[], float] = time.perf_counter,
         *,
         known: Known = lambda _raw, _credentials: None,
-        suspects: bool = True,
         manner: Manner = Manner.NEW,
     ) -> None:
         self._authenticate = authenticate
@@ -64,7 +62,6 @@ class Intake:
         self._writer = writer
         self._record = record
         self._clock = clock
-        self._suspects = suspects
         self._manner = manner
         self._turns = asyncio.Semaphore(_BATCHES_AT_ONCE)
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
@@ -209,7 +206,7 @@ class Intake:
             return replace(rejection_of(raw, sender, caller.refusal), key_id=caller.key_id)
         try:
             postback = parse(raw, sender, pairs)
-            odd = diagnose_accepted(postback, sender) if self._suspects else None
+            odd = diagnose_accepted(postback, sender)
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
             return rejection_of(raw, sender, rejected)

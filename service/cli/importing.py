@@ -58,7 +58,7 @@ _Report = Annotated[
     list[str] | None,
     typer.Option(
         metavar="all|PATH",
-        help="What was not stored is listed at PATH; with `all` every row is. Give it twice for both.",
+        help="What was not stored or has a mistake is listed at PATH; with `all` every row. Give it twice for both.",
         show_default="FILE.report.csv, or .ndjson",
     ),
 ]
@@ -86,6 +86,9 @@ def import_(  # noqa: PLR0913 - the options
     mistake, the same file read in the same way stores nothing twice; the
     report says where to go on.
 
+    Mistakes in accepted rows, such as a value under a name that is not the
+    sender's, are summed and told in the report.
+
     A spreadsheet is read as it looks, and one line says what was understood:
     look at it with --dry-run first. Totals at its end are left out.
 
@@ -96,7 +99,8 @@ def import_(  # noqa: PLR0913 - the options
 
     JSON keys: done, request_id (a row's is that, and -N), rows, resumed_after,
     outcomes {outcome: count}, report, rules_of (when it was begun, if the
-    sender's rules have changed since: those of then apply), read_as.
+    sender's rules have changed since: those of then apply), read_as, mistakes
+    in accepted rows {mistake: {rows, first_row, hint}}.
 
     Exit code: 0 every row was accepted, 1 some were rejected, or another
     import of the file is under way, 2 it cannot be read, stored or reported,
@@ -185,10 +189,14 @@ def _print(result: "ImportResult") -> None:
         typer.echo("for today's rules: `replay` what was rejected; other rows in a file of their own (docs/import.md)")
     for word, count in result.outcomes.most_common():
         typer.echo(f"{count:>11,}  {word}")
+    for mistake, (count, first_row, hint) in result.mistakes.items():
+        typer.echo(f"{count:>11,}  accepted with the mistake {mistake} (row {first_row:,}): {hint}")
     if not result.done:
         typer.echo(f"{rows:,} rows: {rows - rejected:,} would be accepted, {rejected:,} rejected; nothing was stored")
         return
     resumed = f", gone on with after row {result.resumed_after:,}" if result.resumed_after else ""
     typer.echo(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")
     if result.report:
-        typer.echo(f"{'each row' if result.report.every else 'what was not stored'}: {result.report.path}")
+        typer.echo(
+            f"{'each row' if result.report.every else 'what was not stored, or has a mistake'}: {result.report.path}"
+        )

@@ -1,4 +1,4 @@
-"""Owns the report of an import: what was not stored, or what became of each row, and where an interrupted one goes on.
+"""Owns the report of an import: what was not stored or has a mistake, or each row, and where one goes on.
 
 A row is durable in the database before it is in the report. Where not every row is in it, its last line says how many
 were read, and what became of all of them; that line is written again after each group. A report that was cut off
@@ -19,10 +19,11 @@ from typing import Literal, NamedTuple, Self
 
 import orjson
 
-from service.core.outcome import Outcome
+from service.core.outcome import Family, Mistake, Outcome
 from service.core.postback import RawPostback
 from service.core.verdict import STORED, Understood, Verdict
 from service.operations.errors import Refused
+from service.operations.import_mistakes import Mistakes, mistake_of
 from service.operations.row_output import csv_records, harmless
 
 ReportForm = Literal["csv", "ndjson"]
@@ -32,7 +33,8 @@ _HEAD = {"csv": csv_records([COLUMNS]), "ndjson": b""}
 _FIRST = {**_HEAD, "ndjson": b'{"row":'}  # how it begins, and other files do not
 _OUTCOME: Callable[[Sequence[object]], Outcome] = itemgetter(1)
 _COUNTED = "read"  # in place of an outcome, on the last line: how many rows were read
-_UNTOLD = frozenset({Outcome.STORED, Outcome.UPDATED})
+_UNTOLD = frozenset({Outcome.STORED, Outcome.UPDATED})  # unless the row has a mistake
+_MISTAKES = frozenset(Mistake)
 
 
 class NoReport(Refused):
@@ -40,7 +42,7 @@ class NoReport(Refused):
 
 
 class ReportPlace(NamedTuple):
-    """Where a report is written and in which form; of `every` row, or of those only that were not stored."""
+    """Where a report is written and in which form; of `every` row, or only of what was not stored or has a mistake."""
 
     path: Path
     form: ReportForm
@@ -50,12 +52,14 @@ class ReportPlace(NamedTuple):
 class Report:
     """The report of an import; a context manager. All raise NoReport or OSError.
 
-    `rows` says how many rows are done, and `tally` what became of those. `every` is as the report was begun.
+    `rows` says how many rows are done, `tally` what became of those, and `mistakes` what is wrong in those that were
+    accepted. `every` is as the report was begun.
     """
 
     def __init__(self, place: ReportPlace, request_id: str) -> None:
         self.rows = 0
         self.tally: Counter[Outcome] = Counter()
+        self.mistakes = Mistakes()
         self.path, form, self.every = place
         self._form = form
         self._request_id = request_id
@@ -84,15 +88,15 @@ class Report:
             (
                 number,
                 verdict.outcome,
-                verdict.detail and safe(verdict.detail),
-                "" if verdict is STORED else verdict.hint,
+                *_words(one, verdict, safe),
                 safe(getattr(one, "click_id", None)),
                 raw.request_id,
             )
             for number, raw, one, verdict in zip(count(self.rows + 1), raws, understood, verdicts, strict=False)
-            if self.every or verdict.outcome not in _UNTOLD
+            if self.every or one.diagnosis or verdict.outcome not in _UNTOLD
         ]
         self.tally.update(verdict.outcome for verdict in verdicts)
+        self.mistakes.add_all(self.rows + 1, understood, verdicts)
         self.rows += len(verdicts)
         self._write(rows)
 
@@ -100,6 +104,7 @@ class Report:
         """Forget all."""
         self.rows = 0
         self.tally.clear()
+        self.mistakes.clear()
         self._end = len(self._head)
         self._cut(self._end)
         self._write([])
@@ -133,22 +138,26 @@ class Report:
             self._cut(0)
             self._file.write(self._head)
         self._file.seek(len(self._head))
-        counted, in_order = self._read()
+        counted, in_order, plain = self._read()
         if not in_order or (counted and self.every):
             self.start_over()
             return
-        if not counted and not _UNTOLD.isdisjoint(self.tally):
+        if not counted and plain:
             self.every = True  # it was begun so, and goes on so
         self._cut(self._read_to if counted else self._end)
         self._write([])
 
-    def _read(self) -> tuple[bool, bool]:
-        """Read as far as it is whole; say whether a line counts all rows, and whether each row is told or counted."""
+    def _read(self) -> tuple[bool, bool, bool]:
+        """Read as far as it is whole.
+
+        Say whether a line counts all rows, whether each row is told or counted, and whether a row is told that only a
+        report of every row tells.
+        """
         self._end = len(self._head)
-        in_order = True
+        in_order, plain = True, False
         with suppress(ValueError, KeyError, AttributeError, csv.Error):  # torn
             for values in self._values():
-                number, word, detail, *_, request_id = map(str, values)
+                number, word, detail, hint, *_, request_id = map(str, values)
                 if request_id.partition("-")[0] != self._request_id:
                     raise NoReport(
                         f"{self.path} is the report of another import (another file, or other options): "
@@ -157,12 +166,17 @@ class Report:
                 if word == _COUNTED:
                     self.tally = Counter(dict(map(_counted, detail.split(", ") if detail else ())))
                     self.rows = int(number)
-                    return True, True
+                    return True, True, plain
                 in_order = in_order and (number, request_id) == (str(self.rows + 1), f"{self._request_id}-{number}")
-                self.tally[Outcome[word.upper()]] += 1
+                outcome = Outcome[word.upper()]
+                mistake = _mistake_in(outcome, detail)
+                self.tally[outcome] += 1
+                if mistake:
+                    self.mistakes.add(int(number), mistake, hint)
+                plain = plain or (outcome in _UNTOLD and not mistake)
                 self.rows += 1
                 self._end = self._read_to
-        return False, in_order
+        return False, in_order, plain
 
     def _values(self) -> Iterator[Sequence[object]]:
         """Yield the values of each row, of any that has its end; `_read_to` is where that is."""
@@ -183,6 +197,19 @@ class Report:
     def _cut(self, end: int) -> None:
         self._file.seek(end)
         self._file.truncate()
+
+
+def _words(one: Understood, verdict: Verdict, safe: Callable[[object], object]) -> tuple[object, str]:
+    """Return the detail and the hint of a row. A mistake's name comes first in the detail of an accepted row."""
+    if mistake := mistake_of(one, verdict):
+        return safe(": ".join(filter(None, (mistake.mistake, verdict.detail)))), mistake.advice
+    return verdict.detail and safe(verdict.detail), "" if verdict is STORED else verdict.hint
+
+
+def _mistake_in(outcome: Outcome, detail: str) -> Mistake | None:
+    """Read back the mistake of an accepted row."""
+    name = detail.partition(":")[0]
+    return Mistake(name) if name in _MISTAKES and outcome.family is Family.ACCEPTED else None
 
 
 def _counted(words: str) -> tuple[Outcome, int]:

@@ -8,9 +8,9 @@ import asyncio
 import gc
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import repeat
 from typing import NamedTuple, Protocol
@@ -24,6 +24,7 @@ from service.core.verdict import Understood, Verdict
 from service.intake import Rows
 from service.operations.errors import Ended
 from service.operations.import_file import ImportFile
+from service.operations.import_mistakes import Mistaken, Mistakes
 from service.operations.import_report import Report, ReportPlace
 from service.operations.own_line import AHEAD, rehearsing, storing, vouched
 from service.operations.row_file import Advance
@@ -67,7 +68,7 @@ class ImportResult:
 
     `resumed_after` is after how many rows an earlier import was gone on with, `report` where rows are told. `rules_of`
     is when the import was begun, if the sender's rules have changed since: those of then apply. `read_as` says how a
-    spreadsheet was read.
+    spreadsheet was read. `mistakes` are those of accepted rows, the most frequent first.
     """
 
     request_id: str
@@ -77,6 +78,7 @@ class ImportResult:
     report: ReportPlace | None = None
     rules_of: datetime | None = None
     read_as: str | None = None
+    mistakes: Mapping[str, Mistaken] = field(default_factory=dict)
 
     @property
     def rejected(self) -> int:
@@ -91,7 +93,8 @@ class ImportResult:
         counts = {"rows": self.outcomes.total(), "outcomes": dict(self.outcomes.most_common())}
         rules_of = self.rules_of and utc(self.rules_of)
         members = {"done": self.done, "request_id": self.request_id, **done, **counts, "rules_of": rules_of}
-        return {**members, "read_as": self.read_as}
+        mistakes = {name: found._asdict() for name, found in self.mistakes.items()}
+        return {**members, "read_as": self.read_as, "mistakes": mistakes}
 
 
 class Begun(NamedTuple):
@@ -125,6 +128,7 @@ async def import_file(
         report=report._replace(every=told.every),
         rules_of=begun.rules_of,
         read_as=begun.rows.read_as,
+        mistakes=told.mistakes.summed(),
     )
 
 
@@ -192,15 +196,19 @@ async def rehearse_import(database: Database, rows: ImportFile, advance: Advance
     rows = begun.rows
     rows.assert_header()
     counted: Counter[str] = Counter()
+    mistakes = Mistakes()
 
-    def told(_raws: object, _understood: object, verdicts: Sequence[Verdict]) -> None:
+    def told(_raws: object, understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
+        mistakes.add_all(counted.total() + 1, understood, verdicts)
         words = ((one.outcome.family, one.outcome.value) for one in verdicts)
         counted.update(ACCEPTED if family is Family.ACCEPTED else word for family, word in words)
 
     intake = rehearsing(None, vouched(rows.caller), told)
     with closing(rows.groups(advance=advance)) as groups:
         await intake.receive_rows(groups, amend=rows.amend)
-    return ImportResult(rows.request_id, counted, rules_of=begun.rules_of, read_as=rows.read_as)
+    return ImportResult(
+        rows.request_id, counted, rules_of=begun.rules_of, read_as=rows.read_as, mistakes=mistakes.summed()
+    )
 
 
 async def _was_begun_unnoted(database: Database, rows: ImportFile) -> bool:

@@ -92,7 +92,7 @@ async def storing(ledger: Ledger, caller: Caller, told: Told, manner: Manner) ->
     writer = Writer(OnThread(ledger), metrics, deadline=patient, quick_seconds=patient)  # each group is a full commit
     writer.start()
     try:
-        yield Intake(vouched(caller), _InOneManner(writer, manner), OwnRecord(told, metrics.books), suspects=False)
+        yield Intake(vouched(caller), _InOneManner(writer, manner), OwnRecord(told, metrics.books))
     finally:
         await writer.close()
 
