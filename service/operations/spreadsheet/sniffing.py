@@ -34,7 +34,7 @@ def understand(file: RowFile, naming: Naming, options: Options, own: NumberForma
     beginning = file.beginning(SAMPLE_BYTES)
     if beginning.startswith(_WORKBOOKS):
         raise UnreadableFile(f"{file.path} is a workbook: save its sheet as CSV")
-    encoding = options.encoding or encoding_of(beginning)
+    encoding = _encoding(file, beginning, options.encoding)
     lines = decoded(beginning, encoding).split("\n")
     if len(beginning) >= SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # it may go on
@@ -42,7 +42,8 @@ def understand(file: RowFile, naming: Naming, options: Options, own: NumberForma
     roles = naming.roles(header.names)
     assert roles is not None  # noqa: S101 - it was found by them
     rows = [*_rows(lines[header.above :], header)]
-    numbers = _numbers(rows, roles, options, own)
+    is_ours = Reading(encoding=encoding, delimiter=header.delimiter).is_ours
+    numbers = _numbers(_cells(rows, *roles.values), options, own, is_ours=is_ours)
     _assert_dates(rows, roles, options)
     return Reading(
         encoding=encoding,
@@ -56,6 +57,17 @@ def understand(file: RowFile, naming: Naming, options: Options, own: NumberForma
         signs=roles.currency is None and _has_currency(_cells(rows, *roles.values), numbers),
         columns=options.columns,
     )
+
+
+def _encoding(file: RowFile, beginning: bytes, said: str | None) -> str:
+    """Return a file's encoding: the one that is said, else what it looks like.
+
+    It is UTF-8 if that reads the same text, so that a file as our doors take it stays one.
+    """
+    looks = encoding_of(beginning)
+    if said is None or (looks == UTF8 != said and file.text_digest(said) == file.text_digest(UTF8)):
+        return looks
+    return said
 
 
 def split_record(record: str, delimiter: str) -> list[str]:
@@ -124,11 +136,11 @@ def _cells(rows: Iterable[Sequence[str]], *columns: int) -> list[str]:
     return [cell for row in rows for column in columns if (cell := row[column].strip())]
 
 
-def _numbers(rows: Iterable[Sequence[str]], roles: Roles, options: Options, own: NumberFormat) -> Numbers:
+def _numbers(amounts: Iterable[str], options: Options, own: NumberFormat, *, is_ours: bool) -> Numbers:
     if options.numbers:
         return Numbers(options.numbers, sure=True)
     try:
-        return numbers_of(_cells(rows, *roles.values), own)
+        return numbers_of(amounts, own, is_ours=is_ours)
     except ValueError as error:
         raise UnreadableFile(
             f"{error} may be thousands or a fraction, and no other amount tells: say --numbers point if its point is "
