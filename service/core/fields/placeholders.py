@@ -32,14 +32,21 @@ BARE_TOKENS: Mapping[Field, frozenset[str]] = {
     "conversion_status": frozenset({"conversion_status", "status", "STATUS", "OPTIONAL"}),
 }
 
+TEMPLATE_WORDS = frozenset({"REPLACE", "REPLACE_ME", "OPTIONAL"})  # of a platform's form: no token is called so
+# What programs write for a variable that has no value.
+EMPTY_VARIABLES = frozenset({"undefined", "null", "none", "nil", "nan", "n/a", "na", "nullptr", "nonetype", "dbnull"})
 # What programs and people write for "none". `test` and `0` are no placeholders: people try with the one, and series
 # of numbers begin with the other.
-_NONE = frozenset(
-    """
-    undefined null none nil nan n/a na nullptr nonetype dbnull true false unknown unset notset not_set not-set
+_NONE = (
+    EMPTY_VARIABLES
+    | frozenset(
+        """
+    true false unknown unset notset not_set not-set
     notfound not_found not-found noclickid no_click_id no-click-id noclick 00000000-0000-0000-0000-000000000000
     """.split()  # noqa: SIM905 - the same
-) | {"not set", "not found", "not provided", "not available", "-1", "0" * 24, "0" * 32}
+    )
+    | {"not set", "not found", "not provided", "not available", "-1", "0" * 24, "0" * 32}
+)
 WORDS = frozenset(form for word in _NONE for form in (word, word.upper(), word.capitalize())) | {
     *("NaN", "NoneType", "DBNull", "notSet", "NotSet", "notFound", "NotFound", "%s", "%d", "%1$s", "%@"),
 }
