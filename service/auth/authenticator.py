@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from service.auth.access import ACCESS_LINES, Access, Mode, StartRefused, access_of, start_refusal
 from service.auth.checks import Checks, IdentifiedBy
-from service.auth.credentials import NO_CREDENTIALS, Credentials
+from service.auth.credentials import NO_CREDENTIALS, Credentials, key_elsewhere
 from service.auth.keys import verified_key
 from service.auth.limits import RateLimits, bucket_of, limit_of, retry_after
 from service.auth.networks import is_loopback
@@ -60,6 +60,9 @@ class Authenticate(Protocol):
 
     async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS, /) -> Caller:
         """Return the caller."""
+
+
+_NO_PROOF = "no API key was sent, and nothing else that proves its sender"
 
 
 class _Identified(NamedTuple):
@@ -221,7 +224,9 @@ class Authenticator:
             return await self._by_token(raw, credentials.token, roster)
         if credentials.signed:
             return _identified(await self._checks.signer(raw, credentials, roster), by="signature")
-        raise Rejected(Outcome.UNAUTHENTICATED, "no API key was sent, and nothing else that proves its sender")
+        elsewhere = key_elsewhere(raw.query, raw.body)
+        why = f"no API key was sent where one belongs: {elsewhere}" if elsewhere else _NO_PROOF
+        raise Rejected(Outcome.UNAUTHENTICATED, why)
 
     async def _by_token(self, raw: RawPostback, token: str, roster: Roster) -> _Identified:
         if self._verify is None:

@@ -4,6 +4,7 @@ They travel beside the raw postback, not in it, so whatever stores or logs a pos
 """
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from service.auth.signature import WEBHOOK_HEADERS, SignedRequest, without_signa
 from service.core.redaction import PREFIX
 
 _PARAMETER = b"key="
+_ELSEWHERE = re.compile(rb"(?:^|[?;&])([A-Za-z0-9_.\-]{1,40})=pbk_[0-9a-z]")
+_IN_BODY = re.compile(rb"\bpbk_[0-9a-z]")
 PROOFS = frozenset((b"authorization", b"x-api-key", *WEBHOOK_HEADERS))  # headers
 
 
@@ -77,6 +80,13 @@ def extract_keys(query: bytes) -> tuple[bytes, list[str]]:
     shown = [part[len(_PARAMETER) :] for part in parts if part.startswith(_PARAMETER)]
     keys = [_text(unquote_to_bytes(part) if b"%" in part else part) for part in shown]
     return b"&".join([part for part in parts if not part.startswith(_PARAMETER)]), keys
+
+
+def key_elsewhere(query: bytes, body: bytes) -> str:
+    """Say where an API key stands that nobody looks for there; nothing if there is none."""
+    if found := _ELSEWHERE.search(query):
+        return f"the URL has one as {found[1].decode()}, and the parameter is called key"
+    return "the body has one, and it belongs into the URL or a header" if _IN_BODY.search(body) else ""
 
 
 def credentials_of(

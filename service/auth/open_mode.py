@@ -8,6 +8,8 @@ from service.core.postback import RawPostback
 from service.core.presets import EZMOB
 from service.core.sender import Sender
 
+_ONLY = "open mode: only direct requests to a loopback name such as localhost are answered"
+
 
 def authenticate_open(raw: RawPostback, sender: Sender = EZMOB) -> Sender:
     """Accept a direct request to a loopback name as the sender's; raise `Rejected` for any other.
@@ -16,9 +18,9 @@ def authenticate_open(raw: RawPostback, sender: Sender = EZMOB) -> Sender:
     header gives the proxy away, the Host header gives the web page away.
     """
     if raw.forwarded:
-        raise Rejected(Outcome.UNAUTHENTICATED, "open mode, and the request came through a proxy")
+        raise Rejected(Outcome.UNAUTHENTICATED, f"{_ONLY}, and this one came through a proxy")
     if not _is_loopback_authority(raw.host):
-        raise Rejected(Outcome.UNAUTHENTICATED, f"open mode, and the Host is {raw.host[:80].decode('latin-1')!a}")
+        raise Rejected(Outcome.UNAUTHENTICATED, f"{_ONLY}, and the Host is {raw.host[:80].decode('latin-1')!a}")
     return sender
 
 

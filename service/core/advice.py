@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from service.core.fields.html_damage import Eaten
-from service.core.fields.placeholders import Placeholder
+from service.core.fields.placeholders import EMPTY_VARIABLES, TEMPLATE_WORDS, Placeholder
 from service.core.outcome import Diagnosis, Mistake
 from service.core.sender import Field
 
@@ -11,12 +11,21 @@ from service.core.sender import Field
 def on_placeholder(found: Placeholder, field: Field, name: str) -> Diagnosis:
     """Return what to change where a placeholder came as `name`."""
     match found.kind:
+        case "token" if found.shown in TEMPLATE_WORDS:
+            advice = f"Replace {found.shown} by your platform's macro for the {field.replace('_', ' ')}, in {name}."
+            return Diagnosis(Mistake.LITERAL_TOKEN, advice)
         case "token":
             advice = f"Put the token of {name} into the braces of the platform that sends: it came as a bare word."
             return Diagnosis(Mistake.LITERAL_TOKEN, advice)
         case "word":
             wanted = f"Leave {name} out where there is none" if field == "transaction_id" else f"Send the real {name}"
-            return Diagnosis(Mistake.PLACEHOLDER, f"{wanted}: it came as a word that stands for none.")
+            is_empty = found.shown.lower() in EMPTY_VARIABLES
+            why = (
+                f"{found.shown} is an empty variable of the tracker"
+                if is_empty
+                else "it came as a word that stands for none"
+            )
+            return Diagnosis(Mistake.PLACEHOLDER, f"{wanted}: {why}.")
         case "macro":
             advice = f"Use a macro that the platform that sends knows, as it spells it: it did not replace {name}'s."
             return Diagnosis(Mistake.UNREPLACED_MACRO, advice)

@@ -3,7 +3,7 @@
 import re
 
 from service.core.fields.amounts import is_rounded, micros_of
-from service.core.hints import code_meant
+from service.core.fields.currencies import CURRENCIES
 from service.core.outcome import Diagnosis, Mistake
 from service.core.sent import Sent
 
@@ -41,8 +41,10 @@ def amount_as_click_id(sent: Sent) -> Diagnosis | None:
 def currency_sign(sent: Sent) -> Diagnosis | None:
     """Find a currency beside the number."""
     if with_sign := _WITH_CURRENCY.fullmatch(sent.fields.get("value", "").strip()):
-        code = code_meant(with_sign[1] or with_sign[2])
-        advice = f"Send the bare number in {sent.name('value')}, and the currency as {sent.name('currency')}={code}."
+        code, name = (with_sign[1] or with_sign[2]).upper(), sent.name("currency")
+        named = code in CURRENCIES and not sent.fields.get("currency")  # a sign names no currency
+        which = f"the currency as {name}={code}" if named else f"the currency's code in {name}"
+        advice = f"Send the bare number in {sent.name('value')}, and {which}."
         return Diagnosis(Mistake.CURRENCY_SIGN, advice)
     return None
 

@@ -7,6 +7,7 @@ its hint in itself (`Outcome.hint`), and so has one of which no sender is known.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from service.core.decoding import Pairs
 from service.core.fields.currencies import OTHER_CODES
 from service.core.outcome import Outcome
 from service.core.sender import Field, NumberFormat, Sender
@@ -21,15 +22,16 @@ _MANY = frozenset({"batch", "import"})  # doors where a body is one of many rows
 
 
 class Said(NamedTuple):
-    """What a rejected postback said: its sender, its door, and the text of each field that could be read."""
+    """What a rejected postback said: its sender, its door, the text of each field that could be read; all pairs."""
 
     sender: Sender
     door: str
     fields: Mapping[Field, str]
+    pairs: Pairs = ()
 
     def name(self, field: Field) -> str:
-        """Return what the sender calls a field."""
-        return self.sender.name_of(field)
+        """Return under which name a field was sent, or what the sender calls it."""
+        return self.sender.name_sent(field, self.fields.get(field), self.pairs)
 
 
 def hint_for(outcome: Outcome, said: Said) -> str:
@@ -41,12 +43,6 @@ def hint_for(outcome: Outcome, said: Said) -> str:
 def kept_hint(outcome: Outcome, door: str) -> str:
     """Return what to do about a rejection that is kept, and came in by this door: its hint was not kept with it."""
     return _hint_of_rows(door) if door in _MANY and outcome is Outcome.MALFORMED_BODY else outcome.hint
-
-
-def code_meant(sign: str) -> str:
-    """Return the code that stands for a currency's sign, as in $ or US$, or for itself in small letters."""
-    text = sign.upper()
-    return text if text.isascii() and text.isalpha() else SIGNS.get(text[-1:], "USD")
 
 
 def _missing_click_id(said: Said) -> str:

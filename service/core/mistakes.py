@@ -13,7 +13,7 @@ from service.core.decoding import Pairs
 from service.core.fields.amounts import is_rounded
 from service.core.fields.html_damage import eaten_in
 from service.core.fields.identifiers import is_shortened
-from service.core.fields.placeholders import BRACKETS, placeholder_in
+from service.core.fields.placeholders import BRACKETS, EMPTY_VARIABLES, Placeholder, placeholder_in
 from service.core.fields.separators import glued_in
 from service.core.hints import Said, hint_for
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
@@ -42,7 +42,7 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
     click_id = claimed_click_id(pairs, sender or EZMOB)
     if sender is None:
         return Rejection(raw, None, rejected.outcome, rejected.detail, click_id, retry_after=rejected.retry_after)
-    said = Said(sender, raw.door, claimed_fields(pairs, sender))
+    said = Said(sender, raw.door, claimed_fields(pairs, sender), pairs)
     return Rejection(
         raw,
         sender.name,
@@ -196,6 +196,13 @@ def _placeholder(sent: Sent) -> Diagnosis | None:
     return _half_replaced(sent)
 
 
+def _empty_variable(sent: Sent) -> Diagnosis | None:
+    """Find the word of an empty variable where an amount or a currency should be."""
+    found = ((field, text.strip(_BLANKS)) for field, text in sent.suspected)
+    words = ((field, word) for field, word in found if word.lower() in EMPTY_VARIABLES)
+    return next((on_placeholder(Placeholder("word", word), field, sent.name(field)) for field, word in words), None)
+
+
 def _half_replaced(sent: Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
         if any(text.count(left) != text.count(right) for left, right in BRACKETS):
@@ -239,10 +246,11 @@ _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.UNEXPANDED_MACRO: (_placeholder,),
     Outcome.INVALID_CLICK_ID: (_eaten, _glued_to_label, _shortened, _blanks),
     Outcome.INVALID_VALUE: (
+        _empty_variable,
         *(_eaten, _broken_separator, _double_encoded, swapped, _half_replaced),
         *(currency_sign, decimal_comma, _blanks),
     ),
-    Outcome.INVALID_CURRENCY: (_eaten, _broken_separator, _double_encoded, _blanks),
+    Outcome.INVALID_CURRENCY: (_empty_variable, _eaten, _broken_separator, _double_encoded, _blanks),
     Outcome.INVALID_STATUS: (_eaten, _unknown_word),
     Outcome.INVALID_ENCODING: (_html_escaped, _eaten, _glued_to_label, _placeholder, _shortened, _blanks),
 }

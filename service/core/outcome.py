@@ -149,8 +149,7 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     UNAUTHENTICATED = (
         "unauthenticated",
         401,
-        """Send a valid API key, as the parameter key or as the header Authorization: Bearer. Where none is registered,
-        only direct requests to a loopback name such as localhost are answered: no proxy in between, no other Host.""",
+        "Send a valid API key, as the parameter key or as the header Authorization: Bearer.",
     )
     FORBIDDEN = (
         "forbidden",

@@ -42,9 +42,10 @@ class Sender:
         """Return the name that it prefers for a field; the plain word for one that it has no name for."""
         return next((name for name, named in self.fields.items() if named == field), field.replace("_", " "))
 
-    def name_sent(self, field: Field, text: str, pairs: Iterable[tuple[str, str]]) -> str:
-        """Return under which of its names a field's text was sent."""
-        return next(name for name, sent in pairs if sent == text and self.fields.get(name) == field)
+    def name_sent(self, field: Field, text: str | None, pairs: Iterable[tuple[str, str]]) -> str:
+        """Return under which of its names a field's text was sent; the name that it prefers if it was not."""
+        names = (name for name, sent in pairs if sent == text and self.fields.get(name) == field)
+        return next(names, None) or self.name_of(field)
 
     def rules(self) -> dict[str, object]:
         """Return all of it as JSON holds it: what is judged once is judged again by the same rules."""

@@ -31,6 +31,4 @@ class Sent:
 
     def name(self, field: Field) -> str:
         """Return under which name a field was sent, or what this sender calls it."""
-        text, own = self.fields.get(field), self.sender.fields
-        sent = (name for name, sent in self.pairs if sent == text and own.get(name) == field)
-        return next(sent, None) or self.sender.name_of(field)
+        return self.sender.name_sent(field, self.fields.get(field), self.pairs)

@@ -78,12 +78,18 @@ def test_any_other_host_is_unauthenticated(host: str) -> None:
     with pytest.raises(Rejected) as rejected:
         authenticate_open(builders.raw(host=host.encode("latin-1")))
     assert rejected.value.outcome is Outcome.UNAUTHENTICATED
+    assert "only direct requests to a loopback name such as localhost are answered" in rejected.value.detail
+
+
+def test_where_keys_are_asked_for_nothing_is_said_of_open_mode() -> None:
+    assert "loopback" not in Outcome.UNAUTHENTICATED.hint
 
 
 def test_a_request_through_a_proxy_is_unauthenticated() -> None:
     with pytest.raises(Rejected) as rejected:
         authenticate_open(builders.raw(forwarded=True))
     assert rejected.value.outcome is Outcome.UNAUTHENTICATED
+    assert "only direct requests to a loopback name such as localhost are answered" in rejected.value.detail
 
 
 @pytest.mark.parametrize(
@@ -128,6 +134,12 @@ async def test_the_key_of_a_test_makes_a_test() -> None:
     ("keys", "changes", "said"),
     [
         ((), {}, "no API key was sent, and nothing else"),
+        ((), {"query": f"c=a&api_key={KEY}"}, "the URL has one as api_key, and the parameter is called key"),
+        ((), {"query": f"Key={KEY}&c=a"}, "the URL has one as Key, and"),
+        ((), {"query": f"c=a?key={KEY}"}, "the URL has one as key, and"),
+        ((), {"body": f"key={KEY}".encode()}, "the body has one, and it belongs into the URL or a header"),
+        ((), {"body": f'{{"apikey": "{KEY}"}}'.encode()}, "the body has one"),
+        ((), {"query": "c=a&note=pbk_&x=apbk_1"}, "no API key was sent, and nothing else"),
         (("",), {}, "empty"),
         (("secret",), {}, "begin with pbk_"),
         ((KEY[:-1],), {}, "not whole"),
@@ -146,7 +158,22 @@ async def test_the_key_of_a_test_makes_a_test() -> None:
         ((KEY, ""), {}, "two different credentials"),
     ],
     ids=[
-        *("none", "empty", "no-key", "cut-by-one", "cut-to-twenty", "one-too-many", "upper-case", "swapped-case"),
+        *(
+            "none",
+            "api-key",
+            "upper-case-name",
+            "glued",
+            "in-a-form",
+            "in-json",
+            "only-the-prefix",
+            "empty",
+            "no-key",
+            "cut-by-one",
+            "cut-to-twenty",
+            "one-too-many",
+            "upper-case",
+            "swapped-case",
+        ),
         *(
             "secret-in-wrong-case",
             "space-before",

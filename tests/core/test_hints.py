@@ -90,6 +90,22 @@ def test_a_wrong_currency_is_told_the_code_or_the_option(sent: str, words: str) 
     assert words in hint(Outcome.INVALID_CURRENCY, PRESETS["keitaro"], currency=sent)
 
 
+@pytest.mark.parametrize(
+    ("query", "outcome", "named"),
+    [
+        ("subid=a&revenue=abc", Outcome.INVALID_VALUE, "Send revenue as"),
+        ("subid=a&payout=&revenue=abc", Outcome.INVALID_VALUE, "Send revenue as"),
+        ("subid=a&revenue=", Outcome.MISSING_VALUE, "revenue=1.50"),
+        ("subid=a", Outcome.MISSING_VALUE, "payout=1.50"),
+        ("sub_id=a+b&payout=1", Outcome.INVALID_CLICK_ID, "Send sub_id as"),
+    ],
+)
+def test_a_hint_names_the_parameter_that_was_sent(query: str, outcome: Outcome, named: str) -> None:
+    sender = sender_from_preset("keitaro", "acme", fields={"sub_id": "click_id"})
+    rejection = rejection_of(builders.raw(query), sender, Rejected(outcome, "why"))
+    assert named in rejection.hint
+
+
 @pytest.mark.parametrize("outcome", [Outcome.MALFORMED_BODY, Outcome.UNSUPPORTED_MEDIA_TYPE])
 def test_a_batch_is_not_told_to_become_a_form(outcome: Outcome) -> None:
     assert "form" in hint(outcome, PRESETS["ezmob"]).replace("UTF-8", "")

@@ -96,19 +96,19 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "comma": ("1.50", "1.234,56", "1,2,3", "abc", "1,50 EUR"),
     "cents": ("1,50", "1.555e2", "15e-1", "1e14", ".5", "abc"),
 }
-SIGNS: dict[str, str] = {  # what stands beside the number, and the code that is advised
-    "$5": "USD",
-    "5$": "USD",
-    "US$5": "USD",
-    "5 USD": "USD",
-    "5usd": "USD",
-    "€5": "EUR",
-    "5,00 €": "EUR",
-    "£5": "GBP",
-    "¥500": "JPY",
-    "₽100": "RUB",
-    "₹100": "INR",
-    "5 chf": "CHF",
+SIGNS: dict[str, str] = {  # what stands beside the number, and what is advised: a sign names no currency
+    "$5": "currency's code in currency",
+    "5$": "currency's code in currency",
+    "US$5": "currency's code in currency",
+    "5 USD": "currency=USD",
+    "5usd": "currency=USD",
+    "€5": "currency's code in currency",
+    "5,00 €": "currency's code in currency",
+    "£5": "currency's code in currency",
+    "¥500": "currency's code in currency",
+    "₽100": "currency's code in currency",
+    "₹100": "currency's code in currency",
+    "5 chf": "currency=CHF",
 }
 NUMBERS_IN_JSON: dict[str, tuple[str, int]] = {
     "1.50": ("1.50", 1_500_000),
@@ -195,10 +195,10 @@ ROWS: list[Row] = [
             "keitaro",
             f"subid=CLICK&revenue={quote_plus(text)}",
             "invalid_value",
-            f"currency={code}",
+            advised,
             "in revenue",
             doors=UNSHEETED,
         )
-        for text, code in SIGNS.items()
+        for text, advised in SIGNS.items()
     ),
 ]

@@ -53,6 +53,9 @@ REJECTED: dict[Mistake, list[str]] = {
         "c=[object+Object]&value=1",
         "c=00000000-0000-0000-0000-000000000000&value=1",
         "c=a&value=1&txid=null",
+        "c=a&value=NaN",
+        "c=a&value=+undefined",
+        "c=a&value=1&currency=undefined",
         "c=a&value=1&txid=%23N/A",
     ],
     Mistake.LITERAL_TOKEN: [
@@ -232,4 +235,4 @@ RIGHT = [
     "c=a&value=1&currency=eur+",
 ]
 
-SILENT = ["c=a&value=", "c=&value=1", "c=a", "value=1", "c=a&value=abc", "c=a&value=1e13", "c=a&value=NaN", ""]
+SILENT = ["c=a&value=", "c=&value=1", "c=a", "value=1", "c=a&value=abc", "c=a&value=1e13", ""]

@@ -52,15 +52,22 @@ BARE_TOKENS: Mapping[Field, frozenset[str]] = {
 }
 _SHORTEST_NAME = 3  # letters of a sender's own name that is no id: `c=c` may well be one
 
+TEMPLATE_WORDS = _TEMPLATE
+# What programs write for a variable that has no value.
+EMPTY_VARIABLES = frozenset({"undefined", "null", "none", "nil", "nan", "n/a", "na", "nullptr", "nonetype", "dbnull"})
 # What programs and people write for "none". `test` and `0` are no placeholders: people try with the one, and series
 # of numbers begin with the other.
-_NONE = frozenset(
-    """
-    undefined null none nil nan n/a na nullptr nonetype dbnull true false unknown unset notset not_set not-set
+_NONE = (
+    EMPTY_VARIABLES
+    | frozenset(
+        """
+    true false unknown unset notset not_set not-set
     notfound not_found not-found noclickid no_click_id no-click-id noclick 00000000-0000-0000-0000-000000000000
     nsnull void empty
     """.split()  # noqa: SIM905 - the same
-) | {"not set", "not found", "not provided", "not available", "-1", "0" * 24, "0" * 32}
+    )
+    | {"not set", "not found", "not provided", "not available", "-1", "0" * 24, "0" * 32}
+)
 _NOTHING = ("undefined", "null", "none", "nil", "nan")  # what programs make of a variable that has no value
 _REPEATED = {joint.join(words) for joint in ("-", "") for n in (2, 3) for words in product(_NOTHING, repeat=n)}
 WORDS = frozenset(
