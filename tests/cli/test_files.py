@@ -128,30 +128,6 @@ def test_a_dry_run_parses_stores_nothing_and_needs_no_stop(service: Command, row
 
 
 @pytest.mark.usefixtures("rows")
-def test_a_dry_run_reports_what_would_become_of_each_row_and_an_import_replaces_that(
-    service: Command, bare: Path
-) -> None:
-    def told() -> list[tuple[str, str, str]]:
-        with (bare / "told.csv").open(encoding="utf-8", newline="") as file:
-            return [(row["row"], row["outcome"], row["request_id"]) for row in csv.DictReader(file)]
-
-    some, every = ("--report", "told.csv"), ("--report", "told.csv", "--report", "all")
-    assert service("import", "rows.csv", "--dry-run", *some).out.splitlines()[-1] == "what would be rejected: told.csv"
-    assert told() == [("3", "invalid_value", "dry-run"), ("4", "read", "dry-run")]
-    assert service("import", "rows.csv", "--dry-run", *every).out.splitlines()[-1] == "each row: told.csv"
-    words = ["accepted", "accepted", "invalid_value", "accepted"]
-    assert told() == [(str(number), word, "dry-run") for number, word in enumerate(words, 1)]
-    assert service("import", "rows.csv", *every, "--json").answer()["resumed_after"] == 0
-    assert [word for _, word, _ in told()] == ["stored", "duplicate", "invalid_value", "stored"]
-    refused = service("import", "rows.csv", "--dry-run", *every)
-    assert (refused.code, refused.err) == (
-        2,
-        "told.csv is the report of an import: name another file with --report\n",
-    )
-    assert len(told()) == 4
-
-
-@pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
