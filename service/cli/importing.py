@@ -90,7 +90,8 @@ def import_(  # noqa: PLR0913 - the options
     sender's, are summed and told in the report.
 
     A spreadsheet is read as it looks, and one line says what was understood:
-    look at it with --dry-run first. Totals at its end are left out.
+    look at it with --dry-run first; with --report that tells what would become
+    of the rows, too. Totals at its end are left out.
 
     On PostgreSQL it runs beside the service. On SQLite stop the service
     first (--dry-run needs no stop): the file has one writer.
@@ -110,7 +111,8 @@ def import_(  # noqa: PLR0913 - the options
 
     said = options_of(delimiter, encoding, numbers, dates, columns or ())
     rows = _rows_of(file, form, received_at, sender, said)
-    result = _parsed(rows) if dry_run else _imported(rows, _place(report or (), file, rows))
+    place = _place(report or (), file, rows)
+    result = _parsed(rows, place if report else None) if dry_run else _imported(rows, place)
     if as_json:
         print_json(result.members())
     else:
@@ -147,16 +149,21 @@ def _place(said: Sequence[str], path: Path, rows: "ImportFile") -> "ReportPlace"
     return ReportPlace(place, _FORMS.get(place.suffix.lower(), rows.form), every="all" in said)
 
 
-def _parsed(rows: "ImportFile") -> "ImportResult":
-    """Foresee what parsing makes of each row."""
+def _parsed(rows: "ImportFile", report: "ReportPlace | None") -> "ImportResult":
+    """Foresee what parsing makes of each row; a report is written where one was asked for."""
     from service.operations.importing import rehearse_import
 
-    with (
-        configured_database() as database,
-        readable_or_refuse(),
-        progress("parsing", rows.size, in_bytes=True) as advance,
-    ):
-        return asyncio.run(rehearse_import(database, rows, advance))
+    try:
+        with (
+            configured_database() as database,
+            readable_or_refuse(),
+            progress("parsing", rows.size, in_bytes=True) as advance,
+        ):
+            return asyncio.run(rehearse_import(database, rows, advance, report))
+    except OSError as error:
+        if report is None:
+            raise
+        refuse([f"cannot write {report.path}: {error.strerror}"])
 
 
 def _imported(rows: "ImportFile", report: "ReportPlace") -> "ImportResult":
@@ -193,6 +200,8 @@ def _print(result: "ImportResult") -> None:
         typer.echo(f"{count:>11,}  accepted with the mistake {mistake} (row {first_row:,}): {hint}")
     if not result.done:
         typer.echo(f"{rows:,} rows: {rows - rejected:,} would be accepted, {rejected:,} rejected; nothing was stored")
+        if result.report:
+            typer.echo(f"{'each row' if result.report.every else 'what would be rejected'}: {result.report.path}")
         return
     resumed = f", gone on with after row {result.resumed_after:,}" if result.resumed_after else ""
     typer.echo(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")

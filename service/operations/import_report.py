@@ -33,6 +33,8 @@ _HEAD = {"csv": csv_records([COLUMNS]), "ndjson": b""}
 _FIRST = {**_HEAD, "ndjson": b'{"row":'}  # how it begins, and other files do not
 _OUTCOME: Callable[[Sequence[object]], Outcome] = itemgetter(1)
 _COUNTED = "read"  # in place of an outcome, on the last line: how many rows were read
+ACCEPTED = "accepted"  # in place of an outcome: all that a dry run can say of a row that would be stored
+_DRY_RUN = "dry-run"  # in place of a request_id: nothing is stored under one
 _UNTOLD = frozenset({Outcome.STORED, Outcome.UPDATED})  # unless the row has a mistake
 _MISTAKES = frozenset(Mistake)
 
@@ -53,16 +55,18 @@ class Report:
     """The report of an import; a context manager. All raise NoReport or OSError.
 
     `rows` says how many rows are done, `tally` what became of those, and `mistakes` what is wrong in those that were
-    accepted. `every` is as the report was begun.
+    accepted. `every` is as the report was begun. `foreseen`: it is that of a dry run, which an import takes for none,
+    and which takes the place of no import's.
     """
 
-    def __init__(self, place: ReportPlace, request_id: str) -> None:
+    def __init__(self, place: ReportPlace, request_id: str, *, foreseen: bool = False) -> None:
         self.rows = 0
         self.tally: Counter[Outcome] = Counter()
         self.mistakes = Mistakes()
         self.path, form, self.every = place
         self._form = form
         self._request_id = request_id
+        self._foreseen = foreseen
         self._head = _HEAD[form]
 
     def __enter__(self) -> Self:
@@ -87,10 +91,10 @@ class Report:
         rows = [
             (
                 number,
-                verdict.outcome,
+                self._word(verdict.outcome),
                 *_words(one, verdict, safe),
                 safe(getattr(one, "click_id", None)),
-                raw.request_id,
+                _DRY_RUN if self._foreseen else raw.request_id,
             )
             for number, raw, one, verdict in zip(count(self.rows + 1), raws, understood, verdicts, strict=False)
             if self.every or one.diagnosis or verdict.outcome not in _UNTOLD
@@ -122,8 +126,14 @@ class Report:
         return csv_records(rows) if self._form == "csv" else _ndjson(rows)
 
     def _count(self) -> tuple[object, ...]:
-        tally = ", ".join(f"{number} {outcome.value}" for outcome, number in self.tally.items())
-        return self.rows, _COUNTED, tally, "", None, self._request_id
+        counted: Counter[str] = Counter()
+        for outcome, number in self.tally.items():
+            counted[self._word(outcome)] += number
+        tally = ", ".join(f"{number} {word}" for word, number in counted.items())
+        return self.rows, _COUNTED, tally, "", None, _DRY_RUN if self._foreseen else self._request_id
+
+    def _word(self, outcome: Outcome) -> str:
+        return ACCEPTED if self._foreseen and outcome.family is Family.ACCEPTED else outcome.value
 
     def _begin(self) -> None:
         try:
@@ -139,6 +149,8 @@ class Report:
             self._file.write(self._head)
         self._file.seek(len(self._head))
         counted, in_order, plain = self._read()
+        if self._foreseen and (counted or self.rows):
+            raise NoReport(f"{self.path} is the report of an import: name another file with --report")
         if not in_order or (counted and self.every):
             self.start_over()
             return
@@ -158,6 +170,8 @@ class Report:
         with suppress(ValueError, KeyError, AttributeError, csv.Error):  # torn
             for values in self._values():
                 number, word, detail, hint, *_, request_id = map(str, values)
+                if request_id == _DRY_RUN:
+                    return False, False, False
                 if request_id.partition("-")[0] != self._request_id:
                     raise NoReport(
                         f"{self.path} is the report of another import (another file, or other options): "

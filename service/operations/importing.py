@@ -9,7 +9,7 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import repeat
@@ -25,7 +25,7 @@ from service.intake import Rows
 from service.operations.errors import Ended
 from service.operations.import_file import ImportFile
 from service.operations.import_mistakes import Mistaken, Mistakes
-from service.operations.import_report import Report, ReportPlace
+from service.operations.import_report import ACCEPTED, Report, ReportPlace
 from service.operations.own_line import AHEAD, rehearsing, storing, vouched
 from service.operations.row_file import Advance
 from service.operations.sole_writer import sole_writer
@@ -34,7 +34,6 @@ from service.storage.guard import Held
 from service.storage.imports import Imports
 from service.storage.ledger import Ledger
 
-ACCEPTED = "accepted"  # all that parsing can say of a row that would be stored, a duplicate or a conflict
 _LOOKED_AT = 20  # rows of a file that nobody noted: whether an earlier version has stored them
 _SWITCH_SECONDS = 0.0005  # between two threads that both have work: the usual 5 ms are as long as a whole commit
 _GARBAGE_OBJECTS = 100_000  # made, before the collector looks: the usual 700 are a fraction of a group
@@ -89,7 +88,8 @@ class ImportResult:
     def members(self) -> dict[str, object]:
         """Return it as JSON shows it."""
         report = self.report and str(self.report.path)
-        done = {"resumed_after": self.resumed_after, "report": report} if self.done else {}
+        done: dict[str, object] = {"resumed_after": self.resumed_after} if self.done else {}
+        done |= {"report": report} if self.done or report else {}
         counts = {"rows": self.outcomes.total(), "outcomes": dict(self.outcomes.most_common())}
         rules_of = self.rules_of and utc(self.rules_of)
         members = {"done": self.done, "request_id": self.request_id, **done, **counts, "rules_of": rules_of}
@@ -187,8 +187,13 @@ def _while_held(groups: Iterator[Rows], held: Held) -> Iterator[Rows]:
         yield rows
 
 
-async def rehearse_import(database: Database, rows: ImportFile, advance: Advance = lambda _: None) -> ImportResult:
-    """Foresee what parsing makes of each row: ACCEPTED, or the outcome of its rejection. Raises UnreadableFile."""
+async def rehearse_import(
+    database: Database, rows: ImportFile, advance: Advance = lambda _: None, report: ReportPlace | None = None
+) -> ImportResult:
+    """Foresee what parsing makes of each row: ACCEPTED, or the outcome of its rejection; tell it in a report.
+
+    Raises UnreadableFile, NoReport, and OSError where the report cannot be written.
+    """
     try:
         begun = _as_begun(database.imports(), rows)
     except StorageError:  # not there, or before its migration: then it was not begun
@@ -198,16 +203,24 @@ async def rehearse_import(database: Database, rows: ImportFile, advance: Advance
     counted: Counter[str] = Counter()
     mistakes = Mistakes()
 
-    def told(_raws: object, understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
+    def told(raws: Sequence[RawPostback], understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
+        if written:
+            written.add(raws, understood, verdicts)
         mistakes.add_all(counted.total() + 1, understood, verdicts)
         words = ((one.outcome.family, one.outcome.value) for one in verdicts)
         counted.update(ACCEPTED if family is Family.ACCEPTED else word for family, word in words)
 
     intake = rehearsing(None, vouched(rows.caller), told)
-    with closing(rows.groups(advance=advance)) as groups:
+    foreseen = Report(report, rows.request_id, foreseen=True) if report else nullcontext()
+    with foreseen as written, closing(rows.groups(advance=advance)) as groups:
         await intake.receive_rows(groups, amend=rows.amend)
     return ImportResult(
-        rows.request_id, counted, rules_of=begun.rules_of, read_as=rows.read_as, mistakes=mistakes.summed()
+        rows.request_id,
+        counted,
+        report=report,
+        rules_of=begun.rules_of,
+        read_as=rows.read_as,
+        mistakes=mistakes.summed(),
     )
 
 

@@ -61,6 +61,7 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
         "done": True,
         "resumed_after": 0,
         "report": "rows.csv.report.csv",
+        "mistakes": {},
         "rows": 4,
         "outcomes": TOLD,
         "rules_of": None,
@@ -90,7 +91,7 @@ def test_an_import_tells_a_person(service: Command) -> None:
         "          1  invalid_value",
         "4 rows: 3 accepted, 1 rejected",
     ]
-    assert service("import", "rows.csv").out.splitlines() == [*told, "what was not stored: rows.csv.report.csv"]
+    assert service("import", "rows.csv").out.splitlines() == [*told, "what was not stored, or has a mistake: rows.csv.report.csv"]
     every = service("import", "rows.csv", "--report", "every.csv", "--report", "all")
     assert every.out.splitlines() == [*told, "each row: every.csv"]
 

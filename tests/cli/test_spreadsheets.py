@@ -1,5 +1,6 @@
 """The options that say how a spreadsheet is read: `import` and `reconcile` take them, and say what they understood."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -214,3 +215,28 @@ def test_a_refused_header_is_shown_in_its_letters_and_moves_no_cursor(
     ended = service(command, "rows.csv")
     assert (ended.code, ended.out) == (2, "")
     assert "Nummer, Währung, a\\x1b[2J" in ended.err
+
+
+def test_a_dry_run_reports_what_would_become_of_each_row_and_an_import_replaces_that(
+    service: Command, bare: Path
+) -> None:
+    (bare / "rows.csv").write_text("c,value\na,1.50\na,1.5\nb,x\nc,-2\n")
+
+    def told() -> list[tuple[str, str, str]]:
+        with (bare / "told.csv").open(encoding="utf-8", newline="") as file:
+            return [(row["row"], row["outcome"], row["request_id"]) for row in csv.DictReader(file)]
+
+    some, every = ("--report", "told.csv"), ("--report", "told.csv", "--report", "all")
+    assert service("import", "rows.csv", "--dry-run", *some).out.splitlines()[-1] == "what would be rejected: told.csv"
+    assert told() == [("3", "invalid_value", "dry-run"), ("4", "read", "dry-run")]
+    assert service("import", "rows.csv", "--dry-run", *every).out.splitlines()[-1] == "each row: told.csv"
+    words = ["accepted", "accepted", "invalid_value", "accepted"]
+    assert told() == [(str(number), word, "dry-run") for number, word in enumerate(words, 1)]
+    assert service("import", "rows.csv", *every, "--json").answer()["resumed_after"] == 0
+    assert [word for _, word, _ in told()] == ["stored", "duplicate", "invalid_value", "stored"]
+    refused = service("import", "rows.csv", "--dry-run", *every)
+    assert (refused.code, refused.err) == (
+        2,
+        "told.csv is the report of an import: name another file with --report\n",
+    )
+    assert len(told()) == 4
