@@ -34,7 +34,7 @@ _As = Annotated[
 ]
 _SHOWN = 30  # groups
 
-_WHY = ": `rejected show` says why, and of a whole batch what to do"
+_WHY = ": `rejected show` says why they were refused, and of a whole batch what to do"
 
 
 def replay(  # noqa: PLR0913 - the filters
@@ -55,20 +55,21 @@ def replay(  # noqa: PLR0913 - the filters
 ) -> None:
     """Send rejected postbacks through today's rules again, after a fix.
 
-    It tells what would change, asks, and stores what is accepted now, with
-    the moment it first arrived. What would be rejected again is left as it
-    is. Given twice, or interrupted and given again, it stores all once.
+    It tells what would change, asks, and stores what is accepted now, with the
+    moment it first arrived. What would be rejected again is left as it is, and
+    an example says why. Given again, it stores nothing twice.
 
-    What was refused because nothing proved its sender is shown by the key
-    and the address that it came with. Choose by these, and say with --as
-    whose it is: that sender's rules judge it, and its name is stored.
+    What was refused because nothing proved its sender is shown by its key
+    and address. Choose by these, and say with --as whose it is: that sender's
+    rules judge it ("stays invalid_value"), and its name is stored. What is
+    another registered sender's stays as it is.
 
-    On PostgreSQL it runs beside the service. On SQLite stop the service
-    first (--dry-run needs no stop).
+    On SQLite stop the service first (--dry-run needs no stop).
 
     Example: python -m service replay --outcome invalid_value --since 7d
 
-    JSON keys: done, steps [{before after changes sender key_id client_ip count}].
+    JSON keys: done, steps [{before after changes sender key_id client_ip
+    key_sender count example {request_id why}}].
 
     Exit code: 0 done, or nothing to do, 1 you said no, 2 it cannot be done,
     or --yes is missing where nobody can be asked.
@@ -83,6 +84,10 @@ def replay(  # noqa: PLR0913 - the filters
         rehearsing = operations.rehearse(database, wanted, author) if dry_run else None
         report = asyncio.run(rehearsing or operations.replay(database, wanted, author, agree))
         _tell_left_out(0 if asked else operations.left_out(database, wanted))
+    _tell(report, as_json=as_json)
+
+
+def _tell(report: "ReplayReport", *, as_json: bool) -> None:
     if as_json:
         print_json(report.members())
     else:
@@ -120,6 +125,8 @@ def _print(report: "ReplayReport", *, err: bool = False) -> None:
     steps = report.in_order()
     for step, number in steps[:_SHOWN]:
         typer.echo(f"{number:>9,}  {_arrow(step)}{_came(step)}", err=err)
+        if example := report.examples.get(step):
+            typer.echo(f"{'':11}such as {example.request_id}: {printable(example.why)}", err=err)
     if more := steps[_SHOWN:]:
         typer.echo(f"{sum(number for _, number in more):>9,}  in {len(more):,} more groups: --json lists them", err=err)
     said = "replayed" if report.done else "would be replayed"
@@ -135,7 +142,8 @@ def _arrow(step: "Step") -> str:
 
 def _came(step: "Step") -> str:
     """Say who it may be, of what nothing proved the sender."""
-    known = [f"key {step.key_id}"] if step.key_id else []
+    whose = f" of {printable(step.key_sender)}" if step.key_sender else ""
+    known = [f"key {step.key_id}{whose}"] if step.key_id else []
     known += [f"from {printable(step.client_ip)}"] if step.client_ip else []
     known += [f"kept as {printable(step.sender)}'s"] if step.sender else []
     return f"  ({', '.join(known)})" if known else ""

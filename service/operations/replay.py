@@ -8,7 +8,7 @@ alone. What was begun is gone on with by the rules of then, so that whoever inte
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -34,19 +34,21 @@ from service.storage.schema.tables import RejectedPostback, Replay
 class Attempt(NamedTuple):
     """A rejected postback and what becomes of it today; `again` is None where replaying changes nothing.
 
-    `outcome` is the word: of a row of a newer version's it may be one that this code does not know.
+    `outcome` is the word: of a row of a newer version's it may be one that this code does not know. `why` says what is
+    wrong with it by today's rules, where it was judged by them.
     """
 
     rejected: RejectedPostback
     outcome: str
     again: "Again | None" = None
+    why: str = ""
 
 
 class Step(NamedTuple):
     """Rejected postbacks that go from one outcome to another; `changes` says whether that stores anything.
 
     Of what nothing proved the sender, it also says who it may be: as whose it was kept, and which key it showed from
-    where, as far as that is known.
+    where, and whose key that is (`key_sender`), as far as that is known.
     """
 
     before: str
@@ -55,6 +57,14 @@ class Step(NamedTuple):
     sender: str | None = None
     key_id: str | None = None
     client_ip: str | None = None
+    key_sender: str | None = None
+
+
+class Example(NamedTuple):
+    """The first postback of a step that stays: its request_id, and what is wrong with it by today's rules."""
+
+    request_id: str
+    why: str
 
 
 class Again(NamedTuple):
@@ -69,12 +79,24 @@ class Again(NamedTuple):
     begun: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplayReport:
-    """What a replay does, or what it did once it is `done`: how many rejected postbacks went which step."""
+    """What a replay does, or what it did once it is `done`: how many rejected postbacks went which step.
 
-    steps: Counter[Step]
+    `examples` say why the postbacks of a step stay.
+    """
+
+    steps: Counter[Step] = field(default_factory=Counter)
+    examples: dict[Step, Example] = field(default_factory=dict)
     done: bool = False
+
+    def add(self, attempts: Iterable[Attempt], author: Author) -> None:
+        """Count what became of some rejected postbacks."""
+        for attempt in attempts:
+            step = _step(attempt, author)
+            self.steps[step] += 1
+            if attempt.why and not step.changes:
+                self.examples.setdefault(step, Example(attempt.rejected.request_id, attempt.why))
 
     @property
     def changed(self) -> int:
@@ -87,15 +109,19 @@ class ReplayReport:
 
     def members(self) -> dict[str, object]:
         """Return it as JSON shows it."""
-        return {"done": self.done, "steps": [{**step._asdict(), "count": number} for step, number in self.in_order()]}
+        return {"done": self.done, "steps": [self._members(step, number) for step, number in self.in_order()]}
+
+    def _members(self, step: Step, number: int) -> dict[str, object]:
+        example = self.examples.get(step)
+        return {**step._asdict(), "count": number, "example": example and example._asdict()}
 
 
 async def rehearse(database: Database, chosen: Chosen, author: Author) -> ReplayReport:
     """Count what a replay of the chosen rows would do. Raises StorageError."""
-    steps: Counter[Step] = Counter()
+    report = ReplayReport()
     async for page in Rehearsal(database, author).attempts(chosen):
-        steps += _counted(page)
-    return ReplayReport(steps)
+        report.add(page, author)
+    return report
 
 
 async def replay(
@@ -113,11 +139,11 @@ async def replay(
             return replace(foreseen, done=True)
         agree(foreseen)
         book = database.replays()
-        steps: Counter[Step] = Counter()
+        report = ReplayReport(done=True)
         async for page in Rehearsal(database, author).attempts(chosen):
-            steps += _counted(await carry_out(page, ledger, book, author))
-            steps += _counted(attempt for attempt in page if attempt.again is None)
-    return ReplayReport(steps, done=True)
+            report.add(await carry_out(page, ledger, book, author), author)
+            report.add((attempt for attempt in page if attempt.again is None), author)
+    return report
 
 
 def left_out(database: Database, chosen: Chosen) -> int:
@@ -125,16 +151,13 @@ def left_out(database: Database, chosen: Chosen) -> int:
     return database.quarantine().count(replace(chosen, since=datetime.now(UTC), until=None))
 
 
-def _counted(attempts: Iterable[Attempt]) -> Counter[Step]:
-    return Counter(map(_step, attempts))
-
-
-def _step(attempt: Attempt) -> Step:
-    rejected, after, again = attempt
+def _step(attempt: Attempt, author: Author) -> Step:
+    rejected, after, again, _ = attempt
     step = Step(rejected.outcome, after, again is not None)
     if not is_unproven(rejected) and (again is None or again.caller.sender.name == rejected.sender):
         return step
-    return step._replace(sender=rejected.sender, key_id=rejected.key_id, client_ip=rejected.client_ip)
+    owner = author.key_owners.get(rejected.key_id or "")
+    return step._replace(sender=rejected.sender, key_id=rejected.key_id, client_ip=rejected.client_ip, key_sender=owner)
 
 
 class Rehearsal:
@@ -180,7 +203,7 @@ class Rehearsal:
         one, verdict = self._foreseen[again.raw.request_id]
         outcome = str(verdict.outcome.value)
         changes = isinstance(one, Postback) and (again.begun or outcome != rejected.outcome)
-        return Attempt(rejected, outcome, again if changes else None)
+        return Attempt(rejected, outcome, again if changes else None, verdict.explanation)
 
 
 async def carry_out(attempts: Sequence[Attempt], ledger: Ledger, book: Replays, author: Author) -> list[Attempt]:

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -180,11 +181,12 @@ def test_an_export_that_cannot_be_written_ends_with_2_and_leaves_no_part(
     assert {path.name for path in bare.iterdir()} == {"data", "folder"}
 
 
-KNOWN = {"sender": None, "key_id": None, "client_ip": None}
+KNOWN = {"sender": None, "key_id": None, "client_ip": None, "key_sender": None, "example": None}
+WRONG = {"request_id": ANY, "why": "'x' is not an amount"}
 STRANGER = {**KNOWN, "client_ip": "127.0.0.1"}
 DIFFERENCE = [
     {"before": "invalid_value", "after": "stored", "changes": True, "count": 1, **KNOWN},
-    {"before": "invalid_value", "after": "invalid_value", "changes": False, "count": 1, **KNOWN},
+    {"before": "invalid_value", "after": "invalid_value", "changes": False, "count": 1, **KNOWN, "example": WRONG},
     {"before": "unauthenticated", "after": "unauthenticated", "changes": False, "count": 1, **STRANGER},
 ]
 

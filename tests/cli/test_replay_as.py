@@ -51,6 +51,22 @@ def test_the_list_can_be_narrowed_to_a_key_or_an_address(service: Command) -> No
     assert f"key          {LEAKED}" in service("rejected", "show", "1").out
 
 
+@pytest.mark.usefixtures("refused")
+def test_the_groups_name_the_owner_of_the_key_and_an_example_says_why_it_stays(service: Command, bare: Path) -> None:
+    assert service("senders", "set", "acme", "--numbers", "comma").code == 0
+    made = service("keys", "create", "acme", "--json").answer()["id"]
+    raw = builders.raw("subid=own&payout=1", client_ip="192.0.2.7")
+    ledger = SqliteLedger(bare / "data/postback.db")
+    ledger.open()
+    ledger.commit([Rejection(raw, None, Outcome.UNAUTHENTICATED, "not whole", None, key_id=str(made))])
+    ledger.close()
+    told = service("replay", "--as", "acme", "--address", "192.0.2.7", "--dry-run").out.splitlines()
+    assert told[0] == f"        1  unauthenticated → stored  (key {made} of acme, from 192.0.2.7)"
+    assert told[1] == f"        2  unauthenticated stays invalid_value  (key {LEAKED}, from 192.0.2.7)"
+    assert told[2].startswith("           such as ")
+    assert "'1.50' is not an amount. Write payout with a decimal comma" in told[2]
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [(["--as", "nobody"], "no such sender"), (["--as", "acme", "--vouch"], "leave one of them out")],

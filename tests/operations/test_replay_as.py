@@ -97,11 +97,27 @@ def test_the_groups_say_which_key_came_from_where(engine: Engine, ledger: Ledger
     )
     report = asyncio.run(rehearse(engine.database, WAITING, as_acme()))
     assert report.in_order() == [
-        (Step("unauthenticated", "stored", changes=True, key_id=PUBLIC, client_ip=NETWORK), 2),
+        (Step("unauthenticated", "stored", changes=True, key_id=PUBLIC, client_ip=NETWORK, key_sender="acme"), 2),
         (Step("missing_click_id", "stored", changes=True, sender="ezmob"), 1),
         (Step("unauthenticated", "stored", changes=True, client_ip=ELSEWHERE), 1),
         (Step("invalid_value", "invalid_value", changes=False), 1),
     ]
+
+
+def test_the_first_that_stays_says_what_is_wrong_by_the_rules_of_the_one_who_is_named(
+    engine: Engine, ledger: Ledger
+) -> None:
+    wrong = [refused(f"subid=s{amount}&payout={amount}") for amount in ("14.50", "15.50")]
+    ledger.commit([*wrong, refused("subid=a&payout=1,50"), refused("subid=b&payout=1,50", key_id=OTHER)])
+    report = asyncio.run(rehearse(engine.database, WAITING, as_acme()))
+    assert [(step.before, step.after, step.key_sender, number) for step, number in report.in_order()] == [
+        ("unauthenticated", "stored", None, 1),
+        ("unauthenticated", "invalid_value", None, 2),
+        ("unauthenticated", "unauthenticated", "beta", 1),
+    ]
+    (example,) = report.examples.values()
+    advice = "Write payout with a decimal comma, and without a point or separators of thousands."
+    assert example == (wrong[0].raw.request_id, f"'14.50' is not an amount. {advice}")
 
 
 @pytest.mark.parametrize(
