@@ -84,6 +84,10 @@ def replay(  # noqa: PLR0913 - the filters
         rehearsing = operations.rehearse(database, wanted, author) if dry_run else None
         report = asyncio.run(rehearsing or operations.replay(database, wanted, author, agree))
         _tell_left_out(0 if asked else operations.left_out(database, wanted))
+    _tell(report, as_json=as_json)
+
+
+def _tell(report: "ReplayReport", *, as_json: bool) -> None:
     if as_json:
         print_json(report.members())
     else:
