@@ -19,14 +19,12 @@ from service.core.sender import Field
 
 Schema = dict[str, object]
 
-_LONGEST_ID = 999_999_999_999_999  # as a number: programs write more with an exponent
 _MOST = 999_999_999_999.999_999
 _NO_NUL = r"^[^\x00]*$"
 _TEXT: Schema = {"type": "string", "pattern": _NO_NUL}
 _ANY: Schema = {"pattern": _NO_NUL}
 _UNDAMAGED: Schema = {"not": {"pattern": html_damage.PATTERN}}
 _UNDAMAGED_ID: Schema = {"not": {"pattern": f"{html_damage.PATTERN}|{SHORTENED}"}}
-_ID_NUMBER: Schema = {"type": ["number", "null"], "minimum": -_LONGEST_ID, "maximum": _LONGEST_ID}
 _LABEL: Schema = {
     "type": "string",
     "maxLength": MAX_LABEL_BYTES,
@@ -49,7 +47,7 @@ _TEXTS: dict[Field, Schema] = {
     "conversion_status": {**_TEXT, "examples": [*EZMOB.statuses]},
 }
 _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "not sent"
-    "click_id": {**_ID_NUMBER, "type": "number"},
+    "click_id": {"type": "number"},
     "value": {
         "type": "number",
         "minimum": -_MOST,
@@ -58,7 +56,7 @@ _JSON: dict[Field, Schema] = {  # what stands for the same text there; null is "
     },
     "currency": {"type": "null"},
     "goal": {"type": ["number", "null"]},
-    "transaction_id": _ID_NUMBER,
+    "transaction_id": {"type": ["number", "null"]},
     "conversion_status": {"type": ["number", "null"]},
 }
 _NAMES: Mapping[Field, str] = {field: name for name, field in reversed([*EZMOB.fields.items()])}  # the first of each
