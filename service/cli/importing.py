@@ -84,10 +84,7 @@ def import_(  # noqa: PLR0913 - the options
     A row has the names, rules and outcomes of a batch's. What is not accepted
     is kept, as from any door. Given again, after an interruption or by
     mistake, the same file read in the same way stores nothing twice; the
-    report says where to go on.
-
-    Mistakes in accepted rows, such as a value under a name that is not the
-    sender's, are summed and told in the report.
+    report says where to go on. It tells mistakes in accepted rows as well.
 
     A spreadsheet is read as it looks, and one line says what was understood:
     look at it with --dry-run first; with --report that tells what would become

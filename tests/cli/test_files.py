@@ -66,6 +66,7 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
         "outcomes": TOLD,
         "rules_of": None,
         "read_as": "commas, UTF-8, decimal points, header in line 1",
+        "mistakes": {},
     }
     assert again.answer() == {**answer, "resumed_after": 4}
     with (bare / "rows.csv.report.csv").open(encoding="utf-8", newline="") as file:
@@ -91,7 +92,8 @@ def test_an_import_tells_a_person(service: Command) -> None:
         "          1  invalid_value",
         "4 rows: 3 accepted, 1 rejected",
     ]
-    assert service("import", "rows.csv").out.splitlines() == [*told, "what was not stored, or has a mistake: rows.csv.report.csv"]
+    where = "what was not stored, or has a mistake: rows.csv.report.csv"
+    assert service("import", "rows.csv").out.splitlines() == [*told, where]
     every = service("import", "rows.csv", "--report", "every.csv", "--report", "all")
     assert every.out.splitlines() == [*told, "each row: every.csv"]
 
