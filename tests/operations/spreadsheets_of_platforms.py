@@ -172,6 +172,19 @@ EXPORTS = [
         options=Options(numbers="comma"),
     ),
     Spreadsheet(
+        "what looks like thousands, in CSV as our doors take it",
+        lines("c,value", "mi6,10", "mi7,1.234", "mi8,99.999"),
+        "commas, UTF-8, decimal points, header in line 1",
+        (("mi6", 10_000_000, None), ("mi7", 1_234_000, None), ("mi8", 99_999_000, None)),
+    ),
+    Spreadsheet(
+        "what looks like thousands, with semicolons, and a person says that it is a fraction",
+        lines("c;value", "mi9;1.234", "mi10;5"),
+        "semicolons, UTF-8, decimal points, header in line 1",
+        (("mi9", 1_234_000, None), ("mi10", 5_000_000, None)),
+        options=Options(numbers="point"),
+    ),
+    Spreadsheet(
         "what looks like thousands, and another amount decides",
         lines("c;value", "p32;1.234", "p33;0,5"),
         "semicolons, UTF-8, decimal commas, header in line 1",
@@ -195,8 +208,11 @@ DAMAGED = [
         "amounts of both kinds: the sender's own count",
         lines("c;value", "d5;1.50", "d6;1,5", "d7;1.234"),
         "semicolons, UTF-8, decimal points, header in line 1",
-        (("d5", 1_500_000, None), ("d7", 1_234_000, None)),
-        (("invalid_value", "'1,5' is not an amount"),),
+        (("d5", 1_500_000, None),),
+        (
+            ("invalid_value", "'1,5' is not an amount"),
+            ("invalid_value", "'1.234 (thousands or a fraction: say --numbers)' is not an amount"),
+        ),
     ),
     Spreadsheet(
         "too few cells and too many",
@@ -245,6 +261,22 @@ REFUSED = [
         "an amount that may be thousands or a fraction",
         lines("c,value", 'r2,"1,234"', "r3,5"),
         refused="1,234 may be thousands or a fraction, and no other amount tells: say --numbers",
+    ),
+    Spreadsheet(
+        "points in a file with semicolons that may be thousands or decimals",
+        lines("c;value", "mi1;10", "mi2;1.234", "mi3;99.999"),
+        refused="1.234 may be thousands or a fraction, and no other amount tells: say --numbers",
+    ),
+    Spreadsheet(
+        "points in a file with tabs that may be thousands or decimals",
+        lines("c\tvalue\tcurrency", "mi4\t99.999\tEUR"),
+        refused="99.999 may be thousands or a fraction, and no other amount tells: say --numbers",
+    ),
+    Spreadsheet(
+        "points in a file of UTF-16 that may be thousands or decimals",
+        lines("c,value", "mi5,-1.234"),
+        refused="-1.234 may be thousands or a fraction, and no other amount tells: say --numbers",
+        encoding="utf-16",
     ),
     Spreadsheet(
         "unknown names",

@@ -133,11 +133,22 @@ def test_what_comes_after_the_beginning_is_read_like_it_or_told(tmp_path: Path) 
     assert file.read_as == "commas, UTF-8, decimal points, header in line 1, 1 total row left out"
 
 
-def test_where_nothing_decided_what_may_be_thousands_stays_as_it_is_and_is_rejected(tmp_path: Path) -> None:
-    rows = [f"click-{number:09},{number % 7}" for number in range(LONG)]
-    file = given(tmp_path, "\n".join(["c,value", *rows, 'late,"1,234"']).encode())
-    last = [raw.body for group in file.groups() for raw in group.raws][LONG:]
-    assert last == [b'c,value\nlate,"1,234"']
+@pytest.mark.parametrize(
+    ("delimiter", "late", "told"),
+    [
+        (",", '"1,234"', '"1,234 (thousands or a fraction: say --numbers)","1,234"'),
+        (",", "1.234", ""),
+        (";", "1.234", "1.234 (thousands or a fraction: say --numbers),1.234"),
+        ("\t", "1,234", '"1,234 (thousands or a fraction: say --numbers)","1,234"'),
+    ],
+)
+def test_where_nothing_decided_what_may_be_thousands_is_no_amount(
+    tmp_path: Path, delimiter: str, late: str, told: str
+) -> None:
+    rows = [f"click-{number:09}{delimiter}{number % 7}" for number in range(LONG)]
+    file = given(tmp_path, "\n".join([f"c{delimiter}value", *rows, f"late{delimiter}{late}"]).encode())
+    last = [raw.body.decode() for group in file.groups() for raw in group.raws][LONG:]
+    assert last == [f"c,value,value_as_sent\nlate,{told}" if told else f"c,value\nlate,{late}"]
 
 
 @pytest.mark.parametrize(

@@ -94,19 +94,58 @@ def test_what_is_no_amount_becomes_none_in_any_format(numbers: Numbers, text: st
 def test_how_amounts_are_written_is_told_by_those_that_can_be_only_one_thing(
     texts: list[str], own: NumberFormat, numbers: tuple[NumberFormat, bool]
 ) -> None:
-    assert numbers_of(texts, own) == Numbers(*numbers)
+    assert numbers_of(texts, own, is_ours=True) == Numbers(*numbers)
 
 
 @pytest.mark.parametrize("texts", [["1,234"], ["5", "1,234"], ["$1,234"], ["12.500.000 x", "2,500"]])
-def test_what_may_be_two_things_is_not_guessed(texts: list[str]) -> None:
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_what_may_be_two_things_is_not_guessed(texts: list[str], *, is_ours: bool) -> None:
     with pytest.raises(ValueError, match=r"^.?[12],[52]"):
-        numbers_of(texts, "point")
+        numbers_of(texts, "point", is_ours=is_ours)
 
 
-def test_where_nobody_is_sure_what_may_be_two_things_stays_as_it_is() -> None:
-    unsure = Numbers("point", sure=False)
-    assert respelled("1,234", unsure, "point").text == "1,234"
-    assert respelled("$1,234.50", unsure, "point").text == "1234.50"
+@pytest.mark.parametrize(
+    "texts", [["1.234"], ["10", "1.234", "99.999"], ["-1.234"], ["1.234", "1 234"], ["n/a", "99.999"]]
+)
+def test_a_point_may_be_two_things_as_well_unless_the_file_is_as_our_doors_take_it(texts: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"^-?[0-9]+\.[0-9]{3}$"):
+        numbers_of(texts, "point", is_ours=False)
+    assert numbers_of(texts, "point", is_ours=True) == Numbers("point", sure=False)
+
+
+@pytest.mark.parametrize(
+    ("texts", "own", "numbers"),
+    [
+        (["5", "7"], "point", Numbers("point", sure=False, plain=False)),
+        (["1.234", "0.500"], "point", Numbers("point", sure=True)),
+        (["1.234", "1.2345"], "point", Numbers("point", sure=True)),
+        (["1.234", "1.234.567"], "point", Numbers("comma", sure=True)),
+        (["1.234", "1.50", "1,5"], "point", Numbers("point", sure=False, plain=False)),
+        (["1.234"], "comma", Numbers("comma", sure=True)),
+        (["1.234"], "cents", Numbers("cents", sure=True)),
+    ],
+)
+def test_of_another_file_other_amounts_or_a_format_that_somebody_said_decide(
+    texts: list[str], own: NumberFormat, numbers: Numbers
+) -> None:
+    assert numbers_of(texts, own, is_ours=False) == numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "read"),
+    [
+        ("1,234", True, "1,234 (thousands or a fraction: say --numbers)"),
+        ("1,234", False, "1,234 (thousands or a fraction: say --numbers)"),
+        ("1.234", True, "1.234"),
+        ("1.234", False, "1.234 (thousands or a fraction: say --numbers)"),
+        ("-99.999", False, "-99.999 (thousands or a fraction: say --numbers)"),
+        ("$1,234.50", True, "1234.50"),
+        ("1.5", False, "1.5"),
+        ("0.125", False, "0.125"),
+    ],
+)
+def test_where_nobody_is_sure_what_may_be_two_things_is_no_amount(text: str, read: str, *, plain: bool) -> None:
+    assert respelled(text, Numbers("point", sure=False, plain=plain), "point").text == read
 
 
 MARKS: dict[str, tuple[Numbers, str, list[str]]] = {

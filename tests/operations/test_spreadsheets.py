@@ -89,5 +89,13 @@ def test_what_cannot_be_understood_is_refused_before_anything_is_stored(tmp_path
     assert sheet.refused in str(refused.value)
 
 
+@pytest.mark.parametrize("sheet", [it for it in REFUSED if "thousands" in it.refused], ids=lambda sheet: sheet.title)
+def test_a_list_whose_amounts_may_be_two_things_is_not_compared(tmp_path: Path, sheet: Spreadsheet) -> None:
+    (tmp_path / "sheet.csv").write_bytes(sheet.content)
+    with pytest.raises(UnreadableFile) as refused:
+        PartnerList(RowFile(tmp_path / "sheet.csv", "csv"), Said(), sheet.options, sheet.sender.numbers)
+    assert sheet.refused in str(refused.value)
+
+
 def test_there_are_as_many_as_was_promised() -> None:
     assert len({sheet.title for sheet in [*SHEETS, *REFUSED]}) == len([*SHEETS, *REFUSED]) >= 60

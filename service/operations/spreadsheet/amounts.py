@@ -60,19 +60,27 @@ class Shown(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """How the amounts of a file are written; `sure` if what might be thousands or decimals can be told by it."""
+    """How the amounts of a file are written; `sure` if what might be thousands or decimals can be told by it.
+
+    Where it is not sure, what might be both is no amount, but for one that is `plain`: written as the door takes it, in
+    a file as versions before read them, or of a sender whose format somebody has said.
+    """
 
     format: NumberFormat
     sure: bool
+    plain: bool = True
 
 
 @lru_cache(maxsize=4096)  # payouts are few, and come again and again
 def respelled(text: str, numbers: Numbers, target: NumberFormat) -> Shown:
     """Return an amount as `target` writes it. One that cannot be read comes back so that nobody takes it for one."""
-    if numbers.format == target and micros_of(text, target) is not None:
+    as_is = numbers.format == target and micros_of(text, target) is not None
+    if as_is and (numbers.sure or numbers.plain):
         return Shown(text)
+    if not numbers.sure and numbers.format != "cents" and _is_ambiguous(text):
+        return Shown(f"{text} (thousands or a fraction: say --numbers)")
     shown = _read(text, numbers.format)
-    if shown is not None and (numbers.sure or numbers.format == "cents" or not _is_ambiguous(text)):
+    if shown is not None:
         written = _written(shown.text, target)
         if written is not None:
             return Shown(written, shown.currencies)
@@ -81,8 +89,10 @@ def respelled(text: str, numbers: Numbers, target: NumberFormat) -> Shown:
     return Shown(f"{text} (not {_MARKS[numbers.format]})")
 
 
-def numbers_of(texts: Iterable[str], own: NumberFormat) -> Numbers:
+def numbers_of(texts: Iterable[str], own: NumberFormat, *, is_ours: bool) -> Numbers:
     """Return how a file writes its amounts, by some of them; `own` is how its sender usually does.
+
+    `is_ours`: it is CSV as our doors take it, where an amount in the sender's own format is that amount.
 
     Raises ValueError with an amount that may mean two things, where no other one decides.
     """
@@ -91,16 +101,16 @@ def numbers_of(texts: Iterable[str], own: NumberFormat) -> Numbers:
     seen: set[NumberFormat] = set()
     ambiguous = None
     for text in texts:
-        only, strict = _only_in(text), micros_of(text, own) is not None
+        only = _only_in(text)
         if only:
             seen.add(only)
-        elif not strict and _is_ambiguous(text):
+        elif _is_ambiguous(text) and not (is_ours and micros_of(text, own) is not None):
             ambiguous = ambiguous or text
     if len(seen) == 1:
         return Numbers(seen.pop(), sure=True)
     if ambiguous and not seen and own == "point":  # the default, which nobody may have thought of
         raise ValueError(ambiguous)
-    return Numbers(own, sure=own == "comma" and not seen)
+    return Numbers(own, sure=own == "comma" and not seen, plain=is_ours or own != "point")
 
 
 @lru_cache(maxsize=4096)

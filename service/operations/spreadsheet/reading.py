@@ -80,7 +80,7 @@ class Reading:
     @property
     def how_numbers(self) -> Numbers:
         """How its amounts are written."""
-        return Numbers(self.numbers, self.sure)
+        return Numbers(self.numbers, self.sure, plain=self.is_ours or self.numbers != "point")
 
     @property
     def is_ours(self) -> bool:

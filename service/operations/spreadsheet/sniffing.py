@@ -42,7 +42,8 @@ def understand(file: RowFile, naming: Naming, options: Options, own: NumberForma
     roles = naming.roles(header.names)
     assert roles is not None  # noqa: S101 - it was found by them
     rows = [*_rows(lines[header.above :], header)]
-    numbers = _numbers(rows, roles, options, own)
+    is_ours = Reading(encoding=encoding, delimiter=header.delimiter).is_ours
+    numbers = _numbers(_cells(rows, *roles.values), options, own, is_ours=is_ours)
     _assert_dates(rows, roles, options)
     return Reading(
         encoding=encoding,
@@ -124,11 +125,11 @@ def _cells(rows: Iterable[Sequence[str]], *columns: int) -> list[str]:
     return [cell for row in rows for column in columns if (cell := row[column].strip())]
 
 
-def _numbers(rows: Iterable[Sequence[str]], roles: Roles, options: Options, own: NumberFormat) -> Numbers:
+def _numbers(amounts: Iterable[str], options: Options, own: NumberFormat, *, is_ours: bool) -> Numbers:
     if options.numbers:
         return Numbers(options.numbers, sure=True)
     try:
-        return numbers_of(_cells(rows, *roles.values), own)
+        return numbers_of(amounts, own, is_ours=is_ours)
     except ValueError as error:
         raise UnreadableFile(
             f"{error} may be thousands or a fraction, and no other amount tells: say --numbers point if its point is "
