@@ -54,7 +54,7 @@ class ImportFile:
         self._state = file.state()
         self._sheet = ImportSheet(file, sender, moment_column, options) if file.form == "csv" else None
         formats: tuple[NumberFormat, ...] = get_args(NumberFormat)
-        how = (moment_column or "") + (self._sheet.peculiarity if self._sheet else "")
+        how = (self._moment_column or "") + (self._sheet.peculiarity if self._sheet else "")
         hows = [f"import {file.form} {sender.name} {numbers} {how}\n" for numbers in formats]
         self.request_ids, self.size = file.digests(hows, advance)
         self.request_id, self.caller = self.request_ids[formats.index(sender.numbers)], Caller(sender)

@@ -58,8 +58,15 @@ class ImportSheet:
         if self._options == Options() or self._refused:
             return ""
         looks = type(self)(self._file, self._sender, self._column, Options())
-        same = not looks._refused and looks.reading == self.reading  # noqa: SLF001 - its own
-        return "" if same else " " + orjson.dumps(self.reading.rules()).decode()
+        said = self._said()
+        same = not looks._refused and looks._said() == said  # noqa: SLF001 - its own
+        return "" if same else " " + orjson.dumps(said).decode()
+
+    def _said(self) -> dict[str, Any]:
+        """Return how it is read, by what can be said in several ways: what its columns mean, and its text."""
+        columns = self._naming(self.reading.columns).renaming(self.reading.names)
+        text = self._file.text_digest(self.reading.encoding)
+        return {**self.reading.rules(), "encoding": text, "columns": columns}
 
     @property
     def moment_column(self) -> str | None:

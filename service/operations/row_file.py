@@ -50,6 +50,17 @@ class RowFile:
         with self._told(), open_unpacked(self.path) as stream:
             return stream.read(size)
 
+    def text_digest(self, encoding: str) -> str:
+        """Return what its text is known by, in whatever encoding it is written."""
+        digest = hashlib.sha256()
+        with self._told(), open_unpacked(self.path) as stream:
+            text = AsUtf8(stream, encoding)
+            chunk = text.read(_CHUNK_BYTES).removeprefix(BOM_UTF8)
+            while chunk:
+                digest.update(chunk)
+                chunk = text.read(_CHUNK_BYTES)
+        return digest.hexdigest()
+
     def digests(self, salts: Sequence[str], advance: Advance) -> tuple[list[str], int]:
         """Return what the content is known by, 32 hex digits for each salt, and how many bytes it has, unpacked."""
         digests, size = [hashlib.sha256(salt.encode()) for salt in salts], 0

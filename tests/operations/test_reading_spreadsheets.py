@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from service.core.presets import EZMOB
+from service.core.presets import EZMOB, PRESETS
 from service.core.sender import Sender
 from service.operations.errors import WrongValues
 from service.operations.import_file import ImportFile
@@ -27,6 +27,7 @@ from tests.support.replayed import replayed
 
 PLAIN = b'c,value\na,1.50\nb,"1,5"\nc,$2\n'
 GERMAN = "c;value;when;conversion_status\r\na;1.234,50 €;31.01.2026;lead0\r\nb;2,50 €;31.01.2026;\r\n".encode("cp1252")
+KEITARO = PRESETS["keitaro"]
 LEADS = replace(EZMOB, statuses={"lead0": "pending"})
 
 
@@ -55,8 +56,8 @@ def test_what_versions_before_could_read_has_the_names_that_they_gave_it(tmp_pat
         (Options(encoding="utf-8"), True),
         (Options(numbers="comma"), True),
         (Options(numbers="point"), False),
-        (Options(encoding="cp1252"), False),
-        (Options(columns={"c": "c"}), False),
+        (Options(encoding="cp1252"), True),
+        (Options(columns={"c": "c"}), True),
     ],
 )
 def test_who_says_what_would_be_understood_anyway_gives_the_same_file(
@@ -64,6 +65,59 @@ def test_who_says_what_would_be_understood_anyway_gives_the_same_file(
 ) -> None:
     content = b'c,value\na,"1,5"\n'
     assert (given(tmp_path, content, options).request_id == given(tmp_path, content).request_id) is same
+
+
+def columns(**ours: str) -> Options:
+    return Options(columns=ours)
+
+
+GOAL = replace(EZMOB, fields={**EZMOB.fields, "g": "goal"})
+
+
+@pytest.mark.parametrize(
+    ("content", "sender", "ways", "same"),
+    [
+        ("Klick,value\na,1\n", EZMOB, [columns(Klick="c"), columns(Klick="click_id")], True),
+        ("Klick,value\na,1\n", EZMOB, [columns(Klick="c"), columns(Klick="click_id", value="value")], True),
+        ("c,value\na,1\n", EZMOB, [Options(), columns(c="click_id"), columns(value="value", c="c")], True),
+        ("Click-ID,value\na,1\n", EZMOB, [Options(), columns(**{"Click-ID": "c"})], True),
+        ("c,value,Ziel\na,1,x\n", GOAL, [columns(Ziel="g"), columns(Ziel="goal")], True),
+        ("c,value,Ziel\na,1,x\n", EZMOB, [Options(), columns(Ziel="Ziel")], True),
+        ("c,value,Ziel\na,1,x\n", EZMOB, [Options(), columns(Ziel="note"), columns(Ziel="remark")], False),
+        ("subid,Geld\na,1\n", KEITARO, [columns(Geld="payout"), columns(Geld="value"), columns(Geld="revenue")], True),
+        ("subid,A,revenue\na,1,2\n", KEITARO, [columns(A="payout"), columns(A="revenue")], False),
+        ("c,value\na,1\n", EZMOB, [Options(), Options(encoding="cp1252"), Options(encoding="ascii")], True),
+        ("Klick,value\na,1\n", EZMOB, [columns(Klick="c"), Options(encoding="ascii", columns={"Klick": "c"})], True),
+        ("c;value\na;1,5 \u20ac\n", EZMOB, [Options(), Options(encoding="cp1254")], True),
+        ("c;value;x\na;1,5;\xfd\n", EZMOB, [Options(encoding="cp1254"), Options(encoding="iso8859-9")], True),
+        ("c;value;x\na;1,5;\xfd\n", EZMOB, [Options(), Options(encoding="cp1254")], False),
+        ("c,value\na,1.234\n", EZMOB, [Options(), Options(encoding="ascii")], True),
+    ],
+)
+def test_what_is_said_in_other_words_is_the_same_import(
+    tmp_path: Path, content: str, sender: Sender, ways: list[Options], *, same: bool
+) -> None:
+    names = [given(tmp_path, content.encode("cp1252"), way, sender=sender).request_id for way in ways]
+    assert len({*names}) == (1 if same else len(ways))
+
+
+def test_the_column_of_moments_is_the_same_under_its_old_name_and_its_new_one(tmp_path: Path) -> None:
+    said = columns(Datum="when")
+    names = {
+        given(tmp_path, b"c,value,Datum\na,1,2026-01-31\n", said, moments=it).request_id for it in ("Datum", "when")
+    }
+    assert len(names) == 1
+
+
+def test_said_in_other_words_a_file_counts_once_where_each_row_counts(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    every = replace(EZMOB, duplicates="sum")
+    content = b"Klick,value\na,1\nb,2\n"
+    for number, said in enumerate((columns(Klick="c"), Options(encoding="ascii", columns={"Klick": "click_id"}))):
+        rows = given(tmp_path, content, said, sender=every)
+        imported(rows, engine.database, ledger, tmp_path / f"{number}.csv")
+    assert engine.rows("SELECT count(*), sum(value_micros) FROM conversion") == [(2, 3_000_000)]
 
 
 def test_what_a_version_before_began_is_read_as_it_read_it(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Owns which columns of a spreadsheet mean something to an import: by the names of its sender, or of our fields."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from service.core.sender import Field, Sender
@@ -39,7 +40,7 @@ class SenderNaming:
         """Return what the columns are; None unless there is one for everything that must be sent."""
         if any(theirs not in names for theirs in self.renamed):
             return None
-        ours = self._ours(names)
+        ours = self.called(names)
         places: dict[Field, list[int]] = {}
         for name, named in self.sender.fields.items():  # in the order of its preference
             if name in ours:
@@ -51,11 +52,30 @@ class SenderNaming:
         values = tuple(places.get("value", ()))
         return Roles(tuple(ours), places["click_id"][0], values, currency, moment, self.sender.name_of("currency"))
 
+    def renaming(self, names: Sequence[str]) -> dict[str, str]:
+        """Return what was said of columns by what it means: a field of ours, else a name; without what goes unsaid.
+
+        A field has one meaning whatever it is called, unless a column beside it is the same field, or its name is that
+        of a currency as well.
+        """
+        ours = dict(zip(reversed(names), reversed(self.called(names)), strict=True))
+        unsaid = dict(zip(reversed(names), reversed(replace(self, renamed={}).called(names)), strict=True))
+        fields = Counter(self.sender.fields.get(name) for name in ours.values())
+        meant = {}
+        for theirs in sorted({*self.renamed} & {*names}):
+            name = ours[theirs]
+            named = self.sender.fields.get(name)
+            told_apart = named is None or fields[named] > 1 or name in self.sender.implied_currencies
+            same = name == unsaid[theirs] if told_apart else named == self.sender.fields.get(unsaid[theirs])
+            if not same:
+                meant[theirs] = name if named is None or told_apart else named
+        return meant
+
     def missing(self, names: Sequence[str]) -> str:
         """Say what is not there, and how to say which column it is."""
         if strange := unknown_columns(names, [*self.renamed]):
             return strange
-        ours = {self.sender.fields.get(name) for name in self._ours(names)}
+        ours = {self.sender.fields.get(name) for name in self.called(names)}
         wanted = sorted({*self.sender.required, "click_id"} - ours)
         told = [f"no column is called {self._names_of(field)} ({field})" for field in wanted]
         first = self._parameter(wanted[0]) if wanted else ""
@@ -64,7 +84,7 @@ class SenderNaming:
             f"say which one it is with --columns THEIRS={first}"
         )
 
-    def _ours(self, names: Sequence[str]) -> list[str]:
+    def called(self, names: Sequence[str]) -> list[str]:
         """Return the columns' names with the sender's parameter names for those that are fields."""
         ours = [self._meant(self.renamed[name]) if name in self.renamed else name for name in names]
         filled = {self.sender.fields[name] for name in ours if name in self.sender.fields}

@@ -34,7 +34,7 @@ def understand(file: RowFile, naming: Naming, options: Options, own: NumberForma
     beginning = file.beginning(SAMPLE_BYTES)
     if beginning.startswith(_WORKBOOKS):
         raise UnreadableFile(f"{file.path} is a workbook: save its sheet as CSV")
-    encoding = options.encoding or encoding_of(beginning)
+    encoding = _encoding(file, beginning, options.encoding)
     lines = decoded(beginning, encoding).split("\n")
     if len(beginning) >= SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # it may go on
@@ -57,6 +57,17 @@ def understand(file: RowFile, naming: Naming, options: Options, own: NumberForma
         signs=roles.currency is None and _has_currency(_cells(rows, *roles.values), numbers),
         columns=options.columns,
     )
+
+
+def _encoding(file: RowFile, beginning: bytes, said: str | None) -> str:
+    """Return a file's encoding: the one that is said, else what it looks like.
+
+    It is UTF-8 if that reads the same text, so that a file as our doors take it stays one.
+    """
+    looks = encoding_of(beginning)
+    if said is None or (looks == UTF8 != said and file.text_digest(said) == file.text_digest(UTF8)):
+        return looks
+    return said
 
 
 def split_record(record: str, delimiter: str) -> list[str]:
