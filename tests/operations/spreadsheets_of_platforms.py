@@ -172,6 +172,24 @@ EXPORTS = [
         options=Options(numbers="comma"),
     ),
     Spreadsheet(
+        "our own export, whose cells are no formulas",
+        lines("click_id,value,currency", "'-Abc,1.50,EUR", "'=x,-2.50,EUR", "'@y,'-3.00,EUR", "''+z,'+4,", "it's,1,"),
+        "commas, UTF-8, decimal points, header in line 1, click_id as c",
+        (
+            ("-Abc", 1_500_000, "EUR"),
+            ("=x", -2_500_000, "EUR"),
+            ("@y", -3_000_000, "EUR"),
+            ("'+z", 4_000_000, None),
+            ("it's", 1_000_000, None),
+        ),
+    ),
+    Spreadsheet(
+        "our own export of a sender of decimal commas, of versions before and of this one",
+        lines("click_id,value", 'o1,"\'-3,00"', 'o2,"-3,00"', 'o3,"1,5"'),
+        "commas, UTF-8, decimal commas, header in line 1, click_id as c",
+        (("o1", -3_000_000, None), ("o2", -3_000_000, None), ("o3", 1_500_000, None)),
+    ),
+    Spreadsheet(
         "what looks like thousands, in CSV as our doors take it",
         lines("c,value", "mi6,10", "mi7,1.234", "mi8,99.999"),
         "commas, UTF-8, decimal points, header in line 1",

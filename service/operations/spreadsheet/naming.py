@@ -9,6 +9,7 @@ from service.core.sender import Field, Sender
 from service.operations.spreadsheet.reading import Roles
 
 _FIELDS: tuple[Field, ...] = get_args(Field)
+_LABELS: tuple[Field, ...] = ("goal", "transaction_id", "conversion_status")
 _SHOWN = 400  # letters of a header
 
 
@@ -50,7 +51,9 @@ class SenderNaming:
         moment = next((at for at, theirs in enumerate(names) if self.moment_column in (theirs, ours[at])), None)
         currency = places.get("currency", [None])[0]
         values = tuple(places.get("value", ()))
-        return Roles(tuple(ours), places["click_id"][0], values, currency, moment, self.sender.name_of("currency"))
+        labels = tuple(at for named in _LABELS for at in places.get(named, ()))
+        added = self.sender.name_of("currency")
+        return Roles(tuple(ours), places["click_id"][0], values, currency, moment, added, labels)
 
     def renaming(self, names: Sequence[str]) -> dict[str, str]:
         """Return what was said of columns by what it means: a field of ours, else a name; without what goes unsaid.

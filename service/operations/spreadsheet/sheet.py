@@ -14,7 +14,7 @@ from typing import NamedTuple
 from service.core.sender import NumberFormat
 from service.operations.encoding import UTF8
 from service.operations.row_file import Advance, RowFile
-from service.operations.row_output import csv_records
+from service.operations.row_output import csv_records, unescaped
 from service.operations.spreadsheet.amounts import respelled
 from service.operations.spreadsheet.dates import iso_of
 from service.operations.spreadsheet.reading import Reading, Roles
@@ -54,7 +54,7 @@ class Sheet:
         self._roles = roles
         self._target = target
         currency = () if roles.currency is None else (roles.currency,)
-        self._places = (roles.click_id, *roles.values, *currency)
+        self._places = (roles.click_id, *roles.values, *currency, *roles.labels)
         respelled_often = reading.signs or reading.dates is not None
         self._plain = reading.is_ours and reading.numbers == target == "point" and not respelled_often
 
@@ -130,6 +130,8 @@ class Sheet:
     def _respell(self, cells: list[str]) -> dict[str, str]:
         """Write cells as our doors take them, and return what is added to them."""
         roles, added = self._roles, dict[str, str]()
+        for place in self._places:
+            cells[place] = unescaped(cells[place])
         cells[roles.click_id] = cells[roles.click_id].strip()
         if roles.currency is not None:
             cells[roles.currency] = cells[roles.currency].strip()
