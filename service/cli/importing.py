@@ -90,7 +90,7 @@ def import_(  # noqa: PLR0913 - the options
     sender's, are summed and told in the report.
 
     A spreadsheet is read as it looks, and one line says what was understood:
-    look at it with --dry-run first. Totals at its end are left out.
+    look at it with --dry-run first. Totals are left out.
 
     On PostgreSQL it runs beside the service. On SQLite stop the service
     first (--dry-run needs no stop): the file has one writer.

@@ -64,6 +64,24 @@ EXPORTS = [
         (("p9", 1_500_000, None),),
     ),
     Spreadsheet(
+        "a total at the top",
+        lines("c,value", "Total,4.00", "t1,1.50", "t2,2.50"),
+        "commas, UTF-8, decimal points, header in line 1, 1 total row left out",
+        (("t1", 1_500_000, None), ("t2", 2_500_000, None)),
+    ),
+    Spreadsheet(
+        "totals at the top and at the end, whose label is elsewhere",
+        lines("Date;Click ID;Payout", "Summe;;1,50", "Gesamt EUR;;1,50", "2026-01-31;t3;1,50", "", "Summe;;1,50"),
+        "semicolons, UTF-8, decimal commas, header in line 1, Click ID as c, Payout as value, 3 total rows left out",
+        (("t3", 1_500_000, None),),
+        options=THEIRS,
+    ),
+    Spreadsheet(
+        "nothing but a total",
+        lines("c,value", "Total,0"),
+        "commas, UTF-8, decimal points, header in line 1, 1 total row left out",
+    ),
+    Spreadsheet(
         "sums for each currency",
         lines("c,value,currency", "p10,1.50,EUR", "p11,2,USD", "Total EUR,1.50,EUR", "Total USD,2.00,USD"),
         "commas, UTF-8, decimal points, header in line 1, 2 total rows left out",
