@@ -98,9 +98,10 @@ class PartnerNaming:
         columns = self.columns(names)
         if columns is None:
             return None
-        click_id, value, _, currency = (None if name is None else names.index(name) for name in columns)
+        click_id, value, transaction, currency = (None if name is None else names.index(name) for name in columns)
         values = () if value is None else (value,)
-        return None if click_id is None else Roles(tuple(names), click_id, values, currency)
+        labels = () if transaction is None else (transaction,)
+        return None if click_id is None else Roles(tuple(names), click_id, values, currency, labels=labels)
 
     def missing(self, names: Sequence[str]) -> str:
         """Say which column is not there, or which option says what it is."""

@@ -15,7 +15,7 @@ from service.operations.row_shape import Members, Types
 Form = Literal["csv", "ndjson", "parquet"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with what a spreadsheet begins to calculate (OWASP: CSV injection)
-_NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?", re.ASCII)  # nothing is calculated here, and a sum needs it
+_NUMBER = re.compile(r"-[0-9]+([.,][0-9]+)?", re.ASCII)  # nothing is calculated here, and a sum needs it
 
 
 def write_rows(form: Form, types: Types, pages: Iterable[Iterable[Members]], target: Path | BinaryIO) -> None:
@@ -73,9 +73,14 @@ def harmless(cell: object) -> object:
     """Return a cell that no spreadsheet takes for a formula; an object in it is JSON."""
     if isinstance(cell, dict):
         return orjson.dumps(cell).decode()
-    if isinstance(cell, str) and cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell):
+    if isinstance(cell, str) and (unescaped(cell) != cell or cell.startswith(_FORMULA)) and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
+
+
+def unescaped(cell: str) -> str:
+    """Return a cell as it was before it was made harmless."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
 def _write(target: Path, chunks: Iterable[bytes]) -> None:

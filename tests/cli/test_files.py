@@ -61,7 +61,6 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
         "done": True,
         "resumed_after": 0,
         "report": "rows.csv.report.csv",
-        "mistakes": {},
         "rows": 4,
         "outcomes": TOLD,
         "rules_of": None,

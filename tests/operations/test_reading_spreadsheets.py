@@ -171,6 +171,18 @@ def test_a_packed_one_is_the_same(
     assert engine.rows("SELECT value_micros, currency FROM conversion") == [(1_234_500_000, "EUR")]
 
 
+def test_labels_and_params_of_our_own_export(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
+    """A label is what it was; what stands in other columns is kept as it stands there."""
+    sender = replace(EZMOB, fields={**EZMOB.fields, "goal": "goal", "txid": "transaction_id"})
+    content = b"click_id,value,goal,transaction_id,note\na,1,'=g,'-t,'=n\nb,1,g,t,n\n"
+    imported(given(tmp_path, content, sender=sender), engine.database, ledger, tmp_path / "report.csv")
+    rows = [row for page in engine.database.conversions().pages(Wanted()) for row in page]
+    assert [(row.goal, row.transaction_id, row.params) for row in rows] == [
+        ("=g", "-t", {"note": "'=n"}),
+        ("g", "t", {"note": "n"}),
+    ]
+
+
 LONG = 60_000  # rows: more than are looked at
 
 

@@ -14,12 +14,13 @@ from service.storage.reads.conversions import Wanted
 from service.storage.reads.quarantine import Chosen
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.operations.spreadsheet_case import Spreadsheet
+from tests.operations.spreadsheets_damaged import DAMAGED, REFUSED
 from tests.operations.spreadsheets_of_countries import OF_COUNTRIES
-from tests.operations.spreadsheets_of_platforms import OF_PLATFORMS, REFUSED
+from tests.operations.spreadsheets_of_platforms import OF_PLATFORMS
 from tests.operations.spreadsheets_of_programs import OF_PROGRAMS
 from tests.support.imported import imported
 
-SHEETS = [*OF_PROGRAMS, *OF_COUNTRIES, *OF_PLATFORMS]
+SHEETS = [*OF_PROGRAMS, *OF_COUNTRIES, *OF_PLATFORMS, *DAMAGED]
 A_SHEET = pytest.mark.parametrize("sheet", SHEETS, ids=lambda sheet: sheet.title)
 
 

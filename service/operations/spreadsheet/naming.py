@@ -9,6 +9,7 @@ from service.core.sender import Field, Sender
 from service.operations.spreadsheet.reading import Roles
 
 _FIELDS: tuple[Field, ...] = get_args(Field)
+_LABELS: tuple[Field, ...] = ("goal", "transaction_id", "conversion_status")
 _SHOWN = 400  # letters of a header
 
 
@@ -50,7 +51,28 @@ class SenderNaming:
         moment = next((at for at, theirs in enumerate(names) if self.moment_column in (theirs, ours[at])), None)
         currency = places.get("currency", [None])[0]
         values = tuple(places.get("value", ()))
-        return Roles(tuple(ours), places["click_id"][0], values, currency, moment, self.sender.name_of("currency"))
+        labels = tuple(at for named in _LABELS for at in places.get(named, ()))
+        added = self.sender.name_of("currency")
+        return Roles(tuple(ours), places["click_id"][0], values, currency, moment, added, labels)
+
+    def renaming(self, names: Sequence[str]) -> dict[str, str]:
+        """Return what was said of columns by what it means: a field of ours, else a name; without what goes unsaid.
+
+        A field has one meaning whatever it is called, unless a column beside it is the same field, or its name is that
+        of a currency as well.
+        """
+        ours = dict(zip(reversed(names), reversed(self.called(names)), strict=True))
+        unsaid = dict(zip(reversed(names), reversed(replace(self, renamed={}).called(names)), strict=True))
+        fields = Counter(self.sender.fields.get(name) for name in ours.values())
+        meant = {}
+        for theirs in sorted({*self.renamed} & {*names}):
+            name = ours[theirs]
+            named = self.sender.fields.get(name)
+            told_apart = named is None or fields[named] > 1 or name in self.sender.implied_currencies
+            same = name == unsaid[theirs] if told_apart else named == self.sender.fields.get(unsaid[theirs])
+            if not same:
+                meant[theirs] = name if named is None or told_apart else named
+        return meant
 
     def renaming(self, names: Sequence[str]) -> dict[str, str]:
         """Return what was said of columns by what it means: a field of ours, else a name; without what goes unsaid.

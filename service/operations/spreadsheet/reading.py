@@ -29,7 +29,7 @@ class Roles(NamedTuple):
     """The columns of a file as they are called from here on, and the places of those that mean something here.
 
     There may be several columns of values, the preferred one first. `added` is what the currency of an amount's sign is
-    called, where no column has the currency.
+    called, where no column has the currency. `labels` are texts of ours that mean something: goals, transaction ids.
     """
 
     names: tuple[str, ...]
@@ -38,6 +38,7 @@ class Roles(NamedTuple):
     currency: int | None = None
     moment: int | None = None
     added: str = "currency"
+    labels: tuple[int, ...] = ()
 
 
 class Naming(Protocol):

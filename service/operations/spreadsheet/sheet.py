@@ -8,13 +8,13 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from service.core.sender import NumberFormat
 from service.operations.encoding import UTF8
 from service.operations.row_file import Advance, RowFile
-from service.operations.row_output import csv_records
+from service.operations.row_output import csv_records, unescaped
 from service.operations.spreadsheet.amounts import respelled
 from service.operations.spreadsheet.dates import iso_of
 from service.operations.spreadsheet.reading import Reading, Roles
@@ -54,7 +54,7 @@ class Sheet:
         self._roles = roles
         self._target = target
         currency = () if roles.currency is None else (roles.currency,)
-        self._places = (roles.click_id, *roles.values, *currency)
+        self._places = tuple(dict.fromkeys((roles.click_id, *roles.values, *currency, *roles.labels)))
         respelled_often = reading.signs or reading.dates is not None
         self._plain = reading.is_ours and reading.numbers == target == "point" and not respelled_often
 
@@ -92,18 +92,23 @@ class Sheet:
             yield self._without_totals(islice(raws, int(not how.headless), None))
 
     def _without_totals(self, raws: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield all but the totals at the end, and the empty rows and the lines of text around them."""
+        """Yield all but the totals at the top, those at the end, and the empty rows and lines of text around these."""
+        names, click_id = len(self._roles.names), self._roles.click_id
+        above, raw = 0, next(raws, None)
+        while raw is not None and is_total(self._read(raw).cells, click_id):
+            above, raw = above + 1, next(raws, None)
+        if raw is not None:
+            raws = chain([raw], raws)
         last = deque(islice(raws, _LAST))
         for raw in raws:
             yield last.popleft()
             last.append(raw)
         records = [self._read(raw) for raw in last]
-        names, click_id = len(self._roles.names), self._roles.click_id
         empty = [not one.fault and not any(one.cells) for one in records]
         total = [is_total(one.cells, click_id) for one in records]
         behind = [is_unnamed(one.cells, click_id, names) for one in records]
         end = end_of_rows(empty, total, behind)
-        self.left_out = len(records) - end - sum(empty[end:])
+        self.left_out = above + len(records) - end - sum(empty[end:])
         yield from islice(last, end)
 
     def _read(self, raw: bytes) -> Record:
@@ -130,6 +135,8 @@ class Sheet:
     def _respell(self, cells: list[str]) -> dict[str, str]:
         """Write cells as our doors take them, and return what is added to them."""
         roles, added = self._roles, dict[str, str]()
+        for place in self._places:
+            cells[place] = unescaped(cells[place])
         cells[roles.click_id] = cells[roles.click_id].strip()
         if roles.currency is not None:
             cells[roles.currency] = cells[roles.currency].strip()

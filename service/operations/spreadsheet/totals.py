@@ -1,4 +1,4 @@
-"""Owns the rows with sums that spreadsheets and platforms write below the others: they are no conversions."""
+"""Owns the rows with sums that spreadsheets and platforms write above or below the others: they are no conversions."""
 
 from collections.abc import Sequence
 
