@@ -74,27 +74,6 @@ class SenderNaming:
                 meant[theirs] = name if named is None or told_apart else named
         return meant
 
-    def renaming(self, names: Sequence[str]) -> dict[str, str]:
-        """Return what was said of columns by what it means: a field of ours, else a name; without what goes unsaid.
-
-        A field has one meaning whatever it is called, unless a column beside it is the same field, or its name is that
-        of a currency as well.
-        """
-        ours = dict(zip(reversed(names), reversed(self.called(names)), strict=True))
-        unsaid = dict(zip(reversed(names), reversed(replace(self, renamed={}).called(names)), strict=True))
-        fields = Counter(self.sender.fields.get(name) for name in ours.values())
-        meant = {}
-        for theirs in sorted({*self.renamed} & {*names}):
-            name = ours[theirs]
-            named = self.sender.fields.get(name)
-            told_apart = named is None or fields[named] > 1 or name in self.sender.implied_currencies
-            same = name == unsaid[theirs] if told_apart else named == self.sender.fields.get(unsaid[theirs])
-            if not same:
-                meant[theirs] = name if named is None or told_apart else named
-        return meant
-
-    def missing(self, names: Sequence[str]) -> str:
-        """Say what is not there, and how to say which column it is."""
         if strange := unknown_columns(names, [*self.renamed]):
             return strange
         ours = {self.sender.fields.get(name) for name in self.called(names)}
