@@ -74,6 +74,8 @@ class SenderNaming:
                 meant[theirs] = name if named is None or told_apart else named
         return meant
 
+    def missing(self, names: Sequence[str]) -> str:
+        """Say what is not there, and how to say which column it is."""
         if strange := unknown_columns(names, [*self.renamed]):
             return strange
         ours = {self.sender.fields.get(name) for name in self.called(names)}
