@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.choosing import not_empty
 from service.cli.lookup_list import look_up_file
 from service.cli.printing import print_json, printable
 from service.cli.progress import progress
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _AWAY = "nothing waits in this host's spool under this id: ask again when the database answers"
 
 
-_CLICK_ID = typer.Argument(help="The click id exactly as it was sent.")
+_CLICK_ID = typer.Argument(help="The click id exactly as it was sent.", callback=not_empty)
 _INDEXED = typer.Option("--indexed", help="Ask the indexes only: what was rejected is not searched. Always fast.")
 _EVERYWHERE = typer.Option("--everywhere", help="Search what is stored, too: goals, transaction ids, parameters.")
 _FILE = typer.Option(metavar="IDS.CSV", help="Look up every click id of a list: a spreadsheet, or a column of them.")
