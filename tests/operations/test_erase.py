@@ -240,3 +240,14 @@ def test_what_is_stored_beside_the_search_goes_too(engine: Engine, tmp_path: Pat
     report = erase(engine.database, tmp_path, request, lambda _: put(engine, [late]))
     assert report.deleted["conversion"] == 5
     assert click_ids(engine) == [("another",), ("person-1",)]
+
+
+def test_what_a_sender_encoded_twice_goes_from_what_was_rejected_too(engine: Engine, tmp_path: Path) -> None:
+    twice = "value=1&m=jane%2540example.com"
+    refused = Rejection(builders.raw(f"c=refused&{twice}"), "ezmob", Outcome.MISSING_VALUE, "", "refused")
+    put(engine, [builders.postback(f"c=taken&{twice}"), refused])
+    found = find(engine.database, tmp_path, JANE)
+    assert [(row.table, row.click_id) for row in found.rows] == [
+        ("conversion", "taken"),
+        ("rejected_postback", "refused"),
+    ]
