@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def not_empty(text: str | None) -> str | None:
-    """Return what an option says. An empty text is not "not given": a shell's variable may be empty (`"$S"`).
+    """Return what an option says; an empty text is bad usage, because a shell's variable may be empty (`"$S"`).
 
     To leave the option out may mean everybody's, so a command that goes on could change more than was asked for.
     """
