@@ -52,8 +52,7 @@ def lookup(  # noqa: PLR0913 - the options
 
     JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at
     outcome status sender door request_id detail is_test answered
-    drained_at}], named [{the same, and parameter click_id}], corrections,
-    erased_at: when `erase` last deleted all of it, or null.
+    drained_at}], named [{those, parameter click_id}], corrections, erased_at.
     A click id may begin with a dash; before two dashes write -- and a space.
 
     Example: python -m service lookup my-first-click
