@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.choosing import not_empty
 from service.cli.printing import print_json, printable
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse
@@ -26,6 +27,7 @@ _Sender = Annotated[
     typer.Option(
         help="Whose it should be: a registered sender. Also tells what it would be with a good key of that sender.",
         show_default="whose its key is",
+        callback=not_empty,
     ),
 ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
+from service.cli.choosing import not_empty
 from service.cli.printing import Json, print_json, printable
 from service.cli.progress import progress
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 _LEFT = "not reached: logs, backups, files that were imported and their FILE.report.csv (docs/retention.md)"
 
 
+_CLICK_ID = typer.Argument(help="The click id exactly as it was sent.", callback=not_empty)
 _TEXT = "What tells of a person instead, e.g. an address: everything that names it. Letter case does not count."
 
 
 def erase(  # noqa: PLR0913 - the options
-    click_id: Annotated[str | None, typer.Argument(help="The click id exactly as it was sent.")] = None,
+    click_id: Annotated[str | None, _CLICK_ID] = None,
     *,
-    text: Annotated[str | None, typer.Option(help=_TEXT)] = None,
+    text: Annotated[str | None, typer.Option(help=_TEXT, callback=not_empty)] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     by: By = None,
@@ -99,8 +101,8 @@ def _erased(subject: "Subject", by: str, *, agreed: bool) -> "ErasureReport":
 
 def deletions(
     *,
-    click_id: Annotated[str | None, typer.Option(help="Only erasures of this click id.")] = None,
-    text: Annotated[str | None, typer.Option(help="Only erasures of this text.")] = None,
+    click_id: Annotated[str | None, typer.Option(help="Only erasures of this click id.", callback=not_empty)] = None,
+    text: Annotated[str | None, typer.Option(help="Only erasures of this text.", callback=not_empty)] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
     as_json: Json = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from service.cli.changing import dry_run_advised
+from service.cli.choosing import not_empty
 from service.cli.printing import print_json, printable
 from service.cli.progress import progress
 from service.cli.registering import chosen_sender, registered
@@ -52,7 +53,9 @@ _ReceivedAt = Annotated[
 ]
 _Sender = Annotated[
     str | None,
-    typer.Option(help="Whose rows they are: registered, or a preset's name.", show_default="POSTBACK_PRESET"),
+    typer.Option(
+        help="Whose rows they are: registered, or a preset's name.", show_default="POSTBACK_PRESET", callback=not_empty
+    ),
 ]
 _Report = Annotated[
     list[str] | None,

@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.choosing import not_empty
 from service.cli.lookup_list import look_up_file
 from service.cli.printing import print_json, printable
 from service.cli.progress import progress
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _AWAY = "nothing waits in this host's spool under this id: ask again when the database answers"
 
 
-_CLICK_ID = typer.Argument(help="The click id exactly as it was sent.")
+_CLICK_ID = typer.Argument(help="The click id exactly as it was sent.", callback=not_empty)
 _INDEXED = typer.Option("--indexed", help="Ask the indexes only: what was rejected is not searched. Always fast.")
 _EVERYWHERE = typer.Option("--everywhere", help="Search what is stored, too: goals, transaction ids, parameters.")
 _FILE = typer.Option(metavar="IDS.CSV", help="Look up every click id of a list: a spreadsheet, or a column of them.")
@@ -50,7 +52,7 @@ def lookup(  # noqa: PLR0913 - the options
 
     JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at
     outcome status sender door request_id detail is_test answered
-    drained_at}], named [{the same, and parameter click_id}], corrections.
+    drained_at}], named [{those, parameter click_id}], corrections, erased_at.
     A click id may begin with a dash; before two dashes write -- and a space.
 
     Example: python -m service lookup my-first-click
@@ -74,7 +76,7 @@ def lookup(  # noqa: PLR0913 - the options
     if as_json:
         print_json(found.members())
     else:
-        typer.echo("\n".join(_lines(found) if found.arrivals or found.named else [_nothing(click_id, depth)]))
+        typer.echo("\n".join(_lines(found) if found.arrivals or found.named else [_nothing(found, depth)]))
     raise typer.Exit(0 if found.accepted else 1)
 
 
@@ -89,13 +91,18 @@ def _found(click_id: str, depth: "Depth") -> "Found":
         return look_up(database, settings_or_refuse().spool_dir, click_id, depth, advance)
 
 
-def _nothing(click_id: str, depth: "Depth") -> str:
+def _nothing(found: "Found", depth: "Depth") -> str:
     looked = {
         "index": "none had this click id; what was rejected was not searched",
         "rejected": "none had this click id, and none that was rejected names it",
         "everywhere": "nothing that is kept names it",
     }
-    return printable(f"{click_id}: never arrived ({looked[depth.value]})")
+    state = "never arrived" if found.erased_at is None else f"{_erased(found.erased_at)}, and nothing of it is kept"
+    return printable(f"{found.click_id}: {state} ({looked[depth.value]})")
+
+
+def _erased(at: datetime) -> str:
+    return f"erased, {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _lines(found: "Found") -> Iterator[str]:
@@ -105,6 +112,8 @@ def _lines(found: "Found") -> Iterator[str]:
     else:
         yield f"{click_id}: {_state(found)} under this click id; named {_number(others)} otherwise"
     advice = "" if found.stored else _advice(found)
+    if found.erased_at:
+        yield f"  {_erased(found.erased_at)}: what was stored of it before is gone"
     for arrival in found.arrivals:
         yield f"  {_came(arrival)}  {_answer(arrival)}: {_detail(arrival, advice)}  {_ids(arrival)}"
     yield from map(_correction, found.corrections)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
-from service.cli.choosing import Address, ClickId, KeyId, Outcomes, SenderName, Since, Until, chosen
+from service.cli.choosing import Address, ClickId, KeyId, Outcomes, SenderName, Since, Until, chosen, not_empty
 from service.cli.export import CLOCK_WRONG
 from service.cli.printing import Json, print_json, printable
 from service.cli.registering import chosen_sender, registered
@@ -28,6 +28,7 @@ _As = Annotated[
     typer.Option(
         "--as",
         metavar="SENDER",
+        callback=not_empty,
         help="Whose it is that came without proof of its sender: a registered sender. You answer for that.",
         show_default="nobody's",
     ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
-from service.cli.choosing import ClickId, Until, wanted
+from service.cli.choosing import ClickId, Until, not_empty, wanted
 from service.cli.printing import Json, print_json
 from service.cli.progress import progress
 from service.cli.registering import chosen_sender, registered
@@ -16,7 +16,9 @@ from service.cli.setting_up import configured_database, refuse, settings_or_refu
 if TYPE_CHECKING:
     from service.operations.reprocess import Group, Reprocessed
 
-_Sender = Annotated[str, typer.Option(help="Whose conversions are read again, by its rules of today.")]
+_Sender = Annotated[
+    str, typer.Option(help="Whose conversions are read again, by its rules of today.", callback=not_empty)
+]
 _Since = Annotated[
     str,
     typer.Option(help="What came from then on: 2026-01-31, 2026-01-31T08:30 (UTC), or 2h, 7d: that long ago."),

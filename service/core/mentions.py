@@ -106,11 +106,15 @@ def _word_of(text: str) -> str:
 
 
 def _forms(raw: bytes) -> set[str]:
-    """Return the input in each way in which it may have been meant."""
+    """Return the input in each way in which it may have been meant.
+
+    It is read twice: what is stored was decoded once when it came, and once more when it is searched.
+    """
     head, _, body = raw.partition(b"\r\n\r\n")
     packed = _unpacked(head, body)
     plain = [_decoded(raw)] if packed is body else [_decoded(head), _decoded(packed)]
-    return {form for text in plain for form in (text, *_unescaped(text))}
+    once = {form for text in plain for form in (text, *_unescaped(text))}
+    return {form for text in once for form in (text, *_unescaped(text))}
 
 
 def _unescaped(text: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from service.storage.database import Database
 from service.storage.reads.conversions import Received, Stored, Wanted
 from service.storage.reads.search import Advance, Naming
 
+_NEVER = "never arrived"
 _SOUGHT = 50_000  # click ids looked for at once, each time through everything that was rejected
 
 
@@ -60,7 +61,9 @@ class Ours:
             return {}
         received = self._database.conversions().received(list(click_ids))
         found = {one: lists.execute(_NEWEST, (one,)).fetchone() for one in click_ids}
-        return {one: self._explanation(received.get(one, []), found[one]) for one in click_ids}
+        told = {one: self._explanation(received.get(one, []), found[one]) for one in click_ids}
+        erased = self._database.erasure().moments([one for one, why in told.items() if why == _NEVER])
+        return told | {one: f"erased, {_moment(at)}" for one, at in erased.items()}
 
     def _waiting(self, texts: Texts) -> Iterator[tuple[str, str, str]]:
         if self._spool_directory is None or not self._database.shared:
@@ -82,7 +85,7 @@ class Ours:
             return "the click id is stored, not this conversion of it"
         if real := sorted(it.sender for it in received if not it.is_test):
             return f"stored, of sender {real[0]}"
-        return "stored as a test" if received else "never arrived"
+        return "stored as a test" if received else _NEVER
 
 
 def _rejected(one: Naming) -> str:

@@ -41,8 +41,8 @@ class Named(NamedTuple):
 class Found:
     """Everything that arrived under a click id, oldest first, what else `named` it, and the conversions it has `now`.
 
-    `corrections` say how a person had them read again. `unknown` says why the database could not be asked: then it is
-    what waits in the spool only.
+    `corrections` say how a person had them read again. `erased_at` is when a person last had all of it deleted.
+    `unknown` says why the database could not be asked: then it is what waits in the spool only.
     """
 
     click_id: str
@@ -53,6 +53,7 @@ class Found:
     named: Sequence[Named] = ()
     unknown: str = ""
     corrections: Sequence[Correction] = ()
+    erased_at: datetime | None = None
 
     @property
     def accepted(self) -> bool:
@@ -75,6 +76,7 @@ class Found:
             "arrivals": [_members(arrival) for arrival in self.arrivals],
             "named": [one.members() for one in self.named],
             "corrections": [one.model_dump(exclude=_NOT_TOLD) for one in self.corrections],
+            "erased_at": self.erased_at,
         }
 
 
@@ -106,7 +108,7 @@ def look_up(
     try:
         history = database.history()
         kept, now = history.arrivals(click_id), history.conversions(click_id)
-        corrections = history.corrections(click_id)
+        corrections, erased = history.corrections(click_id), database.erasure().moments([click_id])
         named = list(_named(database.search(), texts, depth, advance))
         identity = database.spooling().identity() if waits else ""
     except StorageError as error:
@@ -121,7 +123,8 @@ def look_up(
     waiting, named = _apart(click_id, waits, named)
     found = sorted([*kept, *waiting], key=_moment)
     stored, spooled = _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED)
-    return Found(click_id, found, stored, spooled, now, named, corrections=corrections)
+    told = Found(click_id, found, stored, spooled, now, named, corrections=corrections)
+    return replace(told, erased_at=erased.get(click_id))
 
 
 def _named(search: Search, texts: Texts, depth: Depth, advance: Advance) -> Iterator[Named]:

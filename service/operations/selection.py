@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 
 from service.auth.keys import id_in
 from service.core.moment import past_moment
@@ -32,7 +33,8 @@ class Filters:
 
     def rejected(self, outcomes: Sequence[str], now: datetime) -> Chosen:
         """Return which rejected postbacks are meant. Raises WrongValues."""
-        refuse_wrong([*_wrong_outcomes(outcomes), *self._wrong_times(now), *self._wrong_key()])
+        wrong = (*_wrong_outcomes(outcomes), *self._wrong_times(now), *self._wrong_key(), *self._wrong_address())
+        refuse_wrong(wrong)
         return Chosen(
             tuple(outcomes),
             self.sender,
@@ -57,6 +59,21 @@ class Filters:
         if self.key_id is not None and id_in(self.key_id) is None:
             secret = len(self.key_id) > ID_LENGTH  # perhaps
             yield Mistake("key_id", f"{self.key_id[:ID_LENGTH]}…" if secret else self.key_id, _NO_KEY)
+
+    def _wrong_address(self) -> Iterator[Mistake]:
+        if self.client_ip is not None and not _is_address(self.client_ip):
+            yield Mistake("address", self.client_ip, "no IP address; it looks like 192.0.2.7 or 2001:db8::7")
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is an IP address, as a proxy may have told it: also with a zone, a port, in brackets."""
+    for host in (text, text.rpartition(":")[0]):
+        try:
+            ip_address(host.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            continue
+        return True
+    return False
 
 
 def _wrong_outcomes(outcomes: Sequence[str]) -> Iterator[Mistake]:

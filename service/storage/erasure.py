@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, delete, or_, text
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, text
 from sqlmodel import col, select
 
 from service.core.mentions import Texts, parameters
@@ -129,6 +129,17 @@ class Erasure:
         known = select(Deletion.run).where(Deletion.click_id_sha256 == whose.sha256).limit(1)
         with self._reads.session() as session:
             return session.exec(known).first() is not None
+
+    def moments(self, click_ids: Sequence[str]) -> dict[str, datetime]:
+        """Return when some of the click ids were erased last, by themselves or as a person's text."""
+        named = {one: (sha256(one), sha256_of_text(one)) for one in click_ids}
+        known, noted = col(Deletion.click_id_sha256), dict[str | None, datetime]()
+        erased = select(known, func.max(col(Deletion.deleted_at))).group_by(known)
+        with self._reads.session() as session:
+            for some in _in_some([*chain.from_iterable(named.values())]):
+                noted.update(session.exec(erased.where(known.in_(some))).all())
+        moments = {one: [noted[digest] for digest in digests if digest in noted] for one, digests in named.items()}
+        return {one: max(found) for one, found in moments.items() if found}
 
     def erase(self, whose: Whose, found: Sequence[Held], by: str, asked_at: datetime) -> dict[str, int]:
         """Delete what was found, and what came since, in one transaction; return rows by table.

@@ -1,6 +1,7 @@
 """The commands `erase` and `deletions`: what people and scripts see of them, on a file that nobody serves."""
 
 import hashlib
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ DATABASE = "data/postback.db"
 PERSON = "person-1"
 DIGEST = hashlib.sha256(PERSON.encode()).hexdigest()
 DELETED = {"conversion": 1, "status_change": 0, "duplicate": 1, "rejected_postback": 1, "replay": 0}
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 CAME = "2026-01-02T03:04:05.678901Z"
 
 
@@ -82,6 +84,22 @@ def test_an_erasure_is_done_and_listed_without_the_click_id(service: Command, st
     assert all("erase  1 of " in line and line.endswith(f"maria  {DIGEST}") for line in lines)
     assert len(service("deletions", "--limit", "1").out.splitlines()) == 1
     assert service("deletions", "--click-id", "another").out == "nothing was deleted\n"
+
+
+@pytest.mark.usefixtures("stored")
+def test_lookup_says_that_a_click_id_was_erased(service: Command, bare: Path) -> None:
+    service("erase", PERSON, "--yes")
+    ended = service("lookup", PERSON)
+    assert (ended.code, ended.err) == (1, "")
+    assert re.fullmatch(rf"{PERSON}: erased, {MOMENT} UTC, and nothing of it is kept \(none had .*\)\n", ended.out)
+    assert str(service("lookup", PERSON, "--json").answer()["erased_at"]).endswith("Z")
+    ledger = SqliteLedger(bare / DATABASE)
+    ledger.open()
+    ledger.commit([builders.postback(f"c={PERSON}&value=1", received_at=datetime.now(UTC))])
+    ledger.close()
+    first, erased, *_ = service("lookup", PERSON).out.splitlines()
+    assert first == f"{PERSON}: stored; arrived once"
+    assert re.fullmatch(rf"  erased, {MOMENT} UTC: what was stored of it before is gone", erased)
 
 
 @pytest.mark.usefixtures("stored")

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 import typer.core
 import typer.main
+from typer.testing import CliRunner
 
 from service.cli import app
 from service.core.outcome import Outcome
@@ -53,7 +54,8 @@ def stored(bare: Path) -> None:
     ledger.commit([builders.postback("c=a&value=1")._replace(sender="past")])
     ledger.commit([Rejection(builders.raw("c=a"), "gone", Outcome.MISSING_VALUE, "absent", "a")])
     database = SqliteDatabase(SqliteFile(bare / DATABASE))
-    database.senders().put_sender(registration.sender(MEANT), new=True)
+    for name in (MEANT, "ezmob"):  # the one of the settings is registered
+        database.senders().put_sender(registration.sender(name), new=True)
     database.close()
     ledger.close()
     (bare / "rows.csv").write_text("c,value\na,1\n")
@@ -71,6 +73,14 @@ def test_a_mistyped_sender_is_refused_and_the_near_name_told(service: Command, c
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"{MISTYPED}: no such sender is registered")
     assert f"(did you mean {MEANT}?)" in ended.err
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_an_empty_name_is_not_taken_for_none_at_all(command: tuple[str, ...]) -> None:
+    ended = CliRunner().invoke(app, ["" if word == MISTYPED else word for word in command])
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "is empty" in ended.stderr or "no such sender is registered" in ended.stderr
 
 
 READING = [

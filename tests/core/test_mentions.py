@@ -1,10 +1,15 @@
 """What kept input names, however it is written: the one rule of `lookup`, `reconcile` and `erase`."""
 
 import gzip
+import json
 
 import pytest
 
 from service.core.mentions import Texts, parameters
+from service.core.parsing import parse
+from service.core.postback import RawPostback
+from service.core.presets import EZMOB
+from tests.support import builders
 
 POST = b"POST /postback\r\ncontent-type: x"
 
@@ -29,6 +34,26 @@ POST = b"POST /postback\r\ncontent-type: x"
 )
 def test_raw_input_names_a_click_id_however_it_is_written(raw: bytes, click_id: str) -> None:
     assert Texts([click_id]).named_in(raw) == {click_id}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        builders.raw("c=a&value=1&m=jane%2540example.com"),
+        builders.raw("c=a&value=1&m=x%2Bjane%252540example.com%2By&n=jane%2540example.com"),
+        builders.posted(b"c=a&value=1&m=jane%2540example.com", "application/x-www-form-urlencoded"),
+        builders.posted(b'{"c":"a","value":1,"m":"jane%40example.com"}'),
+        builders.posted(b'{"c":"a","value":1,"m":"jane\\u002540example.com"}'),
+        builders.posted(b'{"c":"a","value":1,"m":"\\u007a jane\\u0040example.com"}'),
+        builders.raw("c=a&value=1&m=to%2520jane@example.com"),
+        builders.raw("c=a&value=1&m=%252Bjane@example.com"),
+    ],
+)
+def test_what_is_found_in_what_is_stored_is_found_in_the_same_input_rejected(raw: RawPostback) -> None:
+    person = Texts(["jane@example.com"], personal=True)
+    assert person.named_in(json.dumps(parse(raw, EZMOB).params).encode())
+    assert person.named_in(raw.as_sent(), "a")
+    assert person.parameter_of(raw.as_sent()) in ("m", "n")
 
 
 @pytest.mark.parametrize(

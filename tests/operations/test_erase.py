@@ -11,6 +11,10 @@ from service.core.postback import Postback, Rejection
 from service.core.verdict import ERASED, Entry
 from service.operations.erase import ErasureReport, ErasureRequest, Subject, deletions, erase, find
 from service.operations.errors import BeingServed, Refused
+from service.operations.lookup import look_up
+from service.operations.lookup_list import ListLookup
+from service.operations.partner_list import PartnerList
+from service.operations.row_file import RowFile
 from service.spool.journal import Journal
 from tests.support import builders
 from tests.support.engines import ON_POSTGRES, Engine
@@ -240,3 +244,39 @@ def test_what_is_stored_beside_the_search_goes_too(engine: Engine, tmp_path: Pat
     report = erase(engine.database, tmp_path, request, lambda _: put(engine, [late]))
     assert report.deleted["conversion"] == 5
     assert click_ids(engine) == [("another",), ("person-1",)]
+
+
+def test_what_a_sender_encoded_twice_goes_from_what_was_rejected_too(engine: Engine, tmp_path: Path) -> None:
+    twice = "value=1&m=jane%2540example.com"
+    refused = Rejection(builders.raw(f"c=refused&{twice}"), "ezmob", Outcome.MISSING_VALUE, "", "refused")
+    put(engine, [builders.postback(f"c=taken&{twice}"), refused])
+    found = find(engine.database, tmp_path, JANE)
+    assert [(row.table, row.click_id) for row in found.rows] == [
+        ("conversion", "taken"),
+        ("rejected_postback", "refused"),
+    ]
+
+
+def test_of_an_erased_click_id_it_is_told_when_and_not_that_it_never_arrived(engine: Engine, tmp_path: Path) -> None:
+    put(engine, hers())
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    for subject in (PERSON, JANE):
+        erase(engine.database, tmp_path, asked(subject), lambda _: None)
+    (tmp_path / "ids.csv").write_text("click_id\nin-goal\nperson-1\nanother\nnobody\n")
+    erased = {one: look_up(engine.database, tmp_path, one).erased_at for one in ("person-1", "in-goal")}
+    assert all(at and before < at <= datetime.now(UTC) + timedelta(minutes=1) for at in erased.values())
+    assert [look_up(engine.database, tmp_path, one).erased_at for one in ("another", "nobody")] == [None, None]
+    listed = ListLookup(engine.database, tmp_path, lambda _: None, PartnerList(RowFile(tmp_path / "ids.csv", "csv")))
+    assert {one.click_id: one.reason for one in listed.answers(lambda _: None)} == {
+        **{one: f"erased, {at:%Y-%m-%d %H:%M:%S} UTC" for one, at in erased.items()},
+        "another": "",
+        "nobody": "never arrived",
+    }
+
+
+def test_what_came_after_an_erasure_is_told_beside_it(engine: Engine, tmp_path: Path) -> None:
+    erase(engine.database, tmp_path, asked(), lambda _: None)
+    put(engine, [builders.postback("c=person-1&value=1", received_at=datetime.now(UTC) + timedelta(seconds=1))])
+    found = look_up(engine.database, tmp_path, PERSON.text)
+    assert found.stored
+    assert found.erased_at

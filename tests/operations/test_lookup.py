@@ -42,7 +42,16 @@ def test_what_was_stored_is_told_with_what_it_is_now(engine: Engine, ledger: Led
     assert len(found.arrivals) == 3
     assert [(one.value, one.conversion_status) for one in found.now] == [("2", "approved")]
     members = found.members()
-    assert list(members) == ["click_id", "stored", "spooled", "conversions", "arrivals", "named", "corrections"]
+    assert list(members) == [
+        "click_id",
+        "stored",
+        "spooled",
+        "conversions",
+        "arrivals",
+        "named",
+        "corrections",
+        "erased_at",
+    ]
 
 
 def test_a_test_counts_nowhere(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:

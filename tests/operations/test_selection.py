@@ -49,3 +49,15 @@ def test_every_mistake_is_told_with_the_value_that_has_it() -> None:
         ("until", "9x"),
     ]
     assert str(wrong.value).count("; until 9x: no time") == 1
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "fe80::1%eth0", "192.0.2.7:443", "[2001:db8::7]:443"])
+def test_an_address_is_taken_as_it_may_have_been_told(address: str) -> None:
+    assert Filters(client_ip=address).rejected([], NOW).client_ip == address
+
+
+@pytest.mark.parametrize("text", ["1.2.3", "1.2.3.256", "localhost", "192.0.2.0/24", "", ":"])
+def test_what_is_no_address_is_a_mistake(text: str) -> None:
+    with pytest.raises(WrongValues) as wrong:
+        Filters(client_ip=text).rejected([], NOW)
+    assert [(one.field, one.value) for one in wrong.value.mistakes] == [("address", text)]
