@@ -90,8 +90,7 @@ def import_(  # noqa: PLR0913 - the options
     report says where to go on. It tells mistakes in accepted rows as well.
 
     A spreadsheet is read as it looks, and one line says what was understood:
-    look at it with --dry-run first; with --report that tells what would become
-    of the rows, too. Totals are left out.
+    look at it with --dry-run (and --report) first. Totals are left out.
 
     On PostgreSQL it runs beside the service. On SQLite stop the service
     first (--dry-run needs no stop): the file has one writer.

@@ -11,7 +11,6 @@ from service.auth.authenticator import (
     Authenticator,
     Caller,
     RosterUnknown,
-    WouldReject,
 )
 from service.auth.credentials import Credentials
 from service.auth.open_mode import authenticate_open
@@ -21,36 +20,11 @@ from service.core.presets import EZMOB, PRESETS
 from service.core.roster import EMPTY_ROSTER, Roster
 from service.telemetry.metrics import Metrics
 from tests.support import builders
+from tests.support.authenticated import authenticator, caller_of, refusal_of
 from tests.support.fakes import KeptLines, kept_log
 from tests.support.registered import KEY, NOW, PUBLIC, SENDER, roster, roster_key, text_of
 
 pytestmark = pytest.mark.anyio
-
-
-def authenticator(
-    known: Roster | None, mode: Mode = "auto", host: str = "127.0.0.1", **options: Any
-) -> tuple[Authenticator, KeptLines]:
-    """Return one that follows a roster, and what it says."""
-    lines = KeptLines()
-    made = Authenticator(mode, host, EZMOB, kept_log(lines, Metrics()), **options)
-    made.follow(known)
-    return made, lines
-
-
-async def caller_of(known: Roster | None, *keys: str, **changes: Any) -> Caller:
-    """Return who is let in with these keys, on a loopback listener."""
-    raw = builders.raw(received_at=NOW, **changes)
-    return await authenticator(known)[0](raw, Credentials(keys))
-
-
-async def refusal_of(known: Roster, *keys: str, **changes: Any) -> tuple[Outcome, str]:
-    """Return why nobody is let in with these keys."""
-    try:
-        caller = await caller_of(known, *keys, **changes)
-    except Rejected as rejected:
-        return rejected.outcome, rejected.detail
-    assert caller.refusal
-    return caller.refusal.outcome, caller.refusal.detail
 
 
 @pytest.mark.parametrize(
@@ -308,20 +282,3 @@ async def test_while_nobody_knows_the_keys_direct_requests_without_one_are_open_
     assert await authenticator(None)[0](builders.raw()) == Caller(EZMOB)
     with pytest.raises(RosterUnknown):
         await authenticator(None, "required")[0](builders.raw())
-
-
-async def test_a_stranger_is_taken_for_the_one_lenient_sender_and_that_is_told() -> None:
-    lenient = roster(sender=replace(SENDER, report_only=frozenset({"credentials"})))
-    told = (WouldReject("credentials", Outcome.UNAUTHENTICATED),)
-    assert await caller_of(lenient) == Caller(SENDER.sender, would_reject=told)
-    assert await caller_of(lenient, "wrong") == Caller(SENDER.sender, would_reject=told)
-    assert await caller_of(lenient, KEY) == Caller(SENDER.sender, key_id=PUBLIC)
-    forbidden = (WouldReject("credentials", Outcome.FORBIDDEN),)
-    accepted = Caller(SENDER.sender, would_reject=forbidden, key_id=PUBLIC)
-    assert await caller_of(lenient, KEY, door="pixel") == accepted
-
-
-async def test_a_disabled_sender_is_not_lenient() -> None:
-    disabled = replace(SENDER, report_only=frozenset({"credentials"}), disabled=True)
-    assert (await refusal_of(roster(sender=disabled)))[0] is Outcome.UNAUTHENTICATED
-    assert (await refusal_of(roster(sender=disabled), KEY))[0] is Outcome.FORBIDDEN

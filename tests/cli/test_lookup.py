@@ -138,7 +138,7 @@ def test_lookup_tells_the_sum_of_several_conversions(service: Command, bare: Pat
         (
             rejection_of(builders.raw("c=odd&value=1&txid=undefined"), EZMOB, UNREPLACED),
             "unexpanded_macro: it came as undefined  sender ezmob  [",
-            "Leave txid out where there is none: it came as a word that stands for none.",
+            "Leave txid out where there is none: undefined is an empty variable of the tracker.",
         ),
         (
             builders.rejection(Outcome.INVALID_VALUE, "odd"),

@@ -13,9 +13,8 @@ from service.operations.import_report import Report, ReportForm, ReportPlace
 from service.operations.importing import begin_import, import_rows, rehearse_import
 from service.operations.row_file import RowFile
 from service.storage.ledger import Ledger
-from tests.operations.test_importing import Dying, Interrupted
 from tests.support.engines import Engine
-from tests.support.imported import outcomes
+from tests.support.imported import Dying, Interrupted, outcomes
 
 KEITARO = PRESETS["keitaro"]
 ROWS = """subid,payout,profit,status,currency

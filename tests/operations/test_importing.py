@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -22,7 +21,19 @@ from service.operations.kept_input import raw_again
 from service.operations.row_file import RowFile, UnreadableFile
 from service.storage.ledger import Committed, Ledger
 from tests.support.engines import Engine
-from tests.support.imported import CSV, GROUP, OUTCOMES, STORED, imported, in_threes, numbers, outcomes, written
+from tests.support.imported import (
+    CSV,
+    GROUP,
+    OUTCOMES,
+    STORED,
+    Dying,
+    Interrupted,
+    imported,
+    in_threes,
+    numbers,
+    outcomes,
+    written,
+)
 
 
 def test_every_row_has_the_outcome_that_a_batch_would_give_it(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
@@ -55,35 +66,6 @@ def test_the_same_file_again_stores_nothing_and_says_the_same(
             {"updated": 0, "duplicate": 0, "conflict": 0, "correction": 0},
             0,
         )
-
-
-class Interrupted(Exception):  # noqa: N818 - what happened
-    """The import ends in the middle."""
-
-
-@dataclass
-class Dying:
-    """A ledger that is interrupted at one of its commits, before it or after it."""
-
-    ledger: Ledger
-    commits: int
-    after: bool
-
-    def open(self) -> None:
-        """Do nothing: it is open."""
-
-    def close(self) -> None:
-        """Do nothing: who opened it closes it."""
-
-    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
-        """Commit, or not."""
-        self.commits -= 1
-        if self.commits < 0 and not self.after:
-            raise Interrupted
-        done = self.ledger.commit(entries, parts)
-        if self.commits < 0:
-            raise Interrupted
-        return done
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before a commit", "after a commit"])

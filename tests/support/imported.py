@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from service.core.judging import Part
+from service.core.verdict import Entry
 from service.operations.import_file import ImportFile
 from service.operations.import_report import Report, ReportPlace
 from service.operations.importing import begin_import, import_rows
 from service.operations.row_file import Form, RowFile
 from service.storage.database import Database
-from service.storage.ledger import MAX_BATCH, Ledger
+from service.storage.ledger import MAX_BATCH, Committed, Ledger
 from tests.support.engines import Engine
 
 CSV = b"""c,value,when,note
@@ -73,3 +77,32 @@ def outcomes(report: Path) -> list[str]:
     if report.suffix == ".ndjson":
         return [json.loads(line)["outcome"] for line in report.read_text().splitlines()]
     return [line.split(",")[1] for line in report.read_text().splitlines()[1:]]
+
+
+class Interrupted(Exception):  # noqa: N818 - what happened
+    """The import ends in the middle."""
+
+
+@dataclass
+class Dying:
+    """A ledger that is interrupted at one of its commits, before it or after it."""
+
+    ledger: Ledger
+    commits: int
+    after: bool
+
+    def open(self) -> None:
+        """Do nothing: it is open."""
+
+    def close(self) -> None:
+        """Do nothing: who opened it closes it."""
+
+    def commit(self, entries: Sequence[Entry], parts: Sequence[Part] = ()) -> Committed:
+        """Commit, or not."""
+        self.commits -= 1
+        if self.commits < 0 and not self.after:
+            raise Interrupted
+        done = self.ledger.commit(entries, parts)
+        if self.commits < 0:
+            raise Interrupted
+        return done
