@@ -1,4 +1,4 @@
-"""Owns the service that the whole table is sent to: one a process, each row on its own with the same loop."""
+"""Owns the service that the whole table is sent to: one a module, each row on its own with the same loop."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -9,7 +9,7 @@ from anyio.from_thread import start_blocking_portal
 from tests.dialects.site import Send, opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def send(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Send]:
     """Send a row through a door."""
     folder = tmp_path_factory.mktemp("dialects")

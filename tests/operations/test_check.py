@@ -73,7 +73,7 @@ async def both_ways(
     return foreseen, (answer.headers["x-postback-outcome"], answer.status_code, stored)
 
 
-OURS, ACMES = "/postback?c=click&value=1.50", "/postback?cid=click&payout=1.50"
+OURS, ACMES = "/postback?c=click-1&value=1.50", "/postback?cid=click-1&payout=1.50"
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ OURS, ACMES = "/postback?c=click&value=1.50", "/postback?cid=click&payout=1.50"
         (ACMES, KEYS["acme"], "stored", "acme"),
         (OURS, KEYS["beta"], "stored", "beta"),
         (OURS, KEYS["acme"], "missing_click_id", "acme"),  # good, and another sender's: judged by its rules
-        ("/conversion?c=click&value=1", KEYS["beta"], "stored", "beta"),
+        ("/conversion?c=click-1&value=1", KEYS["beta"], "stored", "beta"),
         (OURS, KEYS["test"], "stored", "beta"),
         (OURS, KEYS["pixel"], "forbidden", "beta"),
-        ("/pixel.gif?c=click&value=1", KEYS["pixel"], "stored", "beta"),
-        ("/pixel.gif?c=click&value=1", KEYS["beta"], "forbidden", "beta"),
+        ("/pixel.gif?c=click-1&value=1", KEYS["pixel"], "stored", "beta"),
+        ("/pixel.gif?c=click-1&value=1", KEYS["beta"], "forbidden", "beta"),
         (OURS, KEYS["disabled"], "forbidden", "gone"),
         (OURS, KEYS["revoked"], "unauthenticated", None),
         (OURS, KEYS["expired"], "unauthenticated", None),
@@ -98,7 +98,7 @@ OURS, ACMES = "/postback?c=click&value=1.50", "/postback?cid=click&payout=1.50"
         (OURS, KEYS["acme"][:17] + KEYS["beta"][17:], "unauthenticated", None),
         (OURS, "wrong", "unauthenticated", None),
         (OURS, "", "unauthenticated", None),
-        ("/pixel.gif?c=click&value=1", "wrong", "unauthenticated", None),
+        ("/pixel.gif?c=click-1&value=1", "wrong", "unauthenticated", None),
     ],
 )
 @pytest.mark.parametrize("where", ["query", "header"])
@@ -129,7 +129,7 @@ async def test_a_key_opens_in_check_what_it_opens_at_the_door(  # noqa: PLR0913 
 async def test_a_path_is_the_door_that_it_is_for_the_service(
     registered: Path, *, path: str, shown: str, outcome: str, sender: str | None
 ) -> None:
-    foreseen, answered = await both_ways(registered, f"{path}?c=click&value=1&key={shown}")
+    foreseen, answered = await both_ways(registered, f"{path}?c=click-1&value=1&key={shown}")
     assert (foreseen.outcome.value, foreseen.sender) == (outcome, sender)
     assert answered == (outcome, foreseen.status, [sender] if outcome == "stored" else [])
 
@@ -137,9 +137,9 @@ async def test_a_path_is_the_door_that_it_is_for_the_service(
 @pytest.mark.parametrize("shown", ["", "&key=wrong"])
 async def test_what_is_answered_404_and_not_kept_is_refused(registered: Path, shown: str) -> None:
     with pytest.raises(Refused, match="answered 404, and not kept"):
-        await both_ways(registered, f"/track?c=click&value=1{shown}")
+        await both_ways(registered, f"/track?c=click-1&value=1{shown}")
     async with serving(registered) as served:
-        answer = await served.public.get(f"/track?c=click&value=1{shown}")
+        answer = await served.public.get(f"/track?c=click-1&value=1{shown}")
         assert (answer.status_code, served.rows("SELECT * FROM rejected_postback")) == (404, [])
 
 
