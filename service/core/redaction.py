@@ -12,7 +12,13 @@ _BETWEEN = rb"(?:_|%5f|\\u005f)"  # as it is, and as URLs and JSON may write it
 _BASE64 = rb"(?:[0-9A-Za-z+/_-]|%2[BFbf]|\\/|\\u002[BFbf]){16,}(?:=|%3[Dd]|\\u003[Dd]){0,2}"
 _KEY = re.compile(rb"pbk%b([0-9a-z]{%d})%b[0-9a-z]+" % (_BETWEEN, ID_LENGTH, _BETWEEN), re.IGNORECASE)
 _REDACTED = re.compile(rb"pbk_([0-9a-z]{%d})_redacted" % ID_LENGTH, re.IGNORECASE)
+_TOKEN = re.compile(rb"eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*")  # a JWT: {" in base64
 _SIGNING_SECRET = re.compile(rb"whsec(?i:%b)%b" % (_BETWEEN, _BASE64))
+
+
+def redact_path(path: bytes) -> bytes:
+    """Return the path of a request without our secrets, and without access tokens: none belongs there."""
+    return _TOKEN.sub(b"token_redacted", redact(path))
 
 
 def may_hold_secrets(sent: bytes) -> bool:
