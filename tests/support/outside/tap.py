@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from threading import Event, Thread
 from typing import NamedTuple, Self
 
@@ -60,21 +60,19 @@ class Tap:
         self._started.set()
         await self._end.wait()
         server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # and those that come meanwhile
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0.05)  # what is closed is really closed in one of the loop's next turns
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(*self._target)
-        sent, answered = bytearray(), bytearray()
-        self._lines.append((sent, answered))
-        try:
-            with suppress(asyncio.CancelledError):  # it is the end
+        with closing(writer), suppress(asyncio.CancelledError):  # it is the end
+            there, back = await asyncio.open_connection(*self._target)
+            with closing(back):
+                sent, answered = bytearray(), bytearray()
+                self._lines.append((sent, answered))
                 await asyncio.gather(_pump(reader, back, sent), _pump(there, writer, answered))
-        finally:
-            back.close()
-            writer.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: bytearray) -> None:
