@@ -1,6 +1,7 @@
 """Owns a postback's parameters: its query and its body together become pairs of name and text, within their bounds."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import repeat
 
 from service.core.bodies import JSON, body_pairs
@@ -55,10 +56,13 @@ def decode_together(raws: Sequence[RawPostback]) -> Iterable[Pairs | None]:
 def claimed(raw: RawPostback) -> Pairs:
     """Return the parameters of a postback that may be broken, as far as they can be read."""
     try:
-        return [*decode_query(raw.query), *(body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else ())]
+        pairs = [*decode_query(raw.query)]
     except Rejected:
         parts = raw.query[:MAX_URL_BYTES].replace(b"\0", b"").decode("ascii", "backslashreplace").split("&")
-        return [(name, text) for name, _, text in (part.partition("=") for part in parts)]
+        pairs = [(name, text) for name, _, text in (part.partition("=") for part in parts)]
+    with suppress(Rejected):
+        pairs += body_pairs(raw) if len(raw.body) <= MAX_BODY_BYTES else ()
+    return pairs
 
 
 def is_unread(raw: RawPostback) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from service.core.bodies import CSV, FORM, JSON, NDJSON, content_type_of
 from service.core.mistakes import diagnose_accepted
 from service.core.outcome import Mistake, Outcome, Rejected
+from service.core.parameters import claimed
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback
 from service.core.presets import EZMOB, PRESETS
@@ -289,3 +290,8 @@ def test_no_multipart_body_breaks_the_reading(body: bytes, joint: bytes) -> None
 def test_the_types_of_batches_are_known_by_their_other_names() -> None:
     for said in ("application/csv", "text/csv; charset=utf-8; header=present", "TEXT/CSV"):
         assert content_type_of(said).media_type == CSV
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"a":1,}', b"\xff", b"c=%zz"])
+def test_what_a_query_claims_is_read_although_the_body_is_not(body: bytes) -> None:
+    assert claimed(builders.posted(body, query=b"c=a%2Bb&value=1")) == [("c", "a+b"), ("value", "1")]
