@@ -8,15 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from service.core.decoding import Pairs
-from service.core.fields.currencies import OTHER_CODES
+from service.core.fields.currencies import CODES_OF_SIGNS, OTHER_CODES
 from service.core.outcome import Outcome
 from service.core.sender import Field, NumberFormat, Sender
 
 _EXAMPLES: Mapping[NumberFormat, str] = {"point": "1.50", "comma": "1,50", "cents": "150"}
-# What is written for a currency; of a sign that several share, the usual one.
-SIGNS: Mapping[str, str] = dict(
-    zip("$€£¥₽₹₩₺₴฿₫₦", "USD EUR GBP JPY RUB INR KRW TRY UAH THB VND NGN".split(), strict=True)  # noqa: SIM905 - in pairs
-)
 _LABELS: tuple[Field, ...] = ("goal", "transaction_id")
 _MANY = frozenset({"batch", "import"})  # doors where a body is one of many rows
 
@@ -72,7 +68,9 @@ def _invalid_currency(said: Said) -> str:
     if sent in OTHER_CODES:
         how = f"senders set {said.sender.name} --currency {sent}"
         return f"Send {name} as a code of ISO 4217's present list, or have {sent} allowed by the receiver ({how})."
-    return f"Send {name} as an ISO 4217 code such as {SIGNS.get(sent, 'USD')}."
+    codes = CODES_OF_SIGNS.get(sent.lower(), frozenset())
+    example = next(iter(codes)) if len(codes) == 1 else "USD"  # a sign that several share names none
+    return f"Send {name} as an ISO 4217 code such as {example}."
 
 
 def _invalid_status(said: Said) -> str:

@@ -28,7 +28,7 @@ WRONG: dict[str, str] = {
     "$": "USD",
     "€": "EUR",
     "£": "GBP",
-    "¥": "JPY",
+    "¥": "USD",  # yen or yuan: the usual example
     "₽": "RUB",
     "US": "USD",
     "EURO": "USD",

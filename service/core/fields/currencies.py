@@ -28,6 +28,21 @@ OTHER_CODES = frozenset(
     """.split()  # noqa: SIM905 - as above
 ).difference(CURRENCIES)
 
+_SIGNS_OF = """
+    EUR €, GBP £, USD us$ $us u$s, CAD ca$ c$ $ca, AUD a$ au$, NZD nz$, HKD hk$, SGD s$, MXN mx$, BRL r$,
+    CHF fr. sfr. fr, PLN zł zl, CZK kč, INR ₹ rs., RUB ₽ руб руб., UAH ₴ грн грн., TRY ₺, ILS ₪, KRW ₩, VND ₫, PHP ₱,
+    THB ฿, KZT ₸, NGN ₦
+"""  # noqa: RUF001 - letters of other alphabets
+_OF_SEVERAL = """
+    ¥ JPY CNY, kr SEK NOK DKK ISK, kr. SEK NOK DKK ISK, $ USD CAD AUD NZD HKD SGD TWD MXN ARS CLP COP UYU DOP CUP BRL
+    BBD BZD BMD BSD BND FJD GYD JMD KYD LRD NAD NIO SBD SRD TTD XCD MOP CVE ZWG
+"""
+# What people write for a currency, in small letters, and the codes that it may mean.
+CODES_OF_SIGNS: Mapping[str, frozenset[str]] = {
+    **{sign: frozenset({code}) for code, *signs in map(str.split, _SIGNS_OF.split(",")) for sign in signs},
+    **{sign: frozenset(codes) for sign, *codes in map(str.split, _OF_SEVERAL.split(","))},
+}
+
 
 def currency_of(
     fields: Mapping[Field, str], sender: Sender, pairs: Pairs, params: dict[str, str | list[str]]

@@ -6,22 +6,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from service.core.fields.amounts import micros_of
-from service.core.fields.currencies import CURRENCIES
+from service.core.fields.currencies import CODES_OF_SIGNS, CURRENCIES
 from service.core.sender import NumberFormat
-
-_SIGNS_OF = """
-    EUR €, GBP £, USD us$ $us u$s, CAD ca$ c$ $ca, AUD a$ au$, NZD nz$, HKD hk$, SGD s$, MXN mx$, BRL r$,
-    CHF fr. sfr. fr, PLN zł zl, CZK kč, INR ₹ rs., RUB ₽ руб руб., UAH ₴ грн грн., TRY ₺, ILS ₪, KRW ₩, VND ₫, PHP ₱,
-    THB ฿, KZT ₸, NGN ₦
-"""  # noqa: RUF001 - letters of other alphabets
-_OF_SEVERAL = """
-    ¥ JPY CNY, kr SEK NOK DKK ISK, kr. SEK NOK DKK ISK, $ USD CAD AUD NZD HKD SGD TWD MXN ARS CLP COP UYU DOP CUP BRL
-    BBD BZD BMD BSD BND FJD GYD JMD KYD LRD NAD NIO SBD SRD TTD XCD MOP CVE ZWG
-"""
-_SIGNS = {
-    **{sign: frozenset({code}) for code, *signs in map(str.split, _SIGNS_OF.split(",")) for sign in signs},
-    **{sign: frozenset(codes) for sign, *codes in map(str.split, _OF_SEVERAL.split(","))},
-}
 
 _MINUS = r"\-\u2212"
 _APOSTROPHE = r"'\u2019"
@@ -151,7 +137,7 @@ def _currencies(sign: str) -> frozenset[str]:
     code = sign.upper()
     if code in CURRENCIES or _CODE.fullmatch(sign):
         return frozenset({code})
-    return _SIGNS.get(sign.lower(), frozenset())
+    return CODES_OF_SIGNS.get(sign.lower(), frozenset())
 
 
 def _written(text: str, target: NumberFormat) -> str | None:
