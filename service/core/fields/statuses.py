@@ -21,7 +21,7 @@ def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
     word = fields["conversion_status"]
     if word.isspace():
         return None
-    status = sender.statuses.get(word.lower()) or sender.statuses.get(plain_word(word))
+    status = sender.statuses.get(plain_word(word))
     if status is None and word:
         reject_placeholder("conversion_status", word, sender)
         if sender.strict_status:
