@@ -47,7 +47,7 @@ stack: install ## the same with Prometheus, Alertmanager and a stand-in for your
 	@exec $(BIN)/python -m stack
 
 quick: dev ## all tests that start no process: what to run all day (a minute)
-	$(BIN)/python -m pytest -q -m "not processes and not slow" --ignore tests/system --ignore tests/load -p no:schemathesis $(TOGETHER)
+	$(BIN)/python -m pytest -q -m "not processes and not slow and not proof" --ignore tests/system --ignore tests/load -p no:schemathesis $(TOGETHER)
 
 test: dev ## the suite (8 minutes)
 	$(BIN)/python -m pytest -m "not alone and not faults and not live and not proof" $(TOGETHER)

@@ -198,6 +198,7 @@ async def anything(served: Served, number: int) -> Response:
     return await served.public.request(method, target, headers=headers)
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 async def test_no_request_can_make_a_new_series_after_the_first_scrape(served: Served) -> None:
     await series(served)

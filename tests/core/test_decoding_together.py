@@ -35,6 +35,7 @@ PLAIN = st.builds('{{"c":"{}","value":{}}}'.format, st.text("ab,}{ é", max_size
 BODIES = st.lists(PLAIN | st.lists(PIECES, max_size=8).map("".join).map("{{{}}}".format), min_size=1, max_size=4)
 
 
+@pytest.mark.proof
 @given(BODIES)
 @example(['{"c":"1"},[{}', "{}", '{}],{"c":"2"}'])  # as many objects as rows, and none of them is a row
 @example(['{"c":"1"},{"c":"2"}', '{"c":"', '"}'])

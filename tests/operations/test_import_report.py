@@ -12,6 +12,7 @@ from tests.support.engines import Engine
 from tests.support.imported import CSV, OUTCOMES, STORED, imported, in_threes, numbers, outcomes, written
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("every", [True, False], ids=["every row", "what was not stored"])
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_a_report_that_is_torn_anywhere_is_mended(

@@ -187,6 +187,7 @@ POSTBACKS = st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["1", "1.0", "
 _serial = count()
 
 
+@pytest.mark.proof
 @given(postbacks=POSTBACKS, cuts=st.lists(st.integers(0, 15), max_size=3))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_however_a_file_is_cut_into_files_the_conversions_are_the_same(

@@ -195,6 +195,7 @@ def test_many_equal_amounts_in_other_currencies_are_paired_without_searching_all
     assert kinds == {"matched": 1, "value_differs": 49_999, "missing_here": 1}
 
 
+@pytest.mark.proof
 def test_rows_that_cannot_be_read_are_not_held(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:
     """They have no click id, so all of a list may be under one key."""
     assert ledger

@@ -121,6 +121,7 @@ def test_a_first_start_that_fails_ends_with_the_code_of_the_one_that_failed(tmp_
     assert supervised.events() == [("failed", 1, supervised.events()[0][2])]
 
 
+@pytest.mark.proof
 def test_one_worker_that_cannot_start_does_not_end_the_others(supervised: Supervised) -> None:
     supervised.listening()
     supervised.tell(2, "fail", "74")
@@ -132,6 +133,7 @@ def test_one_worker_that_cannot_start_does_not_end_the_others(supervised: Superv
     wait_for(lambda: supervised.count("ready", 2) == 2, SECONDS)
 
 
+@pytest.mark.proof
 def test_when_none_can_start_any_more_it_gives_up_with_their_code(supervised: Supervised) -> None:
     supervised.listening()
     for number in (1, 2, 3):
@@ -196,6 +198,7 @@ def test_a_signal_ends_all_workers_and_then_itself(supervised: Supervised, signu
     assert supervised.lines("stopped") != []
 
 
+@pytest.mark.proof
 def test_a_worker_that_does_not_listen_is_killed_within_ten_seconds_and_told_by_the_code(
     supervised: Supervised,
 ) -> None:

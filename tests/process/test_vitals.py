@@ -75,6 +75,7 @@ async def test_storage_that_fails_is_not_ready_and_comes_back_by_itself() -> Non
         await until(lambda: metrics.ready)
 
 
+@pytest.mark.proof
 async def test_a_commit_of_a_postback_is_proof_enough() -> None:
     store = FakeStore()
     async with watched(store, 3.0) as (metrics, writer):

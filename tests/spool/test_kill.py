@@ -32,6 +32,7 @@ def killed(folder: Path, seconds: float) -> list[tuple[str, ...]]:
     return [tuple(line.split()) for line in lines]
 
 
+@pytest.mark.proof
 async def test_no_receipt_is_lost_and_nothing_is_kept_twice_however_often_the_process_is_killed(
     tmp_path: Path, form: str, figures: Callable[[str], None]
 ) -> None:

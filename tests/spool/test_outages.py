@@ -110,6 +110,7 @@ ACTIONS: dict[str, Callable[[Site, Senders, object], Awaitable[None]]] = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @settings(
     max_examples=25,

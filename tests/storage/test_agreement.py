@@ -119,6 +119,7 @@ def bodies(draw: st.DrawFn) -> RawPostback:
     return builders.posted(body[: draw(st.integers(len(body) - 1, len(body)))])
 
 
+@pytest.mark.proof
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(batches=st.lists(st.lists(st.one_of(queries(), bodies()), min_size=1, max_size=8), min_size=1, max_size=3))
 def test_whatever_is_sent_both_engines_do_the_same(both: Both, batches: list[list[RawPostback]]) -> None:

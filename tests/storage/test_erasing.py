@@ -141,6 +141,7 @@ def test_a_short_click_id_takes_no_row_of_another_that_happens_to_hold_it(
 PEOPLE = [f"person-{number * 7919 % 4001:05}" for number in range(4000)]  # in no order, so that pages are split
 
 
+@pytest.mark.proof
 def test_a_file_holds_no_trace_of_it_when_the_command_has_ended(path: Path) -> None:
     """Splits leave copies in unused parts of pages, where SQLite does not overwrite what it deletes by itself."""
     database = Engine(f"sqlite:///{path}").database

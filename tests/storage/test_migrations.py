@@ -141,6 +141,7 @@ def test_several_who_migrate_at_the_same_time_do_it_once(server: PostgresServer)
     assert len(told) == int(newest_version())
 
 
+@pytest.mark.proof
 def test_a_step_that_waits_for_a_table_keeps_its_writers_waiting_for_a_second_at_most(postgres_url: str) -> None:
     """Writers queue behind whoever waits for the table, so whoever waits has to give up its place again and again."""
     insert = "INSERT INTO conversion SELECT 'ezmob', false, %s, '', '', '1', 1, NULL, '{}', now(), 'x', 'postback'"

@@ -56,6 +56,7 @@ def test_a_statement_that_somebody_cancelled_fails_and_its_connection_is_not_use
         assert backends(postgres_url) != before
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("both_ways")
 def test_a_locked_table_is_an_error_in_time_that_leaves_nothing_waiting_and_passes(postgres_url: str) -> None:
     with opened(postgres_url) as ledger, psycopg.connect(postgres_url) as other:
@@ -117,6 +118,7 @@ def migrated_in_vain(place: Place) -> None:
         engine_of(place).connect()
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("in_vain", [written_in_vain, read_in_vain, migrated_in_vain])
 def test_a_vain_attempt_leaves_no_socket_that_takes_a_place_on_the_server(in_vain: Callable[[Place], None]) -> None:

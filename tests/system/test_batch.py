@@ -37,6 +37,7 @@ def send_batch(service: Service) -> tuple[int, list[dict[str, object]]]:
         return answer.status, [json.loads(line) for line in answer.read().splitlines()]
 
 
+@pytest.mark.proof
 def test_a_batch_that_was_cut_off_by_a_kill_is_settled_by_sending_it_again(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:

@@ -78,6 +78,7 @@ def outcomes(answers: list[Answer]) -> list[str]:
     return [answer.headers.get("x-postback-outcomes") or str(answer.outcome) for answer in answers]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "pbk_abcdefghijkl_wrong"}], ids=["no key", "a wrong key"])
 def test_a_stranger_is_answered_before_he_sends_the_body_and_what_came_of_it_is_kept(
     registered: Registered, headers: Mapping[str, str]
@@ -149,6 +150,7 @@ def test_who_sends_slowly_and_shows_a_key_is_not_pushed_out_by_strangers(registe
         assert outcomes([wire.answer()]) == ["stored=1"]
 
 
+@pytest.mark.proof
 def test_the_bodies_of_strangers_do_not_pile_up(registered: Registered) -> None:
     """Nobody waits for the garbage collector: thirty bodies would take half a gigabyte."""
     before, headers = resident_kib(registered.service.pid), webhook(WRONG, b"", time.time(), NDJSON)

@@ -13,7 +13,7 @@ from tests.support.outside.examining import Command, Examined, beside
 from tests.support.outside.harness import Service
 from tests.support.outside.strangers import Garbage, altered, answering, certificate, listening
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 CONVERSIONS = 'postback_rows_written_total{table="conversion"}'
 FALSE_NUMBERS = {

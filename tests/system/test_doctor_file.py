@@ -10,7 +10,7 @@ from tests.support.outside.examined_service import COMPARED, PROCESS, PUBLIC, ba
 from tests.support.outside.examining import Command, Examined, Run, plainly
 from tests.support.outside.harness import Service, read_database
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tests.support.outside.examining import plainly, settings_of
 from tests.support.outside.harness import REPOSITORY, Service
 from tests.support.outside.postgres import PostgresServer, run_sql
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 
 @pytest.fixture

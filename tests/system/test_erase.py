@@ -10,7 +10,7 @@ from tests.support.outside.examining import plainly, settings_of
 from tests.support.outside.harness import Service, command
 from tests.support.outside.postgres import PostgresServer
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 PERSON = "person-4711"
 COUNTS = """

@@ -19,7 +19,7 @@ from tests.support.outside.terminals import terminal
 from tests.support.outside.wire import Wire, request
 from tests.support.outside.workers import Clients
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 
 def events(service: Service, event: str) -> list[LogLine]:

@@ -11,7 +11,7 @@ from tests.support.outside.harness import Service, command
 from tests.support.outside.ledger import Ledger, run
 from tests.support.outside.postgres import PostgresServer
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 
 def migrate(directory: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from tests.support.outside.examining import plainly, settings_of
 from tests.support.outside.harness import Service, command
 from tests.support.outside.postgres import PostgresServer, run_sql
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 REFUSED = ("c=broken&value=x", "c=late&value=3,50", "c=late&value=3,50")
 FIXED = "GET /postback?c=late&value=3.50"  # what today's rules would accept: a rule is not easily mended from outside

@@ -13,7 +13,7 @@ from tests.support.outside.harness import Service, wait_for
 from tests.support.outside.postgres import PostgresServer, run_sql
 from tests.support.outside.wire import Wire, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 BOUND = 2**20  # the least that can be set
 GARBAGE = "x" * 7_000  # 0.7 % of it

@@ -13,7 +13,7 @@ from tests.support.outside.harness import EXIT_SECONDS, Service, wait_for
 from tests.support.outside.ledger import Ledger, run_until
 from tests.support.outside.wire import HungUp, Wire, request
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 CONNECTIONS = 24
 HALF_SENT = {

@@ -18,7 +18,7 @@ from tests.support.outside.clock import shortened
 from tests.support.outside.harness import REPOSITORY, clean_environment, wait_for
 from tests.support.outside.tools import need
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.proof]
 
 RECEIVER = "stack.receiver"
 

@@ -53,6 +53,7 @@ def test_a_lead_that_becomes_a_sale_and_is_refunded_is_told_with_all_its_past(tm
         assert examined.check(check)[0] == "ok"
 
 
+@pytest.mark.proof
 def test_what_happened_during_an_outage_is_judged_in_its_order_afterwards(tmp_path: Path, postgres_url: str) -> None:
     with Service(tmp_path, {"DATABASE_URL": postgres_url, "SPOOL_DIR": str(tmp_path / "spool")}) as service:
         assert told(service, "pending", "0") == "stored"
@@ -78,6 +79,7 @@ def test_what_happened_during_an_outage_is_judged_in_its_order_afterwards(tmp_pa
         assert looked.count("200 spooled, and at ") == 3
 
 
+@pytest.mark.proof
 def test_paths_and_probes_from_outside(tmp_path: Path, service: Service) -> None:
     """The same door however it is written; what missed it is kept, found and stored from there."""
     for number, path in enumerate(

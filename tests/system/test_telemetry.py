@@ -106,6 +106,7 @@ def balanced(metrics: Metrics) -> bool:
     return len(drift) >= 2 and not any(drift)
 
 
+@pytest.mark.proof
 def test_under_load_every_scrape_is_one_moment_in_which_the_books_balance(
     service: Service, figures: Callable[[str], None]
 ) -> None:
@@ -165,6 +166,7 @@ def test_by_outcome_senders_metrics_log_and_tables_tell_the_same_numbers(service
     assert set(kept) == set(told.items())
 
 
+@pytest.mark.proof
 def test_a_flood_of_errors_bounds_the_log_and_nothing_else(service: Service) -> None:
     with Wire(service.public) as wire:
         for _ in range(FLOOD):
@@ -187,6 +189,7 @@ def test_what_is_not_http_is_counted(service: Service) -> None:
     assert service.metrics().total("postback_http_responses_total", route="unparsed", code="400") == 1
 
 
+@pytest.mark.proof
 def test_readiness_is_a_gauge_and_a_database_that_is_held_for_long_turns_it(service: Service) -> None:
     assert service.metrics().total("postback_ready") == 1
     with closing(sqlite3.connect(service.database, isolation_level=None)) as other:

@@ -70,6 +70,7 @@ HALVES: dict[str, tuple[bytes, int | None]] = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("half", "status"), HALVES.values(), ids=HALVES)
 async def test_who_does_not_finish_is_cut_and_told_so_if_he_was_answered_nothing_yet(
     half: bytes, status: int | None
@@ -94,6 +95,7 @@ async def test_who_rests_after_an_answer_and_sends_line_ends_now_and_then_is_cut
         assert await client.rest() == b""
 
 
+@pytest.mark.proof
 async def test_each_request_has_its_own_time() -> None:
     async with house(BRIEF._replace(seconds=2.0, keep_alive=2.0)) as there:
         client = await there.connect()
@@ -107,6 +109,7 @@ async def test_each_request_has_its_own_time() -> None:
         assert there.unparsed == {}
 
 
+@pytest.mark.proof
 async def test_nobody_is_cut_for_what_we_do_not_read() -> None:
     async with house(BRIEF._replace(seconds=1.5)) as there:
         client = await there.connect()

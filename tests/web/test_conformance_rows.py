@@ -66,6 +66,7 @@ def positions(length: int, number: int, form: str) -> Sequence[int]:
     return range(1 + number % step, length, step)
 
 
+@pytest.mark.proof
 async def test_answers_and_rows_are_the_same_however_a_message_was_cut(
     served: Served, form: str, figures: Callable[[str], None]
 ) -> None:

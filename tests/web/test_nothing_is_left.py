@@ -66,6 +66,7 @@ def left() -> Counter[str]:
     )
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("sent", SENT)
 @pytest.mark.usefixtures("_no_collector")

@@ -210,6 +210,7 @@ def no_descriptors_left() -> Iterator[None]:
         yield
 
 
+@pytest.mark.proof
 async def test_it_deletes_on_the_writers_thread_and_stops_when_told(path: Path) -> None:
     with keeping(path, FOR_EVER) as kept:
         writer = Writer(OnThread(kept.ledger), kept.metrics)

@@ -84,10 +84,12 @@ class Migrations:
                 return before
             from service.storage.migrations import running  # noqa: PLC0415 - as said above
 
-            for version in before.pending:
-                if version.number <= target or target == "head":
+            pending = [version for version in before.pending if target == "head" or version.number <= target]
+            # Alembic reads all versions at each run, so an empty database, where nobody waits, gets them in one.
+            for run in [[version] for version in pending] if before.current else filter(None, [pending]):
+                for version in run:
                     tell(f"{version.number}: {version.sentence}")
-                    _patiently(partial(running.upgrade, connection, version.number))
+                _patiently(partial(running.upgrade, connection, run[-1].number))
             return _status(connection)
 
     def down(self, target: str) -> Status:
