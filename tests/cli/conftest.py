@@ -9,6 +9,7 @@ from service.core.verdict import Entry
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
 from tests.support.commands import at_terminal, bare, service
+from tests.support.migrated import put_migrated
 
 __all__ = ["at_terminal", "bare", "service", "stored"]
 
@@ -21,6 +22,7 @@ def stored(bare: Path) -> None:
         builders.postback("c=came&value=1.50&currency=EUR"),
         builders.rejection(Outcome.INVALID_VALUE, "refused"),
     ]
+    put_migrated(bare / "data/postback.db")
     ledger = SqliteLedger(bare / "data/postback.db")
     ledger.open()
     for entry in entries:

@@ -17,6 +17,7 @@ from service.storage.sqlite.database import SqliteDatabase
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders, registration
 from tests.support.commands import Command
+from tests.support.migrated import put_migrated
 
 DATABASE = "data/postback.db"
 MISTYPED, MEANT = "acme-meida", "acme-media"
@@ -49,6 +50,7 @@ COMMANDS = list(of_a_sender(typer.main.get_command(app)))  # type: ignore[arg-ty
 @pytest.fixture
 def stored(bare: Path) -> None:
     """Register one sender, and keep rows of two that are gone."""
+    put_migrated(bare / DATABASE)
     ledger = SqliteLedger(bare / DATABASE)
     ledger.open()
     ledger.commit([builders.postback("c=a&value=1")._replace(sender="past")])

@@ -13,6 +13,7 @@ from service.operations.errors import Refused
 from service.storage.database import database_at
 from service.storage.schema.tables import ApiKey
 from tests.support import builders, registration
+from tests.support.migrated import put_migrated
 from tests.support.registered import text_of
 from tests.support.served import serving
 
@@ -35,6 +36,7 @@ def row(name: str, **changes: object) -> ApiKey:
 def registered(tmp_path: Path) -> Path:
     """Register three senders, and a key for each way in which a key can be good or not."""
     path = tmp_path / "postback.db"
+    put_migrated(path)
     database = database_at(f"sqlite:///{path}")
     ledger = database.ledger()
     ledger.open()

@@ -33,6 +33,7 @@ from service.storage.sqlite.database import SqliteDatabase
 from service.storage.sqlite.ledger import SqliteLedger
 from service.telemetry.metrics.counts import Space
 from tests.support import builders, registration
+from tests.support.migrated import put_migrated
 
 GB, DAY = 10**9, 86_400
 ROOMY = Space(database=4096, wal=4096, free=900 * GB, capacity=1000 * GB)
@@ -66,6 +67,7 @@ class Telling(operator_listener.OperatorListener):
 def case(tmp_path: Path) -> Case:
     """Examine a database with one conversion, which came just now."""
     path = tmp_path / "p.db"
+    put_migrated(path)
     ledger = SqliteLedger(path)
     ledger.open()
     ledger.commit([builders.postback(received_at=datetime.now(UTC))])

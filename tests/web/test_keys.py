@@ -11,6 +11,7 @@ import pytest
 from service.auth.keys import digest
 from service.storage.database import database_at
 from tests.support import registration
+from tests.support.migrated import put_migrated
 from tests.support.registered import KEY, PUBLIC, text_of
 from tests.support.served import Served, serving
 
@@ -34,6 +35,7 @@ def basic(text: str) -> Headers:
 def registered(tmp_path: Path) -> Path:
     """Register one sender, with a key for each purpose."""
     path = tmp_path / "postback.db"
+    put_migrated(path)
     database = database_at(f"sqlite:///{path}")
     ledger = database.ledger()
     ledger.open()

@@ -9,6 +9,7 @@ from service.auth.keys import digest
 from service.core.postback import door_path
 from service.storage.database import database_at
 from tests.support import builders, registration
+from tests.support.migrated import put_migrated
 from tests.support.registered import KEY, PUBLIC, text_of
 from tests.support.served import Served, serving
 
@@ -131,6 +132,7 @@ async def test_no_path_writes_a_header_of_ours_into_what_is_kept(served: Served)
 def registered(tmp_path: Path) -> Path:
     """Register one sender with a key for each purpose, and one that is disabled."""
     path = tmp_path / "postback.db"
+    put_migrated(path)
     database = database_at(f"sqlite:///{path}")
     ledger = database.ledger()
     ledger.open()
