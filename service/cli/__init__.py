@@ -28,6 +28,7 @@ from service.cli import (
 )
 from service.cli.dashed import OfClickId
 from service.cli.exit_codes import Commands
+from service.cli.printing import say
 from service.cli.send import command as send
 from service.core.program import FROM_CHECKOUT, INSTALLED, PROGRAM
 from service.core.version import VERSION, revision
@@ -46,7 +47,7 @@ app = typer.Typer(
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"postback {VERSION} (revision {revision()})")
+        say(f"postback {VERSION} (revision {revision()})")
         raise typer.Exit
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.printing import Json, print_json
+from service.cli.printing import Json, print_json, say
 from service.cli.setting_up import configured_database
 
 
@@ -43,7 +43,7 @@ def backup(
     if as_json:
         print_json(copied)
     else:
-        typer.echo(f"{copied['path']}: {_counted(copied['rows'])}")
+        say(f"{copied['path']}: {_counted(copied['rows'])}")
 
 
 def restore(
@@ -70,9 +70,9 @@ def restore(
     if as_json:
         print_json(restored)
         return
-    typer.echo(f"{restored['path']}: {_counted(restored['rows'])}")
+    say(f"{restored['path']}: {_counted(restored['rows'])}")
     if before := restored["before"]:
-        typer.echo(f"what was there before is at {before}; what was stored after the backup is only there")
+        say(f"what was there before is at {before}; what was stored after the backup is only there")
 
 
 def _counted(rows: Mapping[str, int]) -> str:

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from service.cli.printing import say
 from service.cli.setting_up import refuse
+from service.core.harmless import visible
 from service.operations.errors import BeingServed, Refused
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")]
@@ -30,8 +32,8 @@ def ask(question: str) -> None:
     """Go on if a person says yes; end the command with exit code 1 for no, with 2 where nobody can be asked."""
     if not sys.stdin.isatty():
         refuse(["nobody can be asked here: say --yes to do it, or --dry-run to look only"])
-    if not typer.confirm(question, err=True):
-        typer.echo("nothing was changed", err=True)
+    if not typer.confirm(visible(question), err=True):
+        say("nothing was changed", err=True)
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.choosing import not_empty
-from service.cli.printing import print_json, printable
+from service.cli.printing import print_json, say
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse
 from service.core.outcome import Outcome
@@ -76,7 +76,7 @@ def check(  # noqa: PLR0913 - its options
     if as_json:
         print_json(foreseen.members())
     else:
-        typer.echo("\n".join(_lines(foreseen, sender or preset or settings.sender.name)))
+        say(*_lines(foreseen, sender or preset or settings.sender.name))
     raise typer.Exit(0 if foreseen.accepted else 1)
 
 
@@ -84,7 +84,7 @@ def _lines(foreseen: "Foreseen", named: str) -> Iterator[str]:
     yield from _told(foreseen)
     if foreseen.outcome is Outcome.UNAUTHENTICATED and foreseen.supposed is None:
         yield _HOW
-    yield from (f"note: {printable(note)}" for note in foreseen.notes)
+    yield from (f"note: {note}" for note in foreseen.notes)
     if foreseen.supposed:
         whose = f", and the door takes it for {foreseen.sender}'s" if foreseen.sender else ""
         yield f"that is not {named}'s{whose}; with a good key of {named}'s it would be:"
@@ -93,11 +93,11 @@ def _lines(foreseen: "Foreseen", named: str) -> Iterator[str]:
 
 def _told(foreseen: "Foreseen") -> Iterator[str]:
     outcome = foreseen.outcome
-    detail = f": {printable(foreseen.detail)}" if foreseen.detail else ""
+    detail = f": {foreseen.detail}" if foreseen.detail else ""
     yield f"{outcome.value} (HTTP {foreseen.status}){detail}"
     if outcome is not Outcome.STORED or foreseen.diagnosis:
         yield f"hint: {foreseen.hint}"
     named = foreseen.fields or ({"sender": foreseen.sender} if foreseen.sender else {})
     if named and foreseen.known_by:
         named["sender"] = f"{foreseen.sender} ({foreseen.known_by})"
-    yield from (f"  {name:<15} {printable(str(value))}" for name, value in named.items())
+    yield from (f"  {name:<15} {value}" for name, value in named.items())

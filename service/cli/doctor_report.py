@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
+from service.core.harmless import visible
 from service.operations.examine.examination import Report
 from service.operations.examine.findings import Finding, State
 
@@ -17,10 +18,10 @@ def print_nothing(_finding: Finding) -> None:
 def print_finding(finding: Finding) -> None:
     """Print one finding, and what to do about it."""
     state = f"{_words(finding.state):{_STATE_WIDTH}} "
-    name, sentence = f" {finding.name:{_NAME_WIDTH}} ", _on_one_line(finding.sentence)
+    name, sentence = f" {finding.name:{_NAME_WIDTH}} ", visible(finding.sentence)
     _print(Text.assemble((state, _STYLES[finding.state]), name, sentence))
     if finding.advice and finding.state is not State.OK:
-        _print(Text(f"{'':{_STATE_WIDTH + _NAME_WIDTH + 3}}→ {_on_one_line(finding.advice)}"))
+        _print(Text(f"{'':{_STATE_WIDTH + _NAME_WIDTH + 3}}→ {visible(finding.advice)}"))
 
 
 def print_summary(report: Report) -> None:
@@ -39,8 +40,3 @@ def _print(text: Text) -> None:
 
 def _words(state: State) -> str:
     return state.replace("_", " ")
-
-
-def _on_one_line(text: str) -> str:
-    """Return the text on one line and without control characters: what others wrote must not drive the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -10,7 +10,7 @@ import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
 from service.cli.choosing import not_empty
-from service.cli.printing import Json, print_json, printable
+from service.cli.printing import Json, print_json, say
 from service.cli.progress import progress
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse
 from service.core.moment import utc
@@ -72,7 +72,7 @@ def erase(  # noqa: PLR0913 - the options
     if as_json:
         print_json(report.members())
     else:
-        typer.echo(_told(report))
+        say(*_told(report))
 
 
 def _found(subject: "Subject") -> "ErasureReport":
@@ -124,10 +124,7 @@ def deletions(
     if as_json:
         print_json(found.members())
         return
-    for line in _lines(found):
-        typer.echo(line)
-    if not found.entries:
-        typer.echo("nothing was deleted")
+    say(*(_lines(found) if found.entries else ["nothing was deleted"]))
 
 
 def _subject(click_id: str | None, text: str | None) -> "Subject | None":
@@ -139,26 +136,26 @@ def _subject(click_id: str | None, text: str | None) -> "Subject | None":
 
 
 def _ask(report: "ErasureReport") -> None:
-    typer.echo(_text(report), err=True)
+    say(*_text(report), err=True)
     ask(f"Erase these {len(report.rows):,}? Nothing brings them back.")
 
 
-def _told(report: "ErasureReport") -> str:
+def _told(report: "ErasureReport") -> list[str]:
     if not any(report.deleted.values()):
         return _text(report)
-    return f"erased: {_counted(report.deleted)}; noted as click_id_sha256 {report.click_id_sha256}\n{_LEFT}"
+    return [f"erased: {_counted(report.deleted)}; noted as click_id_sha256 {report.click_id_sha256}", _LEFT]
 
 
-def _text(report: "ErasureReport") -> str:
-    who = printable(report.subject.text)
+def _text(report: "ErasureReport") -> list[str]:
+    who = report.subject.text
     if not report.rows:
-        return f"{who}: nothing is stored"
+        return [f"{who}: nothing is stored"]
     rows = Counter(one.table for one in report.rows)
     lines = [
-        f"{utc(one.received_at)}  {one.table}  {one.outcome}{printable(_why(one, report))}  [{one.request_id}]"
+        f"{utc(one.received_at)}  {one.table}  {one.outcome}{_why(one, report)}  [{one.request_id}]"
         for one in report.rows
     ]
-    return "\n".join([*lines, f"{who}: {_counted(rows)}"])
+    return [*lines, f"{who}: {_counted(rows)}"]
 
 
 def _why(row: "Held", report: "ErasureReport") -> str:
@@ -180,4 +177,4 @@ def _lines(found: "Deletions") -> Iterator[str]:
         )
         what = f"{one.reason}  {one.rows:,} of {one.table_name} ({one.outcome}), came {first} to {last}"
         whose = f"  {one.click_id_sha256}" if one.click_id_sha256 else ""
-        yield f"{when}  {what}  {printable(one.deleted_by)}{whose}"
+        yield f"{when}  {what}  {one.deleted_by}{whose}"

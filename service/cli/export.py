@@ -2,12 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from service.cli.choosing import ClickId, SenderName, Since, Until, wanted
+from service.cli.printing import say, stdout
 from service.cli.setting_up import database_of, refuse
+
+if TYPE_CHECKING:
+    from service.operations.row_output import Stream
 
 CLOCK_WRONG = "a clock was wrong when they came, or is wrong now (see doctor); --until takes them in"
 Format = Annotated[
@@ -42,8 +46,8 @@ def export(  # noqa: PLR0913 - the filters
     drained_at is when it left a spool, corrected_at when `reprocess` last
     had it read again. What is from after now, because a
     clock was wrong, is left out and counted on stderr, unless --until takes
-    it in. In CSV a cell that a spreadsheet would take for a formula begins with an
-    apostrophe; NDJSON and Parquet are exact. Parquet needs one package more
+    it in. In CSV an apostrophe stands before what a spreadsheet would take
+    for a formula; NDJSON and Parquet are exact. Parquet needs one package more
     (make parquet), and --output or a pipe.
 
     Example: python -m service export --since 2026-01-01 --until 2026-02-01 --output january.csv
@@ -57,11 +61,11 @@ def export(  # noqa: PLR0913 - the filters
     with database_of(sender) as database:
         left_out = export_conversions(database, meant, form, target_of(output, form), by_time=by_time)
     if left_out and until is None:
-        typer.echo(f"left out: {left_out:,} conversions that are from after now; {CLOCK_WRONG}", err=True)
+        say(f"left out: {left_out:,} conversions that are from after now; {CLOCK_WRONG}", err=True)
 
 
-def target_of(output: Path | None, form: str) -> Path | BinaryIO:
+def target_of(output: Path | None, form: str) -> "Path | Stream":
     """Return where rows are written to, or end the command where that is a terminal, and they are no text."""
     if output is None and form == "parquet" and sys.stdout.isatty():
         refuse(["Parquet is nothing for a terminal: say --output FILE"])
-    return output or sys.stdout.buffer
+    return output or stdout()

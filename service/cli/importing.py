@@ -9,7 +9,7 @@ import typer
 
 from service.cli.changing import dry_run_advised
 from service.cli.choosing import not_empty
-from service.cli.printing import print_json, printable
+from service.cli.printing import print_json, say
 from service.cli.progress import progress
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import (
@@ -181,30 +181,28 @@ def _imported(rows: "ImportFile", report: "ReportPlace") -> "ImportResult":
     except OSError as error:
         refuse([f"cannot write {report.path}: {error.strerror}", _GO_ON])
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; {_GO_ON}", err=True)
+        say(f"interrupted; {_GO_ON}", err=True)
         raise typer.Exit(_INTERRUPTED) from None
 
 
 def _print(result: "ImportResult") -> None:
     rows, rejected = result.outcomes.total(), result.rejected
     if result.read_as:
-        typer.echo(f"read as: {printable(result.read_as)}")
+        say(f"read as: {result.read_as}")
     if result.rules_of:
         when = f"{result.rules_of:%Y-%m-%d %H:%M} UTC"
-        typer.echo(f"by the sender's rules of {when}, when this import was begun: they have changed since")
-        typer.echo("for today's rules: `replay` what was rejected; other rows in a file of their own (docs/import.md)")
+        say(f"by the sender's rules of {when}, when this import was begun: they have changed since")
+        say("for today's rules: `replay` what was rejected; other rows in a file of their own (docs/import.md)")
     for word, count in result.outcomes.most_common():
-        typer.echo(f"{count:>11,}  {word}")
+        say(f"{count:>11,}  {word}")
     for mistake, (count, first_row, hint) in result.mistakes.items():
-        typer.echo(f"{count:>11,}  accepted with the mistake {mistake} (row {first_row:,}): {hint}")
+        say(f"{count:>11,}  accepted with the mistake {mistake} (row {first_row:,}): {hint}")
     if not result.done:
-        typer.echo(f"{rows:,} rows: {rows - rejected:,} would be accepted, {rejected:,} rejected; nothing was stored")
+        say(f"{rows:,} rows: {rows - rejected:,} would be accepted, {rejected:,} rejected; nothing was stored")
         if result.report:
-            typer.echo(f"{'each row' if result.report.every else 'what would be rejected'}: {result.report.path}")
+            say(f"{'each row' if result.report.every else 'what would be rejected'}: {result.report.path}")
         return
     resumed = f", gone on with after row {result.resumed_after:,}" if result.resumed_after else ""
-    typer.echo(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")
+    say(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")
     if result.report:
-        typer.echo(
-            f"{'each row' if result.report.every else 'what was not stored, or has a mistake'}: {result.report.path}"
-        )
+        say(f"{'each row' if result.report.every else 'what was not stored, or has a mistake'}: {result.report.path}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.changing import By, user
-from service.cli.printing import Json, print_json
+from service.cli.printing import Json, print_json, say
 from service.cli.registering import registered, registry, tell_done
 from service.cli.setting_up import settings_or_refuse
 from service.core.moment import coming_moment
@@ -97,8 +97,8 @@ def list_(
         ends = f"until {_minute(one['expires_at'])}" if one["expires_at"] else "without an end"
         kind = f"{'test ' if one['is_test'] else ''}{','.join(one['doors'])}"
         line = f"{one['id']}  {one['sender']:<12} {one['state']:<9} {kind}  {ends}, {used}  {one['label']}"
-        typer.echo(line.rstrip())
-    typer.echo(f"{len(listed)} in all")
+        say(line.rstrip())
+    say(f"{len(listed)} in all")
 
 
 @app.command()
@@ -167,17 +167,17 @@ def _tell_new(made: "Made", base: str, *, as_json: bool) -> None:
         print_json(made.members(base))
         return
     asked, url = made.asked, made.postback_url(base)
-    typer.echo(made.text)
+    say(made.text)
     what = f"{'test ' if asked.is_test else ''}key {made.id} of {asked.sender}, for {', '.join(asked.doors)}"
-    typer.echo(f"  {what}, {f'until {_minute(asked.expires_at)}' if asked.expires_at else 'without an end'}")
-    typer.echo("  shown this once: only a hash of it is kept")
-    typer.echo(f"Postback URL for {asked.sender}:\n  {url}")
+    say(f"  {what}, {f'until {_minute(asked.expires_at)}' if asked.expires_at else 'without an end'}")
+    say("  shown this once: only a hash of it is kept")
+    say(f"Postback URL for {asked.sender}:", f"  {url}")
     if "={" in url or "=<" in url:
-        typer.echo("  the macros are the platform's: check them there, and replace what stands in <> (docs/senders.md)")
-    typer.echo("or as a header, which no log on the way keeps:\n  Authorization: Bearer " + made.text)
+        say("  the macros are the platform's: check them there, and replace what stands in <> (docs/senders.md)")
+    say("or as a header, which no log on the way keeps:", f"  Authorization: Bearer {made.text}")
     if made.replaced:
         old_id, old_ends = made.replaced
-        typer.echo(f"The old key {old_id} stays valid until {_minute(old_ends)}.")
+        say(f"The old key {old_id} stays valid until {_minute(old_ends)}.")
     tell_done("The key is registered")
 
 

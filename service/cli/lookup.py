@@ -10,7 +10,7 @@ import typer
 
 from service.cli.choosing import not_empty
 from service.cli.lookup_list import look_up_file
-from service.cli.printing import print_json, printable
+from service.cli.printing import print_json, say
 from service.cli.progress import progress
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
 from service.cli.spreadsheets import ClickIds, Columns
@@ -72,11 +72,11 @@ def lookup(  # noqa: PLR0913 - the options
     depth = Depth.INDEX if indexed else Depth.EVERYWHERE if everywhere else Depth.REJECTED
     found = _found(click_id, depth)
     if found.unknown:
-        typer.echo(f"what waits in the spool only; the database cannot be asked: {found.unknown}", err=True)
+        say(f"what waits in the spool only; the database cannot be asked: {found.unknown}", err=True)
     if as_json:
         print_json(found.members())
     else:
-        typer.echo("\n".join(_lines(found) if found.arrivals or found.named else [_nothing(found, depth)]))
+        say(*(_lines(found) if found.arrivals or found.named else [_nothing(found, depth)]))
     raise typer.Exit(0 if found.accepted else 1)
 
 
@@ -98,7 +98,7 @@ def _nothing(found: "Found", depth: "Depth") -> str:
         "everywhere": "nothing that is kept names it",
     }
     state = "never arrived" if found.erased_at is None else f"{_erased(found.erased_at)}, and nothing of it is kept"
-    return printable(f"{found.click_id}: {state} ({looked[depth.value]})")
+    return f"{found.click_id}: {state} ({looked[depth.value]})"
 
 
 def _erased(at: datetime) -> str:
@@ -106,7 +106,7 @@ def _erased(at: datetime) -> str:
 
 
 def _lines(found: "Found") -> Iterator[str]:
-    click_id, others = printable(found.click_id), len(found.named)
+    click_id, others = found.click_id, len(found.named)
     if found.arrivals:
         yield f"{click_id}: {_state(found)}; arrived {_times(found)}"
     else:
@@ -124,7 +124,7 @@ def _lines(found: "Found") -> Iterator[str]:
     for one in found.named:
         yield f"  {_came(one.arrival)}  {_otherwise(one, advice)}  {_ids(one.arrival)}"
     if advice:
-        yield f"What to do: {printable(advice)}"
+        yield f"What to do: {advice}"
 
 
 def _advice(found: "Found") -> str:
@@ -134,18 +134,18 @@ def _advice(found: "Found") -> str:
 
     last = found.arrivals[-1] if found.arrivals else found.named[-1].arrival
     if not found.arrivals and last.outcome.family is Family.ACCEPTED:
-        return f"look up {printable(found.named[-1].click_id or '')}, which it was stored as"
+        return f"look up {found.named[-1].click_id or ''}, which it was stored as"
     return advice_in(last.detail) or kept_hint(last.outcome, last.door)
 
 
 def _detail(arrival: "Arrival", advice: str) -> str:
     """Return what was wrong, without the advice that is told at the end."""
-    return printable(arrival.detail.removesuffix(f". {advice}") if advice else arrival.detail)
+    return arrival.detail.removesuffix(f". {advice}") if advice else arrival.detail
 
 
 def _ids(arrival: "Arrival") -> str:
     """Say whose it is, and its request_id."""
-    return f"{printable(f'sender {arrival.sender}' if arrival.sender else 'sender unknown')}  [{arrival.request_id}]"
+    return f"sender {arrival.sender or 'unknown'}  [{arrival.request_id}]"
 
 
 def _came(arrival: "Arrival") -> str:
@@ -159,7 +159,7 @@ def _otherwise(one: "Named", advice: str) -> str:
     place = f"arrived as parameter {one.parameter}" if one.parameter else "named in its raw input"
     whose = "" if one.click_id is None else f" of click id {one.click_id}"
     detail = f": {_detail(arrival, advice)}" if arrival.detail else ""
-    return f"{printable(f'{place}{whose}')}, {arrival.outcome.family.value}: {_answer(arrival)}{detail}"
+    return f"{place}{whose}, {arrival.outcome.family.value}: {_answer(arrival)}{detail}"
 
 
 def _number(times: int) -> str:
@@ -215,4 +215,4 @@ def _correction(one: "Correction") -> str:
     status = f"{one.conversion_status}, " if one.conversion_status else ""
     read = f"{status}{worth(one)}"
     when = f"{one.corrected_at:%Y-%m-%d %H:%M:%S}"
-    return printable(f"  {when} UTC  corrected by {one.corrected_by}: {read} ({one.reason})")
+    return f"  {when} UTC  corrected by {one.corrected_by}: {read} ({one.reason})"

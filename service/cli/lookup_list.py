@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from service.cli.printing import print_json, printable
+from service.cli.printing import print_json, say
 from service.cli.progress import progress
 from service.cli.setting_up import configured_database, readable_or_refuse, settings_or_refuse
 
@@ -38,14 +38,14 @@ def look_up_file(path: Path, click_id_column: str | None, columns: "Sequence[str
             if as_json:
                 members.append({"click_id": one.click_id, "stored": one.since is not None, **_told(one)})
             else:
-                typer.echo(_line(one))
+                say(_line(one))
     counts = {"stored": stored, "missing": missing, "nameless": lookup.nameless}
     if as_json:
         print_json({"read_as": listed.read_as, **counts, "click_ids": members})
     else:
-        typer.echo(f"read as: {printable(listed.read_as)}")
+        say(f"read as: {listed.read_as}")
         nameless = f"; {lookup.nameless:,} rows have no click id" if lookup.nameless else ""
-        typer.echo(f"{stored + missing:,} click ids: {stored:,} stored, {missing:,} not{nameless}")
+        say(f"{stored + missing:,} click ids: {stored:,} stored, {missing:,} not{nameless}")
     raise typer.Exit(int(missing + lookup.nameless > 0))
 
 
@@ -55,4 +55,4 @@ def _told(one: "Sought") -> dict[str, object]:
 
 def _line(one: "Sought") -> str:
     told = f"stored, {one.since:%Y-%m-%d %H:%M:%S} UTC" if one.since else f"NOT stored: {one.reason}"
-    return printable(f"{one.click_id}: {told}")
+    return f"{one.click_id}: {told}"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.printing import Json, print_json
+from service.cli.printing import Json, print_json, say
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse, storage_or_refuse
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def up(*, as_json: Json = False) -> None:
     from service.operations import migrate
 
     with configured_database() as database:
-        schema = migrate.up(database, (lambda _: None) if as_json else typer.echo)
+        schema = migrate.up(database, (lambda _: None) if as_json else say)
     _print(schema, as_json=as_json)
 
 
@@ -111,20 +111,20 @@ def copy(
     else:
         for it in compared.tables:
             word = "the same" if it.equal else f"DIFFERENT, {it.target_rows:,} rows there"
-            typer.echo(f"{it.table}: {it.source_rows:,} rows, checksum {it.source_checksum}: {word}")
+            say(f"{it.table}: {it.source_rows:,} rows, checksum {it.source_checksum}: {word}")
     raise typer.Exit(0 if compared.equal else 1)
 
 
 def _progress(table: str, done: int, total: int) -> None:
-    typer.echo(f"{table}: {done:,} of {total:,}", err=True)
+    say(f"{table}: {done:,} of {total:,}", err=True)
 
 
 def _print(schema: "Schema", *, as_json: bool) -> None:
     if as_json:
         print_json(schema.members())
         return
-    typer.echo(f"the database is at {schema.current or 'none'}, this code at {schema.newest}")
+    say(f"the database is at {schema.current or 'none'}, this code at {schema.newest}")
     for version in schema.pending:
-        typer.echo(f"pending {version.number}: {version.sentence}")
+        say(f"pending {version.number}: {version.sentence}")
     if schema.refusal and not schema.pending:
-        typer.echo(schema.refusal)
+        say(schema.refusal)

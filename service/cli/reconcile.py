@@ -1,6 +1,5 @@
 """Owns the command `reconcile`: a partner's list compared with what is stored, and the differences told."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from service.cli.choosing import SenderName, Since, Until, wanted
-from service.cli.printing import print_json, printable
+from service.cli.printing import print_json, say, stdout
 from service.cli.progress import progress
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import database_of, readable_or_refuse, settings_or_refuse
@@ -85,7 +84,7 @@ def reconcile(  # noqa: PLR0913 - the options
 
     meant = wanted(sender, since, until)
     said = Said(click_id_column, value_column, transaction_id_column, currency_column)
-    listing = Listing(form or "csv", output or sys.stdout.buffer) if output or form else None
+    listing = Listing(form or "csv", output or stdout()) if output or form else None
     options = options_of(delimiter, encoding, numbers, columns=columns or ())
     compared = _compared(Partner(RowFile(file, "csv"), said, options, _own_numbers(sender)), meant, listing)
     _tell(compared, as_json=as_json, err=bool(form and not output))
@@ -121,11 +120,11 @@ def _tell(compared: "Reconciled", *, as_json: bool, err: bool) -> None:
     if as_json:
         print_json(compared.members(), err=err)
     else:
-        typer.echo("\n".join(_lines(compared)), err=err)
+        say(*_lines(compared), err=err)
 
 
 def _lines(compared: "Reconciled") -> Iterator[str]:
-    yield f"read as: {printable(compared.read_as)}"
+    yield f"read as: {compared.read_as}"
     named = {what: column for what, column in compared.columns._asdict().items() if column}
     yield "compared: " + ", ".join(f"their {column} as {what}" for what, column in named.items())
     for kind, total in compared.totals.items():

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
-
+from service.cli.printing import say
 from service.cli.setting_up import configured_database, database_of
 
 if TYPE_CHECKING:
@@ -45,4 +44,4 @@ def chosen_sender(name: str | None, settings: "Settings", rows: "Rows") -> "Send
 
 def tell_done(sentence: str) -> None:
     """Say what was changed, and when it counts."""
-    typer.echo(f"{sentence}; {_SOON}")
+    say(f"{sentence}; {_SOON}")

@@ -7,7 +7,7 @@ import typer
 
 from service.cli.choosing import Address, ClickId, KeyId, Outcomes, SenderName, Since, Until, chosen
 from service.cli.export import Format, Output, target_of
-from service.cli.printing import Json, print_json, printable, printable_lines
+from service.cli.printing import Json, print_json, raw_lines, say
 from service.cli.setting_up import configured_database, database_of
 from service.core.moment import utc
 from service.core.postback import is_whole_batch
@@ -57,8 +57,7 @@ def list_(  # noqa: PLR0913 - the filters
     if as_json:
         print_json(found.members())
         return
-    for line in _lines(found):
-        typer.echo(line)
+    say(*_lines(found))
 
 
 @app.command()
@@ -87,7 +86,7 @@ def show(
     if as_json:
         print_json(shown.members())
         return
-    typer.echo("\n".join(_whole(shown)))
+    say(*_whole(shown))
 
 
 @app.command()
@@ -106,8 +105,8 @@ def export(  # noqa: PLR0913 - the filters
     """Write what was not accepted as CSV, NDJSON or Parquet, newest first.
 
     Times are UTC; raw is text where it is text and base64 otherwise, as
-    raw_encoding says. In CSV a cell that a spreadsheet would take for a
-    formula begins with an apostrophe; NDJSON and Parquet are exact.
+    raw_encoding says. In CSV an apostrophe stands before what a
+    spreadsheet would take for a formula; NDJSON and Parquet are exact.
 
     Example: python -m service rejected export --since 7d --output week.csv
 
@@ -129,8 +128,8 @@ def _lines(found: "Newest") -> Iterator[str]:
     for row in found.rows:
         when = f"{row.received_at:%Y-%m-%d %H:%M:%S}"
         replayed = f"  replayed: {row.replay_outcome}" if row.replayed_at else ""
-        who = printable(f"{row.sender or '(unknown)'}  {row.click_id or '(no click id)'}")
-        yield f"{when}  {row.outcome}  {who}  {printable(row.detail)}{replayed}  [{row.request_id}]"
+        who = f"{row.sender or '(unknown)'}  {row.click_id or '(no click id)'}"
+        yield f"{when}  {row.outcome}  {who}  {row.detail}{replayed}  [{row.request_id}]"
     sums = ", ".join(f"{number:,} {outcome}" for outcome, number in found.outcomes.most_common())
     more = f"{found.more:,} more: --limit, or narrow it down; " if found.more else ""
     yield f"{more}{found.outcomes.total():,} in all{': ' if sums else ''}{sums}"
@@ -152,12 +151,12 @@ def _whole(shown: "Shown") -> Iterator[str]:
         "hint": shown.hint,
         "replay": _replayed(shown),
     }
-    yield from (f"{name:<12} {printable(str(value))}" for name, value in named.items())
-    yield from ("raw, as it was sent:", *printable_lines(row.raw))
+    yield from (f"{name:<12} {value}" for name, value in named.items())
+    yield from ("raw, as it was sent:", *raw_lines(row.raw))
     if shown.later:
         yield "later under this click id:"
     for one in shown.later:
-        told = f"{one.outcome.value} through {one.door}: {printable(one.detail)}"
+        told = f"{one.outcome.value} through {one.door}: {one.detail}"
         yield f"  {utc(one.received_at)}  {told}  [{one.request_id}]"
 
 

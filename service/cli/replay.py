@@ -11,7 +11,7 @@ import typer
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
 from service.cli.choosing import Address, ClickId, KeyId, Outcomes, SenderName, Since, Until, chosen, not_empty
 from service.cli.export import CLOCK_WRONG
-from service.cli.printing import Json, print_json, printable
+from service.cli.printing import Json, print_json, say
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import database_of, refuse, settings_or_refuse
 
@@ -117,22 +117,22 @@ def _author(by: str | None, claimed: str | None, *, vouches: bool) -> "Author":
 
 def _tell_left_out(left_out: int) -> None:
     if left_out:
-        typer.echo(f"left out: {left_out:,} that are from after now; {CLOCK_WRONG}", err=True)
+        say(f"left out: {left_out:,} that are from after now; {CLOCK_WRONG}", err=True)
 
 
 def _print(report: "ReplayReport", *, err: bool = False) -> None:
     if not report.steps:
-        typer.echo("nothing to replay: no rejected postback is chosen, or all of them were replayed", err=err)
+        say("nothing to replay: no rejected postback is chosen, or all of them were replayed", err=err)
     steps = report.in_order()
     for step, number in steps[:_SHOWN]:
-        typer.echo(f"{number:>9,}  {_arrow(step)}{_came(step)}", err=err)
+        say(f"{number:>9,}  {_arrow(step)}{_came(step)}", err=err)
         if example := report.examples.get(step):
-            typer.echo(f"{'':11}such as {example.request_id}: {printable(example.why)}", err=err)
+            say(f"{'':11}such as {example.request_id}: {example.why}", err=err)
     if more := steps[_SHOWN:]:
-        typer.echo(f"{sum(number for _, number in more):>9,}  in {len(more):,} more groups: --json lists them", err=err)
+        say(f"{sum(number for _, number in more):>9,}  in {len(more):,} more groups: --json lists them", err=err)
     said = "replayed" if report.done else "would be replayed"
     stay = report.steps.total() - report.changed
-    typer.echo(f"{report.changed:,} {said}, {stay:,} stay as they are{_WHY if stay else ''}", err=err)
+    say(f"{report.changed:,} {said}, {stay:,} stay as they are{_WHY if stay else ''}", err=err)
 
 
 def _arrow(step: "Step") -> str:
@@ -143,8 +143,8 @@ def _arrow(step: "Step") -> str:
 
 def _came(step: "Step") -> str:
     """Say who it may be, of what nothing proved the sender."""
-    whose = f" of {printable(step.key_sender)}" if step.key_sender else ""
+    whose = f" of {step.key_sender}" if step.key_sender else ""
     known = [f"key {step.key_id}{whose}"] if step.key_id else []
-    known += [f"from {printable(step.client_ip)}"] if step.client_ip else []
-    known += [f"kept as {printable(step.sender)}'s"] if step.sender else []
+    known += [f"from {step.client_ip}"] if step.client_ip else []
+    known += [f"kept as {step.sender}'s"] if step.sender else []
     return f"  ({', '.join(known)})" if known else ""

@@ -8,7 +8,7 @@ import typer
 
 from service.cli.changing import By, DryRun, Yes, ask, dry_run_advised, user
 from service.cli.choosing import ClickId, Until, not_empty, wanted
-from service.cli.printing import Json, print_json
+from service.cli.printing import Json, print_json, say
 from service.cli.progress import progress
 from service.cli.registering import chosen_sender, registered
 from service.cli.setting_up import configured_database, refuse, settings_or_refuse
@@ -85,7 +85,7 @@ def _ask(foreseen: "Reprocessed", *, yes: bool, err: bool) -> None:
 
 
 def _print(report: "Reprocessed", *, err: bool = False) -> None:
-    typer.echo("\n".join(_lines(report)), err=err)
+    say(*_lines(report), err=err)
 
 
 def _lines(report: "Reprocessed") -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.printing import Json, print_json
+from service.cli.printing import Json, print_json, say
 from service.cli.registering import registered, registry, tell_done
 
 app = typer.Typer(
@@ -37,10 +37,8 @@ def create(sender: _Sender, *, as_json: Json = False) -> None:
     if as_json:
         print_json(made.members())
         return
-    typer.echo(made.secret)
-    typer.echo(
-        f"Secret {made.id} of {sender}. It is shown once: hand it over by a way that nobody else reads.", err=True
-    )
+    say(made.secret)
+    say(f"Secret {made.id} of {sender}. It is shown once: hand it over by a way that nobody else reads.", err=True)
 
 
 @app.command("list")
@@ -64,8 +62,8 @@ def list_(
         return
     for one in listed:
         state = f"revoked {one['revoked_at']:%Y-%m-%d}" if one["revoked_at"] else "live"
-        typer.echo(f"{one['id']}  {one['sender']:<12} made {one['created_at']:%Y-%m-%d}  {state}")
-    typer.echo(f"{len(listed)} in all")
+        say(f"{one['id']}  {one['sender']:<12} made {one['created_at']:%Y-%m-%d}  {state}")
+    say(f"{len(listed)} in all")
 
 
 @app.command()

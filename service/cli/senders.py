@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from service.cli.printing import Json, print_json
+from service.cli.printing import Json, print_json, say
 from service.cli.registering import registered, registry, tell_done
 from service.core.presets import PRESETS
 from service.core.roster import CHECKS
@@ -188,8 +188,8 @@ def list_(*, as_json: Json = False) -> None:
         return
     for one in listed:
         state = "disabled" if one["disabled_at"] else f"{one['live_keys']} live keys"
-        typer.echo(f"{one['name']:<20} {one['preset']:<10} {one['numbers']:<6} {state}")
-    typer.echo(f"{len(listed)} in all")
+        say(f"{one['name']:<20} {one['preset']:<10} {one['numbers']:<6} {state}")
+    say(f"{len(listed)} in all")
 
 
 @app.command()
@@ -249,7 +249,7 @@ def enable(name: Name) -> None:
 
 def _print_members(members: Mapping[str, object]) -> None:
     for member, told in members.items():
-        typer.echo(f"{member:<16} {_shown(told)}")
+        say(f"{member:<16} {_shown(told)}")
 
 
 def _shown(told: object) -> str:

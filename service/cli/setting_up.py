@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from service.cli.printing import printable
+from service.cli.printing import say
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -54,7 +54,7 @@ def storage_or_refuse(*advice: str) -> "Iterator[None]":
     try:
         yield
     except StorageError as error:
-        refuse([str(error), *advice])
+        refuse([*str(error).split("\n"), *advice])
 
 
 @contextmanager
@@ -67,11 +67,10 @@ def readable_or_refuse(path: Path | None = None) -> "Iterator[None]":
     try:
         yield
     except UnreadableFile as error:
-        refuse([printable(str(error))])
+        refuse([str(error)])
 
 
 def refuse(lines: Sequence[str]) -> NoReturn:
     """End the command with exit code 2 and a line on stderr for each mistake."""
-    for line in lines:
-        typer.echo(line, err=True)
+    say(*lines, err=True)
     raise typer.Exit(2)

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, get_type_hints
+from typing import get_type_hints
 
 import orjson
 
 from service.core.moment import utc
 from service.operations import quarantine
-from service.operations.row_output import Form, write_rows
+from service.operations.row_output import Form, Stream, write_rows
 from service.operations.row_shape import Members, Types
 from service.storage.database import Database
 from service.storage.reads.conversions import Stored, Wanted
@@ -19,7 +19,7 @@ from service.storage.reads.quarantine import Chosen
 
 
 def export_conversions(
-    database: Database, wanted: Wanted, form: Form, target: Path | BinaryIO, *, by_time: bool = False
+    database: Database, wanted: Wanted, form: Form, target: Path | Stream, *, by_time: bool = False
 ) -> int:
     """Write conversions in the order of their keys, or as they came; return how many are from after now.
 
@@ -53,7 +53,7 @@ _PUT = "INSERT INTO row VALUES (?, ?, ?)"
 _IN_ORDER = "SELECT members FROM row ORDER BY received_at, request_id"
 
 
-def export_rejected(database: Database, chosen: Chosen, form: Form, target: Path | BinaryIO) -> None:
+def export_rejected(database: Database, chosen: Chosen, form: Form, target: Path | Stream) -> None:
     """Write what was not accepted, newest first. Raises Refused and StorageError."""
     pages = ((quarantine.members(row) for row in page) for page in database.quarantine().pages(chosen))
     write_rows(form, quarantine.COLUMNS, pages, target)

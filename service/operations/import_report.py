@@ -19,17 +19,17 @@ from typing import Literal, NamedTuple, Self
 
 import orjson
 
+from service.core.harmless import csv_head, csv_rows, visible_json
 from service.core.outcome import Family, Mistake, Outcome
 from service.core.postback import RawPostback
 from service.core.verdict import STORED, Understood, Verdict
 from service.operations.errors import Refused
 from service.operations.import_mistakes import Mistakes, mistake_of
-from service.operations.row_output import csv_records, harmless
 
 ReportForm = Literal["csv", "ndjson"]
 
 COLUMNS = ("row", "outcome", "detail", "hint", "click_id", "request_id")
-_HEAD = {"csv": csv_records([COLUMNS]), "ndjson": b""}
+_HEAD = {"csv": csv_head(COLUMNS), "ndjson": b""}
 _FIRST = {**_HEAD, "ndjson": b'{"row":'}  # how it begins, and other files do not
 _OUTCOME: Callable[[Sequence[object]], Outcome] = itemgetter(1)
 _COUNTED = "read"  # in place of an outcome, on the last line: how many rows were read
@@ -87,13 +87,12 @@ class Report:
 
     def add(self, raws: Sequence[RawPostback], understood: Sequence[Understood], verdicts: Sequence[Verdict]) -> None:
         """Write what became of the rows that follow."""
-        safe = harmless if self._form == "csv" else _exact
         rows = [
             (
                 number,
                 self._word(verdict.outcome),
-                *_words(one, verdict, safe),
-                safe(getattr(one, "click_id", None)),
+                *_words(one, verdict),
+                getattr(one, "click_id", None),
                 _DRY_RUN if self._foreseen else raw.request_id,
             )
             for number, raw, one, verdict in zip(count(self.rows + 1), raws, understood, verdicts, strict=False)
@@ -123,7 +122,7 @@ class Report:
         self._end += len(told)
 
     def _encoded(self, rows: Sequence[Sequence[object]]) -> bytes:
-        return csv_records(rows) if self._form == "csv" else _ndjson(rows)
+        return csv_rows(rows) if self._form == "csv" else _ndjson(rows)
 
     def _count(self) -> tuple[object, ...]:
         counted: Counter[str] = Counter()
@@ -213,11 +212,11 @@ class Report:
         self._file.truncate()
 
 
-def _words(one: Understood, verdict: Verdict, safe: Callable[[object], object]) -> tuple[object, str]:
+def _words(one: Understood, verdict: Verdict) -> tuple[str, str]:
     """Return the detail and the hint of a row. A mistake's name comes first in the detail of an accepted row."""
     if mistake := mistake_of(one, verdict):
-        return safe(": ".join(filter(None, (mistake.mistake, verdict.detail)))), mistake.advice
-    return verdict.detail and safe(verdict.detail), "" if verdict is STORED else verdict.hint
+        return ": ".join(filter(None, (mistake.mistake, verdict.detail))), mistake.advice
+    return verdict.detail, "" if verdict is STORED else verdict.hint
 
 
 def _mistake_in(outcome: Outcome, detail: str) -> Mistake | None:
@@ -232,10 +231,6 @@ def _counted(words: str) -> tuple[Outcome, int]:
     return Outcome[word.upper()], int(number)
 
 
-def _exact(cell: object) -> object:
-    return cell
-
-
 def _ndjson(rows: Sequence[Sequence[object]]) -> bytes:
     objects = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
-    return b"".join(orjson.dumps(it, option=orjson.OPT_APPEND_NEWLINE) for it in objects)
+    return visible_json(b"".join(orjson.dumps(it, option=orjson.OPT_APPEND_NEWLINE) for it in objects))

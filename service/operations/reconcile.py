@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from service.core.moment import utc
 from service.core.sender import NumberFormat
@@ -10,7 +10,7 @@ from service.operations.explaining import Ours
 from service.operations.pairing import AGREED, Claim, Difference, Kind, Reconciliation, Total
 from service.operations.partner_list import Columns, PartnerList, Said
 from service.operations.row_file import Advance, RowFile
-from service.operations.row_output import Form, write_rows
+from service.operations.row_output import Form, Stream, write_rows
 from service.operations.row_shape import Types
 from service.operations.spreadsheet.reading import Options
 from service.storage.reads.conversions import Wanted
@@ -45,7 +45,7 @@ class Listing(NamedTuple):
     """Where the differences are listed, and in which form."""
 
     form: Form
-    target: Path | BinaryIO
+    target: Path | Stream
 
 
 @dataclass(frozen=True, slots=True)

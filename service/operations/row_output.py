@@ -1,24 +1,28 @@
-"""Owns how rows leave as a file: CSV without formulas, exact NDJSON, Parquet; a file is there when it is whole."""
+"""Owns how rows leave: CSV without formulas, exact NDJSON, Parquet; a file is there when it is whole."""
 
-import csv
-import io
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal, Protocol
 
 import orjson
 
+from service.core.harmless import csv_head, csv_rows, visible_json
 from service.operations.errors import Refused
 from service.operations.row_shape import Members, Types
 
 Form = Literal["csv", "ndjson", "parquet"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with what a spreadsheet begins to calculate (OWASP: CSV injection)
-_NUMBER = re.compile(r"-[0-9]+([.,][0-9]+)?", re.ASCII)  # nothing is calculated here, and a sum needs it
+_AMOUNTS = frozenset({"value", "current_value", "value_here", "value_there"})  # columns of amounts as text
 
 
-def write_rows(form: Form, types: Types, pages: Iterable[Iterable[Members]], target: Path | BinaryIO) -> None:
+class Stream(Protocol):
+    """What takes rows that go into no file."""
+
+    def writelines(self, pieces: Iterable[bytes], /) -> None:
+        """Write pieces of one or more whole rows."""
+
+
+def write_rows(form: Form, types: Types, pages: Iterable[Iterable[Members]], target: Path | Stream) -> None:
     """Write rows in a form to a file, which is there when it is whole, or to a stream.
 
     Raises Refused where Parquet needs what is not installed, or the file cannot be written.
@@ -35,7 +39,7 @@ def write_rows(form: Form, types: Types, pages: Iterable[Iterable[Members]], tar
 
 def _encoded(form: Form, types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
     if form == "csv":
-        return csv_pages(tuple(types), pages)
+        return csv_pages(types, pages)
     return ndjson_pages(pages) if form == "ndjson" else _parquet(types, pages)
 
 
@@ -52,35 +56,15 @@ def _parquet(types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[bytes
 def ndjson_pages(pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
     """Return one JSON object a line, a page at a time."""
     for page in pages:
-        yield b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in page)
+        yield visible_json(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in page))
 
 
-def csv_pages(columns: Sequence[str], pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
-    """Return a header and a record for each row (RFC 4180), a page at a time; no cell is a formula."""
-    yield csv_records([columns])
+def csv_pages(types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
+    """Return a header and a record for each row, a page at a time; no cell is a formula."""
+    amounts = frozenset(place for place, name in enumerate(types) if name in _AMOUNTS)
+    yield csv_head(types)
     for page in pages:
-        yield csv_records([[harmless(cell) for cell in row.values()] for row in page])
-
-
-def csv_records(rows: Iterable[Iterable[object]]) -> bytes:
-    """Return rows of cells as CSV, as they are."""
-    page = io.StringIO(newline="")
-    csv.writer(page).writerows(rows)
-    return page.getvalue().encode()
-
-
-def harmless(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula; an object in it is JSON."""
-    if isinstance(cell, dict):
-        return orjson.dumps(cell).decode()
-    if isinstance(cell, str) and (unescaped(cell) != cell or cell.startswith(_FORMULA)) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
-
-
-def unescaped(cell: str) -> str:
-    """Return a cell as it was before it was made harmless."""
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
+        yield csv_rows((row.values() for row in page), amounts)
 
 
 def _write(target: Path, chunks: Iterable[bytes]) -> None:

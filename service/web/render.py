@@ -1,8 +1,6 @@
 """Owns the way from a verdict to an HTTP response: `Success`, problem+json (RFC 9457), the pixel, a batch's rows."""
 
 import asyncio
-import csv
-import io
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
@@ -11,6 +9,7 @@ from http import HTTPStatus
 import orjson
 from starlette.types import Send
 
+from service.core.harmless import csv_head, csv_rows
 from service.core.outcome import Family, Outcome
 from service.core.postback import sent_status
 from service.core.verdict import Verdict
@@ -146,15 +145,14 @@ def _ndjson_piece(verdicts: Sequence[Verdict], request_id: str, first: int, _of:
 
 
 def _csv_piece(verdicts: Sequence[Verdict], request_id: str, first: int, _of: int) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ("row", "outcome", "hint", "detail", "request_id"))
-    if not first:
-        writer.writeheader()
-    for number, verdict in enumerate(verdicts, first + 1):
-        writer.writerow({"row": number, **_row_members(verdict), "request_id": f"{request_id}-{number}"})
-    return text.getvalue().encode()
+    head = b"" if first else csv_head(_CSV_COLUMNS)
+    members = ((number, _row_members(verdict)) for number, verdict in enumerate(verdicts, first + 1))
+    return head + csv_rows(
+        (number, it["outcome"], it["hint"], it.get("detail"), f"{request_id}-{number}") for number, it in members
+    )
 
 
+_CSV_COLUMNS = ("row", "outcome", "hint", "detail", "request_id")
 _ROWS_AS: dict[str, Callable[[Sequence[Verdict], str, int, int], bytes]] = {
     "application/json": _json_piece,
     "application/x-ndjson": _ndjson_piece,

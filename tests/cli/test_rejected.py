@@ -12,7 +12,6 @@ from unittest.mock import ANY
 
 import pytest
 
-from service.cli.printing import printable
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.core.verdict import Entry
@@ -127,12 +126,6 @@ def test_a_pixel_is_told_with_the_status_that_its_browser_got(service: Command, 
     (row,) = rows
     assert (row["door"], row["outcome"], row["status"]) == ("pixel", "invalid_value", 200)
     assert "invalid_value (HTTP 200)" in service("rejected", "show", row["request_id"]).out
-
-
-@pytest.mark.parametrize("text", ["\x1b[31m", "\x9b31m", "a\nb", "a\rb", "\u202ea", "\u2028", "\x7f", "\ud800"])
-def test_whatever_was_sent_is_one_harmless_line(text: str) -> None:
-    assert printable(text).isprintable()
-    assert printable("ü 😀 {x}") == "ü 😀 {x}"
 
 
 @pytest.mark.usefixtures("stored")

@@ -1,6 +1,7 @@
 """Owns a file of rows that is imported, and what is stored and told of each row."""
 
 import asyncio
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def outcomes(report: Path) -> list[str]:
     """Return what a report says became of each row."""
     if report.suffix == ".ndjson":
         return [json.loads(line)["outcome"] for line in report.read_text().splitlines()]
-    return [line.split(",")[1] for line in report.read_text().splitlines()[1:]]
+    return [row[1] for row in csv.reader(report.read_text().splitlines()[1:])]
 
 
 class Interrupted(Exception):  # noqa: N818 - what happened

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from service.cli.printing import say
 from service.cli.progress import progress
 from service.cli.send.values import MACROS, repeats
 from service.core.retry import RetryPolicy
@@ -87,12 +88,10 @@ def _send(plan: "Plan", *, as_json: bool) -> NoReturn:
     from service.cli.send.tally import Tally
 
     if plan.count > 1 and repeats(plan.template):
-        typer.echo(
-            "note: no {click_id} and no {transaction_id}: one key for all postbacks, expect duplicates", err=True
-        )
+        say("note: no {click_id} and no {transaction_id}: one key for all postbacks, expect duplicates", err=True)
     tally = Tally(requested=plan.count)
     interrupted = _interrupted(plan, tally)
-    typer.echo(report.as_json(tally) if as_json else report.as_text(tally))
+    say(*([report.as_json(tally)] if as_json else report.as_text(tally)))
     raise typer.Exit(_INTERRUPTED if interrupted else int(tally.accepted < plan.count))
 
 

@@ -17,8 +17,8 @@ def as_json(tally: "Tally") -> str:
     return json.dumps({**tally.summary(), "answer": answer})
 
 
-def as_text(tally: "Tally") -> str:
-    """Render counts, then latency, then one line for each kind of answer; before them a single postback's answer."""
+def as_text(tally: "Tally") -> list[str]:
+    """Return lines: a single postback's answer, counts, latency, and one line for each kind of answer."""
     summary = tally.summary()
     latency = summary["latency_ms"]
     named = {"p50": latency["p50"], "p90": latency["p90"], "p99": latency["p99"], "max": latency["max"]}
@@ -33,31 +33,25 @@ def as_text(tally: "Tally") -> str:
         *_table("tried again after", summary["retried"]),
     ]
     if summary["errors"]:
-        lines += ["", *(f"{word}: {_printable(text)}" for word, text in summary["errors"].items())]
-    return "\n".join(lines)
+        lines += ["", *(f"{word}: {text}" for word, text in summary["errors"].items())]
+    return lines
 
 
 def _answer(answer: "Answer") -> list[str]:
     if answer.status is None:
         return [f"no answer: {answer.error}", ""]
     heading = f"HTTP {answer.status} {answer.outcome or '(no X-Postback-Outcome)'} {answer.request_id or ''}"
-    return [_printable(heading.rstrip()), _printable(answer.text.rstrip()), ""]
+    return [heading.rstrip(), *answer.text.rstrip().split("\n"), ""]
 
 
 def _table(title: str, rows: "list[OutcomeRow]") -> list[str]:
     if not rows:
         return []
     body = [
-        f"{_or_dash(row['status']):6}  {_printable(row['error'] or row['outcome'] or '-'):24}  {row['count']:>9}"
-        for row in rows
+        f"{_or_dash(row['status']):6}  {row['error'] or row['outcome'] or '-':24}  {row['count']:>9}" for row in rows
     ]
     return ["", f"{'status':6}  {title:24}  {'postbacks':>9}", *body]
 
 
 def _or_dash(number: float | None) -> str:
     return "-" if number is None else f"{number}"
-
-
-def _printable(text: str) -> str:
-    """Return the text with control characters shown as `?`: a server's answer must not command the terminal."""
-    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)

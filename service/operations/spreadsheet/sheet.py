@@ -4,6 +4,7 @@ What was respelled (an amount, a date) stays as it was sent, in a column beside 
 """
 
 import csv
+import io
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +12,10 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import NamedTuple
 
+from service.core.harmless import as_it_was
 from service.core.sender import NumberFormat
 from service.operations.encoding import UTF8
 from service.operations.row_file import Advance, RowFile
-from service.operations.row_output import csv_records, unescaped
 from service.operations.spreadsheet.amounts import respelled
 from service.operations.spreadsheet.dates import iso_of
 from service.operations.spreadsheet.reading import Reading, Roles
@@ -136,7 +137,7 @@ class Sheet:
         """Write cells as our doors take them, and return what is added to them."""
         roles, added = self._roles, dict[str, str]()
         for place in self._places:
-            cells[place] = unescaped(cells[place])
+            cells[place] = as_it_was(cells[place])
         cells[roles.click_id] = cells[roles.click_id].strip()
         if roles.currency is not None:
             cells[roles.currency] = cells[roles.currency].strip()
@@ -176,7 +177,9 @@ def _line(cells: Sequence[str]) -> bytes:
     """Return cells as a record of CSV, without its end."""
     line = ",".join(cells)
     if not line or line.count(",") >= len(cells) or _QUOTED.search(line):
-        return csv_records([cells]).removesuffix(b"\r\n")
+        record = io.StringIO(newline="")
+        csv.writer(record).writerow(cells)
+        return record.getvalue().removesuffix("\r\n").encode()
     return line.encode()
 
 

@@ -7,10 +7,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from service.core.batch import csv_records
+from service.core.harmless import as_it_was
 from service.core.sender import NumberFormat
 from service.operations.encoding import UTF8, decoded, encoding_of
 from service.operations.row_file import RowFile, UnreadableFile
-from service.operations.row_output import unescaped
 from service.operations.spreadsheet.amounts import Numbers, numbers_of, respelled
 from service.operations.spreadsheet.dates import is_local
 from service.operations.spreadsheet.reading import DELIMITERS, Naming, Options, Reading, Roles
@@ -134,7 +134,7 @@ def _rows(lines: Sequence[str], header: _Header) -> Iterator[list[str]]:
 
 
 def _cells(rows: Iterable[Sequence[str]], *columns: int) -> list[str]:
-    return [cell for row in rows for column in columns if (cell := unescaped(row[column]).strip())]
+    return [cell for row in rows for column in columns if (cell := as_it_was(row[column]).strip())]
 
 
 def _numbers(amounts: Iterable[str], options: Options, own: NumberFormat, *, is_ours: bool) -> Numbers:

@@ -10,6 +10,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from service.core.harmless import visible, visible_json
+
 LogFormat = Literal["json", "console"]
 Renderer = Callable[[WrappedLogger, str, EventDict], bytes]
 
@@ -21,9 +23,9 @@ def renderer(log_format: LogFormat) -> Renderer:
 
 def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:
     try:
-        return orjson.dumps(event_dict, repr, orjson.OPT_UTC_Z)
+        return visible_json(orjson.dumps(event_dict, repr, orjson.OPT_UTC_Z))
     except TypeError:  # half a surrogate pair, an integer over 64 bits: the standard library is slower and takes both
-        return json.dumps(event_dict, default=_plain).encode()
+        return visible_json(json.dumps(event_dict, default=_plain).encode())
 
 
 def json_alike(line: EventDict, own: Sequence[str], texts: Iterable[Sequence[str]]) -> list[bytes]:
@@ -35,7 +37,7 @@ def json_alike(line: EventDict, own: Sequence[str], texts: Iterable[Sequence[str
     form = _render_json(None, "", {**line, **marks}).replace(b"%", b"%%")
     for mark in marks.values():
         form = form.replace(orjson.dumps(mark), b"%b")
-    return [form % tuple(map(orjson.dumps, some)) for some in texts]
+    return [visible_json(form % tuple(map(orjson.dumps, some))) for some in texts]
 
 
 def _plain(value: object) -> str:
@@ -46,15 +48,17 @@ def _console_renderer() -> Renderer:
     render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), sort_keys=False)
 
     def render_bytes(logger: WrappedLogger, method: str, event_dict: EventDict) -> bytes:
-        shown = {name: _printable(name, value) for name, value in event_dict.items()}
+        shown = {name: _visible(name, value) for name, value in event_dict.items()}
         shown["timestamp"] = event_dict["timestamp"].strftime("%H:%M:%S.%f")[:-3]
         return str(render(logger, method, shown)).encode("utf-8", "backslashreplace")
 
     return render_bytes
 
 
-def _printable(name: str, value: object) -> object:
-    """Escape control characters: a sender's text must not drive the terminal or start a line. Tracebacks have lines."""
-    if isinstance(value, str) and name != "exception" and not value.isprintable():
-        return ascii(value)
-    return value
+def _visible(name: str, value: object) -> object:
+    """Return a value that neither drives the terminal nor begins a line, but for a traceback, which has lines."""
+    text = value if isinstance(value, str) else repr(value)
+    if name == "exception":
+        return "\n".join(map(visible, text.split("\n")))
+    shown = visible(text)
+    return value if shown == text else f"'{shown}'"
