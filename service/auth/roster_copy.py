@@ -3,14 +3,13 @@
 Hashes of keys, and signing secrets as they are: readable by the service's user only.
 """
 
-import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
 from service.core.roster import Roster
+from service.storage.new_file import new_file
 from service.storage.schema.tables import ApiKey, RegisteredSender, SigningSecret
 from service.storage.senders import Rows
 
@@ -31,16 +30,8 @@ class RosterCopy:
         if text == self._kept:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(f"{FILE_NAME}.{secrets.token_hex(4)}")
-        try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            part.replace(self.path)
-        finally:
-            part.unlink(missing_ok=True)
+        with new_file(self.path, replaces=True) as part:
+            part.write_bytes(text)
         self._kept = text
 
     def read(self) -> Roster | None:

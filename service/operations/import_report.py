@@ -71,7 +71,10 @@ class Report:
 
     def __enter__(self) -> Self:
         """Open it, alone, and read what stands in it."""
-        self._file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
+        if os.path.lexists(self.path) and (self.path.is_symlink() or not self.path.is_file()):
+            raise NoReport(f"{self.path} is a link or no file: name a file with --report")
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.fdopen(os.open(self.path, flags, 0o600), "r+b")
         try:
             self._begin()
         except BaseException:

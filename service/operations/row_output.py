@@ -1,5 +1,7 @@
 """Owns how rows leave: CSV without formulas, exact NDJSON, Parquet; a file is there when it is whole."""
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
@@ -9,6 +11,7 @@ import orjson
 from service.core.harmless import csv_head, csv_rows, visible_json
 from service.operations.errors import Refused
 from service.operations.row_shape import Members, Types
+from service.storage.new_file import new_file
 
 Form = Literal["csv", "ndjson", "parquet"]
 
@@ -68,11 +71,8 @@ def csv_pages(types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[byte
 
 
 def _write(target: Path, chunks: Iterable[bytes]) -> None:
-    """Write beside the target first: half an export must not be taken for a whole one."""
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.writelines(chunks)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    """Write a file that is there when it is whole: half an export must not be taken for a whole one."""
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
+        raise OSError(errno.EINVAL, "it is a link or no file; name a file, or leave --output out and say where with >")
+    with new_file(target, replaces=True) as part, part.open("wb") as file:
+        file.writelines(chunks)

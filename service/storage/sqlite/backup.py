@@ -1,6 +1,5 @@
 """Owns copies of a SQLite file: one taken while it is served, one put in its place. PostgreSQL has its own tools."""
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -10,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.core.unavailable import ErrorKind, StorageError
+from service.storage.new_file import new_file, sync
 from service.storage.schema.registry import OF_POSTBACKS
 from service.storage.sqlite.file import (
     FileLock,
     assert_there,
-    create_private,
     create_private_directory,
+    read_only,
     storage_error,
     sync_directory,
 )
@@ -52,17 +52,14 @@ def back_up(source: Path, target: Path, tell: Tell = lambda _: None, pages: int 
     no target.
     """
     assert_there(source)
-    if target.exists():
-        raise StorageError(f"{target} is there already; a backup never replaces a file", ErrorKind.EXISTS)
-    part = target.with_name(f"{target.name}.part")
     try:
-        with ExitStack() as stack:
-            stack.callback(part.unlink, missing_ok=True)
+        with new_file(target) as part:
             _copy_pages(source, part, tell, pages)
             rows = check(part)
-            _publish(part, target)
     except sqlite3.Error as error:
         raise storage_error(error) from error
+    except FileExistsError as error:
+        raise StorageError(f"{target} is there already; a backup never replaces a file", ErrorKind.EXISTS) from error
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror}", ErrorKind.CANTOPEN) from error
     return Copy(target, rows)
@@ -75,18 +72,17 @@ def restore(backup: Path, target: Path) -> Restored:
     the backup is damaged or not ours, or while a process serves the target: then nothing has changed.
     """
     rows = _checked(backup)
-    part = target.with_name(f"{target.name}.part")
     try:
         create_private_directory(target.parent)
         was_there = target.exists()
-        with restoring(target) as moving, closing(FileLock(target, restoring=True)):
-            part.unlink(missing_ok=True)
-            with closing(FileLock(part)):
+        with restoring(target) as moving, closing(FileLock(target, restoring=True)), ExitStack() as locked:
+            with new_file(target, replaces=True) as part:
+                locked.enter_context(closing(FileLock(part)))
                 shutil.copyfile(backup, part)
-                _sync(part)
+                sync(part)
                 moving()
                 before = _move_aside(target) if was_there else None
-                _publish(part, target)
+            sync_directory(target.absolute())
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror}", ErrorKind.CANTOPEN) from error
     return Restored(Copy(target, rows), before)
@@ -95,7 +91,7 @@ def restore(backup: Path, target: Path) -> Restored:
 def check(path: Path) -> dict[str, int]:
     """Read a copy through and return its rows by table. Raises StorageError if it is damaged or none of ours."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
             (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if said != "ok":
                 raise StorageError(f"{path} is damaged: {said}", ErrorKind.SQLITE_CORRUPT)
@@ -114,16 +110,9 @@ def _checked(backup: Path) -> dict[str, int]:
     return rows
 
 
-def _begin(part: Path) -> None:
-    """Begin an empty file that nobody else may read, whatever an earlier try left there."""
-    part.unlink(missing_ok=True)
-    create_private(part)
-
-
 def _copy_pages(source: Path, part: Path, tell: Tell, pages: int) -> None:
-    _begin(part)
     with (
-        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, isolation_level=None)) as reading,
+        closing(sqlite3.connect(read_only(source), uri=True, isolation_level=None)) as reading,
         closing(sqlite3.connect(part, isolation_level=None)) as writing,
     ):
         reading.execute("PRAGMA wal_autocheckpoint=0")
@@ -131,21 +120,6 @@ def _copy_pages(source: Path, part: Path, tell: Tell, pages: int) -> None:
         reading.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on it is one moment
         reading.backup(writing, pages=pages, progress=lambda _, left, total: tell(1 - left / max(total, 1)))
         writing.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
-
-
-def _publish(part: Path, target: Path) -> None:
-    """Give a complete file its name, so that a power cut leaves all of it or nothing."""
-    _sync(part)
-    part.rename(target)
-    sync_directory(target.absolute())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _move_aside(target: Path) -> Path:

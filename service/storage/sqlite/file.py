@@ -8,13 +8,14 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType, NoneType
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
+from service.storage.new_file import sync
 from service.storage.pool import POOLED
-from service.storage.sqlite.restoring import assert_whole, sync
+from service.storage.sqlite.restoring import assert_whole
 
 _PRIVATE = 0o600  # of a new file: SQLite gives those that it puts beside it, -wal and -shm, the same mode
 _PRIVATE_DIRECTORY = 0o700
@@ -52,6 +53,11 @@ def storage_error(error: sqlite3.Error | DBAPIError, rows: Mapping[str, int] = M
     kind = _KINDS.get(getattr(driver, "sqlite_errorcode", 0) & 0xFF, ErrorKind.SQLITE_OTHER)
     name = getattr(driver, "sqlite_errorname", None) or type(driver).__name__
     return (StorageBroken if kind in _FATAL else StorageError)(f"{name}: {driver}", kind, rows)
+
+
+def read_only(path: Path) -> str:
+    """Return the URI of a file that is only read, whatever letters its name has."""
+    return f"{path.absolute().as_uri()}?mode=ro"
 
 
 def assert_there(path: Path) -> None:
@@ -159,7 +165,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def reader_engine(path: Path) -> Engine:
     """Return an engine whose connections cannot write or checkpoint (`mode=ro`)."""
-    engine = _pooled(f"sqlite:///file:{path}?mode=ro&uri=true", path, _READING_SECONDS)
+    engine = _pooled(URL.create("sqlite", database=read_only(path), query={"uri": "true"}), path, _READING_SECONDS)
 
     @event.listens_for(engine, "connect")
     def harmless(connection: sqlite3.Connection, _: object) -> None:
@@ -175,7 +181,7 @@ def second_engine(path: Path) -> Engine:
     another process may be: if the writer closes in that moment. SQLite then checkpoints alone, under an exclusive
     lock: nobody else has the file open, so there are never two (the WAL-reset bug needs two).
     """
-    engine = _pooled(f"sqlite:///{path}", path, _BUSY_SECONDS)
+    engine = _pooled(URL.create("sqlite", database=str(path)), path, _BUSY_SECONDS)
 
     @event.listens_for(engine, "connect")
     def durable(connection: sqlite3.Connection, _: object) -> None:
@@ -187,7 +193,7 @@ def second_engine(path: Path) -> Engine:
     return engine
 
 
-def _pooled(url: str, path: Path, busy_seconds: float) -> Engine:
+def _pooled(url: URL, path: Path, busy_seconds: float) -> Engine:
     """Return an engine with a pool that any thread may use; a connection to a file that was replaced counts as dead."""
     engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False}, **POOLED)
 
@@ -210,7 +216,7 @@ def patient(seconds: float) -> str:
 
 def migrating_engine(path: Path) -> Engine:
     """Return an engine for the migrations, which may be of a file that is not there yet; nothing stays open of it."""
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
 
     @event.listens_for(engine, "do_connect")
     def private(*_: object) -> None:

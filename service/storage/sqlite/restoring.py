@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from service.core.unavailable import ErrorKind, StorageError
+from service.storage.new_file import sync
 
 _PRIVATE = 0o600
 
@@ -52,15 +53,6 @@ def restoring(path: Path) -> Iterator[Callable[[], None]]:
             raise
         mark.unlink(missing_ok=True)
         sync(path.parent)
-    finally:
-        os.close(descriptor)
-
-
-def sync(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
