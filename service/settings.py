@@ -20,6 +20,7 @@ from service.auth.networks import Networks
 from service.auth.oauth.issuer import SENDER_CLAIMS, Issuer, checked_url
 from service.core.presets import PRESETS
 from service.core.sender import DuplicatePolicy, NumberFormat, Sender
+from service.operator.known_hosts import host_names
 from service.storage.location import location_of
 
 PREFIX = "POSTBACK_"
@@ -43,6 +44,11 @@ class WrongSettings(Exception):  # noqa: N818 - a plural is no error class
 def _networks(text: str) -> str:
     if "*" in text or any(network.prefixlen == 0 for network in Networks.parse(text).listed):
         raise ValueError("all addresses: then any caller could write one; list the proxies' own")
+    return text
+
+
+def _host_names(text: str) -> str:
+    host_names(text)
     return text
 
 
@@ -81,6 +87,9 @@ class Settings(BaseSettings):
     port: Port = Field(8000, description="port of the public listener (0: any free one)")
     operator_host: str = Field("127.0.0.1", description="address of the operator listener (metrics, readiness)")
     operator_port: Port = Field(8001, description="port of the operator listener (0: any free one)")
+    operator_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
+        "", description="names, comma-separated, that the operator listener answers to beside addresses and localhost"
+    )
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         "sqlite:///data/postback.db", description="where conversions are kept (also POSTBACK_DATABASE_URL_FILE)"
     )
@@ -161,6 +170,11 @@ class Settings(BaseSettings):
         "",
         description=f"the claim that says who sends; empty: the first there is of {', '.join(SENDER_CLAIMS)}",
     )
+
+    @property
+    def operator_names(self) -> frozenset[str]:
+        """The names that the operator listener answers to."""
+        return host_names(self.operator_hosts) | {self.operator_host}
 
     @property
     def sender(self) -> Sender:

@@ -19,9 +19,8 @@ from service.core.moment import clock_refusal
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.intake import Intake
-from service.operator.browser_headers import BrowserHeaders
 from service.operator.probes import MetricsPage, ReadinessPage
-from service.operator.routes import operator_routes
+from service.operator.routes import operator_listener, operator_routes
 from service.process.vitals import Vitals
 from service.settings import Settings
 from service.spool.fallback import COMMIT_SECONDS, DATABASE_SECONDS
@@ -83,7 +82,7 @@ def build_app(
     pages = operator_routes(ReadinessPage(wired.readiness), MetricsPage(metrics))
     return App(
         public=listener(doors, metrics, log, door.elsewhere),
-        operator=BrowserHeaders(listener(pages, metrics, log)),
+        operator=operator_listener(pages, settings.operator_names, metrics, log),
         assert_may_start=wired.assert_may_start,
         running=wired.running,
         storage_broken=wired.storing.broken,

@@ -256,3 +256,9 @@ def test_the_builder_gets_only_what_the_image_is_made_of() -> None:
     allowed = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
     assert allowed == {source for sources in copied for source in shlex.split(sources)}
+
+
+def test_the_operator_listener_answers_to_the_name_by_which_it_is_scraped() -> None:
+    (targets,) = yaml.safe_load(mounted_at("prometheus", "/etc/prometheus/alerts/targets/postback.yml").read_text())
+    asked = {target.rpartition(":")[0] for target in targets["targets"]}
+    assert asked == {SERVICES["service"]["environment"]["POSTBACK_OPERATOR_HOSTS"]}
