@@ -4,7 +4,9 @@ VENV := .venv
 CLOCK ?= 30
 TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
+# pip installs from outside and is thrown away: what a Python brings (pip, setuptools) is old, and has known faults.
+PIP = tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && $(PYTHON) -m venv "$$tool" && "$$tool/bin/python" -m pip \
+  --python $(BIN)/python --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
 ISSUER := tests/oauth/node_modules/.installed
@@ -19,12 +21,12 @@ $(VENV)/.installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make a virtual environment: apt install python3-venv (Debian, Ubuntu)' >&2; exit 1; }
 	@rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) -r requirements.lock
+	$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PIP) -r requirements.lock
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
-	$(PIP) -r requirements-dev.lock
+	@$(PIP) -r requirements-dev.lock
 	@touch $@
 
 install: $(VENV)/.installed ## build .venv from the hashed lock (what `run` needs)
@@ -38,7 +40,7 @@ $(ISSUER): tests/oauth/package-lock.json
 issuer: $(ISSUER) ## the OAuth server that two test files run (needs node 20 and npm; else they are skipped)
 
 parquet: install ## add what `export --format parquet` needs to .venv
-	$(PIP) -r requirements-parquet.lock
+	@$(PIP) -r requirements-parquet.lock
 
 run: install ## serve on 127.0.0.1:8000 (public) and 127.0.0.1:8001 (operator)
 	@exec $(BIN)/python -m service run
