@@ -57,7 +57,8 @@ def shown_in(query: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) 
         if "key=" not in text:
             return query, NO_CREDENTIALS
         before, found, key = text.rpartition("&key=")
-        if found and key.isascii() and "&" not in key and "%" not in key and "key=" not in before:  # as we hand it out
+        handed_out = found and key.isascii() and "&" not in key and "%" not in key and "?" not in key
+        if handed_out and "key=" not in before:
             values = ((key,), "", None, None)
             return query[: len(before)], tuple.__new__(Credentials, values)  # its own __new__ is a function in Python
     bare, queried = extract_keys(query)
@@ -77,9 +78,14 @@ def extract_keys(query: bytes) -> tuple[bytes, list[str]]:
     if _PARAMETER not in query:
         return query, []
     parts = query.split(b"&")
-    shown = [part[len(_PARAMETER) :] for part in parts if part.startswith(_PARAMETER)]
+    shown = [part.strip(b"?")[len(_PARAMETER) :] for part in parts if _is_key(part)]
     keys = [_text(unquote_to_bytes(part) if b"%" in part else part) for part in shown]
-    return b"&".join([part for part in parts if not part.startswith(_PARAMETER)]), keys
+    return b"&".join([part for part in parts if not _is_key(part)]), keys
+
+
+def _is_key(part: bytes) -> bool:
+    """Tell whether a part of a query is the key: a `?` before or behind all of a query is no part of it."""
+    return part.lstrip(b"?").startswith(_PARAMETER)
 
 
 def key_elsewhere(query: bytes, body: bytes) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.auth.credentials import NO_CREDENTIALS, Credentials, credentials_of, extract_keys
+from service.auth.credentials import NO_CREDENTIALS, Credentials, credentials_of, extract_keys, shown_in
 from tests.support.registered import KEY, text_of
 
 OTHER = text_of("other")
@@ -82,15 +82,22 @@ def test_credentials_never_show_what_they_are() -> None:
         (b"key=a=b", b"", ["a=b"]),
         (b"key=a+b", b"", ["a+b"]),
         (b"c=%FF&key=%FF", b"c=%FF", ["\ufffd"]),
+        (b"?key=k&c=a", b"c=a", ["k"]),
+        (b"?c=a&key=k?", b"?c=a", ["k"]),
         (b"", b"", []),
     ],
     ids=[
         *("none", "last", "first", "middle", "alone", "several", "empty-parts", "other-name", "no-value"),
-        *("other-case", "encoded", "equals", "plus", "not-utf-8", "empty"),
+        *("other-case", "encoded", "equals", "plus", "not-utf-8", "doubled", "trailing", "empty"),
     ],
 )
 def test_key_leaves_the_query_and_the_rest_stays_byte_for_byte(query: bytes, rest: bytes, keys: list[str]) -> None:
     assert extract_keys(query) == (rest, keys)
+
+
+def test_the_key_at_the_end_of_a_url_that_ends_with_a_question_mark_is_the_key() -> None:
+    query, credentials = shown_in(b"c=a&value=1&key=pbk_a_b?", [], b"")
+    assert (query, credentials.keys) == (b"c=a&value=1", ("pbk_a_b",))
 
 
 @given(st.lists(st.sampled_from([b"c=a", b"key=s3cr3t", b"", b"x=key", b"monkey=1", b"%6bey=1", b"a=key=s"])))
