@@ -14,8 +14,9 @@ from service.auth.keys import id_shown
 from service.core.batch import Batch, as_kept, split_batch
 from service.core.decoding import Pairs
 from service.core.judging import AllRefused, Manner, refused_whole
-from service.core.mistakes import diagnose_accepted, rejection_of
+from service.core.mistakes import rejection_of
 from service.core.moment import clock_refusal
+from service.core.oddities import diagnose_accepted
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import decode_together
 from service.core.parsing import parse

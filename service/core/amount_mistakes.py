@@ -42,11 +42,25 @@ def currency_sign(sent: Sent) -> Diagnosis | None:
     """Find a currency beside the number."""
     if with_sign := _WITH_CURRENCY.fullmatch(sent.fields.get("value", "").strip()):
         code, name = (with_sign[1] or with_sign[2]).upper(), sent.name("currency")
+        if implied := sent.sender.implied_currencies.get(sent.name("value")):
+            return Diagnosis(Mistake.CURRENCY_SIGN, _in_its_currency(code, implied, sent))
         named = code in CURRENCIES and not sent.fields.get("currency")  # a sign names no currency
         which = f"the currency as {name}={code}" if named else f"the currency's code in {name}"
         advice = f"Send the bare number in {sent.name('value')}, and {which}."
         return Diagnosis(Mistake.CURRENCY_SIGN, advice)
     return None
+
+
+def _in_its_currency(code: str, implied: str, sent: Sent) -> str:
+    """Say what to change where a currency stands beside the number of a parameter that is always in one."""
+    value, sender = sent.name("value"), sent.sender
+    others = (
+        name for name, field in sender.fields.items() if field == "value" and name not in sender.implied_currencies
+    )
+    other = next(others, None) if code in CURRENCIES and code != implied else None
+    if other is None:
+        return f"Send the bare number in {value}: it is always in {implied}."
+    return f"Send the bare number in {other} with {sent.name('currency')}={code}: {value} is always in {implied}."
 
 
 def decimal_comma(sent: Sent) -> Diagnosis | None:

@@ -14,6 +14,7 @@ from itertools import chain, count, islice, repeat
 from typing import NoReturn
 
 from service.core.bodies import CSV, JSON, NDJSON, UNSAID, content_type_of, reject_charset
+from service.core.decoding import as_text
 from service.core.decompression import Readable, unpack
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import MAX_BODY_BYTES
@@ -134,35 +135,29 @@ def _bounded(rows: list[bytes]) -> None:
         raise Rejected(Outcome.TOO_LARGE, f"rows of more than {MAX_ATOMIC_BYTES} bytes, and all or none are wanted")
 
 
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Rejected(Outcome.INVALID_ENCODING, f"the body is not UTF-8 at byte {error.start}") from None
-
-
 _ELEMENT = json.JSONDecoder(parse_float=str, parse_int=str)  # where an element ends; parse() reads it again, strictly
 
 
 def _json_rows(body: bytes) -> Iterator[bytes]:
     """Yield the elements of an array. What is wrong between them is wrong with all of it."""
-    text = _text(body)
+    text, undecodable = as_text(body.removeprefix(BOM_UTF8))
+    wrong = Outcome.INVALID_ENCODING if undecodable else Outcome.MALFORMED_BODY
     at = _past_space(text, 0)
     if text[at : at + 1] != "[":
-        raise Rejected(Outcome.MALFORMED_BODY, "the body is not a JSON array")
+        raise Rejected(wrong, f"the body {undecodable or 'is not a JSON array'}")
     at = _past_space(text, at + 1)
     more = text[at : at + 1] != "]"
     while more:
         try:
             _, end = _ELEMENT.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            raise Rejected(Outcome.MALFORMED_BODY, f"the body is not JSON: {str(error)[:200]}") from None
-        yield text[at:end].encode()
+            raise Rejected(wrong, f"the body {undecodable or f'is not JSON: {str(error)[:200]}'}") from None
+        yield text[at:end].encode("utf-8", "surrogateescape")
         at = _past_space(text, end)
         more = text[at : at + 1] == ","
         at = _past_space(text, at + 1) if more else at
     if text[at : at + 1] != "]" or _past_space(text, at + 1) < len(text):
-        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not a JSON array: at character {at}")
+        raise Rejected(wrong, f"the body {undecodable or f'is not a JSON array: at character {at}'}")
 
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -189,7 +184,9 @@ def _csv_rows(body: bytes) -> Iterator[bytes]:
     def broken(error: csv.Error) -> NoReturn:
         raise Rejected(Outcome.MALFORMED_BODY, f"the body is not CSV: {error}") from None
 
-    _text(body)
+    _, undecodable = as_text(body.partition(b"\n")[0])
+    if undecodable:  # what is wrong with the header is wrong with all rows
+        raise Rejected(Outcome.INVALID_ENCODING, f"the body {undecodable}")
     return csv_records(body.removeprefix(BOM_UTF8).split(b"\n"), broken, MAX_BYTES)
 
 

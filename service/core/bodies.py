@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from service.core.decoding import Pairs, decode_csv, decode_json, decode_query
-from service.core.multipart import decode_multipart
+from service.core.multipart import BOUNDARY, decode_multipart
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
 
@@ -33,7 +33,7 @@ _ASCII_IN = frozenset(
 )
 _BLANKS = b" \t\r\n"
 _OBJECT_BEGINS = re.compile(rb'\{[ \t\r\n]*["}]')  # no form begins so: it would escape the quote
-_FORM_BEGINS = re.compile(rb"[A-Za-z_][A-Za-z0-9_.%\-\[\]]{0,100}=")  # and no JSON begins so
+_FORM_BEGINS = re.compile(rb"[?&]{0,8}[A-Za-z_][A-Za-z0-9_.%\-\[\]]{0,100}=")  # and no JSON begins so
 
 
 class ContentType(NamedTuple):
@@ -70,7 +70,7 @@ def body_pairs(raw: RawPostback) -> Pairs:
         case "application/x-www-form-urlencoded":
             return decode_query(raw.body.removeprefix(BOM_UTF8).strip(_BLANKS))
         case "multipart/form-data":
-            return decode_multipart(raw.body, said.boundary)
+            return decode_multipart(raw.body.removeprefix(BOM_UTF8).lstrip(_BLANKS), said.boundary)
         case "text/csv" if raw.door in ("batch", "import"):
             return decode_csv(raw.body)
         case "":
@@ -94,4 +94,4 @@ def _looks(body: bytes, media_type: str) -> str:
         return JSON
     if _FORM_BEGINS.match(start) or (media_type == UNSAID and not start):
         return FORM
-    return media_type
+    return MULTIPART if BOUNDARY.match(start) else media_type

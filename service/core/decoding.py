@@ -1,7 +1,7 @@
 """Owns decoding: query strings, forms, JSON bodies and CSV rows become pairs of name and text, strictly.
 
 Strict, because lenient decoders lose money quietly: `c=a%FFb` and `c=a%FEb` must not become the same click id. Text is
-kept as it was sent, never repaired; what cannot be decoded is rejected with the reason.
+never repaired. What cannot be decoded is `Undecoded`: kept as it was sent, and no text of any field.
 """
 
 import csv
@@ -16,6 +16,7 @@ from itertools import chain, repeat
 from typing import NoReturn
 
 from service.core.outcome import Outcome, Rejected
+from service.core.undecoded import Undecoded, escaped, without_surrogates
 
 MAX_PARAMETERS = 256
 FIRST_MOMENT, END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -23,6 +24,8 @@ FIRST_MOMENT, END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 
 Pairs = Sequence[tuple[str, str]]
 
 _JSON_SPACE = " \t\r\n"
+_BLANKS = _JSON_SPACE.encode()
+_QUESTION_MARK = ord("?")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _PERCENT_MACRO = re.compile(rb"%{1,2}[A-Za-z_][A-Za-z0-9_.:\-]*%{1,2}")
@@ -33,11 +36,14 @@ _BYTE = {b"%02x" % code: bytes([code]) for code in range(256)}
 def decode_query(query: bytes) -> Pairs:
     """Decode `a=1&b=2` (a query string or a form body) as the URL standard says, but strictly.
 
-    An unreplaced `%token%` is no escape: it stays as it was sent, for the check of its field. Raises `Rejected`:
-    too_many_parameters, invalid_encoding, unexpanded_macro (`a_%token%`, of which nobody can tell what was escaped).
+    A `?` before or behind all of it is a separator too many. An unreplaced `%token%` is no escape: it stays as it was
+    sent, for the check of its field. `Undecoded` are bad escapes, what is not UTF-8, and `a_%token%`, of which nobody
+    can tell what was escaped. Raises `Rejected`: too_many_parameters.
     """
     if not query:
         return []
+    if query[0] == _QUESTION_MARK or query[-1] == _QUESTION_MARK:
+        query = query.strip(b"?&")
     separators = query.count(b"&")
     if separators >= MAX_PARAMETERS:  # before the work of decoding them
         raise too_many_parameters(separators + 1)
@@ -45,7 +51,9 @@ def decode_query(query: bytes) -> Pairs:
     if plain.isascii() and "%" not in plain and "+" not in plain and "\0" not in plain:
         return [(name, text) for name, _, text in map(str.partition, filter(None, plain.split("&")), repeat("="))]
     parts = [part.partition(b"=") for part in query.split(b"&") if part]
-    return [(_decode(name, b"a parameter's name"), _decode(text, b"parameter " + name)) for name, _, text in parts]
+    return [
+        _named(_decode(name, b"a parameter's name"), _decode(text, b"parameter " + name)) for name, _, text in parts
+    ]
 
 
 def decode_json(body: bytes) -> Pairs:
@@ -54,18 +62,18 @@ def decode_json(body: bytes) -> Pairs:
     true, false, an array and an object become their JSON as a `Member`, which no field is.
     Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
     """
+    text, undecodable = as_text(body if body[:1] == b"{" else body.removeprefix(BOM_UTF8).strip(_BLANKS))
     try:
-        text = body.decode() if body[:1] == b"{" else body.removeprefix(BOM_UTF8).decode().strip(_JSON_SPACE)
         members, end = _OBJECT.raw_decode(text)
         if text[end:].strip(_JSON_SPACE):
             members = _OBJECT.decode(text)  # an error that this one words well
-    except UnicodeDecodeError as error:
-        raise Rejected(Outcome.INVALID_ENCODING, f"the body is not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
+        if undecodable:
+            raise Rejected(Outcome.INVALID_ENCODING, f"the body {undecodable}") from None
         raise Rejected(Outcome.MALFORMED_BODY, f"the body is not JSON: {str(error)[:200]}") from None
     if type(members) is not tuple:
         raise Rejected(Outcome.MALFORMED_BODY, "the body is JSON, but not an object")
-    if b"\\" not in body:  # without an escape no text can hold a NUL or half a surrogate pair
+    if not undecodable and b"\\" not in body:  # then no text can hold a NUL or half a surrogate pair
         for _, member in members:
             if type(member) is not str:
                 break
@@ -73,7 +81,17 @@ def decode_json(body: bytes) -> Pairs:
             return members
     if any(type(member) in (tuple, list) for _, member in members):
         members = _WITH_NUMBERS.raw_decode(text)[0]  # again, so that numbers and texts can be told apart
-    return [(_text(name, name), _member(name, member)) for name, member in members if member is not None]
+    return [_named(_text(name, name), _member(name, member)) for name, member in members if member is not None]
+
+
+def has_number(body: bytes, name: str, text: str) -> bool:
+    """Tell whether a body is a JSON object that has under this name a number, and writes it so."""
+    try:
+        members = _WITH_NUMBERS.decode(as_text(body.removeprefix(BOM_UTF8))[0])
+    except (ValueError, RecursionError):
+        return False
+    found = members if type(members) is tuple else ()
+    return any(member == (name, text) and type(member[1]) is _Number for member in found)
 
 
 def decode_json_together(bodies: Sequence[bytes]) -> Sequence[Pairs] | None:
@@ -99,24 +117,35 @@ def decode_json_together(bodies: Sequence[bytes]) -> Sequence[Pairs] | None:
 def decode_csv(body: bytes) -> Pairs:
     """Decode one CSV record below its header (RFC 4180); an empty cell means "not sent".
 
-    Raises `Rejected`: malformed_body, invalid_encoding. Repeated names stay in, for the caller to judge.
+    Raises `Rejected`: malformed_body. Repeated names stay in, for the caller to judge.
     """
-    try:
-        if plain := _PLAIN_CSV.fullmatch(body):
-            names, cells = _plain_names(plain[1]), plain[2].decode("utf-8").split(",")
-        else:
-            names, cells = csv.reader(io.StringIO(body.decode("utf-8"), newline=""), strict=True)
-    except UnicodeDecodeError as error:
-        raise Rejected(Outcome.INVALID_ENCODING, f"the row is not UTF-8 at byte {error.start}") from None
-    except (ValueError, csv.Error) as error:
-        raise Rejected(Outcome.MALFORMED_BODY, f"the row is not one CSV record: {str(error)[:200]}") from None
+    text, undecodable = as_text(body)
+    if plain := None if undecodable else _PLAIN_CSV.fullmatch(body):
+        names, cells = _plain_names(plain[1]), plain[2].decode("utf-8").split(",")
+    else:
+        names, cells = _header_and_record(text)
     if len(names) != len(cells):
-        raise Rejected(Outcome.MALFORMED_BODY, f"{len(cells)} cells under a header of {len(names)}")
+        joined = next((said for joint, said in _OTHER_JOINTS.items() if len(names) == 1 and joint in names[0]), "")
+        raise Rejected(Outcome.MALFORMED_BODY, f"{len(cells)} cells under a header of {len(names)}{joined}")
     if plain:
         return [(name, cell) for name, cell in zip(names, cells, strict=True) if cell]
-    return [(_text(name, name), _text(name, cell)) for name, cell in zip(names, cells, strict=True) if cell]
+    return [_named(_text(name, name), _text(name, cell)) for name, cell in zip(names, cells, strict=True) if cell]
 
 
+def _header_and_record(text: str) -> list[list[str]]:
+    try:
+        records = [*csv.reader(io.StringIO(text, newline=""), strict=True)]
+    except csv.Error as error:
+        raise Rejected(Outcome.MALFORMED_BODY, f"the row is not one CSV record: {str(error)[:200]}") from None
+    if len(records) != _HEADER_AND_RECORD:
+        raise Rejected(
+            Outcome.MALFORMED_BODY, f"the row is not one CSV record: {max(len(records) - 1, 0)} below a header"
+        )
+    return records
+
+
+_HEADER_AND_RECORD = 2
+_OTHER_JOINTS = {";": ", which has semicolons: send commas", "\t": ", which has tabs: send commas"}
 # Two lines without a quote or a NUL, as most are: to make a reader for each takes longer than all the rest.
 _PLAIN_CSV = re.compile(rb'([^"\r\n\0]+)\r?\n([^"\r\n\0]+)\r?')
 
@@ -176,9 +205,10 @@ def _member(name: str, member: object) -> str:
     if isinstance(member, str):
         return _text(name, str(member))
     try:
-        return Member(_text(name, _as_json(member)))
+        text = _text(name, _as_json(member))
     except RecursionError:
         raise Rejected(Outcome.MALFORMED_BODY, f"member {name[:80]!a} is nested too deep") from None
+    return text if isinstance(text, Undecoded) else Member(text)
 
 
 def _as_json(member: object) -> str:
@@ -193,17 +223,26 @@ def _as_json(member: object) -> str:
 
 
 def _text(name: str, member: str) -> str:
-    if "\0" in member or not _is_unicode(member):
-        raise Rejected(Outcome.INVALID_ENCODING, f"member {name[:80]!a} holds a NUL or half a surrogate pair")
-    return member
+    kept = member if member.isascii() and "\0" not in member else without_surrogates(member)
+    return member if kept == member else Undecoded(kept, f"member {name[:80]!a} {_NO_UNICODE}")
 
 
-def _is_unicode(text: str) -> bool:
+_NO_UNICODE = "is not UTF-8, or holds a NUL or half a surrogate pair"
+
+
+def _named(name: str, text: str) -> tuple[str, str]:
+    """Return a pair whose name is plain text; one whose name cannot be decoded is no field, whatever its text is."""
+    if isinstance(name, Undecoded):
+        return str(name), text if isinstance(text, Undecoded) else Undecoded(text, name.detail, name.outcome)
+    return name, text
+
+
+def as_text(body: bytes) -> tuple[str, str]:
+    """Return a body's text, and what is wrong with it: a byte that is not UTF-8 becomes a surrogate."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return body.decode(), ""
+    except UnicodeDecodeError as error:
+        return body.decode("utf-8", "surrogateescape"), f"is not UTF-8 at byte {error.start}"
 
 
 def _decode(encoded: bytes, what: bytes) -> str:
@@ -217,17 +256,17 @@ def _decode(encoded: bytes, what: bytes) -> str:
     except UnicodeDecodeError:
         return _macro(encoded, what, "is not UTF-8")
     if "\0" in text:
-        raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} holds a NUL character")
+        return Undecoded(escaped(encoded), f"{_show(what)} holds a NUL character")
     return text
 
 
 def _macro(encoded: bytes, what: bytes, otherwise: str) -> str:
-    """Return an unreplaced `%token%`, which cannot be decoded. Raises `Rejected` for all else."""
+    """Return an unreplaced `%token%` as it is, and all else that cannot be decoded as such."""
     if _PERCENT_MACRO.fullmatch(encoded):
         return encoded.decode("ascii")
     if joined := _JOINED_MACRO.search(encoded):
-        raise Rejected(Outcome.UNEXPANDED_MACRO, f"{_show(what)} holds {_show(joined[0])}")
-    raise Rejected(Outcome.INVALID_ENCODING, f"{_show(what)} {otherwise}")
+        return Undecoded(escaped(encoded), f"{_show(what)} holds {_show(joined[0])}", Outcome.UNEXPANDED_MACRO)
+    return Undecoded(escaped(encoded), f"{_show(what)} {otherwise}")
 
 
 def _show(encoded: bytes) -> str:

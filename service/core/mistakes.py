@@ -1,29 +1,29 @@
-"""Owns the detector of integration mistakes: what the person at the other end must change, in one sentence.
+"""Owns the detector of mistakes in rejected postbacks: what the person at the other end must change, in one sentence.
 
-Pure. It looks at rejected postbacks, and at accepted ones that look odd. It never changes an outcome.
+Pure. It never changes an outcome.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, lru_cache
+from itertools import product
 
-from service.core.advice import on_damage, on_half_a_macro, on_placeholder
-from service.core.amount_mistakes import amount_as_click_id, currency_sign, decimal_comma, rounded, swapped
+from service.core.advice import on_damage, on_half_a_macro, on_placeholder, on_white_space
+from service.core.amount_mistakes import currency_sign, decimal_comma, swapped
 from service.core.decoding import Pairs
-from service.core.fields.amounts import is_rounded
 from service.core.fields.html_damage import eaten_in
 from service.core.fields.identifiers import is_shortened
 from service.core.fields.placeholders import BRACKETS, EMPTY_VARIABLES, Placeholder, placeholder_in
 from service.core.fields.separators import glued_in
-from service.core.hints import Said, hint_for
+from service.core.fields.white_space import BLANKS
+from service.core.hints import REFUSED, hint_for
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
-from service.core.parameters import claimed, is_unread
-from service.core.parsing import claimed_click_id, claimed_fields, claims_test
-from service.core.postback import Postback, RawPostback, Rejection
+from service.core.parameters import claimed
+from service.core.parsing import claimed_click_id, claims_test
+from service.core.postback import RawPostback, Rejection
 from service.core.presets import EZMOB
-from service.core.sender import Field, Sender
+from service.core.sender import Sender
 from service.core.sent import Sent
-from service.core.trade_names import TRADE_NAMES, called_otherwise, names_a_value, value_elsewhere
+from service.core.trade_names import TRADE_NAMES, called_otherwise
 
 
 def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:
@@ -31,8 +31,7 @@ def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnos
 
     `pairs` is what could be read of it (`parsing.claimed`).
     """
-    detectors = _DETECTORS.get(outcome)
-    return _first(detectors, Sent(pairs, sender, refused=_REFUSED.get(outcome))) if detectors else None
+    return _diagnosed(outcome, Sent(pairs, sender, refused=REFUSED.get(outcome)))
 
 
 def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
@@ -42,79 +41,36 @@ def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) ->
     click_id = claimed_click_id(pairs, sender or EZMOB)
     if sender is None:
         return Rejection(raw, None, rejected.outcome, rejected.detail, click_id, retry_after=rejected.retry_after)
-    said = Said(sender, raw.door, claimed_fields(pairs, sender), pairs)
+    sent = Sent(pairs, sender, refused=REFUSED.get(rejected.outcome), door=raw.door)
     return Rejection(
         raw,
         sender.name,
         rejected.outcome,
         rejected.detail,
         click_id,
-        diagnose_rejected(rejected.outcome, pairs, sender),
+        _diagnosed(rejected.outcome, sent),
         raw.is_test or claims_test(pairs),
         rejected.retry_after,
-        hint=hint_for(rejected.outcome, said),
-        value=said.fields.get("value", "")[:_SHOWN] or None,
+        hint=hint_for(rejected.outcome, sent),
+        value=sent.fields.get("value", "")[:_SHOWN] or None,
     )
 
 
-def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
-    """Say what looks odd in an accepted postback. Cheap where nothing does, because it runs for every postback."""
-    raw = postback.raw
-    if raw.body and raw.query and is_unread(raw):
-        return Diagnosis(Mistake.UNREAD_BODY, "Send the body as JSON or a form, or none: only the URL could be read.")
-    click_id = postback.click_id
-    plain = click_id.replace("-", "").isalnum() or not _ODD.search(click_id)
-    params, value = postback.params, postback.value
-    nameless = params and not value and names_a_value(tuple(params)) and not _misspells_value(params, sender)
-    if nameless and (elsewhere := value_elsewhere(params, sender)):
-        return elsewhere  # money first
-    if postback.status_parameter and not _odd_names(tuple(params), tuple(sender.fields)):
-        return _unknown_status(postback.status_parameter, sender)
-    right = not value or (len(value) <= _EXACT and "-" not in value) or not is_rounded(value, sender.numbers)
-    if plain and right and not (params and _odd_names(tuple(params), tuple(sender.fields))):
-        return None
-    fields: dict[Field, str | None] = {
-        "click_id": click_id,
-        "value": postback.value,
-        "currency": postback.currency,
-        "goal": postback.goal,
-        "transaction_id": postback.transaction_id,
-    }
-    sent = Sent([(name, "") for name in params], sender, {name: text for name, text in fields.items() if text})
-    return _first(_ODDITIES, sent)
-
-
 _SHOWN = 80  # characters of a value that is none
-_EXACT = 7  # characters: a seventh decimal takes one more, or a negative exponent
-
-
-def _misspells_value(names: Iterable[str], sender: Sender) -> bool:
-    """Tell whether one of the unknown names is the sender's own for a value but for its case."""
-    own = _lowered(tuple(sender.fields))
-    return any(sender.fields.get(own.get(name.lower(), "")) == "value" for name in names)
-
-
-@lru_cache(maxsize=256)  # a sender's other names are the same again and again
-def _odd_names(names: tuple[str, ...], own: tuple[str, ...]) -> bool:
-    """Tell whether one of the unknown names may be our own, written wrongly."""
-    lowered = _lowered(own)
-    others = (name for name in names if name not in own)
-    return any(name.startswith("amp;") or name.strip(_BLANKS).lower() in lowered for name in others)
-
-
-@cache
-def _lowered(names: tuple[str, ...]) -> Mapping[str, str]:
-    return {name.lower(): name for name in names}
-
-
 _Detector = Callable[[Sent], Diagnosis | None]
 
 
-def _first(detectors: tuple[_Detector, ...], sent: Sent) -> Diagnosis | None:
+def first_of(detectors: tuple[_Detector, ...], sent: Sent) -> Diagnosis | None:
+    """Return what the first detector finds that finds something."""
     return next((found for detect in detectors if (found := detect(sent))), None)
 
 
-def _html_escaped(sent: Sent) -> Diagnosis | None:
+def _diagnosed(outcome: Outcome, sent: Sent) -> Diagnosis | None:
+    return first_of(_DETECTORS[outcome], sent) if outcome in _DETECTORS else None
+
+
+def html_escaped(sent: Sent) -> Diagnosis | None:
+    """Find a name that has the rest of `&amp;` before it."""
     if any(name.startswith("amp;") for name, _ in sent.pairs):
         return Diagnosis(
             Mistake.HTML_ESCAPED, "Separate parameters by & alone: this URL was copied from HTML and has &amp; in it."
@@ -122,17 +78,21 @@ def _html_escaped(sent: Sent) -> Diagnosis | None:
     return None
 
 
-def _near_miss(sent: Sent) -> Diagnosis | None:
+def near_miss(sent: Sent) -> Diagnosis | None:
     """Find a name that is ours but for its case, or for spaces around it."""
-    own = _lowered(tuple(sent.sender.fields))
     for name, _ in sent.pairs:
-        meant = own.get(name.strip(_BLANKS).lower())
+        meant = sent.sender.own_name(name.strip(BLANKS))
         if meant is None or name in sent.sender.fields or sent.fields.get(sent.sender.fields[meant]):
             continue
-        if name.strip(_BLANKS) != name:
-            return Diagnosis(Mistake.WHITESPACE, f"Take the spaces out of the parameter's name: it is {meant}.")
-        return Diagnosis(Mistake.WRONG_CASE, f"Write the parameter's name as {meant}: its case matters.")
+        return misspelt(name, meant)
     return None
+
+
+def misspelt(name: str, meant: str) -> Diagnosis:
+    """Return the mistake of who wrote a parameter's name in another case, or with spaces around it."""
+    if name.strip(BLANKS) != name:
+        return Diagnosis(Mistake.WHITESPACE, f"Take the spaces out of the parameter's name: it is {meant}.")
+    return Diagnosis(Mistake.WRONG_CASE, f"Write the parameter's name as {meant}: its case matters.")
 
 
 def _other_name(sent: Sent) -> Diagnosis | None:
@@ -141,10 +101,15 @@ def _other_name(sent: Sent) -> Diagnosis | None:
         field = TRADE_NAMES.get(name.lower())
         if name in sent.sender.fields or field not in sent.sender.required or sent.fields.get(field):
             continue
-        if name.lower() == "conversion":
+        if name.lower() == "conversion" and _is_of_ezmob(sent.sender):
             return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
         return called_otherwise(name.lower(), field, sent.sender)
     return None
+
+
+def _is_of_ezmob(sender: Sender) -> bool:
+    """Tell whether a sender may mean EZmob's {conversion}: other platforms' macros of this name are something else."""
+    return EZMOB.name_of("click_id") in sender.fields
 
 
 def _conversion_advice(sent: Sent) -> str:
@@ -152,16 +117,28 @@ def _conversion_advice(sent: Sent) -> str:
     return f"Use {own}={{click_id}} in the postback URL: {{conversion}} is the macro of EZmob's tracking link."
 
 
-def _unknown_status(name: str, sender: Sender) -> Diagnosis:
-    meanings = [*sender.statuses.values()]
-    words = [word for word, meaning in sender.statuses.items() if word == [*sender.statuses][meanings.index(meaning)]]
-    known = ", ".join(words)
+def unknown_status(name: str, sender: Sender) -> Diagnosis:
+    """Return the mistake of who sent a status in a word that is not set up."""
+    known = ", ".join(sender.words())
     advice = f"Send {name} in a word that is set up ({known}), or have the word that was sent set up for this sender."
     return Diagnosis(Mistake.UNKNOWN_STATUS, advice)
 
 
 def _unknown_word(sent: Sent) -> Diagnosis:
-    return _unknown_status(sent.name("conversion_status"), sent.sender)
+    return unknown_status(sent.name("conversion_status"), sent.sender)
+
+
+def _separated_otherwise(sent: Sent) -> Diagnosis | None:
+    """Find a header of CSV whose names stand between semicolons or tabs: so it is one name."""
+    names = [name for name, _ in sent.pairs] if sent.door == "batch" else []
+    for name, (separator, called) in product(names, _SEPARATORS.items()):
+        if any(sent.sender.own_name(part.strip(BLANKS)) for part in name.split(separator)[1:]):
+            advice = f"Separate the columns by commas: this header has {called} between its names."
+            return Diagnosis(Mistake.BROKEN_SEPARATOR, advice)
+    return None
+
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def _broken_separator(sent: Sent) -> Diagnosis | None:
@@ -190,27 +167,31 @@ def _eaten(sent: Sent) -> Diagnosis | None:
 def _placeholder(sent: Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
         if found := placeholder_in(field, text, sent.sender):
-            if found.kind == "macro" and _CONVERSION.search(text):
+            if found.kind == "macro" and _CONVERSION.search(text) and _is_of_ezmob(sent.sender):
                 return Diagnosis(Mistake.CONVERSION_MACRO, _conversion_advice(sent))
-            return on_placeholder(found, field, sent.name(field))
-    return _half_replaced(sent)
+            return on_placeholder(found, field, sent.name(field), sent.sender)
+    return half_replaced(sent)
 
 
 def _empty_variable(sent: Sent) -> Diagnosis | None:
     """Find the word of an empty variable where an amount or a currency should be."""
-    found = ((field, text.strip(_BLANKS)) for field, text in sent.suspected)
+    found = ((field, text.strip(BLANKS)) for field, text in sent.suspected)
     words = ((field, word) for field, word in found if word.lower() in EMPTY_VARIABLES)
-    return next((on_placeholder(Placeholder("word", word), field, sent.name(field)) for field, word in words), None)
+    return next(
+        (on_placeholder(Placeholder("word", word), field, sent.name(field), sent.sender) for field, word in words), None
+    )
 
 
-def _half_replaced(sent: Sent) -> Diagnosis | None:
+def half_replaced(sent: Sent) -> Diagnosis | None:
+    """Find a bracket without its other half."""
     for field, text in sent.suspected:
         if any(text.count(left) != text.count(right) for left, right in BRACKETS):
             return on_half_a_macro(sent.name(field))
     return None
 
 
-def _double_encoded(sent: Sent) -> Diagnosis | None:
+def double_encoded(sent: Sent) -> Diagnosis | None:
+    """Find an escape that is left after decoding."""
     for field, text in sent.suspected:
         if _ESCAPE.search(text):
             advice = f"Percent-encode {sent.name(field)} once: it still holds escapes after it was decoded."
@@ -228,18 +209,15 @@ def _shortened(sent: Sent) -> Diagnosis | None:
 
 def _blanks(sent: Sent) -> Diagnosis | None:
     for field, text in sent.suspected:
-        if text.strip(_BLANKS) != text or (field == "click_id" and any(letter in _BLANKS for letter in text)):
-            advice = f"Send {sent.name(field)} without spaces; a literal + is %2B."
-            return Diagnosis(Mistake.WHITESPACE, advice)
+        if text.strip(BLANKS) != text or (field == "click_id" and any(letter in BLANKS for letter in text)):
+            return on_white_space(sent.name(field))
     return None
 
 
-_BLANKS = " \t\r\n\v\f\u00a0\u200b\u2009\u202f\ufeff"
-_ODD = re.compile(r"[%?;,&|{}\[\]<>]|^-?[0-9]+[.,][0-9]+$")  # in a click id: worth a closer look
 _ESCAPE = re.compile(r"%(?:[0-7][0-9A-Fa-f]|[89A-Fa-f][0-9A-Fa-f]%)")  # %20, or a byte of UTF-8 and the next
 _CONVERSION = re.compile(r"[{\[<]\s*conversion(?:_?id)?\s*[}\]>]", re.IGNORECASE)
 
-_NAMES: tuple[_Detector, ...] = (_html_escaped, _near_miss, _broken_separator, _other_name)
+_NAMES: tuple[_Detector, ...] = (html_escaped, near_miss, _separated_otherwise, _broken_separator, _other_name)
 _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.MISSING_CLICK_ID: _NAMES,
     Outcome.MISSING_VALUE: _NAMES,
@@ -247,18 +225,10 @@ _DETECTORS: Mapping[Outcome, tuple[_Detector, ...]] = {
     Outcome.INVALID_CLICK_ID: (_eaten, _glued_to_label, _shortened, _blanks),
     Outcome.INVALID_VALUE: (
         _empty_variable,
-        *(_eaten, _broken_separator, _double_encoded, swapped, _half_replaced),
+        *(_eaten, _broken_separator, double_encoded, swapped, half_replaced),
         *(currency_sign, decimal_comma, _blanks),
     ),
-    Outcome.INVALID_CURRENCY: (_empty_variable, _eaten, _broken_separator, _double_encoded, _blanks),
+    Outcome.INVALID_CURRENCY: (_empty_variable, _eaten, _broken_separator, double_encoded, _blanks),
     Outcome.INVALID_STATUS: (_eaten, _unknown_word),
-    Outcome.INVALID_ENCODING: (_html_escaped, _eaten, _glued_to_label, _placeholder, _shortened, _blanks),
+    Outcome.INVALID_ENCODING: (html_escaped, _eaten, _glued_to_label, _placeholder, _shortened, _blanks),
 }
-_REFUSED: Mapping[Outcome, Field] = {
-    Outcome.INVALID_CLICK_ID: "click_id",
-    Outcome.INVALID_VALUE: "value",
-    Outcome.INVALID_CURRENCY: "currency",
-}
-_ODDITIES: tuple[_Detector, ...] = (
-    *(_html_escaped, _near_miss, _double_encoded, _half_replaced, amount_as_click_id, rounded),
-)

@@ -209,6 +209,7 @@ class Mistake(StrEnum):
     ROUNDED_AMOUNT = "rounded_amount"
     SHORTENED_ID = "shortened_id"
     UNREAD_BODY = "unread_body"
+    BROKEN_ENCODING = "broken_encoding"
 
 
 class Diagnosis(NamedTuple):

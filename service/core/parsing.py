@@ -10,8 +10,10 @@ from service.core.decoding import Pairs
 from service.core.fields.amounts import value_of
 from service.core.fields.currencies import currency_of
 from service.core.fields.identifiers import MAX_CLICK_ID_BYTES, click_id_of, label_of, transaction_id_of
+from service.core.fields.placeholders import is_empty_variable
 from service.core.fields.repeats import same_meaning
 from service.core.fields.statuses import status_of
+from service.core.fields.white_space import trimmed
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import parameters_of
 from service.core.postback import TEST, Postback, RawPostback, says_test
@@ -28,20 +30,21 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
     is_test = raw.is_test or (bool(params) and says_test(params.get(TEST, "")))
     if is_test:
         params.pop(TEST, None)
-    click_id = click_id_of(fields, sender)
-    value, micros = value_of(fields, sender)
+    click_id = click_id_of(fields, sender, pairs, params)
+    value, micros = value_of(fields, sender, raw.body, pairs, params)
     status = status_parameter = None
     if "conversion_status" in fields:
         status = status_of(fields, sender)
-        if status is None and not _is_empty(fields["conversion_status"]):
-            status_parameter = sender.name_sent("conversion_status", fields["conversion_status"], pairs)
-            params[status_parameter] = fields["conversion_status"]
+        if status is None and not _is_empty(word := fields["conversion_status"]):
+            status_parameter = sender.name_sent("conversion_status", word, pairs)
+            params[status_parameter] = word
+            status_parameter = None if is_empty_variable(word) else status_parameter
     values = (
         raw,
         sender.name,
         is_test,
         click_id,
-        label_of(fields, "goal", sender) if "goal" in fields else "",
+        label_of(fields, "goal", sender, pairs, params) if "goal" in fields else "",
         transaction_id_of(fields, sender, raw.request_id, pairs, params)
         if "transaction_id" in fields or sender.duplicates == "sum"
         else "",
@@ -63,7 +66,7 @@ def claims_test(pairs: Pairs) -> bool:
 
 def claimed_click_id(pairs: Pairs, sender: Sender) -> str | None:
     """Return the click id that a rejected postback names, so that a person can find it again."""
-    return claimed_fields(pairs, sender).get("click_id", "")[:MAX_CLICK_ID_BYTES] or None
+    return trimmed(claimed_fields(pairs, sender).get("click_id", ""))[:MAX_CLICK_ID_BYTES] or None
 
 
 def claimed_fields(pairs: Pairs, sender: Sender) -> dict[Field, str]:

@@ -29,7 +29,7 @@ ConversionKey = tuple[str, bool, str, str, str]
 
 def says_test(sent: str | list[str]) -> bool:
     """Tell whether one of the marks that were sent makes it a test: in doubt it counts nowhere."""
-    return any(text.lower() in TEST_VALUES for text in ([sent] if isinstance(sent, str) else sent))
+    return any(text.strip().lower() in TEST_VALUES for text in ([sent] if isinstance(sent, str) else sent))
 
 
 class RawPostback(NamedTuple):

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, Self, cast
 
-from service.core.lifecycle import STATUS_WORDS, Status
+from service.core.lifecycle import STATUS_WORDS, STATUSES, Status
 
 Field = Literal["click_id", "value", "currency", "goal", "transaction_id", "conversion_status"]
 NumberFormat = Literal["point", "comma", "cents"]  # 1.50, 1,50, and 150 for the same amount: configured, never guessed
@@ -47,6 +48,17 @@ class Sender:
         names = (name for name, sent in pairs if sent == text and self.fields.get(name) == field)
         return next(names, None) or self.name_of(field)
 
+    def own_name(self, name: str) -> str | None:
+        """Return which of its names a text is, whatever the case of its letters; None: it is none of them."""
+        return _lowered(tuple(self.fields)).get(name.lower())
+
+    def words(self) -> list[str]:
+        """Return a word for each status that it has a word for, its own before the trade's."""
+        words: dict[Status, str] = {}
+        for word in sorted(self.statuses, key=STATUS_WORDS.__contains__):
+            words.setdefault(self.statuses[word], word)
+        return [words[status] for status in STATUSES if status in words]
+
     def rules(self) -> dict[str, object]:
         """Return all of it as JSON holds it: what is judged once is judged again by the same rules."""
         return {
@@ -77,3 +89,8 @@ class Sender:
             placeholders=frozenset(cast("Sequence[str]", rules.get("placeholders", ()))),
             implied_currencies=cast("Mapping[str, str]", rules.get("implied_currencies", {})),
         )
+
+
+@lru_cache(maxsize=1024)  # senders
+def _lowered(names: tuple[str, ...]) -> Mapping[str, str]:
+    return {name.lower(): name for name in names}

@@ -15,6 +15,7 @@ from service.core.lifecycle import allowed_next, may_follow
 from service.core.outcome import Diagnosis, Mistake, Outcome, explanation
 from service.core.parameters import claimed
 from service.core.postback import NO_STATUS, ConversionKey, Params, Postback, Rejection
+from service.core.trade_names import meaning_of
 
 
 class Verdict(NamedTuple):
@@ -203,9 +204,17 @@ _UNREAD = frozenset({Mistake.UNREAD_BODY, Mistake.WRONG_CASE, Mistake.BROKEN_SEP
 def _repeated(winner: Winner, postback: Postback) -> Verdict:
     """Return the verdict on what repeats the conversion as far as it was understood: the rest may be a refund."""
     odd = postback.diagnosis
-    if odd is None or odd.mistake not in _UNREAD or (postback.params and postback.params == winner.params):
+    if odd is None or (postback.params and postback.params == winner.params):
+        return REPEATED
+    other = odd.mistake is Mistake.OTHER_NAME and _other_statuses(postback.params) != _other_statuses(winner.params)
+    if odd.mistake not in _UNREAD and not other:
         return REPEATED
     return Verdict(Outcome.CONFLICT, f"stored {amount(winner.worth)}; received the same, and what was not read", odd)
+
+
+def _other_statuses(params: Params) -> dict[str, object]:
+    """Return what was sent under names that others use for a status."""
+    return {name: sent for name, sent in params.items() if meaning_of(name) == "conversion_status"}
 
 
 def _judge_word(winner: Winner, postback: Postback, parameter: str) -> Verdict:

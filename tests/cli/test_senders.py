@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from service.core.mistakes import diagnose_accepted, diagnose_rejected
+from service.core.mistakes import diagnose_rejected
+from service.core.oddities import diagnose_accepted
 from service.core.outcome import Diagnosis, Mistake, Rejected
 from service.core.parameters import claimed
 from service.core.parsing import parse

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.bodies import CSV, FORM, JSON, NDJSON, content_type_of
-from service.core.mistakes import diagnose_accepted
+from service.core.oddities import diagnose_accepted
 from service.core.outcome import Mistake, Outcome, Rejected
 from service.core.parameters import claimed
 from service.core.parsing import parse
@@ -67,6 +67,11 @@ def fields_of(postback: Postback) -> tuple[str, str, object]:
         ("multipart/form-data; boundary=xYz", PARTS.replace(b"\r\n--xYz\r\n", b"\r\n--xYz \t\r\n")),
         ("multipart/form-data; boundary=xYz", PARTS.replace(b"\r\n\r\n", b"\r\nContent-Type: text/plain\r\n\r\n")),
         ("multipart/form-data; boundary=xYz", PARTS.replace(b"Content-Disposition", b"content-disposition")),
+        *((said, PARTS) for said in ("", "text/plain", "text/plain; charset=utf-8", "application/octet-stream")),
+        *((said, PARTS) for said in ("multipart/form-data", FORM, JSON)),
+        *((said, b"\xef\xbb\xbf\r\n" + PARTS) for said in ("", "multipart/form-data")),
+        *((said, b"?" + PAIRS) for said in (FORM, "", "text/plain", JSON)),
+        *((FORM, joint + PAIRS + joint) for joint in (b"&", b"?&", b"&&")),
     ],
 )
 def test_a_body_is_read_as_what_it_is(said: str, body: bytes) -> None:
@@ -88,11 +93,11 @@ def test_a_body_is_read_as_what_it_is(said: str, body: bytes) -> None:
             for name in ("utf-16", "utf-7", "cp037", "hex", "nonsense")
         ),
         (f"{JSON}; charset=iso-8859-1", OBJECT, Outcome.UNSUPPORTED_MEDIA_TYPE, "'iso-8859-1': send UTF-8"),
-        (f"{FORM}; charset=windows-1252", b"c=a&value=1&x=%E9", Outcome.INVALID_ENCODING, "x is not UTF-8"),
-        ("multipart/form-data", PARTS, Outcome.MALFORMED_BODY, "no boundary"),
+        (f"{FORM}; charset=windows-1252", b"c=%E9&value=1", Outcome.INVALID_ENCODING, "c is not UTF-8"),
+        ("multipart/form-data", b"x", Outcome.MALFORMED_BODY, "no boundary"),
         ("multipart/form-data; boundary=other", PARTS, Outcome.MALFORMED_BODY, "no end"),
         ("multipart/form-data; boundary=xYz", PARTS[:-4], Outcome.MALFORMED_BODY, "no end"),
-        ("multipart/form-data; boundary=xYz", PARTS.replace("é".encode(), b"\xff"), Outcome.INVALID_ENCODING, "part 3"),
+        ("multipart/form-data; boundary=xYz", PARTS.replace(b"\na\r", b"\n\xff\r"), Outcome.INVALID_ENCODING, "part 1"),
         ("multipart/form-data; boundary=xYz", PARTS.replace(b"1.50", b"1\0"), Outcome.INVALID_ENCODING, "part 2"),
         (
             "multipart/form-data; boundary=xYz",
@@ -130,10 +135,8 @@ UNREADABLE = [
     ("text/plain", b"hello"),
     (JSON, b"{"),
     (JSON, b"[]"),
-    (JSON, b'{"c":"\xff"}'),
+    (JSON, b'{"c":"\xff"'),
     (f"{JSON}; charset=utf-16", b"{}"),
-    (FORM, b"x=%FF"),
-    (FORM, b"x=%"),
     ("multipart/form-data", b"x"),
 ]
 
@@ -251,7 +254,7 @@ def test_up_to_256_parameters_are_kept() -> None:
     assert len(postback.params) == 254
 
 
-@pytest.mark.parametrize("label", ["a\nb", "a\r\nb", "\ta", "a\x1b[0m", "a\x7fb", "a\x85b", "a\u2028b", "a\u202eb"])
+@pytest.mark.parametrize("label", ["a\nb", "a\r\nb", "a\tb", "a\x1b[0m", "a\x7fb", "a\x85b", "a\u2028b", "a\u202eb"])
 @pytest.mark.parametrize("name", ["goal", "txid"])
 def test_a_label_with_a_line_end_or_a_control_character_is_refused(name: str, label: str) -> None:
     members = {"c": "a", "value": "1", name: label}
@@ -292,6 +295,6 @@ def test_the_types_of_batches_are_known_by_their_other_names() -> None:
         assert content_type_of(said).media_type == CSV
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"a":1,}', b"\xff", b"c=%zz"])
+@pytest.mark.parametrize("body", [b"{", b'{"a":1,}', b"\xff"])
 def test_what_a_query_claims_is_read_although_the_body_is_not(body: bytes) -> None:
     assert claimed(builders.posted(body, query=b"c=a%2Bb&value=1")) == [("c", "a+b"), ("value", "1")]

@@ -4,12 +4,13 @@ import re
 
 import pytest
 
-from service.core.hints import Said, hint_for
+from service.core.hints import hint_for
 from service.core.mistakes import rejection_of
 from service.core.outcome import Family, Outcome, Rejected
 from service.core.presets import PRESETS
 from service.core.roster import sender_from_preset
 from service.core.sender import Field, Sender
+from service.core.sent import Sent
 from tests.support import builders
 
 REJECTED = [outcome for outcome in Outcome if outcome.family is Family.REJECTED]
@@ -27,7 +28,7 @@ OF_FIELDS: dict[Outcome, tuple[Field, ...]] = {
 
 
 def hint(outcome: Outcome, sender: Sender, door: str = "postback", **fields: str) -> str:
-    return hint_for(outcome, Said(sender, door, fields))  # type: ignore[arg-type]  # our fields
+    return hint_for(outcome, Sent([], sender, fields, door=door))  # type: ignore[arg-type]  # our fields
 
 
 @pytest.mark.parametrize("outcome", REJECTED)

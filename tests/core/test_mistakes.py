@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.lifecycle import Status
-from service.core.mistakes import diagnose_accepted, diagnose_rejected
+from service.core.mistakes import diagnose_rejected
+from service.core.oddities import diagnose_accepted
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
 from service.core.parameters import claimed
 from service.core.parsing import parse
@@ -128,9 +129,19 @@ def test_a_body_is_looked_at_like_a_query() -> None:
         ("keitaro", "subid=a&revenue=$5&currency=EUR", Mistake.CURRENCY_SIGN, "the currency's code in currency."),
         ("keitaro", "subid=a&revenue=5+USD&currency=EUR", Mistake.CURRENCY_SIGN, "the currency's code in currency."),
         ("keitaro", "subid=a&revenue=5+TIX", Mistake.CURRENCY_SIGN, "the currency's code in currency."),
-        ("keitaro", "subid=a&revenue=undefined", Mistake.PLACEHOLDER, "Send the real revenue: undefined is an empty"),
-        ("keitaro", "subid=a&payout=NaN", Mistake.PLACEHOLDER, "Send the real payout: NaN is an empty variable"),
-        ("keitaro", "subid=a&payout=1&currency=null", Mistake.PLACEHOLDER, "the real currency: null is an empty"),
+        (
+            "keitaro",
+            "subid=a&revenue=undefined",
+            Mistake.PLACEHOLDER,
+            "Leave revenue out where there is none: undefined is",
+        ),
+        ("keitaro", "subid=a&payout=NaN", Mistake.PLACEHOLDER, "Leave payout out where there is none: NaN is an empty"),
+        (
+            "keitaro",
+            "subid=a&payout=1&currency=null",
+            Mistake.PLACEHOLDER,
+            "Leave currency out where there is none: null is",
+        ),
         ("voluum", "cid=a&payout=1&txid=undefined", Mistake.PLACEHOLDER, "there is none: undefined is an empty"),
         ("voluum", "cid=null&payout=1", Mistake.PLACEHOLDER, "Send the real cid: null is an empty variable"),
         ("voluum", "cid=-&payout=1", Mistake.PLACEHOLDER, "Send the real cid: it came as a word"),

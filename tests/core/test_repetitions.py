@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from service.core.mistakes import diagnose_accepted
+from service.core.oddities import diagnose_accepted
 from service.core.outcome import Mistake, Outcome
 from service.core.parsing import parse
 from service.core.postback import Postback, RawPostback

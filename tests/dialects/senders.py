@@ -19,6 +19,7 @@ OWN: Mapping[str, dict[str, Any]] = {
     "demanding": {"preset": "keitaro", "required": ["click_id", "value"]},
     "relaxed": {"preset": "ezmob", "required": ["click_id"]},
     "strict": {"preset": "binom", "strict_status": True},
+    "worded": {"preset": "binom", "strict_status": True, "statuses": {"ftd": "approved", "wait": "pending"}},
     "placeholding": {"preset": "ezmob", "placeholders": ["nobody"]},
 }
 DOORS = ["postback", "batch", "pixel"]

@@ -5,11 +5,19 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.dialects import amounts, currencies, platforms, statuses, words
+from tests.dialects import amounts, currencies, oddly, platforms, silence, statuses, words
 from tests.dialects.rows import CLICK, FILES, Door, Row
 from tests.dialects.site import Seen, Send
 
-ROWS: list[Row] = [*amounts.ROWS, *currencies.ROWS, *platforms.ROWS, *words.ROWS, *statuses.ROWS]
+ROWS: list[Row] = [
+    *amounts.ROWS,
+    *currencies.ROWS,
+    *platforms.ROWS,
+    *words.ROWS,
+    *statuses.ROWS,
+    *oddly.ROWS,
+    *silence.ROWS,
+]
 ACCEPTED = {"stored", "updated", "duplicate"}
 COLUMNS_OF_CHECK = {"click_id", "goal", "transaction_id", "value", "currency", "params"}
 

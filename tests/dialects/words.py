@@ -235,7 +235,7 @@ UNREAD = [
             (b"<x/>", "application/xml"),
             (b"{", JSON),
             (b"hello", ""),
-            (b"x=%FF", FORM),
+            (b'{"x":"\xff"', JSON),
             (b"x", MULTIPART),
             (b"[]", JSON),
         ],

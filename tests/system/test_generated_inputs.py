@@ -79,6 +79,10 @@ def expected(pairs: Pairs) -> dict[str, object]:
         if sent.get(name, "").strip():
             if field in row:
                 params[name] = sent[name]
+            if field not in row and field in ("click_id", "goal", "transaction_id"):
+                bare = sent[name].strip().strip("\u200b\u2060\ufeff").strip()
+                params |= {name: sent[name]} if bare != sent[name] else {}
+                sent[name] = bare
             row.setdefault(field, sent[name])
     code = row.get("currency", "").strip(" ").upper() or None
     if code != row.get("currency"):

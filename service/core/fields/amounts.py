@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from service.core.fields.placeholders import reject_placeholder
+from service.core.decoding import Pairs, has_number
+from service.core.fields.placeholders import is_empty_variable, reject_placeholder
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, NumberFormat, Sender
 
@@ -27,13 +28,27 @@ class _Amount(NamedTuple):
     rounded: bool
 
 
-def value_of(fields: Mapping[Field, str], sender: Sender) -> tuple[str, int]:
-    """Return the value as it was sent, and in millionths; nothing and 0 where it may be left out. Raises `Rejected`."""
+def value_of(
+    fields: Mapping[Field, str], sender: Sender, body: bytes, pairs: Pairs, params: dict[str, str | list[str]]
+) -> tuple[str, int]:
+    """Return the value as it was sent, and in millionths; nothing and 0 where it may be left out. Raises `Rejected`.
+
+    A word for "none" in a value that may be left out is kept among the parameters. A number of JSON in the `body` has
+    a decimal point, whatever the sender writes in texts.
+    """
     value = fields.get("value", "")
     amount = _read(value, sender.numbers) if len(value) <= LONGEST_AMOUNT else None
     if amount is not None:
         return value, amount[0]
     if value and not value.isspace():
+        name = sender.name_sent("value", value, pairs)
+        if sender.numbers == "comma" and body and has_number(body, name, value):
+            number = micros_of(value)
+            if number is not None:
+                return value, number
+        if "value" not in sender.required and is_empty_variable(value):
+            params[name] = value
+            return "", 0
         reject_placeholder("value", value, sender)
         raise Rejected(Outcome.INVALID_VALUE, f"{value[:80]!a} is not an amount")
     if "value" in sender.required:
@@ -49,7 +64,9 @@ def micros_of(text: str, numbers: NumberFormat = "point") -> int | None:
 
 def is_rounded(text: str, numbers: NumberFormat) -> bool:
     """Tell whether an amount has more than millionths, so that it is not counted exactly as it was sent."""
-    amount = _read(text, numbers) if len(text) <= LONGEST_AMOUNT else None
+    if len(text) > LONGEST_AMOUNT:
+        return False
+    amount = _read(text, numbers) or _read(text, "point")  # a number of JSON
     return amount is not None and amount.rounded
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from service.core.decoding import Pairs
-from service.core.fields.placeholders import reject_placeholder
+from service.core.fields.placeholders import is_empty_variable, reject_placeholder
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
 
@@ -47,7 +47,7 @@ CODES_OF_SIGNS: Mapping[str, frozenset[str]] = {
 def currency_of(
     fields: Mapping[Field, str], sender: Sender, pairs: Pairs, params: dict[str, str | list[str]]
 ) -> str | None:
-    """Return the code of the currency, None if none was sent; another text that said it is kept among the parameters.
+    """Return the code of the currency, None if none was sent; another text that said so is kept among the parameters.
 
     A value's name may say its currency, and then that is the value's own. Raises `Rejected`.
     """
@@ -69,5 +69,7 @@ def _read(sent: str, sender: Sender) -> str | None:
         return None
     if sent.isascii() and (code in CURRENCIES or code in sender.currencies):
         return code
+    if "currency" not in sender.required and is_empty_variable(sent):
+        return None
     reject_placeholder("currency", sent, sender)
     raise Rejected(Outcome.INVALID_CURRENCY, f"{sent[:80]!a} is not an ISO 4217 code")

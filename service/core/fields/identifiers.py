@@ -1,4 +1,4 @@
-"""Owns what names a conversion: click id, goal and transaction id, kept as they were sent."""
+"""Owns what names a conversion: click id, goal and transaction id, without the white space around them."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from service.core.decoding import Pairs
 from service.core.fields.html_damage import eaten_in
 from service.core.fields.placeholders import BARE_TOKENS, WORDS, reject_placeholder
 from service.core.fields.separators import glued_in
+from service.core.fields.white_space import trimmed
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
 
@@ -19,8 +20,10 @@ SHORTENED = r"^[0-9](?:[.,][0-9]+)?[eE][+ ][0-9]{2,3}$"  # 1.23E+15, whose + arr
 _SHORTENED = re.compile(SHORTENED)
 _PLACEHOLDERS = BARE_TOKENS["click_id"] | WORDS
 
+Kept = dict[str, str | list[str]]  # the parameters, to which is added what was sent otherwise than it is counted
 
-def click_id_of(fields: Mapping[Field, str], sender: Sender) -> str:
+
+def click_id_of(fields: Mapping[Field, str], sender: Sender, pairs: Pairs, params: Kept) -> str:
     """Return the click id. Raises `Rejected`."""
     click_id = fields.get("click_id", "")
     if not click_id:
@@ -29,6 +32,9 @@ def click_id_of(fields: Mapping[Field, str], sender: Sender) -> str:
     known = click_id in _PLACEHOLDERS or click_id in sender.fields or sender.placeholders
     if plain and len(click_id) <= MAX_CLICK_ID_BYTES and not known:
         return click_id  # as most are
+    click_id = _trimmed("click_id", click_id, sender, pairs, params)
+    if not click_id:
+        raise Rejected(Outcome.MISSING_CLICK_ID, "empty")
     if not CONTROLS.search(click_id):  # a placeholder may hold a space
         reject_placeholder("click_id", click_id, sender)
     if damage := _damage(click_id, sender):
@@ -50,10 +56,14 @@ def is_shortened(text: str) -> bool:
 _SHORTENED_SAID = "is a long number that was shortened, as spreadsheets do"
 
 
-def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id"], sender: Sender) -> str:
+def label_of(
+    fields: Mapping[Field, str], field: Literal["goal", "transaction_id"], sender: Sender, pairs: Pairs, params: Kept
+) -> str:
     """Return a label, nothing if none was sent. Raises `Rejected`."""
     label = fields.get(field, "")
-    if not label or label.isspace():
+    if not label.isalnum():
+        label = _trimmed(field, label, sender, pairs, params)
+    if not label:
         return ""
     if not label.isprintable() and CONTROLS.search(label):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} holds a control character or a line end")
@@ -67,18 +77,24 @@ def label_of(fields: Mapping[Field, str], field: Literal["goal", "transaction_id
     return label
 
 
-def transaction_id_of(
-    fields: Mapping[Field, str], sender: Sender, request_id: str, pairs: Pairs, params: dict[str, str | list[str]]
-) -> str:
+def transaction_id_of(fields: Mapping[Field, str], sender: Sender, request_id: str, pairs: Pairs, params: Kept) -> str:
     """Return the transaction id of the key; one that the policy for duplicates ignores is kept among the parameters."""
-    label = label_of(fields, "transaction_id", sender)
+    label = label_of(fields, "transaction_id", sender, pairs, params)
     if sender.duplicates == "first":
         return label
     if sender.duplicates == "sum":
         return label or request_id
     if label:
-        params[sender.name_sent("transaction_id", label, pairs)] = label
+        params.setdefault(sender.name_sent("transaction_id", fields["transaction_id"], pairs), label)
     return ""
+
+
+def _trimmed(field: Field, sent: str, sender: Sender, pairs: Pairs, params: Kept) -> str:
+    """Return a text without the white space around it; with it, it is kept among the parameters."""
+    text = trimmed(sent)
+    if text and text != sent:
+        params[sender.name_sent(field, sent, pairs)] = sent
+    return text
 
 
 def _damage(text: str, sender: Sender) -> str | None:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
+from service.core.undecoded import Undecoded
 
 _LOOKED_AT = 256  # characters
 _IDS: frozenset[Field] = frozenset({"click_id", "transaction_id"})
@@ -86,7 +87,9 @@ _JOINTS = re.compile(r"[_\-.,:;|/+~ ]+")
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.:\-]*"
 _WORD = r"[A-Za-z][A-Za-z_.\-]*[0-9]{0,2}"  # letters, as macros have; an id of random letters mixes digits in
-_BRACED = re.compile(rf"\{{\s*{_NAME}\s*\}}")  # {x} ${x} {{x}}: anywhere, because macros are joined: {pubfeed}_{subid}
+# {x} ${x} {{x}} {x|lower}: anywhere, because macros are joined: {pubfeed}_{subid}
+_BRACED = re.compile(rf"\{{\s*{_NAME}\s*(?:\|[^{{}}]*)?\}}")
+_HALF_BRACED = re.compile(rf"\{{\s*{_NAME}\s*(?:\|[^{{}}]*)?")
 _UNMISTAKABLE = re.compile(rf"\[\[{_NAME}\]\]|%{{1,2}}{_NAME}%{{1,2}}|#{_NAME}#|!!!{_NAME}!!!|\$\$?{_NAME}\$\$?")
 _WHOLE = re.compile(
     rf"\[{_NAME}\]|<.*>|\(\(?{_NAME}\)\)?|\$[(\[]{_NAME}[)\]]|%\({_NAME}\)s|\*\|{_NAME}\|\*|([~!:@|^*])\1{{0,2}}{_WORD}\1{{1,3}}",
@@ -123,12 +126,21 @@ def placeholder_in(field: Field, text: str, sender: Sender) -> Placeholder | Non
         return None
     if field in _IDS:
         return _in_id(text[:_LOOKED_AT])
+    if field == "goal" and _HALF_BRACED.fullmatch(text[:_LOOKED_AT]):
+        return Placeholder("half", text)
     macro = _in_label(text[:_LOOKED_AT]) if field == "goal" else _in_value(text[:_LOOKED_AT])
     return Placeholder("macro", macro) if macro else None
 
 
+def is_empty_variable(text: str) -> bool:
+    """Tell whether a text is what programs write for a variable without a value: in what is optional, nothing."""
+    return text.strip().lower() in EMPTY_VARIABLES
+
+
 def reject_placeholder(field: Field, text: str, sender: Sender) -> None:
-    """Raise `Rejected` for a text that is a placeholder or holds one, and for JSON that is no text."""
+    """Raise `Rejected` for a text that is a placeholder or holds one, for JSON that is no text, and for no text."""
+    if isinstance(text, Undecoded):
+        raise text.rejected()
     if type(text) is not str:
         raise Rejected(_NO_TEXT[field], f"{field} is JSON that is neither text nor a number: {text[:80]!a}")
     if found := placeholder_in(field, text, sender):

@@ -2,11 +2,14 @@
 
 from service.core.fields.amounts import micros_of
 from service.core.fields.statuses import plain_word
+from service.core.fields.white_space import trimmed
 from service.core.sender import Field, Sender
 
 
 def same_meaning(field: Field, first: str, again: str, sender: Sender) -> bool:
     """Tell whether two texts of a field are one: the same text, amount, currency or status."""
+    if type(first) is not type(again):
+        return False  # one of them is JSON that is no text, or was not decoded
     if first == again:
         return True
     match field:
@@ -21,4 +24,4 @@ def same_meaning(field: Field, first: str, again: str, sender: Sender) -> bool:
             status = sender.statuses.get(words[0])
             return words[0] == words[1] or (status is not None and status == sender.statuses.get(words[1]))
         case _:
-            return False
+            return trimmed(first) == trimmed(again)

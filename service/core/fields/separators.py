@@ -1,6 +1,7 @@
 """Owns broken separators: a parameter inside another one's text, as in `a?value=1`, `a;value=1`, `a%26value=1`."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from service.core.sender import Sender
@@ -21,8 +22,11 @@ class Glued(NamedTuple):
         return f"holds {self.shown!a}, another parameter: a plain & is missing before it"
 
 
+def parameters_in(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what stands in a text like another parameter, as it came, and the name: `?Value=` and `Value`."""
+    return ((found[0], found[2]) for found in _INSIDE.finditer(text[:_LOOKED_AT]))
+
+
 def glued_in(text: str, sender: Sender) -> Glued | None:
     """Return the first of this sender's parameters inside a text, None if there is none."""
-    own = {name.lower(): name for name in sender.fields}
-    inside = (found for found in _INSIDE.finditer(text[:_LOOKED_AT]) if found[2].lower() in own)
-    return next((Glued(found[0], own[found[2].lower()]) for found in inside), None)
+    return next((Glued(shown, own) for shown, name in parameters_in(text) if (own := sender.own_name(name))), None)

@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from urllib.parse import parse_qsl, quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -54,13 +55,14 @@ class Input:
         if "latin-1" in said and not body.isascii():
             raise ValueError("no UTF-8")
         if not body.startswith(b"{") or (said.startswith(_FORM) and body[1:].lstrip()[:1] not in (b'"', b"}")):
-            if said.startswith(_JSON) and not re.match(rb"[A-Za-z_][\w.%\-\[\]]*=", body):
+            if said.startswith(_JSON) and not re.match(rb"[?&]{0,8}[A-Za-z_][\w.%\-\[\]]*=", body):
                 raise ValueError("no JSON")
-            if not said.startswith((_FORM, _JSON)) and not re.match(rb"[A-Za-z_][\w.%\-\[\]]*=|$", body):
+            if not said.startswith((_FORM, _JSON)) and not re.match(rb"[?&]{0,8}[A-Za-z_][\w.%\-\[\]]*=|$", body):
                 raise ValueError("no form")
-            return _strict_form_pairs(body)
-        members = json.loads(body, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=_no_constant)
-        return [(name, _as_text(member)) for name, member in members if member is not None]
+            return _query_pairs(body)
+        text = body.decode("utf-8", "surrogateescape")
+        members = json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=_no_constant)
+        return [(_kept(name), _kept(_as_text(member))) for name, member in members if member is not None]
 
 
 def _as_text(member: object) -> str:
@@ -73,15 +75,26 @@ def _no_constant(name: str) -> object:
     raise ValueError(name)
 
 
-def _strict_form_pairs(body: bytes) -> Pairs:
-    if re.search(rb"%(?![0-9A-Fa-f]{2})", body) or b"\0" in body or b"%00" in body:
-        raise ValueError("not encoded, or a NUL")
-    return _query_pairs(body)
-
-
 def _query_pairs(query: bytes) -> Pairs:
-    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
-    return [(name.encode("latin-1").decode(), text.encode("latin-1").decode()) for name, text in pairs]
+    if query.startswith(b"?") or query.endswith(b"?"):
+        query = query.strip(b"?&")
+    halves = (part.partition(b"=") for part in query.split(b"&") if part)
+    return [(_read(name), _read(text)) for name, _, text in halves]
+
+
+def _read(half: bytes) -> str:
+    """Read a name or a text; one that cannot be decoded is kept as it was sent."""
+    decoded = unquote_to_bytes(half.replace(b"+", b" "))
+    with suppress(UnicodeDecodeError):
+        if not re.search(rb"%(?![0-9A-Fa-f]{2})", half) and b"\0" not in decoded:
+            return decoded.decode()
+    return "".join(chr(byte) if ord(" ") <= byte <= ord("~") else f"%{byte:02X}" for byte in half)
+
+
+def _kept(text: str) -> str:
+    """Return a text of JSON as it is kept: what is no text in escapes."""
+    shown = (f"%{ord(one) - 0xDC00:02X}" if "\udc80" <= one <= "\udcff" else one for one in text)
+    return "".join(f"\\u{ord(one):04x}" if one == "\0" or "\ud800" <= one <= "\udfff" else one for one in shown)
 
 
 _AMOUNTS = st.from_regex(r"-?[0-9]{1,12}(\.[0-9]{1,6})?", fullmatch=True)
