@@ -43,9 +43,9 @@ DAMAGED = [
     ),
     Spreadsheet(
         "half UTF-8: what is not, is damage",
-        lines("c,value,note", "d13,1.50,größer", "d14,1.50,gr\udcf6ßer"),
+        lines("c,value,note", "d13,1.50,größer", "d14,1.50,gr\udcf6ßer", "d\udcf615,1.50,größer"),
         "commas, UTF-8, decimal points, header in line 1",
-        (("d13", 1_500_000, None),),
+        (("d13", 1_500_000, None), ("d14", 1_500_000, None)),
         (("invalid_encoding", "not UTF-8"),),
     ),
     Spreadsheet(

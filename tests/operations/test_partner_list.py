@@ -68,10 +68,18 @@ def test_a_row_that_cannot_be_read_is_told_with_our_conversion_of_its_click_id(
 
 @pytest.mark.usefixtures("ours")
 def test_a_row_of_letters_that_are_none_is_told_too(engine: Engine, tmp_path: Path) -> None:
-    content = "click_id,value,note\none,1.50,größer\ntwo,2,gr".encode() + b"\xf6\xdfer\nthree,3,\nboth,4,\nboth,5,\n"
+    content = "click_id,value,note\none,1.50,größer\ntwo,2".encode() + b"\xa0,gr\xf6\nthree,3,\nboth,4,\nboth,5,\n"
     counts, told = compared(engine, partner_of(tmp_path, content))
     assert counts == {"matched": 4, "unreadable": 1}
-    assert told == [("unreadable", "two", True, "2", "a letter that its encoding does not have, at byte 8")]
+    why = "a letter that its encoding does not have: it is not UTF-8 at byte 5"
+    assert told == [("unreadable", "two", True, "2", why)]
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_letter_that_is_none_harms_no_row_that_is_compared_without_it(engine: Engine, tmp_path: Path) -> None:
+    content = "click_id,value,note\none,1.50,größer\ntwo,2,gr".encode() + b"\xf6\xdfer\nthree,3,\nboth,4,\nboth,5,\n"
+    counts, told = compared(engine, partner_of(tmp_path, content))
+    assert (counts, told) == ({"matched": 5}, [])
 
 
 @pytest.mark.usefixtures("ours")

@@ -115,13 +115,16 @@ COLUMNS = st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=3)
 def read_by_a_reader(body: bytes) -> Pairs | Outcome:
     """Read a record as every row could be read, if it did not take so long."""
     try:
-        names, cells = csv.reader(io.StringIO(body.decode(), newline=""), strict=True)
-        pairs = [(name, cell) for name, cell in zip(names, cells, strict=True) if cell]
-    except UnicodeDecodeError:
-        return Outcome.INVALID_ENCODING
+        names, cells = csv.reader(io.StringIO(body.decode("utf-8", "surrogateescape"), newline=""), strict=True)
+        return [(kept(name), kept(cell)) for name, cell in zip(names, cells, strict=True) if cell]
     except (ValueError, csv.Error):
         return Outcome.MALFORMED_BODY
-    return Outcome.INVALID_ENCODING if any("\0" in name + cell for name, cell in pairs) else pairs
+
+
+def kept(text: str) -> str:
+    """Return a text as it is kept: of what is not UTF-8 the escapes."""
+    shown = (f"%{ord(one) - 0xDC00:02X}" if "\udc80" <= one <= "\udcff" else one for one in text)
+    return "".join(shown).replace("\0", r"\u0000")
 
 
 @given(columns=COLUMNS, end=st.sampled_from([b"", b"\r", b"\n", b"\r\n"]))

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import NamedTuple
 
+from service.core.decoding import as_text
 from service.core.harmless import as_it_was
 from service.core.sender import NumberFormat
-from service.operations.encoding import UTF8
+from service.core.undecoded import without_surrogates
 from service.operations.row_file import Advance, RowFile
 from service.operations.spreadsheet.amounts import respelled
 from service.operations.spreadsheet.dates import iso_of
@@ -114,12 +115,9 @@ class Sheet:
 
     def _read(self, raw: bytes) -> Record:
         delimiter, columns, is_ours = self._reading.delimiter, len(self._roles.names), self._reading.is_ours
+        text, damage = as_text(raw)
         try:
-            text = raw.decode(UTF8)
             cells = split_record(text, delimiter)
-        except UnicodeDecodeError as error:
-            seen = raw.decode(UTF8, "backslashreplace").split(delimiter)
-            return Record(seen, {}, raw, f"a letter that its encoding does not have, at byte {error.start}")
         except csv.Error as error:
             return Record(
                 text.split(delimiter), {}, raw if is_ours else _broken(raw), f"its quotes are broken: {error}"
@@ -129,6 +127,11 @@ class Sheet:
         if len(cells) != columns:
             as_is = raw if is_ours else _line(cells)
             return Record(cells, {}, as_is, f"{len(cells)} cells under a header of {columns}")
+        if damage:
+            kept = [without_surrogates(cell) for cell in cells]
+            if any(kept[place] != cells[place] for place in self._places):
+                return Record(kept, {}, raw, f"a letter that its encoding does not have: it {damage}")
+            cells = kept
         sent = cells.copy()
         added = self._respell(cells)
         return Record(cells, added, raw if is_ours and cells == sent and not added else b"")
