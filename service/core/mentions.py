@@ -144,7 +144,7 @@ def _unpacked(head: bytes, body: bytes) -> bytes:
 
 
 def _pairs(encoded: bytes) -> list[tuple[str, str]]:
-    parts = (part.partition("=") for part in _decoded(encoded).split("&"))
+    parts = (part.partition("=") for part in _decoded(encoded).strip("?&").split("&"))
     read = [[unquote_plus(half, errors="surrogateescape").strip() for half in (name, text)] for name, _, text in parts]
     return [(name, text) for name, text in read if text]
 

@@ -99,26 +99,33 @@ def _name_repeated_fields(pairs: Pairs, sender: Sender) -> tuple[dict[Field, str
     for name, text in pairs:
         if field := sender.fields.get(name):
             earlier = sent.get(name, "")
-            if not _is_empty(earlier) and not _is_empty(text) and not same_meaning(field, earlier, text, sender):
+            both = _says_something(field, earlier) and _says_something(field, text)
+            if both and not same_meaning(field, earlier, text, sender):
                 raise Rejected(Outcome.REPEATED_PARAMETER, f"{field} was sent more than once (parameter {name})")
-            sent[name] = text if _is_empty(earlier) else earlier
+            sent[name] = next((one for one in (earlier, text) if _says_something(field, one)), earlier or text)
     _, params = _name_fields([pair for pair in pairs if pair[0] not in sender.fields], sender)
     fields, others = _preferred(sent, sender)
     return fields, {**params, **others}
 
 
 def _preferred(sent: Mapping[str, str], sender: Sender) -> tuple[dict[Field, str], dict[str, str]]:
-    """Return each field under the first of its names that is not empty, in the sender's order; and what is left."""
-    fields: dict[Field, str] = {}
-    others: dict[str, str] = {}
-    for name, field in sender.fields.items():
-        if name not in sent:
-            continue
-        if _is_empty(fields.get(field, "")):
-            fields[field] = sent[name]
-        elif not _is_empty(sent[name]):
-            others[name] = sent[name]
-    return fields, others
+    """Return each field under the first of its names that says something, in the sender's order; and what is left."""
+    chosen: dict[Field, str] = {}
+    for name in filter(sent.__contains__, sender.fields):
+        field = sender.fields[name]
+        held = sent.get(chosen.get(field, ""), "")
+        if field not in chosen or (_says_something(field, sent[name]) and not _says_something(field, held)):
+            chosen[field] = name
+    others = {name: text for name, text in sent.items() if name not in chosen.values() and not _is_empty(text)}
+    return {field: sent[name] for field, name in chosen.items()}, others
+
+
+def _says_something(field: Field, text: str) -> bool:
+    """Tell whether a text is neither empty nor, where no text is a name, a word for "none"."""
+    return not _is_empty(text) and (field in _NAMES or not is_empty_variable(text))
+
+
+_NAMES: frozenset[Field] = frozenset({"click_id", "goal", "transaction_id"})  # `null` is a goal, and no id
 
 
 def _is_empty(text: str) -> bool:

@@ -143,7 +143,20 @@ NONE: list[Row] = [
         for word in ("null", "undefined", "None", "NaN", "N/A", "nil", "NULL")
     ),
     stored("relaxed", "c=CLICK&value=null", doors=UNSHEETED, mistake="placeholder", value=""),
-    stored("keitaro", "subid=CLICK&payout=null&revenue=5", doors=UNSHEETED, mistake="other_name", value=""),
+    *(
+        stored("keitaro", query, doors=UNSHEETED, mistake="placeholder", value="5", params={name: "null"})
+        for query, name in (
+            ("subid=CLICK&payout=null&revenue=5", "payout"),
+            ("subid=CLICK&revenue=5&payout=null", "payout"),
+            ("subid=CLICK&payout=5&revenue=null", "revenue"),
+        )
+    ),
+    stored("demanding", "subid=CLICK&payout=null&revenue=5", doors=UNSHEETED, mistake="placeholder", value="5"),
+    stored("keitaro", "subid=CLICK&payout=null&payout=5", doors=("get", "form", "json"), value="5", params={}),
+    stored("keitaro", "subid=CLICK&payout=5&payout=null", doors=("get", "form", "json"), value="5", params={}),
+    stored("ezmob", "c=CLICK&value=1&currency=USD&currency=null", doors=("get", "form"), currency="USD", params={}),
+    stored("keitaro", "subid=CLICK&payout=5&revenue=5", value="5", params={"revenue": "5"}),
+    told("keitaro", "subid=CLICK&payout=5&payout=6&revenue=null", "repeated_parameter", doors=("get", "form")),
     *(
         stored(
             "ezmob",
