@@ -96,6 +96,8 @@ def test_a_short_click_id_is_not_named_by_what_claims_another(text: str, claimed
     [
         (b"GET /postback?clickid=id-1&value=1", "clickid"),
         (b"GET /postback?C=id%2d1&value=1", "C"),
+        (b"GET /postback??clickid=id-1&value=1", "clickid"),
+        (b"GET /postback?value=1&city=M%FC&clickid=%20id-1", "clickid"),
         (POST + b"\r\n\r\nvalue=1&sub_id=id-1", "sub_id"),
         (POST + b'\r\n\r\n{"value":1,"tid":"id-1"}', "tid"),
         (POST + b'\r\n\r\n{"custom":{"a":"id-1"}}', "custom"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from service.core.outcome import Rejected
 from service.core.parameters import MAX_BODY_BYTES, claimed
 from service.core.parsing import claimed_click_id, parse
-from service.core.postback import RawPostback, Rejection
+from service.core.postback import Postback, RawPostback, Rejection
 from service.core.presets import EZMOB
 from service.core.verdict import Entry, Verdict
 from service.storage.ledger import Ledger
@@ -146,6 +146,24 @@ def test_the_longest_key_and_the_longest_claim_fit_into_both(both: Both, charact
     )
     claimed = builders.rejection(click_id=text(512 * width))
     assert_agreement(both, [sent, claimed])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(
+            builders.raw(f"c=a&value=1&{sent}")
+            for sent in ("x=%00", "x=M%FC", "%FF=1", "x=%&x=1", "txid=5+", "currency=null")
+        ),
+        *(builders.posted(b'{"c":"a","value":1,"x":%b}' % text) for text in (b'"\\u0000"', b'"\\ud800"', b'"\xfc"')),
+    ],
+    ids=lambda raw: (raw.query or raw.body).decode("latin-1"),
+)
+def test_what_is_kept_as_it_was_sent_is_kept_by_both(both: Both, raw: RawPostback) -> None:
+    entry = understood(raw, both.sender())
+    assert isinstance(entry, Postback)
+    assert entry.params
+    assert_agreement(both, [entry])
 
 
 def test_the_largest_input_is_kept_by_both_byte_for_byte(both: Both) -> None:
