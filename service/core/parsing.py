@@ -129,4 +129,4 @@ _NAMES: frozenset[Field] = frozenset({"click_id", "goal", "transaction_id"})  # 
 
 
 def _is_empty(text: str) -> bool:
-    return not text or text.isspace()
+    return not trimmed(text)

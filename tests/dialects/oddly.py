@@ -124,6 +124,8 @@ WHITE: list[Row] = [
     ),
     stored("ezmob", "c=CLICK&c=%20CLICK&value=1", doors=("get", "form", "json"), click_id=CLICK, params={}),
     told("ezmob", "c=%20&value=1", "missing_click_id", "empty"),
+    told("ezmob", "c=%E2%80%8B&value=1", "missing_click_id", "empty"),
+    stored("ezmob", "c=CLICK&value=1&transaction_id=%E2%80%8B&txid=5", doors=("get", "form"), transaction_id="5"),
     told("ezmob", "c=a%20b&value=1", "invalid_click_id", "spaces"),
     told("ezmob", "c=CLICK&value=1&txid=a%0Ab", "invalid_encoding"),
     told("ezmob", "c=CLICK&value=1&txid=%20null", "unexpanded_macro", mistake="placeholder"),

@@ -63,26 +63,30 @@ class Teller:
         return answer
 
 
+def bare(text: str) -> str:
+    """Return a text without the white space around it."""
+    return re.sub(r"^[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+$", "", text)
+
+
 def expected(pairs: Pairs) -> dict[str, object]:
     """Return what a conversion must hold that was sent as these parameters: of a field, the first that is not empty."""
     sent: dict[str, str] = {}
     params: dict[str, object] = {}
     for name, text in pairs:
         if name in FIELDS:
-            if not sent.get(name, "").strip():
+            if not bare(sent.get(name, "")) or (name == "value" and sent[name] == "NaN" and bare(text)):
                 sent[name] = text
         else:
             earlier = params.get(name, [])
             params[name] = [*(earlier if isinstance(earlier, list) else [earlier]), text] if name in params else text
     row: dict[str, str] = {}
     for name, field in FIELDS.items():
-        if sent.get(name, "").strip():
+        if bare(sent.get(name, "")):
             if field in row:
                 params[name] = sent[name]
             if field not in row and field in ("click_id", "goal", "transaction_id"):
-                bare = sent[name].strip().strip("\u200b\u2060\ufeff").strip()
-                params |= {name: sent[name]} if bare != sent[name] else {}
-                sent[name] = bare
+                params |= {name: sent[name]} if bare(sent[name]) != sent[name] else {}
+                sent[name] = bare(sent[name])
             row.setdefault(field, sent[name])
     code = row.get("currency", "").strip(" ").upper() or None
     if code != row.get("currency"):
