@@ -108,7 +108,7 @@ def _away() -> list[Panel]:
         104,
         "Requests that reached no door",
         units.RequestsPerSecond,
-        "404: wrong path; a known sender's is kept (unknown_path). 405: wrong method. not HTTP: no request.",
+        "404: wrong path, 405: wrong method; a known sender's is kept (unknown_path). not HTTP: no request.",
         "a steady line: a sender's URL is wrong, and its conversions are lost there.",
         ("PostbackUnexpectedResponses",),
     )

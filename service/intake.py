@@ -20,7 +20,7 @@ from service.core.oddities import diagnose_accepted
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import decode_together
 from service.core.parsing import parse
-from service.core.postback import Postback, RawPostback, Rejection
+from service.core.postback import HEALTH_PATH, Postback, RawPostback, Rejection, missed_door
 from service.core.redaction import id_redacted
 from service.core.unavailable import Overloaded, Unavailable
 from service.core.verdict import Understood, Verdict
@@ -82,19 +82,23 @@ class Intake:
         return (await self._settle([raw], [self._understand(raw, caller)], started, caller.would_reject))[0]
 
     def may_know(self, raw: RawPostback, credentials: Credentials) -> bool:
-        """Say whether it can be known who sent what came by a path that is no door's, before its body is read."""
+        """Say whether it can be known who sent what came to no door, before its body is read."""
         return credentials.shown or self._known(raw, credentials) is not None
 
     async def receive_stray(self, raw: RawPostback, credentials: Credentials) -> Verdict | None:
-        """Keep what came by a path that is no door's; None: it shows nobody's good credentials, or names no click."""
+        """Keep what came by a path or method that is no door's, as if it had missed /postback.
+
+        None: it shows nobody's good credentials, or names no click. Where health is asked for, a key says nothing.
+        """
         started = self._clock()
         caller = await self._who(raw, credentials)
+        raw = raw._replace(door="postback")
         if not isinstance(caller, Caller):
             return None if isinstance(caller, Rejection) else await self._settle_whole(raw, caller, started)
-        wrong = caller.refusal or Rejected(Outcome.UNKNOWN_PATH, f"there is no path {raw.path[:80]!a}")
+        wrong = caller.refusal or Rejected(Outcome.UNKNOWN_PATH, missed_door(raw.method, raw.path) or "")
         stray = rejection_of(_of(caller, raw), caller.sender, wrong)
         stray = replace(stray, key_id=caller.key_id) if caller.refusal else stray
-        if not credentials.shown and stray.click_id is None:
+        if stray.click_id is None and (raw.path == HEALTH_PATH or not credentials.shown):
             return None
         return await self._settle_whole(stray.raw, stray, started, caller.would_reject)
 

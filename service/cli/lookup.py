@@ -176,7 +176,7 @@ def _times(found: "Found") -> str:
 
 def _answer(arrival: "Arrival") -> str:
     """Say what was answered, and where that was before it was judged, what became of it."""
-    status = answered_status(arrival.door, arrival.answered, arrival.request_id)
+    status = answered_status(arrival.door, arrival.answered, arrival.request_id, arrival.detail)
     answer = f"{status} {arrival.answered.value}" if status else arrival.answered.value
     if arrival.answered is arrival.outcome or arrival.drained_at is None:
         return answer

@@ -74,7 +74,8 @@ class Outcome(str, Enum):  # noqa: UP042 - StrEnum members cannot carry attribut
     UNKNOWN_PATH = (
         "unknown_path",
         404,
-        "Send postbacks to /postback: there is no such path here. This input is kept; a person can replay it.",
+        """Send postbacks to /postback, as GET or POST: by this path and method there is no door. This input is kept; a
+        person can replay it.""",
     )
     MISSING_CLICK_ID = (
         "missing_click_id",

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Literal, NamedTuple, get_args
+from urllib.parse import unquote
 
 from service.core.lifecycle import Status
 from service.core.outcome import Diagnosis, Outcome
@@ -14,8 +16,11 @@ DOOR_NAMES: tuple[Door, ...] = get_args(Door)
 POSTBACK_PATHS = ("/postback", "/conversion")  # the guide's path and EZmob's own: the same door
 PIXEL_PATH = "/pixel.gif"  # the guide's alternative, called by browsers
 BATCH_PATH = "/postbacks"
+HEALTH_PATH = "/healthz"
 DOORS: Mapping[str, Door] = {**dict.fromkeys(POSTBACK_PATHS, "postback"), PIXEL_PATH: "pixel", BATCH_PATH: "batch"}
 NO_STATUS = "the conversion is known, and "  # begins the detail of a status word that was judged by what is stored
+METHODS: Mapping[Door, tuple[str, ...]] = {"postback": ("GET", "POST"), "pixel": ("GET",), "batch": ("POST",)}
+NO_METHOD = "there is no method "  # begins the detail of what came to a door by a method that it does not take
 MAX_KEPT_BYTES = 64 * 1024  # of a URL or body that is too large to accept
 INCOMPLETE = b"x-incomplete"  # our own header in what is kept: the body is not whole
 TEST_KEY = b"x-test-key"  # another of ours: what proved its sender was a test key
@@ -142,13 +147,27 @@ def door_path(path: str) -> str | None:
 _DOOR_PATHS = {path[1:]: path for path in DOORS}
 
 
+def missed_door(method: str, path: str) -> str | None:
+    """Say why a request reaches no door; None: it reaches one. `path` is as it was sent."""
+    means = door_path(unquote(path))
+    if means is None:
+        return f"there is no door at {path[:80]!a}"
+    taken = METHODS[DOORS[means]]
+    return None if method in taken else f"{NO_METHOD}{method[:20]} at {means}: it takes {' and '.join(taken)}"
+
+
 def is_whole_batch(door: str, request_id: str) -> bool:
     """Tell whether it is a batch as a whole, which is answered so if it was refused; the request id of a row has -N."""
     return door == "batch" and "-" not in request_id
 
 
-def sent_status(door: str, outcome: Outcome, request_id: str = "") -> int:
-    """Return the HTTP status that a door sends: a pixel's is always 200, because a browser must not show an error."""
+def sent_status(door: str, outcome: Outcome, request_id: str = "", detail: str = "") -> int:
+    """Return the HTTP status that a door sends: a pixel's is always 200, because a browser must not show an error.
+
+    What came by another method has the outcome of what came by another path, and 405.
+    """
+    if detail and outcome is Outcome.UNKNOWN_PATH and detail.startswith(NO_METHOD):
+        return HTTPStatus.METHOD_NOT_ALLOWED.value
     if door == "postback":  # most are
         return outcome.status
     if door == "pixel":
@@ -165,6 +184,6 @@ def answered(outcome: Outcome, detail: str, *, drained: bool) -> Outcome:
     return Outcome.SPOOLED if drained and judged else outcome
 
 
-def answered_status(door: str, outcome: Outcome, request_id: str) -> int | None:
+def answered_status(door: str, outcome: Outcome, request_id: str, detail: str = "") -> int | None:
     """Return the HTTP status of the answer; None for an import or a replay, which have no HTTP answer."""
-    return None if door in {"import", "replay"} else sent_status(door, outcome, request_id)
+    return None if door in {"import", "replay"} else sent_status(door, outcome, request_id, detail)

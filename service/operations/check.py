@@ -14,12 +14,14 @@ from service.core.outcome import Diagnosis, Family, Outcome
 from service.core.postback import (
     BATCH_PATH,
     DOORS,
+    HEALTH_PATH,
     POSTBACK_PATHS,
     ConversionKey,
     Door,
     Postback,
     RawPostback,
     door_path,
+    missed_door,
     sent_status,
 )
 from service.core.roster import Roster
@@ -72,7 +74,7 @@ class Foreseen:
     @property
     def status(self) -> int:
         """The HTTP status of the answer."""
-        return sent_status(self.door, self.outcome)
+        return sent_status(self.door, self.outcome, detail=self.detail)
 
     @property
     def hint(self) -> str:
@@ -123,7 +125,7 @@ async def check(
     answer = await _foreseen(raw, credentials, door, database) if door.may_know(raw, credentials) else None
     if answer is None:
         there = " or ".join(path for path in DOORS if path != BATCH_PATH)
-        raise Refused(f"{raw.path or 'no path'}: postbacks go to {there}; this is answered 404, and not kept")
+        raise Refused(f"{raw.path or 'no path'}: postbacks go to {there}; this is {_to_a_stranger(raw)}, and not kept")
     notes = (*notes, *(["left out: what follows #, which is never sent"] if cut else []), *door.unasked(credentials))
     answer = replace(answer, known_by=door.known_by(credentials), notes=notes)
     if supposed is None or (door.caller and door.caller.sender == supposed):
@@ -142,7 +144,7 @@ async def _foreseen(
 
     asking = _Asking(database)
     line = rehearsing(asking.winners, authenticate, told)
-    await (line.receive if door_path(unquote(raw.path)) else line.receive_stray)(raw, credentials)
+    await (line.receive_stray if missed_door(raw.method, raw.path) else line.receive)(raw, credentials)
     if not heard:
         return None
     ((one, verdict),) = heard
@@ -152,6 +154,15 @@ async def _foreseen(
     return Foreseen(
         raw.door, verdict.outcome, detail, verdict.diagnosis or diagnosis, sender, postback, advice=verdict.advice
     )
+
+
+def _to_a_stranger(raw: RawPostback) -> str:
+    """Say how a request is answered that came to no door, and that nobody known sent."""
+    if raw.path == HEALTH_PATH:
+        return "answered 200, as a question after the service's health"
+    if door_path(unquote(raw.path)) == BATCH_PATH:
+        return f"answered 405: a batch is sent as POST, with its rows in the body (check one as {POSTBACK_PATHS[0]}?…)"
+    return "answered 404"
 
 
 class _Door:
@@ -173,7 +184,7 @@ class _Door:
 
     def may_know(self, raw: RawPostback, credentials: Credentials) -> bool:
         """Tell whether it can be known who sent it; of what misses every door nobody else is asked."""
-        at_door = door_path(unquote(raw.path)) is not None
+        at_door = missed_door(raw.method, raw.path) is None
         return at_door or credentials.shown or self._authenticate.at_once(raw, credentials) is not None
 
     def known_by(self, credentials: Credentials) -> str | None:
@@ -223,9 +234,6 @@ def _request(url: str) -> tuple[RawPostback, bytes, bool]:
         parts = urlsplit(url)
     except ValueError as error:
         raise Refused(f"not a URL: {error}") from None
-    if door_path(unquote(parts.path)) == BATCH_PATH:
-        how = f"check a row of it as {POSTBACK_PATHS[0]}?…"
-        raise Refused(f"{BATCH_PATH} takes a body and no parameters; {how}")
     query = quote(parts.query.encode("utf-8", "surrogateescape"), safe=_SENT)
     return _raw(parts), query.encode(), bool(parts.fragment)
 

@@ -170,7 +170,7 @@ def _members(arrival: Arrival) -> dict[str, object]:
     return {
         "received_at": arrival.received_at,
         "outcome": arrival.outcome.value,
-        "status": answered_status(arrival.door, arrival.answered, arrival.request_id),
+        "status": answered_status(arrival.door, arrival.answered, arrival.request_id, arrival.detail),
         "sender": arrival.sender,
         "door": arrival.door,
         "request_id": arrival.request_id,

@@ -134,7 +134,7 @@ def members(row: RejectedPostback) -> dict[str, Cell]:
 
 def _status(row: RejectedPostback) -> int | None:
     word = _answered(row).upper()
-    return answered_status(row.door, Outcome[word], row.request_id) if word in Outcome.__members__ else None
+    return answered_status(row.door, Outcome[word], row.request_id, row.detail) if word in Outcome.__members__ else None
 
 
 def _answered(row: RejectedPostback) -> str:

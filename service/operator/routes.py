@@ -18,7 +18,7 @@ def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list
     """Metrics, liveness and readiness."""
     return [
         ExactRoute("/metrics", {"GET": request_response(metrics_page.page)}),
-        ExactRoute("/healthz", dict.fromkeys(PROBING, request_response(healthz))),
+        ExactRoute("/healthz", dict.fromkeys(PROBING, healthz)),
         ExactRoute("/readyz", dict.fromkeys(PROBING, request_response(readiness.readyz))),
     ]
 

@@ -36,6 +36,7 @@ from service.telemetry.record import LiveRecord
 from service.web.public.batches import BatchDoor
 from service.web.public.doors import PixelDoor, PostbackDoor
 from service.web.public.routes import public_routes
+from service.web.public.strays import StrayDoor
 from service.web.routing import listener
 from service.writing.readiness import Readiness
 from service.writing.retention import Limits, Retention
@@ -77,11 +78,11 @@ def build_app(
     wired = _Wiring(settings, log, metrics, worker, clock)
     authenticator = wired.authenticator
     intake = Intake(authenticator, wired.writer, LiveRecord(metrics, log), known=authenticator.at_once)
-    door = PostbackDoor(intake)
-    doors = public_routes(door, PixelDoor(intake), BatchDoor(intake))
+    stray = StrayDoor(intake)
+    doors = public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake), stray)
     pages = operator_routes(ReadinessPage(wired.readiness), MetricsPage(metrics))
     return App(
-        public=listener(doors, metrics, log, door.elsewhere),
+        public=listener(doors, metrics, log, stray.elsewhere),
         operator=operator_listener(pages, settings.operator_names, metrics, log),
         assert_may_start=wired.assert_may_start,
         running=wired.running,

@@ -126,7 +126,7 @@ class LiveRecord:
         """Write one postback's own fields into its line."""
         outcome, detail, diagnosis, _, _ = verdict
         line["request_id"] = raw.request_id
-        line["status"] = sent_status(raw.door, outcome, raw.request_id)
+        line["status"] = sent_status(raw.door, outcome, raw.request_id, detail)
         line["outcome"] = outcome.word
         sender, is_test = UNKNOWN, False
         if not isinstance(one, Verdict):

@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from http import HTTPStatus
 
 import orjson
@@ -33,12 +33,25 @@ def send_verdict(send: Send, verdict: Verdict, request_id: str) -> Awaitable[Non
 
 def send_refusal(send: Send, verdict: Verdict, request_id: str) -> Awaitable[None]:
     """Answer what is not acknowledged: one postback, or a batch as a whole."""
-    outcome = verdict.outcome
-    status = outcome.whole_status
+    return _send_problem(send, verdict, request_id, verdict.outcome.whole_status)
+
+
+def _send_problem(
+    send: Send, verdict: Verdict, request_id: str, status: int, more: Sequence[tuple[bytes, bytes]] = ()
+) -> Awaitable[None]:
     body = problem_body(status, request_id, _row_members(verdict))
     content = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
-    head = header_lines([*content, *_outcome_headers(outcome, verdict.retry_after)])
+    head = header_lines([*content, *_outcome_headers(verdict.outcome, verdict.retry_after), *more])
     return send({"type": WHOLE_ANSWER, "status": status, "head": head, "body": body})
+
+
+def send_stray(send: Send, verdict: Verdict, request_id: str, methods: Iterable[str]) -> Awaitable[None]:
+    """Answer a postback that came to no door; `methods` are those that its path takes, if there is such a path."""
+    if verdict.outcome is not Outcome.UNKNOWN_PATH:
+        return send_verdict(send, verdict, request_id)
+    status = sent_status("postback", verdict.outcome, detail=verdict.detail)
+    more = [(b"allow", ", ".join(methods).encode())] if status == HTTPStatus.METHOD_NOT_ALLOWED else []
+    return _send_problem(send, verdict, request_id, status, more)
 
 
 def send_pixel(send: Send, outcome: Outcome) -> Awaitable[None]:

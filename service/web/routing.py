@@ -1,9 +1,8 @@
 """Owns the routing of a listener: exact paths and methods, and the answers to everything else."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,19 +23,22 @@ class ExactRoute(NamedTuple):
 PROBING = ("GET", "HEAD")  # methods of who asks whether all is well: some load balancers send HEAD
 
 
-async def healthz(_request: Request) -> Response:
+def healthz(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
     """Say that the process answers. Nothing else is checked: a failing disk must not restart it in a loop."""
-    return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok"})(scope, receive, send)
 
 
-def no_such_path(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-    """Answer what came by a path that is in no table."""
+def nothing_there(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    """Answer what came by a path that is in no table, or by a method that its path does not take."""
+    if "route" in scope:
+        hint = "This path does not take that method; nothing was stored."
+        return _problem(scope, 405, hint, scope["route"].methods)(scope, receive, send)
     hint = f"There is no such path here. Postbacks go to {' or '.join(DOORS)}."
     return _problem(scope, 404, hint)(scope, receive, send)
 
 
-def listener(routes: Sequence[ExactRoute], metrics: Metrics, log: Log, elsewhere: ASGIApp = no_such_path) -> ASGIApp:
-    """Return the application of one listener; `elsewhere` has what came by any other path."""
+def listener(routes: Sequence[ExactRoute], metrics: Metrics, log: Log, elsewhere: ASGIApp = nothing_there) -> ASGIApp:
+    """Return the application of one listener; `elsewhere` has what came by any other path or method."""
     return RequestMiddleware(Router(routes, elsewhere), metrics, log)
 
 
@@ -52,19 +54,15 @@ class Router:
         self._elsewhere = elsewhere
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Route one HTTP request; its scope gets the route."""
+        """Route one HTTP request; its scope gets the route, if there is one."""
         route = self._routes.get(scope["path"]) or self._routes.get(door_path(scope["path"]) or "")
         if route is None:
             return self._elsewhere(scope, receive, send)
         scope["route"] = route
-        app = route.methods.get(scope["method"])
-        if app is None:
-            hint = "This path does not take that method; nothing was stored."
-            app = _problem(scope, 405, hint, route.methods)
-        return app(scope, receive, send)
+        return route.methods.get(scope["method"], self._elsewhere)(scope, receive, send)
 
 
-def _problem(scope: Scope, status: int, hint: str, methods: Mapping[str, ASGIApp] | None = None) -> ASGIApp:
+def _problem(scope: Scope, status: int, hint: str, methods: Iterable[str] = ()) -> ASGIApp:
     """Return the answer to a wrong path or method. Neither is a postback, so there is no outcome."""
     body = problem_body(status, scope["request_id"], {"hint": hint})
     headers = {"allow": ", ".join(methods)} if methods else {}

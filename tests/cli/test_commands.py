@@ -114,7 +114,7 @@ def test_the_help_of_run_shows_every_setting_with_its_default(service: Command) 
         ["check"],
         ["lookup"],
         ["check", "/elsewhere?x=a"],
-        ["check", "/postbacks?c=a"],
+        ["check", "/postbacks?x=a"],
         ["check", "http://[::1/x"],
     ],
 )

@@ -20,13 +20,16 @@ from service.web.openapi import document
 from service.web.public.batches import BatchDoor
 from service.web.public.doors import PixelDoor, PostbackDoor
 from service.web.public.routes import public_routes
+from service.web.public.strays import StrayDoor
 from service.web.routing import ExactRoute
 from tests.support.documents import REPOSITORY
 
 Described = dict[str, Any]
 PUBLIC, OPERATOR = "openapi.json", "openapi-operator.json"
 ROUTES = {
-    PUBLIC: public_routes(*(cast("Any", kind.__new__(kind)) for kind in (PostbackDoor, PixelDoor, BatchDoor))),
+    PUBLIC: public_routes(
+        *(cast("Any", kind.__new__(kind)) for kind in (PostbackDoor, PixelDoor, BatchDoor, StrayDoor))
+    ),
     OPERATOR: operator_routes(*(cast("Any", kind.__new__(kind)) for kind in (ReadinessPage, MetricsPage))),
 }
 AT_A_DOOR = [outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN_PATH]

@@ -126,6 +126,8 @@ async def test_a_key_opens_in_check_what_it_opens_at_the_door(  # noqa: PLR0913 
         ("/track", KEYS["beta"], "unknown_path", "beta"),
         ("/track", KEYS["pixel"], "forbidden", "beta"),
         ("/", KEYS["beta"], "unknown_path", "beta"),
+        ("/healthz", KEYS["beta"], "unknown_path", "beta"),
+        ("/postbacks/", KEYS["beta"], "unknown_path", "beta"),
     ],
 )
 async def test_a_path_is_the_door_that_it_is_for_the_service(
@@ -134,6 +136,25 @@ async def test_a_path_is_the_door_that_it_is_for_the_service(
     foreseen, answered = await both_ways(registered, f"{path}?c=click-1&value=1&key={shown}")
     assert (foreseen.outcome.value, foreseen.sender) == (outcome, sender)
     assert answered == (outcome, foreseen.status, [sender] if outcome == "stored" else [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "told"),
+    [
+        ("/healthz?c=click-1&value=1", 200, "answered 200, as a question after the service's health, and not kept"),
+        ("/healthz?value=1&key={beta}", 200, "answered 200, as a question after the service's health, and not kept"),
+        ("/postbacks?c=click-1&value=1", 405, "answered 405: a batch is sent as POST"),
+    ],
+)
+async def test_what_is_no_postback_is_refused_with_the_answer_to_it(
+    registered: Path, asked: str, status: int, told: str
+) -> None:
+    url = asked.format(beta=KEYS["beta"])
+    with pytest.raises(Refused, match=told):
+        await both_ways(registered, url)
+    async with serving(registered) as served:
+        answer = await served.public.get(url)
+        assert (answer.status_code, served.rows("SELECT * FROM rejected_postback")) == (status, [])
 
 
 @pytest.mark.parametrize("shown", ["", "&key=wrong"])

@@ -40,6 +40,10 @@ class Served:
         """Return what is not 0 under a metric's name, by its labels' values."""
         return samples(self.metrics, name)
 
+    def counted_from_zero(self, name: str) -> dict[tuple[str, ...], float]:
+        """Return all of a metric, also what is 0."""
+        return samples(self.metrics, name, zeros=True)
+
     def only_line(self) -> Line:
         """Return the one canonical line there is."""
         (line,) = self.lines.events()

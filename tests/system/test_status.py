@@ -90,7 +90,16 @@ def test_paths_and_probes_from_outside(tmp_path: Path, service: Service) -> None
     assert (missed.status, missed.outcome) == (404, "unknown_path")
     plain = service.get("/postbak?value=7")
     assert (plain.status, plain.outcome) == (404, None)
-    assert service.sql("SELECT click_id, outcome FROM rejected_postback") == [("missed", "unknown_path")]
+    with Wire(service.public) as wire:
+        wire.send(request("/postback?c=put&value=8", method="PUT"))
+        by_method = wire.answer()
+    assert (by_method.status, by_method.outcome) == (405, "unknown_path")
+    assert (service.get("/postbacks?c=listed&value=9").status, service.get("/healthz?c=ill&value=1").status) == (
+        405,
+        404,
+    )
+    kept = service.sql("SELECT click_id, outcome FROM rejected_postback ORDER BY id")
+    assert kept == [(click_id, "unknown_path") for click_id in ("missed", "put", "listed", "ill")]
     for address, paths in ((service.public, ("/healthz",)), (service.operator, ("/healthz", "/readyz"))):
         for path in paths:
             with Wire(address) as wire:
@@ -100,7 +109,11 @@ def test_paths_and_probes_from_outside(tmp_path: Path, service: Service) -> None
     assert service.metrics().by_label("postback_conservation_drift", "check") == {}
     looked = command(tmp_path, service.database_url, "lookup", "missed").stdout
     assert "404 unknown_path" in looked
+    assert "405 unknown_path" in command(tmp_path, service.database_url, "lookup", "put").stdout
+    rejected = json.loads(command(tmp_path, service.database_url, "rejected", "list", "--json").stdout)["rejected"]
+    assert [one["status"] for one in rejected] == [404, 405, 405, 404]
     service.terminate()
     options = ("replay", "--outcome", "unknown_path", "--yes", "--by", "me")
     assert command(tmp_path, service.database_url, *options).returncode == 0
-    assert service.sql("SELECT value FROM conversion WHERE click_id = 'missed'") == [("7",)]
+    named = "SELECT click_id, value FROM conversion WHERE click_id NOT LIKE 'door-%' ORDER BY click_id"
+    assert service.sql(named) == [("ill", "1"), ("listed", "9"), ("missed", "7"), ("put", "8")]

@@ -151,7 +151,17 @@ CODING_TRICKS = [
     ),
 ]
 
+BROKEN_OFF = (b"x\r\n", b"5\r\nhello\r\nx\r\n", b"5\r\nhello!", b"0\r\nX\r\n\r\n")  # chunks that are none, in the end
+
 CHUNK_TRICKS = [
+    *(
+        Shape("7.1", method + b" / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks, REFUSED)
+        for method in (b"GET", b"HEAD", b"PUT")
+        for chunks in BROKEN_OFF
+    ),
+    Shape(
+        "7.1", OK + OK[:-2] + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n", ("GET /ok", "400")
+    ),  # what came before is answered
     chunked("7.1", b"FFFFFFFFFFFFFFFFF\r\nhello"),
     chunked("7.1", b"00000000000000005\r\nhello\r\n0\r\n\r\n"),
     chunked("7.1", b"5\r\nhello\r\n0\n\r\n"),

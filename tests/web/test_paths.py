@@ -70,7 +70,7 @@ async def test_a_batch_may_be_sent_by_another_spelling(served: Served, path: str
 
 async def test_another_spelling_takes_the_same_methods_and_is_no_redirect(served: Served) -> None:
     for method, path in (("PUT", "/postback/"), ("POST", "/PIXEL.gif"), ("GET", "//postbacks"), ("HEAD", "/postback/")):
-        answer = await served.public.request(method, f"{HERE}{path}?c=a&value=1")
+        answer = await served.public.request(method, f"{HERE}{path}?value=1")
         assert answer.status_code == 405
         assert "location" not in answer.headers
     served.assert_untouched()
@@ -102,8 +102,8 @@ async def test_without_a_click_it_is_no_postback(served: Served, path: str) -> N
     served.assert_untouched()
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "ANYTHING"])
-async def test_another_method_at_a_wrong_path_is_no_postback(served: Served, method: str) -> None:
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE"])
+async def test_who_only_asks_at_a_wrong_path_sends_no_postback(served: Served, method: str) -> None:
     assert (await served.public.request(method, "/track?c=a&value=1")).status_code == 404
     served.assert_untouched()
 

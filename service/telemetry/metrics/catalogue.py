@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from service.core.outcome import OF_ANYBODY, Outcome
-from service.core.postback import BATCH_PATH, DOORS, PIXEL_PATH, POSTBACK_PATHS
+from service.core.postback import BATCH_PATH, DOORS, HEALTH_PATH, PIXEL_PATH, POSTBACK_PATHS
 from service.core.unavailable import ErrorKind
 
 
@@ -105,7 +105,9 @@ LAST_STORED = _gauge("last_stored_timestamp_seconds", "", "When a conversion was
 READY = _gauge("ready", "", "1 if a commit worked in the last seconds, else 0. A probe commits when nobody else does.")
 
 HTTP_RESPONSES = _counter(
-    "http_responses", "route method code", "HTTP answers. Route unmatched: no such path; unparsed: no whole request."
+    "http_responses",
+    "route method code",
+    "HTTP answers. Route unmatched: no such path, or a postback that missed its door; unparsed: no whole request.",
 )
 HTTP_SECONDS = _histogram(
     "http_request_duration_seconds", "route", "Seconds from a request's headers to the end of its answer."
@@ -201,7 +203,7 @@ METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody need
 SENDING_METHODS = ("GET", "POST", "other")  # of a path that there is not
 UNMATCHED, UNPARSED = "unmatched", "unparsed"
 SINGLE_ROUTES = (*POSTBACK_PATHS, PIXEL_PATH)  # of one postback each: the objective of latency is theirs
-ROUTES = (*DOORS, "/healthz", "/readyz", "/metrics", UNMATCHED)
+ROUTES = (*DOORS, HEALTH_PATH, "/readyz", "/metrics", UNMATCHED)
 TIMED_ROUTES = (*DOORS, "/metrics")  # of the others nobody needs to know how long they take
 _COMMIT_KINDS = {
     *(ErrorKind.TIMEOUT, ErrorKind.MOVED, ErrorKind.SQLITE_BUSY, ErrorKind.SQLITE_FULL, ErrorKind.SQLITE_IOERR),
@@ -218,13 +220,13 @@ def expected_responses() -> list[tuple[str, str, int]]:
     postbacks = [(path, method, code) for path in POSTBACK_PATHS for method in ("GET", "POST") for code in statuses]
     whole = sorted({HTTPStatus.OK, HTTPStatus.MULTI_STATUS, *(outcome.whole_status for outcome in doors)})
     postbacks += [(BATCH_PATH, "POST", code) for code in whole]
-    probed = [(route, method) for route in ("/healthz", "/readyz") for method in ("GET", "HEAD")]
+    probed = [(route, method) for route in (HEALTH_PATH, "/readyz") for method in ("GET", "HEAD")]
     shown = [(route, method, 200) for route, method in [(PIXEL_PATH, "GET"), ("/metrics", "GET"), *probed]]
     shown += [("/readyz", method, 503) for method in ("GET", "HEAD")]
     answered = {(route, method) for route, method, _ in [*postbacks, *shown]}
     wrong = [(route, method, 405) for route in ROUTES[:-1] for method in METHODS if (route, method) not in answered]
-    missing = [(UNMATCHED, method, 404) for method in SENDING_METHODS]
-    missing += [(UNMATCHED, method, outcome.status) for method in ("GET", "POST") for outcome in OF_ANYBODY]
+    strays = sorted({404, 405, *(outcome.status for outcome in OF_ANYBODY - {Outcome.UNAUTHENTICATED})})
+    missing = [(UNMATCHED, method, status) for method in SENDING_METHODS for status in strays]
     unparsed = [(UNPARSED, "other", code) for code in (400, 408, 431, 503)]
     return [*postbacks, *shown, *wrong, *missing, *unparsed]
 

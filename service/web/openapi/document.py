@@ -15,20 +15,22 @@ from service.web.openapi.operations import SECURITY_SCHEMES, batch_of_postbacks,
 from service.web.public.batches import BatchDoor
 from service.web.public.doors import PixelDoor, PostbackDoor
 from service.web.public.routes import public_routes
+from service.web.public.strays import StrayDoor
 from service.web.routing import ExactRoute
 
-_PUBLIC = """Receives conversion postbacks. `200` is a receipt: the conversion is on disk. `4xx` is to be mended by the
-sender, with the answer's `hint`; `5xx` is our fault: send the same again, as often as you like. No answer redirects.
-HEAD, OPTIONS and every other method are 405 and store nothing. Slashes at a path's end or doubled, and upper case, make
-no difference. Any other path is 404; with a good key it is kept, as `unknown_path`. `X-Request-Id` names the request to
-the people who run this; a W3C `traceparent` is taken over into their log. The fields are EZmob's."""
+_PUBLIC = """Receives conversion postbacks. `200` is a receipt: the conversion is on disk. `4xx` is to be mended by
+the sender, with the answer's `hint`; `5xx` is our fault: send the same again, as often as you like. No answer
+redirects. HEAD, OPTIONS and every other method are 405 and store nothing. Slashes at a path's end or doubled, and
+upper case, make no difference. Any other path is 404. What came with a good key by a wrong path or method is kept, as
+`unknown_path`. `X-Request-Id` names the request to the people who run this; a W3C `traceparent` is taken over into
+their log. The fields are EZmob's."""
 Unwired = TypeVar("Unwired")
 
 
 def public_document() -> Schema:
     """Describe the public listener."""
-    door, pixel_door, batch_door = unwired(PostbackDoor), unwired(PixelDoor), unwired(BatchDoor)
-    described = paths(public_routes(door, pixel_door, batch_door))
+    doors = unwired(PostbackDoor), unwired(PixelDoor), unwired(BatchDoor), unwired(StrayDoor)
+    described = paths(public_routes(*doors))
     schemas: Schema = {
         "Outcome": {**outcome_word(Outcome), "description": hints(Outcome)},
         "Problem": problem(),

@@ -15,7 +15,6 @@ from service.core.redaction import redact, redact_path
 from service.core.verdict import Verdict
 from service.intake import Intake
 from service.web.render import send_pixel, send_verdict
-from service.web.routing import no_such_path
 from service.web.wire.known_clients import KNOWN_CLIENT, vouch_for_client
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
@@ -27,35 +26,22 @@ class PostbackDoor:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
-    async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Receive a postback from the query string."""
+    async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive a postback from the query string, once the body has come if one was announced."""
         raw, credentials = taken(scope, b"")
+        if not raw.complete:
+            raw, credentials = await taken_whole(scope, receive)
         verdict = await self._intake.receive(raw, credentials)
         if KNOWN_CLIENT in scope:
-            _vouch(scope, verdict)
+            vouch(scope, verdict)
         await send_verdict(send, verdict, raw.request_id)
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive a postback from the query string and the body together."""
-        raw, credentials = await _taken_whole(scope, receive)
+        raw, credentials = await taken_whole(scope, receive)
         verdict = await self._intake.receive(raw, credentials)
         if KNOWN_CLIENT in scope:
-            _vouch(scope, verdict)
-        await send_verdict(send, verdict, raw.request_id)
-
-    async def elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Receive a postback that came by a path which is no door's; to anybody unknown there is nothing there."""
-        raw, credentials = taken(scope, b"")
-        verdict = None
-        if raw.method in ("GET", "POST") and self._intake.may_know(raw, credentials):
-            if raw.method == "POST":
-                raw, credentials = await _taken_whole(scope, receive)
-            verdict = await self._intake.receive_stray(raw, credentials)
-        if verdict is None:
-            await no_such_path(scope, receive, send)
-            return
-        if KNOWN_CLIENT in scope:
-            _vouch(scope, verdict)
+            vouch(scope, verdict)
         await send_verdict(send, verdict, raw.request_id)
 
 
@@ -65,22 +51,31 @@ class PixelDoor:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
-    async def get(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Receive a postback from the query string."""
-        verdict = await self._intake.receive(*taken(scope, b""))
+    async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive a postback from the query string, once the body has come if one was announced."""
+        raw, credentials = taken(scope, b"")
+        if not raw.complete:
+            raw, credentials = await taken_whole(scope, receive)
+        verdict = await self._intake.receive(raw, credentials)
         if KNOWN_CLIENT in scope:
-            _vouch(scope, verdict)
+            vouch(scope, verdict)
         await send_pixel(send, verdict.outcome)
 
 
-def _vouch(scope: Scope, verdict: Verdict) -> None:
+def vouch(scope: Scope, verdict: Verdict) -> None:
     """Let the server know of a client whose sender is known, as the verdict shows."""
     if verdict.outcome not in OF_ANYBODY:
         vouch_for_client(scope)
 
 
-async def _taken_whole(scope: Scope, receive: Receive) -> tuple[RawPostback, Credentials]:
+async def taken_whole(scope: Scope, receive: Receive) -> tuple[RawPostback, Credentials]:
+    """Return what arrived once its body has, or one byte more of that than is taken; see `taken`.
+
+    The body of a GET means nothing (RFC 9110, 9.3.1). It is waited for all the same: a verdict on a request that turns
+    out to be none would contradict the answer.
+    """
     body, complete = await _read(receive, MAX_BODY_BYTES)
+    body = b"" if scope["method"] == "GET" else body
     raw, credentials = taken(scope, body, complete=complete)
     return raw._replace(body=redact(body)), credentials
 
@@ -98,13 +93,15 @@ async def _read(receive: Receive, most: int) -> tuple[bytes, bool]:
     return bytes(body[: most + 1]), True
 
 
-_READ = PROOFS | {b"host", b"content-type", b"content-encoding", b"traceparent"}
+_BODY = {b"content-length", b"transfer-encoding"}  # announce one
+_READ = PROOFS | _BODY | {b"host", b"content-type", b"content-encoding", b"traceparent"}
 
 
-def taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostback, Credentials]:
+def taken(scope: Scope, body: bytes, *, complete: bool | None = None) -> tuple[RawPostback, Credentials]:
     """Return what arrived, and apart from it what it shows of its sender: that is never kept, wherever it stands.
 
-    Keys in the body are the caller's to redact: a batch's are, row by row.
+    `complete` says that the body is; None: it is if none was announced. Keys in the body are the caller's to redact: a
+    batch's are, row by row.
     """
     read: dict[bytes, bytes] = {}
     earlier: list[tuple[bytes, bytes]] = []  # of headers that came again
@@ -139,7 +136,7 @@ def taken(scope: Scope, body: bytes, *, complete: bool = True) -> tuple[RawPostb
         content_type,
         content_encoding,
         body,
-        complete,
+        not (headers and _announces_body(read)) if complete is None else complete,
         _redacted(host),
         forwarded,
         client[0] if client else "",
@@ -155,6 +152,10 @@ def _written_otherwise(scope: Scope) -> tuple[Door, str]:
     """Return the door that a path means, or missed, and the path as it was sent."""
     means = door_path(scope["path"])
     return DOORS[means] if means else "postback", redact_path(scope["raw_path"]).decode("ascii", "backslashreplace")
+
+
+def _announces_body(read: Mapping[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in read or bool(read.get(b"content-length", b"").strip(b"0"))
 
 
 _redacted = lru_cache(maxsize=64)(redact)  # a listener has few names
