@@ -107,8 +107,8 @@ def revoke(key_id: _Id) -> None:
 
     Example: python -m service keys revoke 4f8c0d2m6r1x
 
-    Exit code: 0 it is revoked (it may have been before), 1 there is no such
-    key, 2 it cannot be stored.
+    Exit code: 0 it is revoked (it may have been before), 2 no such key, or it
+    cannot be stored.
     """
     from service.operations.register import keys
 
@@ -136,8 +136,8 @@ def rotate(
 
     JSON keys: those of `create`, and replaces {id expires_at}.
 
-    Exit code: 0 made, 1 there is no such live key, 2 bad usage, or it cannot
-    be stored.
+    Exit code: 0 made, 1 the key is not live any more, 2 bad usage, no such
+    key, or it cannot be stored.
     """
     from service.operations.register import keys
 

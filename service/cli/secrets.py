@@ -72,8 +72,8 @@ def revoke(secret_id: Annotated[str, typer.Argument(help="The id, as `secrets li
 
     Example: python -m service secrets revoke 4f8c0d2m6r1x
 
-    Exit code: 0 it is revoked (it may have been before), 1 there is no such
-    secret, 2 it cannot be stored.
+    Exit code: 0 it is revoked (it may have been before), 2 no such secret, or
+    it cannot be stored.
     """
     from service.operations.register import secrets
 

@@ -159,8 +159,7 @@ def set_(name: str, changes: "Changes") -> None:
 
     Example: python -m service senders set acme --field aff=goal --report-only none
 
-    Exit code: 0 changed, 1 there is no such sender, 2 bad usage, or it cannot
-    be stored.
+    Exit code: 0 changed, 2 bad usage, no such sender, or it cannot be stored.
     """
     from service.operations.register import senders
 
@@ -203,8 +202,7 @@ def show(name: Name, *, as_json: Json = False) -> None:
 
     Example: python -m service senders show acme
 
-    Exit code: 0 shown, 1 there is no such sender, 2 the database cannot be
-    read.
+    Exit code: 0 shown, 2 no such sender, or the database cannot be read.
     """
     from service.operations.register import senders
 
@@ -221,8 +219,7 @@ def disable(name: Name) -> None:
 
     Example: python -m service senders disable acme
 
-    Exit code: 0 it is disabled, 1 there is no such sender, 2 it cannot be
-    stored.
+    Exit code: 0 it is disabled, 2 no such sender, or it cannot be stored.
     """
     from service.operations.register import senders
 
@@ -237,8 +234,7 @@ def enable(name: Name) -> None:
 
     Example: python -m service senders enable acme
 
-    Exit code: 0 it is enabled, 1 there is no such sender, 2 it cannot be
-    stored.
+    Exit code: 0 it is enabled, 2 no such sender, or it cannot be stored.
     """
     from service.operations.register import senders
 

@@ -111,8 +111,8 @@ def test_after_a_rotation_two_keys_are_live_until_the_old_one_ends(service: Comm
         (["keys", "create", "ezmob", "--door", "x"], "--door x", 2),
         (["keys", "create", "ezmob", "--expires", "x"], "--expires x", 2),
         (["keys", "create", "ezmob", "--expires", "2020-01-01"], "no time to come", 2),
-        (["keys", "revoke", "nothing"], "no key of that id", 1),
-        (["keys", "rotate", "nothing"], "no key of that id", 1),
+        (["keys", "revoke", "nothing"], "no key of that id", 2),
+        (["keys", "rotate", "nothing"], "no key of that id", 2),
         (["senders", "add", "Acme"], "lower-case", 2),
         (["senders", "add", "unknown"], "not unknown", 2),
         (["senders", "add", "acme", "--preset", "x"], "--preset x", 2),
@@ -124,8 +124,9 @@ def test_after_a_rotation_two_keys_are_live_until_the_old_one_ends(service: Comm
         (["senders", "add", "acme", "--report-only", "x"], "--report-only x", 2),
         (["senders", "add", "acme", "--require", "x"], "--require x", 2),
         (["senders", "show", "nobody"], "there is no database at", 2),
-        (["senders", "set", "nobody"], "no such sender", 1),
-        (["senders", "disable", "nobody"], "no such sender", 1),
+        (["senders", "set", "nobody"], "no such sender", 2),
+        (["senders", "disable", "nobody"], "no such sender", 2),
+        (["secrets", "revoke", "nothing"], "no such secret", 2),
         (["check", "/postback?c=a", "--sender", "nobody"], "no such sender", 2),
         (["check", "/postback?c=a", "--sender", "ezmob", "--preset", "tune"], "leave --preset", 2),
     ],
@@ -222,7 +223,7 @@ def test_a_disabled_sender_is_listed_as_that_and_can_be_enabled(service: Command
 def test_a_sender_that_nobody_registered_is_not_shown(service: Command) -> None:
     assert service("keys", "create", "ezmob").code == 0
     ended = service("senders", "show", "nobody")
-    assert (ended.code, ended.out) == (1, "")
+    assert (ended.code, ended.out) == (2, "")
     assert "no such sender" in ended.err
 
 

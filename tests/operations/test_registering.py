@@ -7,7 +7,7 @@ import pytest
 
 from service.auth.keys import digest
 from service.core.presets import EZMOB, PRESETS
-from service.operations.errors import Ended, Mistake, NotFound, Refused, WrongValues
+from service.operations.errors import Ended, Mistake, Refused, WrongValues
 from service.operations.register import keys, secrets, senders
 from service.operations.register.registry import registered, registry, writes_like
 from service.storage.senders import Senders
@@ -108,12 +108,12 @@ def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
         senders.NewSender(name)
 
 
-def test_a_name_that_is_taken_is_refused_and_one_that_nobody_has_is_not_found(opened: Senders) -> None:
+def test_a_name_that_is_taken_is_refused_and_one_that_nobody_has(opened: Senders) -> None:
     senders.add(opened, senders.NewSender("acme"), NOW)
     with pytest.raises(Refused, match="registered already"):
         senders.add(opened, senders.NewSender("acme"), NOW)
     for act in (senders.enable, senders.disable):
-        with pytest.raises(NotFound, match="nobody"):
+        with pytest.raises(Refused, match="nobody"):
             act(opened, "nobody", NOW)
 
 
@@ -152,8 +152,11 @@ def test_a_rotated_key_lives_as_long_as_the_old_one_was_made_for(opened: Senders
     keys.revoke(opened, old.id, later)
     with pytest.raises(Ended, match="revoked"):
         keys.rotate(opened, old.id, later + DAY, "paul", later)
-    with pytest.raises(NotFound):
+    with pytest.raises(Refused, match="no key of that id;"):
         keys.rotate(opened, "nothing", later + DAY, "paul", later)
+    mistyped = new.id[:-1] + ("a" if new.id[-1] != "a" else "b")
+    with pytest.raises(Refused, match=f"did you mean {new.id}"):
+        keys.revoke(opened, mistyped, later)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +186,10 @@ def test_a_secret_is_told_once_listed_without_itself_and_revoked(opened: Senders
     assert secrets.listed(opened.rows(), "acme") == [listed]
     assert secrets.revoke(opened, made.id, NOW) == {**listed, "revoked_at": NOW}
     assert secrets.revoke(opened, made.id, NOW + DAY)["revoked_at"] == NOW
-    with pytest.raises(NotFound):
+    with pytest.raises(Refused, match="no such secret;"):
         secrets.revoke(opened, "nothing", NOW)
+    with pytest.raises(Refused, match=f"did you mean {made.id}"):
+        secrets.revoke(opened, made.id[:-1], NOW)
     with pytest.raises(Refused):
         secrets.create(opened, "nobody", NOW)
 

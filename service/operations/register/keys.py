@@ -10,8 +10,8 @@ from service.core.platform_macros import query_to_paste
 from service.core.presets import PRESETS
 from service.core.roster import KEY_DOORS
 from service.core.sender import Sender
-from service.operations.errors import Ended, Mistake, NotFound, Refused, refuse_wrong
-from service.operations.register.names import nobody
+from service.operations.errors import Ended, Mistake, Refused, refuse_wrong
+from service.operations.register.names import near, nobody
 from service.operations.register.senders import NewSender, put_sender
 from service.storage.schema.tables import ApiKey
 from service.storage.senders import Rows, Senders
@@ -110,7 +110,7 @@ def create(registry: Senders, asked: Asked, by: str, now: datetime) -> Made:
 def rotate(registry: Senders, key_id: str, old_ends: datetime, by: str, now: datetime) -> Made:
     """Make a key like another one, which then ends at `old_ends` at the latest; both are live until then.
 
-    The new one lives as long as the old one was made for. Raises NotFound, Ended for a key that is not live any more,
+    The new one lives as long as the old one was made for. Raises Refused, Ended for a key that is not live any more,
     StorageError.
     """
     rows = registry.rows()
@@ -126,7 +126,7 @@ def rotate(registry: Senders, key_id: str, old_ends: datetime, by: str, now: dat
 
 
 def revoke(registry: Senders, key_id: str, now: datetime) -> KeyMembers:
-    """End a key for ever; it may be revoked already. A whole key will do for its id. Raises NotFound, StorageError."""
+    """End a key for ever; it may be revoked already. A whole key will do for its id. Raises Refused, StorageError."""
     rows = registry.rows()
     row = _known(rows, key_id)
     row.revoked_at = row.revoked_at or now
@@ -168,7 +168,8 @@ def _known(rows: Rows, key_id: str) -> ApiKey:
     wanted = id_in(key_id)
     found = next((row for row in rows.keys if row.id == wanted), None)
     if found is None:
-        raise NotFound("there is no key of that id; `keys list` shows all")
+        meant = near(wanted or "", [row.id for row in rows.keys])
+        raise Refused(f"there is no key of that id{meant}; `keys list` shows all")
     return found
 
 

@@ -25,9 +25,13 @@ def refuse_unknown(database: Database, name: str | None) -> None:
         raise Refused(nobody(name, [*PRESETS, *registered, *senders.with_conversions()]))
 
 
+def near(name: str, known: Iterable[str]) -> str:
+    """Return the question whether a name or id that is near was meant; nothing if none is."""
+    cased = {one.casefold(): one for one in known}
+    found = [cased[one] for one in get_close_matches(name.casefold(), cased, n=3)]
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
 def nobody(name: str, known: Iterable[str], why: str = NO_SUCH, advice: str = "`senders list` shows all") -> str:
     """Return the sentence for a name that nobody has, with those of the known that are near."""
-    cased = {one.casefold(): one for one in known}
-    near = [cased[one] for one in get_close_matches(name.casefold(), cased, n=3)]
-    asked = f" (did you mean {' or '.join(near)}?)" if near else ""
-    return f"{name}: {why}{asked}; {advice}"
+    return f"{name}: {why}{near(name, known)}; {advice}"

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from service.auth.signature import new_secret
-from service.operations.errors import NotFound, Refused
+from service.operations.errors import Refused
 from service.operations.register.names import NOT_REGISTERED, nobody
 from service.storage.schema.tables import SigningSecret
 from service.storage.senders import Rows, Senders
@@ -56,10 +56,11 @@ def listed(rows: Rows, sender: str | None) -> list[SecretMembers]:
 
 
 def revoke(registry: Senders, secret_id: str, now: datetime) -> SecretMembers:
-    """End a secret for ever; it may be revoked already. Raises NotFound and StorageError."""
-    row = next((row for row in registry.rows().secrets if row.id == secret_id), None)
+    """End a secret for ever; it may be revoked already. Raises Refused and StorageError."""
+    known = {row.id: row for row in registry.rows().secrets}
+    row = known.get(secret_id)
     if row is None:
-        raise NotFound(f"{secret_id}: no such secret; `secrets list` shows all")
+        raise Refused(nobody(secret_id, known, "no such secret", "`secrets list` shows all"))
     row.revoked_at = row.revoked_at or now
     registry.put_secrets(row)
     return _members(row)

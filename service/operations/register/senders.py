@@ -11,7 +11,7 @@ from service.core.lifecycle import STATUSES
 from service.core.presets import PRESETS
 from service.core.roster import CHECKS
 from service.core.sender import DuplicatePolicy, Field, NumberFormat
-from service.operations.errors import Mistake, NotFound, Refused, refuse_wrong
+from service.operations.errors import Mistake, Refused, refuse_wrong
 from service.operations.register.names import NOT_REGISTERED, nobody
 from service.storage import senders as storage
 from service.storage.schema.tables import RegisteredSender
@@ -142,21 +142,21 @@ def add(registry: Senders, new: NewSender, now: datetime) -> SenderMembers:
 
 
 def change(registry: Senders, name: str, changes: Changes, now: datetime) -> SenderMembers:
-    """Change a sender. Raises NotFound, Refused and StorageError."""
+    """Change a sender. Raises Refused and StorageError."""
     row = _known(registry.rows(), name)
     changes.apply_to(row)
     return _put(registry, row, now, new=False)
 
 
 def disable(registry: Senders, name: str, now: datetime) -> SenderMembers:
-    """Refuse everything that a sender sends, whatever its keys. Raises NotFound, StorageError."""
+    """Refuse everything that a sender sends, whatever its keys. Raises Refused and StorageError."""
     row = _known(registry.rows(), name)
     row.disabled_at = row.disabled_at or now
     return _put(registry, row, now, new=False)
 
 
 def enable(registry: Senders, name: str, now: datetime) -> SenderMembers:
-    """Let a disabled sender send again. Raises NotFound, StorageError."""
+    """Let a disabled sender send again. Raises Refused and StorageError."""
     row = _known(registry.rows(), name)
     row.disabled_at = None
     return _put(registry, row, now, new=False)
@@ -168,7 +168,7 @@ def listed(rows: Rows, now: datetime) -> list[SenderMembers]:
 
 
 def show(rows: Rows, name: str, now: datetime) -> SenderMembers:
-    """Return everything about one sender. Raises NotFound."""
+    """Return everything about one sender. Raises Refused."""
     return _members(_known(rows, name), rows, now)
 
 
@@ -188,7 +188,7 @@ def _put(registry: Senders, row: RegisteredSender, now: datetime, *, new: bool) 
 def _known(rows: Rows, name: str) -> RegisteredSender:
     found = next((row for row in rows.senders if row.name == name), None)
     if found is None:
-        raise NotFound(nobody(name, (row.name for row in rows.senders), NOT_REGISTERED))
+        raise Refused(nobody(name, (row.name for row in rows.senders), NOT_REGISTERED))
     return found
 
 
