@@ -24,8 +24,12 @@ from dashboards.promql import MOST
 from dashboards.retention import retention
 from dashboards.sdk import models, units
 from service.telemetry.metrics.catalogue import (
+    BATCH_ROOM_BYTES,
+    BATCH_ROOM_CAPACITY_BYTES,
     BUILD_INFO,
     CERTIFICATE_EXPIRY,
+    CONNECTIONS,
+    CONNECTIONS_CAPACITY,
     EVENT_LOOP_LAG,
     LOG_DROPPED,
     LOG_LINES,
@@ -108,15 +112,25 @@ def _lag_heatmap() -> Panel:
 def _open_files() -> Panel:
     about = About(
         203,
-        "File descriptors, share used",
+        "Files, connections, batches: share used",
         units.PercentUnit,
-        f"Open files and connections of those that the process may have. The {MOST} highest.",
-        "above 0.8, or a line that only rises: connections are not closed. At 1 no new one is accepted.",
+        "Open files, connections and bytes of batches, of those that a process may have; of the process that has most.",
+        "above 0.8, or a line that only rises: connections are not closed. At 1 the one that waits longest goes for "
+        "each newcomer; batches are told 503.",
         ("PostbackFileDescriptorsLow",),
     )
-    opened, most = (promql.gauge(metric, "instance") for metric in (promql.OPEN_FILES, promql.MAX_FILES))
-    query = Query(promql.most(f"{opened} / {most}"), "{{instance}}")
-    return timeseries_panel(about, query, size=HALF, look=Look(limits=[(0.8, RED)]))
+    shares = [
+        ("files", promql.OPEN_FILES, promql.MAX_FILES),
+        ("connections", CONNECTIONS, CONNECTIONS_CAPACITY),
+        ("batches", BATCH_ROOM_BYTES, BATCH_ROOM_CAPACITY_BYTES),
+    ]
+    queries = [
+        Query(
+            f"topk(1, {promql.gauge(taken, 'instance')} / {promql.gauge(most, 'instance')})", f"{name} {{{{instance}}}}"
+        )
+        for name, taken, most in shares
+    ]
+    return timeseries_panel(about, *queries, size=HALF, look=Look(limits=[(0.8, RED)]))
 
 
 def _certificate() -> Panel:

@@ -118,7 +118,7 @@ class Intake:
         try:
             raw = await incoming.whole(caller.sender.name)
         except Overloaded as error:
-            return await self._settle_whole(head, self._record.fail(head, error), started)
+            return await self._settle_whole(head, self._fail(head, error, caller), started)
         async with self._turns:
             return await self._receive_whole(raw, caller)
 
@@ -191,7 +191,7 @@ class Intake:
         except Rejected as rejected:
             return rejection_of(whole, caller.sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
-            return self._record.fail(whole, error)
+            return self._fail(whole, error, caller)
         return replace(batch, raw=_of(caller, batch.raw))
 
     async def _understand_all(self, rows: Rows) -> list[Understood]:
@@ -216,7 +216,11 @@ class Intake:
         except Rejected as rejected:
             return rejection_of(raw, sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
-            return self._record.fail(raw, error)
+            return self._fail(raw, error, caller)
+
+    def _fail(self, raw: RawPostback, error: Exception, caller: Caller) -> Verdict:
+        """Return what becomes of a known sender's postback that we failed on."""
+        return self._record.fail(raw, error)._replace(sender=caller.sender.name)
 
     async def _settle_atomically(
         self, raw: RawPostback, batch: Batch, caller: Caller, started: float

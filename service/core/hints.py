@@ -14,6 +14,7 @@ from service.core.sent import Sent
 
 _EXAMPLES: Mapping[NumberFormat, str] = {"point": "1.50", "comma": "1,50", "cents": "150"}
 _LABELS: tuple[Field, ...] = ("goal", "transaction_id")
+_OF_BODIES = frozenset({Outcome.MALFORMED_BODY, Outcome.UNSUPPORTED_MEDIA_TYPE})
 _MANY = frozenset({"batch", "import"})  # doors where a body is one of many rows
 
 
@@ -28,7 +29,7 @@ def hint_for(outcome: Outcome, sent: Sent) -> str:
 
 def kept_hint(outcome: Outcome, door: str) -> str:
     """Return what to do about a rejection that is kept, and came in by this door: its hint was not kept with it."""
-    return _hint_of_rows(door) if door in _MANY and outcome is Outcome.MALFORMED_BODY else outcome.hint
+    return _hint_of_rows(door) if door in _MANY and outcome in _OF_BODIES else outcome.hint
 
 
 def _missing_click_id(sent: Sent) -> str:

@@ -22,6 +22,7 @@ class Verdict(NamedTuple):
     """What became of one entry; `detail` says why it was not simply stored, `diagnosis` what to change.
 
     `retry_after` is in seconds, where another try is worth it; `advice` is what to do, if not as the outcome says.
+    `sender` is whose it was, where we failed before there was an entry that says so.
     """
 
     outcome: Outcome
@@ -29,6 +30,7 @@ class Verdict(NamedTuple):
     diagnosis: Diagnosis | None = None
     retry_after: int = 1
     advice: str = ""
+    sender: str | None = None
 
     @property
     def hint(self) -> str:

@@ -11,7 +11,7 @@ from service.operator.probes import MetricsPage, ReadinessPage
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.web.middleware import RequestMiddleware
-from service.web.routing import PROBING, ExactRoute, Router, healthz, no_such_path
+from service.web.routing import PROBING, ExactRoute, Router, healthz, nothing_there
 
 
 def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list[ExactRoute]:
@@ -25,4 +25,4 @@ def operator_routes(readiness: ReadinessPage, metrics_page: MetricsPage) -> list
 
 def operator_listener(pages: Sequence[ExactRoute], hosts: Iterable[str], metrics: Metrics, log: Log) -> ASGIApp:
     """Return the application of the operator listener; `hosts` are the names that it answers to."""
-    return BrowserHeaders(RequestMiddleware(KnownHosts(Router(pages, no_such_path), hosts), metrics, log))
+    return BrowserHeaders(RequestMiddleware(KnownHosts(Router(pages, nothing_there), hosts), metrics, log))

@@ -32,6 +32,7 @@ from service.storage.deletions.deleting import Deletions
 from service.telemetry.certificate import certificate_expiry
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
+from service.telemetry.metrics.room import Places
 from service.telemetry.record import LiveRecord
 from service.web.public.batches import BatchDoor
 from service.web.public.doors import PixelDoor, PostbackDoor
@@ -58,7 +59,7 @@ class App:
     and the address do not go together with that. `running()` does so too, opens storage and closes it after the
     last commit. `introduce` says in the log who is let in, and `read_roster` reads that anew. `storage_broken` is
     set when the process must stop, because storage can no longer be trusted. `count_unparsed` is for the servers:
-    what did not become a request was answered with this status.
+    what did not become a request was answered with this status. `watch_places` shows the places of the public one.
     """
 
     public: ASGIApp
@@ -67,6 +68,7 @@ class App:
     running: Callable[[], AbstractAsyncContextManager[None]]
     storage_broken: asyncio.Event
     count_unparsed: Callable[[int], None]
+    watch_places: Callable[[Places], None]
     introduce: Callable[[], None]
     read_roster: Callable[[], Awaitable[None]]
 
@@ -79,7 +81,9 @@ def build_app(
     authenticator = wired.authenticator
     intake = Intake(authenticator, wired.writer, LiveRecord(metrics, log), known=authenticator.at_once)
     stray = StrayDoor(intake)
-    doors = public_routes(PostbackDoor(intake), PixelDoor(intake), BatchDoor(intake), stray)
+    batches = BatchDoor(intake)
+    metrics.room.batches = batches.watched_rooms()
+    doors = public_routes(PostbackDoor(intake), PixelDoor(intake), batches, stray)
     pages = operator_routes(ReadinessPage(wired.readiness), MetricsPage(metrics))
     return App(
         public=listener(doors, metrics, log, stray.elsewhere),
@@ -88,6 +92,7 @@ def build_app(
         running=wired.running,
         storage_broken=wired.storing.broken,
         count_unparsed=metrics.count_unparsed,
+        watch_places=metrics.watch_places,
         introduce=wired.authenticator.log_access,
         read_roster=wired.keeper.look_now,
     )

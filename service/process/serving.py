@@ -151,7 +151,7 @@ def public_server(app: App, settings: Settings) -> HttpServer:
         body_bytes=2 * batch.MAX_BYTES,
         keep_alive=settings.keep_alive_seconds,
     )
-    return HttpServer(
+    server = HttpServer(
         ForwardedMiddleware(app.public, proxies) if proxies.listed else app.public,
         app.count_unparsed,
         bounds,
@@ -160,6 +160,8 @@ def public_server(app: App, settings: Settings) -> HttpServer:
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
+    app.watch_places(server.places)
+    return server
 
 
 def _tune() -> None:

@@ -124,7 +124,7 @@ class LiveRecord:
 
     def _complete(self, line: _Line, raw: RawPostback, one: Understood, verdict: Verdict) -> _Kind:
         """Write one postback's own fields into its line."""
-        outcome, detail, diagnosis, _, _ = verdict
+        outcome, detail, diagnosis, _, _, _ = verdict
         line["request_id"] = raw.request_id
         line["status"] = sent_status(raw.door, outcome, raw.request_id, detail)
         line["outcome"] = outcome.word
@@ -139,6 +139,8 @@ class LiveRecord:
             if one.diagnosis:
                 self._metrics.mistakes[one.diagnosis.mistake] += 1
                 diagnosis = diagnosis or (None if detail else one.diagnosis)
+        elif one.sender:
+            sender = line["sender"] = one.sender
         if detail or diagnosis:
             line["detail"] = explanation(detail, diagnosis)
         return outcome, sender, is_test

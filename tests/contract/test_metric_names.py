@@ -22,6 +22,10 @@ pytestmark = pytest.mark.anyio
 
 CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other people use must not change by accident
     "postback_arrived_total": ("counter", "door"),
+    "postback_batch_room_bytes": ("gauge", "room"),
+    "postback_batch_room_capacity_bytes": ("gauge", "room"),
+    "postback_connections": ("gauge", "client"),
+    "postback_connections_capacity": ("gauge", ""),
     "postback_build_info": ("gauge", "revision version"),
     "postback_commit_duration_seconds": ("histogram", ""),
     "postback_commit_rows": ("histogram", ""),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.core.hints import hint_for
+from service.core.hints import hint_for, kept_hint
 from service.core.mistakes import rejection_of
 from service.core.outcome import Family, Outcome, Rejected
 from service.core.presets import PRESETS
@@ -126,3 +126,9 @@ def test_a_sender_without_names_gets_a_hint_all_the_same(preset: str) -> None:
 def test_a_rejection_of_nobody_has_the_outcomes_own_hint() -> None:
     rejection = rejection_of(builders.raw("subid=a"), None, Rejected(Outcome.UNAUTHENTICATED, "no key"))
     assert rejection.hint == ""
+
+
+@pytest.mark.parametrize("outcome", [Outcome.MALFORMED_BODY, Outcome.UNSUPPORTED_MEDIA_TYPE])
+def test_the_hint_of_a_kept_batch_names_what_a_batch_may_be(outcome: Outcome) -> None:
+    assert "NDJSON or CSV" in kept_hint(outcome, "batch")
+    assert kept_hint(outcome, "postback") == outcome.hint

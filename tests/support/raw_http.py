@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from starlette.types import Receive, Scope, Send
 
 from service.process.sockets import bound
+from service.telemetry.metrics.room import Places
 from service.web.wire.bounds import Bounds
 from service.web.wire.http_server import HttpServer
 from service.web.wire.known_clients import vouch_for_client
@@ -53,6 +54,7 @@ class House:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     sent_all: asyncio.Event = field(default_factory=asyncio.Event)
     connections: Collection[object] = ()  # that the server knows of
+    places: Places = field(default_factory=lambda: Places(int, int, 0))
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +101,7 @@ async def house(bounds: Bounds, *, by_hand: bool = True, **options: object) -> A
         server = HttpServer(
             built.application, lambda code: built.unparsed.update([code]), bounds, drain=1, by_hand=by_hand, **options
         )
+        built.places = server.places
         built.connections = server.server_state.connections
         serving = await server.begin(listening)
         built.port = listening.getsockname()[1]

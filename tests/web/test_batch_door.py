@@ -20,7 +20,7 @@ from service.core.roster import KnownSender
 from service.storage.sqlite.ledger import SqliteLedger
 from service.web.public.batches import BatchDoor, IncomingBatch
 from tests.support.engines import path, sqlite_ledger
-from tests.support.fakes import in_time
+from tests.support.fakes import in_time, samples
 from tests.support.raw_http import until
 from tests.support.registered import KEY, SENDER, roster
 from tests.support.served import broken_off, http_scope, pieces
@@ -198,3 +198,20 @@ async def test_who_is_pushed_out_before_he_is_known_sends_too_much_and_we_are_no
     assert door.watched.counted["batch", "rate_limited"] == 1
     (line,) = (line for line in door.watched.lines.events() if line["outcome"] == "rate_limited")
     assert (line["level"], line["sender"]) == ("warning", "unknown")
+
+
+@pytest.mark.parametrize("door", [SENDER], indirect=True)
+async def test_a_batch_that_finds_no_room_is_its_senders_in_log_and_counts(door: Door) -> None:
+    key = (KEYED,)
+    full = [door.begin(key, f"192.0.2.{number}") for number in range(2)]
+    for _ in range(400):
+        await asyncio.sleep(0)
+    rooms = door.door.watched_rooms()
+    assert rooms["known"].taken() > 0
+    answer = await door.post(pieces(*PIECES), key)
+    await cancelled(*full)
+    assert answer[:3] == b"503"
+    assert all(room.taken() == 0 for room in rooms.values())
+    assert door.watched.counted == {("batch", "overloaded"): 1.0}
+    assert samples(door.watched.metrics, "postback_sender_received_total") == {("acme", "failed"): 1.0}
+    assert door.watched.only_line()["sender"] == "acme"

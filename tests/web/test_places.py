@@ -130,3 +130,15 @@ async def test_who_hung_up_is_not_known_any_more() -> None:
     await exchanged.settle()
     vouch_for_client(scopes[0])
     assert not exchanged.watch.knows(exchanged.connection)
+
+
+async def test_the_places_that_are_taken_are_counted_by_who_has_them() -> None:
+    async with house(FOUR) as there:
+        places = there.places
+        assert (places.known(), places.strangers(), places.capacity) == (0, 0, 4)
+        known = await client(there, KNOWS)
+        strangers = [await client(there) for _ in range(2)]
+        assert (places.known(), places.strangers()) == (1, 2)
+        for each in (known, *strangers):
+            each.writer.close()
+        await until(lambda: (places.known(), places.strangers()) == (0, 0))

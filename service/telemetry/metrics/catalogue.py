@@ -113,6 +113,20 @@ HTTP_SECONDS = _histogram(
     "http_request_duration_seconds", "route", "Seconds from a request's headers to the end of its answer."
 )
 HTTP_IN_FLIGHT = _gauge("http_requests_in_flight", "", "HTTP requests being answered now.")
+CONNECTIONS = _gauge(
+    "connections",
+    "client",
+    "Open connections of the public listener, by whether their client has shown a good credential: known or stranger.",
+)
+CONNECTIONS_CAPACITY = _gauge(
+    "connections_capacity", "", "Connections that may be open at once; half of the places are kept for known clients."
+)
+BATCH_ROOM_BYTES = _gauge(
+    "batch_room_bytes",
+    "room",
+    "Bytes of batches that are here. known: of known senders. unproven: read to see who signed them.",
+)
+BATCH_ROOM_CAPACITY_BYTES = _gauge("batch_room_capacity_bytes", "room", "Bytes of batches that may be here.")
 
 QUEUE_DEPTH = _gauge("queue_depth", "", "Postbacks waiting for a commit.")
 QUEUE_CAPACITY = _gauge("queue_capacity", "", "Postbacks that may wait before more are refused as overloaded.")
@@ -197,6 +211,7 @@ DELETED = (
     *(("rejected_postback", reason) for reason in ("age", "size", "size_known")),
 )
 DRAINED = ("stored", "updated", "duplicate", "conflict", "illegal_transition", "invalid_status", "rejected", "erased")
+BATCH_ROOMS = ("known", "unproven")
 LIVE_DOORS = tuple(dict.fromkeys(DOORS.values()))  # import and replay are commands: no series of theirs could rise
 SENDERS = ("ezmob", "unknown")
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "other")  # of the rest nobody needs to know which

@@ -23,6 +23,7 @@ from service.core.version import VERSION, revision
 from service.telemetry.metrics import catalogue as declared
 from service.telemetry.metrics.books import Books
 from service.telemetry.metrics.distribution import Distribution
+from service.telemetry.metrics.room import Places, RoomGauges
 from service.telemetry.metrics.spool import SpoolCounts
 
 _SLOW_SECONDS = 0.05  # a request that took longer leaves an exemplar
@@ -61,6 +62,7 @@ class Metrics:
         self.mistakes: Tally[Mistake] = Tally()
         self.exemplars: dict[tuple[Door, Outcome], Exemplar] = {}  # the last of each that is noteworthy
         self.spool = SpoolCounts(self.books)
+        self.room = RoomGauges()
         self.requests_in_flight = 0
         self.last_stored_at = 0.0
         self.ready = False
@@ -90,6 +92,10 @@ class Metrics:
     def watch_queue(self, queue: Queue) -> None:
         """Export the writer's queue."""
         self._queue = queue
+
+    def watch_places(self, places: Places) -> None:
+        """Export the places of the public listener's connections."""
+        self.room.places = places
 
     def count_response(self, route: str, method: str, code: int, seconds: float, scope: Mapping[str, object]) -> None:
         """Count one finished HTTP response and how long it took; `scope` has the ids of a slow one."""
@@ -153,6 +159,7 @@ class Metrics:
         yield from self._collect_postbacks()
         yield from self._collect_conservation()
         yield from self._collect_http()
+        yield from self.room.collect()
         yield from self._collect_storage()
         yield from self.spool.collect()
         yield from self._collect_process()

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from service.core.hints import kept_hint
 from service.core.outcome import Outcome
+from service.core.postback import Door
 from service.web.openapi.fields import Schema, component
 from service.web.render import PROBLEM_JSON
 from service.web.wire.refusals import REFUSALS
@@ -80,19 +82,19 @@ def outcome_answers(outcomes: Iterable[Outcome], *, whole: bool = False) -> Answ
     by_status: defaultdict[int, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_status[outcome.whole_status if whole else outcome.status].append(outcome)
-    return {status: _answer(status, words) for status, words in by_status.items()}
+    return {status: _answer(status, words, "batch" if whole else "postback") for status, words in by_status.items()}
 
 
-def _answer(status: int, outcomes: list[Outcome]) -> Answer:
+def _answer(status: int, outcomes: list[Outcome], door: Door) -> Answer:
     success = status == HTTPStatus.OK
     content: Schema = {"type": "string", "const": "Success"} if success else _problem_of(status, outcomes)
     headers = {**EVERY, "X-Postback-Outcome": outcome_word(outcomes), **_more_headers(status)}
-    return Answer(hints(outcomes), {TEXT if success else PROBLEM_JSON: content}, headers)
+    return Answer(hints(outcomes, door), {TEXT if success else PROBLEM_JSON: content}, headers)
 
 
-def hints(outcomes: Iterable[Outcome]) -> str:
-    """Return what each outcome means, one a line."""
-    return "\n".join(f"- `{outcome.value}`: {outcome.hint}" for outcome in outcomes)
+def hints(outcomes: Iterable[Outcome], door: Door = "postback") -> str:
+    """Return what each outcome means at a door, one a line."""
+    return "\n".join(f"- `{outcome.value}`: {kept_hint(outcome, door)}" for outcome in outcomes)
 
 
 def outcome_word(outcomes: Iterable[Outcome]) -> Schema:

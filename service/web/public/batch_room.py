@@ -17,9 +17,14 @@ class KnownRoom:
     """The room of known senders, until their batches are done: a sender has at most half of it."""
 
     def __init__(self, size: int = _KNOWN_BYTES) -> None:
-        self._left = size
+        self.size = self._left = size
         self._share = size // 2
         self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many bytes are taken."""
+        return self.size - self._left
 
     def take(self, sender: str, size: int) -> None:
         """Take room for so many bytes. Raises Overloaded."""
@@ -46,8 +51,13 @@ class UnprovenRoom:
     """
 
     def __init__(self, size: int = _UNPROVEN_BYTES) -> None:
-        self._left = size
+        self.size = self._left = size
         self._taken: dict[str, dict[Callable[[], None], int]] = {}  # by address, the longest first
+
+    @property
+    def taken(self) -> int:
+        """How many bytes are taken."""
+        return self.size - self._left
 
     def take(self, address: str, turn_away: Callable[[], None], size: int) -> None:
         """Take room for so many bytes more of one body; `turn_away` is called when it must go."""

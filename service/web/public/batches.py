@@ -1,6 +1,6 @@
 """Owns the door for many postbacks in one request: who may send is judged before the body is read."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
@@ -16,6 +16,7 @@ from service.core.postback import MAX_KEPT_BYTES, RawPostback
 from service.core.unavailable import Overloaded
 from service.core.verdict import Verdict
 from service.intake import Intake
+from service.telemetry.metrics.room import Room
 from service.web.public.batch_room import KnownRoom, UnprovenRoom
 from service.web.public.doors import taken
 from service.web.render import send_refusal, send_rows
@@ -28,6 +29,14 @@ class BatchDoor:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._rooms = Rooms()
+
+    def watched_rooms(self) -> Mapping[str, Room]:
+        """Return how full the rooms for bodies are, by their names."""
+        known, unproven = self._rooms.known, self._rooms.unproven
+        return {
+            "known": Room(lambda: known.taken, known.size),
+            "unproven": Room(lambda: unproven.taken, unproven.size),
+        }
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive the rows of the body, each as a postback of its own, or turn the batch away."""

@@ -95,6 +95,15 @@ class ConnectionWatch:
         """Return whether the client of a connection has shown a good credential."""
         return connection in self._known
 
+    def taken(self, connections: Collection[WatchedConnection]) -> int:
+        """Return how many places are taken: who only lingers has none."""
+        return len(connections) - len(self._lingering)
+
+    @property
+    def known(self) -> int:
+        """How many places known clients have."""
+        return len(self._known)
+
     def makes_room(self, connections: Collection[WatchedConnection]) -> bool:
         """Return whether there is a place for a newcomer; if there is none, the one that is busy longest gives way.
 
@@ -102,7 +111,7 @@ class ConnectionWatch:
         Half of the places are a reserve for known clients: one of them gives way only if they have more than that, and
         only if we wait for it. A stranger gives way in the middle of an answer too.
         """
-        if len(connections) - len(self._lingering) < self.bounds.connections:
+        if self.taken(connections) < self.bounds.connections:
             return True
         self._since_sorted += 1
         beyond_reserve = len(self._known) > self.bounds.connections // 2

@@ -11,6 +11,7 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.telemetry.metrics.room import Places
 from service.web.wire.answer import DefaultHead
 from service.web.wire.bounded_connection import BoundedConnection
 from service.web.wire.bounds import Bounds, ConnectionWatch
@@ -67,6 +68,16 @@ class HttpServer(uvicorn.Server):
             **options,  # type: ignore[arg-type]  # the few below
         )
         super().__init__(config)
+
+    @property
+    def places(self) -> Places:
+        """How to read the places of its connections."""
+        watch = self._watch
+
+        def strangers() -> int:
+            return watch.taken(self.server_state.connections) - watch.known  # type: ignore[arg-type]  # all are ours
+
+        return Places(lambda: watch.known, strangers, watch.bounds.connections)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
