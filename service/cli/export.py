@@ -11,7 +11,7 @@ from service.cli.printing import say, stdout
 from service.cli.setting_up import database_of, refuse
 
 if TYPE_CHECKING:
-    from service.operations.row_output import Stream
+    from service.operations.files.row_output import Stream
 
 CLOCK_WRONG = "a clock was wrong when they came, or is wrong now (see doctor); --until takes them in"
 Format = Annotated[

@@ -22,10 +22,10 @@ from service.cli.setting_up import (
 from service.cli.spreadsheets import Columns, Dates, Delimiter, Encoding, Numbers
 
 if TYPE_CHECKING:
-    from service.operations.import_file import ImportFile
-    from service.operations.import_report import ReportPlace
-    from service.operations.importing import ImportResult
-    from service.operations.spreadsheet.reading import Options
+    from service.operations.files.spreadsheet.reading import Options
+    from service.operations.importing.file import ImportFile
+    from service.operations.importing.operation import ImportResult
+    from service.operations.importing.report import ReportPlace
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _FORMS: dict[str, Literal["csv", "ndjson"]] = {
@@ -106,7 +106,7 @@ def import_(  # noqa: PLR0913 - the options
     import of the file is under way, 2 it cannot be read, stored or reported,
     130 interrupted.
     """
-    from service.operations.spreadsheet.saying import options_of
+    from service.operations.files.spreadsheet.saying import options_of
 
     said = options_of(delimiter, encoding, numbers, dates, columns or ())
     rows = _rows_of(file, form, received_at, sender, said)
@@ -122,9 +122,9 @@ def import_(  # noqa: PLR0913 - the options
 def _rows_of(
     path: Path, form: Literal["csv", "ndjson"] | None, received_at: str | None, sender: str | None, said: "Options"
 ) -> "ImportFile":
-    from service.operations.import_file import ImportFile
-    from service.operations.row_file import RowFile
-    from service.operations.spreadsheet.reading import Options
+    from service.operations.files.row_file import RowFile
+    from service.operations.files.spreadsheet.reading import Options
+    from service.operations.importing.file import ImportFile
 
     whose = chosen_sender(sender, settings_or_refuse(), registered())
     with readable_or_refuse(path), progress("reading", None, in_bytes=True) as advance:
@@ -139,7 +139,7 @@ def _rows_of(
 
 def _place(said: Sequence[str], path: Path, rows: "ImportFile") -> "ReportPlace":
     """Return where the report is, and whether every row is told there. A file that is called all is ./all."""
-    from service.operations.import_report import ReportPlace
+    from service.operations.importing.report import ReportPlace
 
     named = [Path(word) for word in said if word != "all"]
     if len(named) > 1:
@@ -150,7 +150,7 @@ def _place(said: Sequence[str], path: Path, rows: "ImportFile") -> "ReportPlace"
 
 def _parsed(rows: "ImportFile", report: "ReportPlace | None") -> "ImportResult":
     """Foresee what parsing makes of each row; a report is written where one was asked for."""
-    from service.operations.importing import rehearse_import
+    from service.operations.importing.operation import rehearse_import
 
     try:
         with (
@@ -167,7 +167,7 @@ def _parsed(rows: "ImportFile", report: "ReportPlace | None") -> "ImportResult":
 
 def _imported(rows: "ImportFile", report: "ReportPlace") -> "ImportResult":
     """Import all that is not in the report yet; say how to go on where that is cut off."""
-    from service.operations.importing import import_file
+    from service.operations.importing.operation import import_file
 
     try:
         with (

@@ -186,7 +186,7 @@ def _answer(arrival: "Arrival") -> str:
 
 def _current(found: "Found") -> Iterator[str]:
     from service.core.verdict import worth
-    from service.operations.reconcile import decimal
+    from service.operations.reconciling.operation import decimal
 
     for one in found.now:
         labels = {"goal": one.goal, "transaction_id": one.transaction_id}

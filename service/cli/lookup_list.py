@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def look_up_file(path: Path, click_id_column: str | None, columns: "Sequence[str]", *, as_json: bool) -> NoReturn:
     """Tell of each click id of a list, and end the command: with 0 if all are stored, else with 1."""
+    from service.operations.files.row_file import RowFile
+    from service.operations.files.spreadsheet.saying import options_of
     from service.operations.lookup_list import ListLookup
-    from service.operations.partner_list import PartnerList, Said
-    from service.operations.row_file import RowFile
-    from service.operations.spreadsheet.saying import options_of
+    from service.operations.reconciling.partner_list import PartnerList, Said
 
     options = options_of(columns=columns)
     spool_directory = settings_or_refuse().spool_dir

@@ -12,7 +12,7 @@ import typer
 from service.core.harmless import visible, visible_json
 
 if TYPE_CHECKING:
-    from service.operations.row_output import Stream
+    from service.operations.files.row_output import Stream
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")]
 

@@ -15,7 +15,7 @@ from service.cli.spreadsheets import ClickIds, Columns, Delimiter, Encoding, Num
 
 if TYPE_CHECKING:
     from service.core.sender import NumberFormat
-    from service.operations.reconcile import Listing, Partner, Reconciled
+    from service.operations.reconciling.operation import Listing, Partner, Reconciled
     from service.operations.selection import Wanted
 
 
@@ -78,9 +78,9 @@ def reconcile(  # noqa: PLR0913 - the options
 
     Exit code: 0 all match, 1 there are differences, 2 something cannot be done.
     """
-    from service.operations.reconcile import Listing, Partner, Said
-    from service.operations.row_file import RowFile
-    from service.operations.spreadsheet.saying import options_of
+    from service.operations.files.row_file import RowFile
+    from service.operations.files.spreadsheet.saying import options_of
+    from service.operations.reconciling.operation import Listing, Partner, Said
 
     meant = wanted(sender, since, until)
     said = Said(click_id_column, value_column, transaction_id_column, currency_column)
@@ -102,7 +102,7 @@ def _own_numbers(name: str | None) -> "NumberFormat":
 
 
 def _compared(partner: "Partner", meant: "Wanted", listing: "Listing | None") -> "Reconciled":
-    from service.operations import reconcile as operation
+    from service.operations.reconciling import operation
 
     spool_directory = settings_or_refuse().spool_dir
     with (
@@ -136,7 +136,7 @@ def _lines(compared: "Reconciled") -> Iterator[str]:
 
 
 def _sums(amounts: dict[str, int]) -> str:
-    from service.operations.reconcile import decimal
+    from service.operations.reconciling.operation import decimal
 
     return " + ".join(
         f"{decimal(micros)} {currency or '(no currency)'}" for currency, micros in sorted(amounts.items())

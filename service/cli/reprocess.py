@@ -106,7 +106,7 @@ def _sums(group: "Group") -> str:
 
 
 def _signed(micros: int) -> str:
-    from service.operations.reconcile import decimal
+    from service.operations.reconciling.operation import decimal
 
     whole, _, fraction = decimal(abs(micros)).partition(".")
     return f"{'-' if micros < 0 else '+'}{int(whole):,}.{fraction}"

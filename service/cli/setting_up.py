@@ -60,7 +60,7 @@ def storage_or_refuse(*advice: str) -> "Iterator[None]":
 @contextmanager
 def readable_or_refuse(path: Path | None = None) -> "Iterator[None]":
     """End the command with exit code 2 when a file is not there or cannot be read, and say why."""
-    from service.operations.row_file import UnreadableFile
+    from service.operations.files.row_file import UnreadableFile
 
     if path is not None and not path.is_file():  # it is read twice, so it cannot be a pipe
         refuse([f"{path}: there is no such file"])

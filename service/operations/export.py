@@ -11,8 +11,8 @@ import orjson
 
 from service.core.moment import utc
 from service.operations import quarantine
-from service.operations.row_output import Form, Stream, write_rows
-from service.operations.row_shape import Members, Types
+from service.operations.files.row_output import Form, Stream, write_rows
+from service.operations.files.row_shape import Members, Types
 from service.storage.database import Database
 from service.storage.reads.conversions import Stored, Wanted
 from service.storage.reads.quarantine import Chosen

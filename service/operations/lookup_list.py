@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from service.operations.explaining import Ours
-from service.operations.pairing import LISTS, PUT
-from service.operations.partner_list import Line, PartnerList
-from service.operations.row_file import Advance
+from service.operations.files.row_file import Advance
+from service.operations.reconciling.explaining import Ours
+from service.operations.reconciling.pairing import LISTS, PUT
+from service.operations.reconciling.partner_list import Line, PartnerList
 from service.storage.database import Database
 from service.storage.reads.conversions import Wanted
 

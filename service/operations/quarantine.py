@@ -12,7 +12,7 @@ from service.core.moment import utc
 from service.core.outcome import Outcome, advice_in
 from service.core.postback import answered, answered_status
 from service.operations.errors import NotFound
-from service.operations.row_shape import Cell, Types
+from service.operations.files.row_shape import Cell, Types
 from service.storage.database import Database
 from service.storage.reads.history import Arrival
 from service.storage.reads.quarantine import Chosen

@@ -19,7 +19,7 @@ from service.core.postback import Postback, RawPostback, is_whole_batch
 from service.core.sender import Sender
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
-from service.operations.dating import Dating, column_refused
+from service.operations.importing.dating import Dating, column_refused
 from service.operations.kept_input import raw_again
 from service.operations.own_line import rehearsing, storing, vouched
 from service.operations.replay_author import Author, is_unproven

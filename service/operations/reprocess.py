@@ -15,7 +15,7 @@ from service.core.postback import ConversionKey
 from service.core.rereading import OTHER_KEY, History, Reread, reread
 from service.core.sender import Sender
 from service.core.verdict import Correction, Winner
-from service.operations.reconcile import decimal
+from service.operations.reconciling.operation import decimal
 from service.operations.sole_writer import sole_writer
 from service.storage.corrections import Occasion
 from service.storage.database import Database

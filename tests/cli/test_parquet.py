@@ -13,8 +13,8 @@ from pyarrow import parquet
 from service.core.outcome import Outcome
 from service.core.verdict import Entry
 from service.operations.export import stored_types
-from service.operations.parquet import parquet_pages, schema_of
-from service.operations.row_shape import Members
+from service.operations.files.parquet import parquet_pages, schema_of
+from service.operations.files.row_shape import Members
 from service.storage.reads.conversions import Stored
 from service.storage.sqlite.ledger import SqliteLedger
 from tests.support import builders
@@ -77,7 +77,7 @@ def test_amounts_are_whole_numbers_moments_are_utc_and_tests_are_marked(service:
 
 
 def test_every_column_of_a_stored_conversion_has_a_type() -> None:
-    """Fails with KeyError where `Stored` gets a column of a new type: give it one in service/operations/parquet.py."""
+    """Fails with KeyError where `Stored` gets a column of a new type: give it one in files/parquet.py."""
     schema = schema_of(stored_types())
     assert tuple(schema.names) == Stored._fields
     assert {"is_test": pa.bool_(), "value_micros": pa.int64(), "received_at": MOMENT, "currency": TEXT}.items() <= {

@@ -18,9 +18,9 @@ from service.core.presets import EZMOB
 from service.core.roster import Roster
 from service.core.verdict import Verdict
 from service.operations.check import Listening, check
-from service.operations.import_file import ImportFile
+from service.operations.files.row_file import Form, RowFile
+from service.operations.importing.file import ImportFile
 from service.operations.own_line import storing
-from service.operations.row_file import Form, RowFile
 from service.storage.database import Database, database_at
 from service.storage.ledger import Ledger
 from tests.dialects.rows import CLICK, FILES, Body, Door, Row

@@ -19,11 +19,11 @@ from service.core.judging import Manner
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
 from service.intake import Intake
-from service.operations.import_file import ImportFile
+from service.operations.files.row_file import RowFile
+from service.operations.importing.file import ImportFile
 from service.operations.own_line import storing
 from service.operations.replay import Rehearsal, carry_out
 from service.operations.replay_author import Author
-from service.operations.row_file import RowFile
 from service.storage.database import database_at
 from service.storage.reads.quarantine import Chosen
 from service.storage.sqlite.database import SqliteDatabase

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from service.core.presets import EZMOB
 from service.core.sender import Sender
-from service.operations.spreadsheet.reading import Options
+from service.operations.files.spreadsheet.reading import Options
 
 Stored = tuple[str, int, str | None] | tuple[str, int, str | None, str]  # click id, millionths, currency, moment
 

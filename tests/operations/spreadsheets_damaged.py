@@ -1,6 +1,6 @@
 """Owns spreadsheets that are damaged or cannot be understood, and what must be said of each."""
 
-from service.operations.spreadsheet.reading import Options
+from service.operations.files.spreadsheet.reading import Options
 from tests.operations.spreadsheet_case import Spreadsheet, lines
 
 THEIRS = Options(columns={"Click ID": "click_id", "Payout": "value"})

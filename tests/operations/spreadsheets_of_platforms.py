@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from service.core.presets import EZMOB, PRESETS
-from service.operations.spreadsheet.reading import Options
+from service.operations.files.spreadsheet.reading import Options
 from tests.operations.spreadsheet_case import Spreadsheet, lines
 
 THEIRS = Options(columns={"Click ID": "click_id", "Payout": "value"})

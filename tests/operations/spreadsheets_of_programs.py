@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from service.core.presets import EZMOB
-from service.operations.spreadsheet.reading import Options
+from service.operations.files.spreadsheet.reading import Options
 from tests.operations.spreadsheet_case import Spreadsheet, lines
 
 COMMA, CENTS = replace(EZMOB, numbers="comma"), replace(EZMOB, numbers="cents")

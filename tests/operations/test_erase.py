@@ -11,10 +11,10 @@ from service.core.postback import Postback, Rejection
 from service.core.verdict import ERASED, Entry
 from service.operations.erase import ErasureReport, ErasureRequest, Subject, deletions, erase, find
 from service.operations.errors import BeingServed, Refused
+from service.operations.files.row_file import RowFile
 from service.operations.lookup import look_up
 from service.operations.lookup_list import ListLookup
-from service.operations.partner_list import PartnerList
-from service.operations.row_file import RowFile
+from service.operations.reconciling.partner_list import PartnerList
 from service.spool.journal import Journal
 from tests.support import builders
 from tests.support.engines import ON_POSTGRES, Engine

@@ -10,10 +10,10 @@ from service.core.parsing import parse
 from service.core.postback import Rejection
 from service.core.roster import sender_from_preset
 from service.core.verdict import Entry
-from service.operations.explaining import Ours
-from service.operations.pairing import Difference, Reconciliation
-from service.operations.partner_list import PartnerList
-from service.operations.row_file import RowFile
+from service.operations.files.row_file import RowFile
+from service.operations.reconciling.explaining import Ours
+from service.operations.reconciling.pairing import Difference, Reconciliation
+from service.operations.reconciling.partner_list import PartnerList
 from service.spool.journal import Journal
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from service.operations.export import export_conversions
-from service.operations.row_output import Form
+from service.operations.files.row_output import Form
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted
 from tests.support import builders

@@ -8,10 +8,10 @@ import pytest
 
 from service.core.presets import EZMOB, PRESETS
 from service.core.sender import Sender
-from service.operations.import_file import ImportFile
-from service.operations.import_report import Report, ReportForm, ReportPlace
-from service.operations.importing import begin_import, import_rows, rehearse_import
-from service.operations.row_file import RowFile
+from service.operations.files.row_file import RowFile
+from service.operations.importing.file import ImportFile
+from service.operations.importing.operation import begin_import, import_rows, rehearse_import
+from service.operations.importing.report import Report, ReportForm, ReportPlace
 from service.storage.ledger import Ledger
 from tests.support.engines import Engine
 from tests.support.imported import Dying, Interrupted, outcomes

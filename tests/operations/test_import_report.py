@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.operations.import_report import NoReport, Report, ReportPlace
-from service.operations.row_file import Form
+from service.operations.files.row_file import Form
+from service.operations.importing.report import NoReport, Report, ReportPlace
 from service.storage.database import database_at
 from service.storage.ledger import Ledger
 from tests.support.engines import Engine

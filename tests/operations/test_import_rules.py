@@ -12,10 +12,17 @@ from service.core.presets import EZMOB
 from service.core.sender import Sender
 from service.core.unavailable import StorageError
 from service.core.verdict import Verdict
-from service.operations.import_file import ImportFile
-from service.operations.import_report import ReportPlace
-from service.operations.importing import OtherRules, UnderWay, begin_import, import_file, import_rows, rehearse_import
-from service.operations.row_file import RowFile, UnreadableFile
+from service.operations.files.row_file import RowFile, UnreadableFile
+from service.operations.importing.file import ImportFile
+from service.operations.importing.operation import (
+    OtherRules,
+    UnderWay,
+    begin_import,
+    import_file,
+    import_rows,
+    rehearse_import,
+)
+from service.operations.importing.report import ReportPlace
 from service.storage.ledger import Ledger
 from tests.support import builders
 from tests.support.engines import ON_POSTGRES, Engine

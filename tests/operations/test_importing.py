@@ -16,9 +16,9 @@ from service.core.outcome import Rejected, explanation
 from service.core.parsing import parse
 from service.core.presets import EZMOB
 from service.core.verdict import Entry
-from service.operations.import_file import ImportFile
+from service.operations.files.row_file import RowFile, UnreadableFile
+from service.operations.importing.file import ImportFile
 from service.operations.kept_input import raw_again
-from service.operations.row_file import RowFile, UnreadableFile
 from service.storage.ledger import Committed, Ledger
 from tests.support.engines import Engine
 from tests.support.imported import (

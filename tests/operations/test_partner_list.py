@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from service.operations.errors import WrongValues
-from service.operations.explaining import Ours
-from service.operations.pairing import Difference, Reconciliation
-from service.operations.partner_list import Columns, PartnerList, Said
-from service.operations.row_file import RowFile, UnreadableFile
-from service.operations.spreadsheet.reading import Options
+from service.operations.files.row_file import RowFile, UnreadableFile
+from service.operations.files.spreadsheet.reading import Options
+from service.operations.reconciling.explaining import Ours
+from service.operations.reconciling.pairing import Difference, Reconciliation
+from service.operations.reconciling.partner_list import Columns, PartnerList, Said
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted
 from tests.support import builders

@@ -13,11 +13,11 @@ from backports import zstd
 from service.core.presets import EZMOB, PRESETS
 from service.core.sender import Sender
 from service.operations.errors import WrongValues
-from service.operations.import_file import ImportFile
+from service.operations.files.row_file import RowFile
+from service.operations.files.spreadsheet.reading import Options
+from service.operations.files.spreadsheet.saying import options_of
+from service.operations.importing.file import ImportFile
 from service.operations.replay_author import Author
-from service.operations.row_file import RowFile
-from service.operations.spreadsheet.reading import Options
-from service.operations.spreadsheet.saying import options_of
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted
 from service.storage.schema.tables import ImportedFile

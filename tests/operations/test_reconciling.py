@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.outcome import Outcome
-from service.operations.explaining import Ours
-from service.operations.pairing import (
+from service.operations.files.row_file import RowFile, UnreadableFile
+from service.operations.reconciling.explaining import Ours
+from service.operations.reconciling.pairing import (
     Amount,
     Claim,
     Difference,
@@ -20,8 +21,7 @@ from service.operations.pairing import (
     Reconciliation,
     paired,
 )
-from service.operations.partner_list import Columns, PartnerList, Said
-from service.operations.row_file import RowFile, UnreadableFile
+from service.operations.reconciling.partner_list import Columns, PartnerList, Said
 from service.storage.ledger import Ledger
 from service.storage.reads.conversions import Wanted
 from tests.support import builders

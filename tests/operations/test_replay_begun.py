@@ -11,9 +11,9 @@ from service.core.outcome import Outcome
 from service.core.postback import RawPostback
 from service.core.presets import EZMOB
 from service.core.sender import Sender
-from service.operations.import_file import ImportFile
+from service.operations.files.row_file import RowFile
+from service.operations.importing.file import ImportFile
 from service.operations.replay import carry_out
-from service.operations.row_file import RowFile
 from service.storage.erasure import sha256
 from service.storage.ledger import Ledger
 from service.storage.replays import Replays

@@ -16,7 +16,7 @@ from service.core.bodies import CSV
 from service.core.decoding import Pairs, decode_csv, decode_moment
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import MAX_BODY_BYTES
-from service.operations.row_file import Form, RowFile, UnreadableFile
+from service.operations.files.row_file import Form, RowFile, UnreadableFile
 from tests.support import builders
 
 HEADER, ROWS = b"c,value", [b"a,1.50", b'b,"2"', b'"c\nd",3']

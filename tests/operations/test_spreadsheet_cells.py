@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from service.core.fields.amounts import micros_of
 from service.core.sender import NumberFormat
-from service.operations.spreadsheet.amounts import Numbers, numbers_of, respelled
-from service.operations.spreadsheet.dates import DateOrder, is_local, iso_of
-from service.operations.spreadsheet.totals import is_total
+from service.operations.files.spreadsheet.amounts import Numbers, numbers_of, respelled
+from service.operations.files.spreadsheet.dates import DateOrder, is_local, iso_of
+from service.operations.files.spreadsheet.totals import is_total
 
 POINT, COMMA, CENTS = Numbers("point", sure=True), Numbers("comma", sure=True), Numbers("cents", sure=True)
 

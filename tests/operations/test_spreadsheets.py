@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from service.operations.explaining import Ours
-from service.operations.import_file import ImportFile
-from service.operations.pairing import Reconciliation
-from service.operations.partner_list import PartnerList, Said
-from service.operations.row_file import RowFile, UnreadableFile
+from service.operations.files.row_file import RowFile, UnreadableFile
+from service.operations.importing.file import ImportFile
+from service.operations.reconciling.explaining import Ours
+from service.operations.reconciling.pairing import Reconciliation
+from service.operations.reconciling.partner_list import PartnerList, Said
 from service.storage.database import Database, database_at
 from service.storage.reads.conversions import Wanted
 from service.storage.reads.quarantine import Chosen

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from service.core.judging import Part
 from service.core.verdict import Entry
-from service.operations.import_file import ImportFile
-from service.operations.import_report import Report, ReportPlace
-from service.operations.importing import begin_import, import_rows
-from service.operations.row_file import Form, RowFile
+from service.operations.files.row_file import Form, RowFile
+from service.operations.importing.file import ImportFile
+from service.operations.importing.operation import begin_import, import_rows
+from service.operations.importing.report import Report, ReportPlace
 from service.storage.database import Database
 from service.storage.ledger import MAX_BATCH, Committed, Ledger
 from tests.support.engines import Engine

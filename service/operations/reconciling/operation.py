@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from service.core.moment import utc
 from service.core.sender import NumberFormat
-from service.operations.explaining import Ours
-from service.operations.pairing import AGREED, Claim, Difference, Kind, Reconciliation, Total
-from service.operations.partner_list import Columns, PartnerList, Said
-from service.operations.row_file import Advance, RowFile
-from service.operations.row_output import Form, Stream, write_rows
-from service.operations.row_shape import Types
-from service.operations.spreadsheet.reading import Options
+from service.operations.files.row_file import Advance, RowFile
+from service.operations.files.row_output import Form, Stream, write_rows
+from service.operations.files.row_shape import Types
+from service.operations.files.spreadsheet.reading import Options
+from service.operations.reconciling.explaining import Ours
+from service.operations.reconciling.pairing import AGREED, Claim, Difference, Kind, Reconciliation, Total
+from service.operations.reconciling.partner_list import Columns, PartnerList, Said
 from service.storage.reads.conversions import Wanted
 
 __all__ = ["COLUMNS", "Listing", "Ours", "Partner", "Reconciled", "Said", "decimal", "reconcile"]

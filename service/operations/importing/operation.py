@@ -23,11 +23,11 @@ from service.core.unavailable import StorageError
 from service.core.verdict import Understood, Verdict
 from service.intake import Rows
 from service.operations.errors import Ended
-from service.operations.import_file import ImportFile
-from service.operations.import_mistakes import Mistaken, Mistakes
-from service.operations.import_report import ACCEPTED, Report, ReportPlace
+from service.operations.files.row_file import Advance
+from service.operations.importing.file import ImportFile
+from service.operations.importing.mistakes import Mistaken, Mistakes
+from service.operations.importing.report import ACCEPTED, Report, ReportPlace
 from service.operations.own_line import AHEAD, rehearsing, storing, vouched
-from service.operations.row_file import Advance
 from service.operations.sole_writer import sole_writer
 from service.storage.database import Database
 from service.storage.guard import Held

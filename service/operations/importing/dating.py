@@ -12,7 +12,7 @@ from service.core.outcome import Outcome, Rejected
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.sender import Sender
 from service.core.verdict import Understood
-from service.operations.spreadsheet.dates import DateOrder
+from service.operations.files.spreadsheet.dates import DateOrder
 
 _AHEAD = timedelta(minutes=5)  # what another machine's clock may be ahead of ours; more is a mistake in the file
 _FUTURE = "more than 5 minutes in the future"

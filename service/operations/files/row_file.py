@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal
 
 from service.core.batch import csv_records, ndjson_rows, stream_lines
 from service.core.decompression import UNREADABLE, open_unpacked
-from service.operations.encoding import UTF8, AsUtf8
+from service.operations.files.encoding import UTF8, AsUtf8
 
 Form = Literal["csv", "ndjson"]
 Advance = Callable[[int], object]  # told how many more bytes were read, unpacked

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from service.core.sender import Field, Sender
-from service.operations.spreadsheet.reading import Roles
+from service.operations.files.spreadsheet.reading import Roles
 
 _FIELDS: tuple[Field, ...] = get_args(Field)
 _LABELS: tuple[Field, ...] = ("goal", "transaction_id", "conversion_status")

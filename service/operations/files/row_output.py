@@ -10,7 +10,7 @@ import orjson
 
 from service.core.harmless import csv_head, csv_rows, visible_json
 from service.operations.errors import Refused
-from service.operations.row_shape import Members, Types
+from service.operations.files.row_shape import Members, Types
 from service.storage.new_file import new_file
 
 Form = Literal["csv", "ndjson", "parquet"]
@@ -48,7 +48,7 @@ def _encoded(form: Form, types: Types, pages: Iterable[Iterable[Members]]) -> It
 
 def _parquet(types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[bytes]:
     try:
-        from service.operations.parquet import parquet_pages  # noqa: PLC0415 - pyarrow is there if somebody wants it
+        from service.operations.files.parquet import parquet_pages  # noqa: PLC0415 - pyarrow is there if somebody wants it
     except ModuleNotFoundError as error:
         raise Refused(
             f"Parquet needs {error.name}: `make parquet` in a checkout, else `pip install {error.name}`"

@@ -8,11 +8,11 @@ import orjson
 
 from service.core.batch import MAX_HEADER_BYTES
 from service.core.sender import Sender
-from service.operations.row_file import Advance, RowFile, UnreadableFile
-from service.operations.spreadsheet.naming import SenderNaming
-from service.operations.spreadsheet.reading import Options, Reading, Roles
-from service.operations.spreadsheet.sheet import Sheet
-from service.operations.spreadsheet.sniffing import understand
+from service.operations.files.row_file import Advance, RowFile, UnreadableFile
+from service.operations.files.spreadsheet.naming import SenderNaming
+from service.operations.files.spreadsheet.reading import Options, Reading, Roles
+from service.operations.files.spreadsheet.sheet import Sheet
+from service.operations.files.spreadsheet.sniffing import understand
 
 
 class ImportSheet:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from service.core.fields.amounts import micros_of
 from service.core.sender import NumberFormat
 from service.operations.errors import Mistake, refuse_wrong
-from service.operations.row_file import Advance, RowFile
-from service.operations.spreadsheet.naming import plain, unknown_columns
-from service.operations.spreadsheet.reading import Options, Roles
-from service.operations.spreadsheet.sheet import Record, Sheet
-from service.operations.spreadsheet.sniffing import understand
+from service.operations.files.row_file import Advance, RowFile
+from service.operations.files.spreadsheet.naming import plain, unknown_columns
+from service.operations.files.spreadsheet.reading import Options, Roles
+from service.operations.files.spreadsheet.sheet import Record, Sheet
+from service.operations.files.spreadsheet.sniffing import understand
 
 # What partners call their columns, the likelier name first; in small letters, with _ for spaces and dashes. Not the
 # transaction id: a partner's own may be another than ours, so its column must be said.

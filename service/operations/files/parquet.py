@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
-from service.operations.row_shape import Members, Types
+from service.operations.files.row_shape import Members, Types
 
 _GROUP_ROWS = 50_000  # many enough to be packed well, few enough to be held
 _GROUP_BYTES = 8 * 2**20  # a group is full with that, too: a row may have 64 KiB of params

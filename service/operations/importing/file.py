@@ -20,10 +20,10 @@ from service.core.postback import RawPostback
 from service.core.presets import EZMOB
 from service.core.sender import NumberFormat, Sender
 from service.intake import Rows
-from service.operations.dating import Dating
-from service.operations.import_sheet import ImportSheet
-from service.operations.row_file import Advance, RowFile, UnreadableFile
-from service.operations.spreadsheet.reading import Options
+from service.operations.files.row_file import Advance, RowFile, UnreadableFile
+from service.operations.files.spreadsheet.reading import Options
+from service.operations.importing.dating import Dating
+from service.operations.importing.sheet import ImportSheet
 from service.storage.ledger import MAX_BATCH
 from service.storage.schema.tables import ImportedFile
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
 
 from service.core.sender import NumberFormat
-from service.operations.encoding import UTF8
-from service.operations.spreadsheet.amounts import Numbers
-from service.operations.spreadsheet.dates import DateOrder
+from service.operations.files.encoding import UTF8
+from service.operations.files.spreadsheet.amounts import Numbers
+from service.operations.files.spreadsheet.dates import DateOrder
 
 DELIMITERS: Mapping[str, str] = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 _ENCODINGS = {UTF8: "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}

@@ -16,12 +16,12 @@ from service.core.decoding import as_text
 from service.core.harmless import as_it_was
 from service.core.sender import NumberFormat
 from service.core.undecoded import without_surrogates
-from service.operations.row_file import Advance, RowFile
-from service.operations.spreadsheet.amounts import respelled
-from service.operations.spreadsheet.dates import iso_of
-from service.operations.spreadsheet.reading import Reading, Roles
-from service.operations.spreadsheet.sniffing import split_record
-from service.operations.spreadsheet.totals import is_total, is_unnamed
+from service.operations.files.row_file import Advance, RowFile
+from service.operations.files.spreadsheet.amounts import respelled
+from service.operations.files.spreadsheet.dates import iso_of
+from service.operations.files.spreadsheet.reading import Reading, Roles
+from service.operations.files.spreadsheet.sniffing import split_record
+from service.operations.files.spreadsheet.totals import is_total, is_unnamed
 
 _LAST = 20  # rows at the end of a file, among which totals are looked for
 AS_SENT = "_as_sent"

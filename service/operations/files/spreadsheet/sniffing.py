@@ -9,11 +9,11 @@ from typing import NamedTuple
 from service.core.batch import csv_records
 from service.core.harmless import as_it_was
 from service.core.sender import NumberFormat
-from service.operations.encoding import UTF8, decoded, encoding_of
-from service.operations.row_file import RowFile, UnreadableFile
-from service.operations.spreadsheet.amounts import Numbers, numbers_of, respelled
-from service.operations.spreadsheet.dates import is_local
-from service.operations.spreadsheet.reading import DELIMITERS, Naming, Options, Reading, Roles
+from service.operations.files.encoding import UTF8, decoded, encoding_of
+from service.operations.files.row_file import RowFile, UnreadableFile
+from service.operations.files.spreadsheet.amounts import Numbers, numbers_of, respelled
+from service.operations.files.spreadsheet.dates import is_local
+from service.operations.files.spreadsheet.reading import DELIMITERS, Naming, Options, Reading, Roles
 
 SAMPLE_BYTES = 2**20
 _SEP = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)  # with what a program adds to make cells of it

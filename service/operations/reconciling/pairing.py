@@ -16,9 +16,9 @@ from typing import Literal, NamedTuple, get_args
 from service.core.lifecycle import UNPAID
 from service.core.trade_names import unread_in
 from service.core.verdict import WORTHLESS
-from service.operations.explaining import Ours
-from service.operations.partner_list import Line, PartnerList, Row
-from service.operations.row_file import Advance
+from service.operations.files.row_file import Advance
+from service.operations.reconciling.explaining import Ours
+from service.operations.reconciling.partner_list import Line, PartnerList, Row
 from service.storage.reads.conversions import Stored
 
 Kind = Literal["matched", "value_differs", "status_differs", "missing_here", "missing_there", "unpaid", "unreadable"]

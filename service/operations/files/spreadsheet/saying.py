@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from service.core.sender import NumberFormat
-from service.operations.encoding import known_encoding
 from service.operations.errors import Mistake, refuse_wrong
-from service.operations.spreadsheet.dates import DateOrder
-from service.operations.spreadsheet.reading import Options
+from service.operations.files.encoding import known_encoding
+from service.operations.files.spreadsheet.dates import DateOrder
+from service.operations.files.spreadsheet.reading import Options
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
 

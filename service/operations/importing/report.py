@@ -24,7 +24,7 @@ from service.core.outcome import Family, Mistake, Outcome
 from service.core.postback import RawPostback
 from service.core.verdict import STORED, Understood, Verdict
 from service.operations.errors import Refused
-from service.operations.import_mistakes import Mistakes, mistake_of
+from service.operations.importing.mistakes import Mistakes, mistake_of
 
 ReportForm = Literal["csv", "ndjson"]
 
