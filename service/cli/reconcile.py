@@ -14,7 +14,7 @@ from service.cli.setting_up import database_of, readable_or_refuse, settings_or_
 from service.cli.spreadsheets import ClickIds, Columns, Delimiter, Encoding, Numbers
 
 if TYPE_CHECKING:
-    from service.core.sender import NumberFormat
+    from service.core.sender import Sender
     from service.operations.reconciling.operation import Listing, Partner, Reconciled
     from service.operations.selection import Wanted
 
@@ -62,8 +62,8 @@ def reconcile(  # noqa: PLR0913 - the options
 
     Conversions of one click id are paired by their value, then as they come;
     the value is the last one that came with a change of status, if any did.
-    What is rejected or refunded by now counts as 0: unpaid, where their list
-    has it at 0 or not at all, and status_differs, where they want money.
+    What is rejected or refunded, here or in their column of statuses, counts
+    as 0: unpaid, where the other side has no money for it, else status_differs.
     The period is that of our received_at; test conversions are left out. A
     currency is compared where both sides say one. What cannot be read, and
     what is missing here, is explained: rejected, when, why and as what (that
@@ -86,19 +86,20 @@ def reconcile(  # noqa: PLR0913 - the options
     said = Said(click_id_column, value_column, transaction_id_column, currency_column)
     listing = Listing(form or "csv", output or stdout()) if output or form else None
     options = options_of(delimiter, encoding, numbers, columns=columns or ())
-    compared = _compared(Partner(RowFile(file, "csv"), said, options, _own_numbers(sender)), meant, listing)
+    compared = _compared(Partner(RowFile(file, "csv"), said, options, _whose(sender)), meant, listing)
     _tell(compared, as_json=as_json, err=bool(form and not output))
     raise typer.Exit(0 if compared.equal else 1)
 
 
-def _own_numbers(name: str | None) -> "NumberFormat":
-    """Return how a sender writes amounts; as most do, if it has rows but is registered no more."""
+def _whose(name: str | None) -> "Sender":
+    """Return a sender, who says how it writes; one that writes as most do, if it has rows but is registered no more."""
+    from service.core.presets import EZMOB
     from service.operations.errors import Refused
 
     try:
-        return chosen_sender(name, settings_or_refuse(), registered()).numbers
+        return chosen_sender(name, settings_or_refuse(), registered())
     except Refused:
-        return "point"
+        return EZMOB
 
 
 def _compared(partner: "Partner", meant: "Wanted", listing: "Listing | None") -> "Reconciled":

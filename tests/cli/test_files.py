@@ -64,7 +64,7 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
         "rows": 4,
         "outcomes": TOLD,
         "rules_of": None,
-        "read_as": "commas, UTF-8, decimal points, header in line 1",
+        "read_as": "commas, UTF-8, decimal points, header in line 1, not used: note",
         "mistakes": {},
     }
     assert again.answer() == {**answer, "resumed_after": 4}
@@ -85,7 +85,7 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
 @pytest.mark.usefixtures("rows")
 def test_an_import_tells_a_person(service: Command) -> None:
     told = [
-        "read as: commas, UTF-8, decimal points, header in line 1",
+        "read as: commas, UTF-8, decimal points, header in line 1, not used: note",
         "          2  stored",
         "          1  duplicate",
         "          1  invalid_value",

@@ -33,7 +33,7 @@ def test_a_spreadsheet_is_rehearsed_imported_and_reconciled(service: Command) ->
     assert (ended.code, ended.out.splitlines()[:3]) == (
         0,
         [
-            f"read as: {TOLD}header in line 3, 1 total row left out",
+            f"read as: {TOLD}header in line 3, not used: Datum, 1 total row left out",
             "compared: their Klick-ID as click_id, their Umsatz as value",
             "          2  matched        here 1237.00 EUR  there 1237.00 EUR",
         ],
@@ -92,7 +92,7 @@ def test_options_overrule_what_a_file_looks_like(service: Command, bare: Path) -
         options = ("--delimiter", "semicolon", "--encoding", "cp1250", "--numbers", numbers)
         ended = service("reconcile", "theirs.csv", *options, "--json")
         assert ended.code == code
-        assert ended.answer()["read_as"] == f"semicolons, cp1250, decimal {numbers}s, header in line 1"
+        assert ended.answer()["read_as"] == f"semicolons, cp1250, decimal {numbers}s, header in line 1, not used: note"
 
 
 def test_a_senders_own_numbers_count(service: Command, bare: Path) -> None:
@@ -129,13 +129,17 @@ def test_click_ids_alone_are_reconciled(service: Command, bare: Path) -> None:
         (
             "sep=;\nClick ID;Value\na;1\nz;1\nb;1\na;1\nx;1\nSumme;5\n",
             "",
-            "semicolons, UTF-8, header in line 2, 1 total row left out",
+            "semicolons, UTF-8, header in line 2, not used: Value, 1 total row left out",
         ),
-        ("Partner;Klick;Umsatz\np;a;1,234\np;z;\np;b;x\np;x;1\n", "", "semicolons, UTF-8, header in line 1"),
-        ("Clickid,Name\na,A\nz,Z\nb,B\nx,X\n", "", "commas, UTF-8, header in line 1"),
+        (
+            "Partner;Klick;Umsatz\np;a;1,234\np;z;\np;b;x\np;x;1\n",
+            "",
+            "semicolons, UTF-8, header in line 1, not used: Partner, Umsatz",
+        ),
+        ("Clickid,Name\na,A\nz,Z\nb,B\nx,X\n", "", "commas, UTF-8, header in line 1, not used: Name"),
         ("Klick-ID\na\nz\nb\nx\n", "", "commas, UTF-8, header in line 1"),
         ("Nummer\na\nz\nb\nx\n", "--click-id-column=Nummer", "commas, UTF-8, header in line 1"),
-        ("Nummer,c\na,1\nz,1\nb,1\nx,1\n", "--columns=Nummer=click_id", "commas, UTF-8, header in line 1"),
+        ("Nummer,c\na,1\nz,1\nb,1\nx,1\n", "--columns=Nummer=click_id", "commas, UTF-8, header in line 1, not used: c"),
     ],
 )
 def test_a_list_of_click_ids_is_looked_up(service: Command, bare: Path, listed: str, given: str, read_as: str) -> None:

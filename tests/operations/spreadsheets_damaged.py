@@ -30,7 +30,7 @@ DAMAGED = [
     Spreadsheet(
         "too few cells and too many",
         lines("c;value;note", "d8;1,50", "d9;1,50;a;b", "d10;1,50;x"),
-        "semicolons, UTF-8, decimal commas, header in line 1",
+        "semicolons, UTF-8, decimal commas, header in line 1, not used: note",
         (("d10", 1_500_000, None),),
         (("malformed_body", "2 cells under a header of 3"), ("malformed_body", "4 cells under a header of 3")),
     ),
@@ -44,7 +44,7 @@ DAMAGED = [
     Spreadsheet(
         "half UTF-8: what is not, is damage",
         lines("c,value,note", "d13,1.50,größer", "d14,1.50,gr\udcf6ßer", "d\udcf615,1.50,größer"),
-        "commas, UTF-8, decimal points, header in line 1",
+        "commas, UTF-8, decimal points, header in line 1, not used: note",
         (("d13", 1_500_000, None), ("d14", 1_500_000, None)),
         (("invalid_encoding", "not UTF-8"),),
     ),
@@ -58,7 +58,7 @@ DAMAGED = [
     Spreadsheet(
         "a total that has a click id is a conversion's",
         lines("c;value;note", "d16;1,50;total"),
-        "semicolons, UTF-8, decimal commas, header in line 1",
+        "semicolons, UTF-8, decimal commas, header in line 1, not used: note",
         (("d16", 1_500_000, None),),
     ),
 ]

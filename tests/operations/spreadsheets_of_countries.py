@@ -47,7 +47,7 @@ ENGLISH = [
     Spreadsheet(
         "Excel, US, tabs",
         lines("c\tvalue\tnote", "us12\t1,234.50\ta, b"),
-        "tabs, UTF-8, decimal points, header in line 1",
+        "tabs, UTF-8, decimal points, header in line 1, not used: note",
         (("us12", 1_234_500_000, None),),
     ),
     Spreadsheet(
@@ -88,7 +88,7 @@ ENGLISH = [
     Spreadsheet(
         "Numbers, spaces around the names",
         lines("c , value , note", "us18,1.5,x", end="\n"),
-        "commas, UTF-8, decimal points, header in line 1",
+        "commas, UTF-8, decimal points, header in line 1, not used: note",
         (("us18", 1_500_000, None),),
     ),
 ]
@@ -111,7 +111,7 @@ ELSEWHERE = [
     Spreadsheet(
         "Excel, Russian, cp1251",
         lines("c;value;имя", "ru1;1 234,50 руб.;Иван", "ru2;5,00 руб.;"),  # noqa: RUF001 - Russian
-        "semicolons, cp1251, decimal commas, currencies from the amounts, header in line 1",
+        "semicolons, cp1251, decimal commas, currencies from the amounts, header in line 1, not used: имя",
         (("ru1", 1_234_500_000, "RUB"), ("ru2", 5_000_000, "RUB")),
         encoding="cp1251",
         options=Options(encoding="cp1251"),

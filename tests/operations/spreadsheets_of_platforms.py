@@ -21,21 +21,23 @@ OF_PLATFORMS = [
     Spreadsheet(
         "names of their own",
         lines("Date,Click ID,Payout,Currency", "2026-01-31,p3,1.50,USD"),
-        "commas, UTF-8, decimal points, header in line 1, Click ID as c, Payout as value, Currency as currency",
+        "commas, UTF-8, decimal points, header in line 1, Click ID as c, Payout as value, Currency as currency"
+        ", not used: Date",
         (("p3", 1_500_000, "USD"),),
         options=THEIRS,
     ),
     Spreadsheet(
         "names of their own with a total whose label is elsewhere",
         lines("Date,Click ID,Payout", "2026-01-31,p4,1.50", "Grand Total,,1.50"),
-        "commas, UTF-8, decimal points, header in line 1, Click ID as c, Payout as value, 1 total row left out",
+        "commas, UTF-8, decimal points, header in line 1, Click ID as c, Payout as value"
+        ", not used: Date, 1 total row left out",
         (("p4", 1_500_000, None),),
         options=THEIRS,
     ),
     Spreadsheet(
         "pipes",
         lines("c|value|note", "p5|1.50|a,b;c", end="\n"),
-        "pipes, UTF-8, decimal points, header in line 1",
+        "pipes, UTF-8, decimal points, header in line 1, not used: note",
         (("p5", 1_500_000, None),),
     ),
     Spreadsheet(
@@ -72,7 +74,8 @@ OF_PLATFORMS = [
     Spreadsheet(
         "totals at the top and at the end, whose label is elsewhere",
         lines("Date;Click ID;Payout", "Summe;;1,50", "Gesamt EUR;;1,50", "2026-01-31;t3;1,50", "", "Summe;;1,50"),
-        "semicolons, UTF-8, decimal commas, header in line 1, Click ID as c, Payout as value, 3 total rows left out",
+        "semicolons, UTF-8, decimal commas, header in line 1, Click ID as c, Payout as value"
+        ", not used: Date, 3 total rows left out",
         (("t3", 1_500_000, None),),
         options=THEIRS,
     ),

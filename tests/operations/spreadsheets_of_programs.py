@@ -19,21 +19,21 @@ GERMAN = [
     Spreadsheet(
         "Excel, German, cp1252 with an umlaut and a sign of currency",
         lines("c;value;Bemerkung", "de4;12,50 €;für März", "de5;1.000,00 €;"),
-        "semicolons, cp1252, decimal commas, currencies from the amounts, header in line 1",
+        "semicolons, cp1252, decimal commas, currencies from the amounts, header in line 1, not used: Bemerkung",
         (("de4", 12_500_000, "EUR"), ("de5", 1_000_000_000, "EUR")),
         encoding="cp1252",
     ),
     Spreadsheet(
         "Excel, German, CSV UTF-8",
         lines("c;value;Bemerkung", "de6;0,99;größer"),
-        "semicolons, UTF-8, decimal commas, header in line 1",
+        "semicolons, UTF-8, decimal commas, header in line 1, not used: Bemerkung",
         (("de6", 990_000, None),),
         encoding="utf-8-sig",
     ),
     Spreadsheet(
         "Excel, German, Unicode text",
         lines("c\tvalue\tNotiz", "de7\t3,10\tgröß"),
-        "tabs, UTF-16, decimal commas, header in line 1",
+        "tabs, UTF-16, decimal commas, header in line 1, not used: Notiz",
         (("de7", 3_100_000, None),),
         encoding="utf-16",
     ),
@@ -70,13 +70,13 @@ GERMAN = [
     Spreadsheet(
         "LibreOffice, German, every text in quotes",
         lines('"c";"value";"Notiz"', '"de16";"12,50";"eins; zwei"', '"de17";"1,00";"er sagte ""ja"""', end="\n"),
-        "semicolons, UTF-8, decimal commas, header in line 1",
+        "semicolons, UTF-8, decimal commas, header in line 1, not used: Notiz",
         (("de16", 12_500_000, None), ("de17", 1_000_000, None)),
     ),
     Spreadsheet(
         "LibreOffice, German, a line end within a cell",
         lines("c;value;Notiz", 'de18;1,50;"zwei\nZeilen"', "de19;2,50;", end="\n"),
-        "semicolons, UTF-8, decimal commas, header in line 1",
+        "semicolons, UTF-8, decimal commas, header in line 1, not used: Notiz",
         (("de18", 1_500_000, None), ("de19", 2_500_000, None)),
     ),
     Spreadsheet(
@@ -91,7 +91,7 @@ FRENCH = [
     Spreadsheet(
         "Excel, French, cp1252 with no-break spaces",
         lines("c;value;remarque", "fr1;1\u00a0234,50\u00a0€;payé", "fr2;12,00\u00a0€;"),
-        "semicolons, cp1252, decimal commas, currencies from the amounts, header in line 1",
+        "semicolons, cp1252, decimal commas, currencies from the amounts, header in line 1, not used: remarque",
         (("fr1", 1_234_500_000, "EUR"), ("fr2", 12_000_000, "EUR")),
         encoding="cp1252",
     ),

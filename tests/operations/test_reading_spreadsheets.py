@@ -13,7 +13,7 @@ from backports import zstd
 from service.core.presets import EZMOB, PRESETS
 from service.core.sender import Sender
 from service.operations.errors import WrongValues
-from service.operations.files.row_file import RowFile
+from service.operations.files.row_file import RowFile, UnreadableFile
 from service.operations.files.spreadsheet.reading import Options
 from service.operations.files.spreadsheet.saying import options_of
 from service.operations.importing.file import ImportFile
@@ -127,6 +127,47 @@ def test_what_a_version_before_began_is_read_as_it_read_it(engine: Engine, ledge
     engine.database.imports().begin(ImportedFile(**{**begun, "rules": rules}))
     imported(given(tmp_path, PLAIN), engine.database, ledger, tmp_path / "report.csv")
     assert outcomes(tmp_path / "report.csv") == ["stored", "invalid_value", "invalid_value"]
+
+
+EARLIER = ("edition", "foreign", "returns")  # what a reading did not say before sums between rows were known
+
+
+def begun_before(engine: Engine, rows: ImportFile, **changed: object) -> None:
+    """Note it as a version did that knew no sums between rows, and no cells that are made text."""
+    begun = rows.to_begin(datetime.now(UTC)).model_dump()
+    reading = {name: told for name, told in begun["rules"]["reading"].items() if name not in EARLIER} | changed
+    engine.database.imports().begin(ImportedFile(**{**begun, "rules": {**begun["rules"], "reading": reading}}))
+
+
+def test_what_a_version_began_that_knew_no_sums_between_rows_keeps_its_rows_and_their_numbers(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    content = b'c,value\na,1\nSubtotal,1\n"=""0123""",2\nb,3\n'
+    begun_before(engine, given(tmp_path, content))
+    rows = given(tmp_path, content)
+    imported(rows, engine.database, ledger, tmp_path / "report.csv")
+    assert outcomes(tmp_path / "report.csv") == ["stored"] * 4
+    found = engine.rows("SELECT click_id, request_id FROM conversion")
+    assert sorted(found) == [
+        ('="0123"', f"{rows.request_id}-3"),
+        ("Subtotal", f"{rows.request_id}-2"),
+        ("a", f"{rows.request_id}-1"),
+        ("b", f"{rows.request_id}-4"),
+    ]
+
+
+def test_what_a_version_began_that_guessed_an_amount_is_the_same_import_and_no_other_is_begun_so(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    content, said = b"Nr,value\na,1.234\nb,5\n", columns(Nr="c")
+    with pytest.raises(UnreadableFile, match="say --numbers"):
+        imported(given(tmp_path, content, said), engine.database, ledger, tmp_path / "none.csv")
+    begun_before(engine, given(tmp_path, content, said))
+    assert imported(given(tmp_path, content, said), engine.database, ledger, tmp_path / "report.csv") == (
+        0,
+        {"stored": 2},
+    )
+    assert engine.rows("SELECT value_micros FROM conversion ORDER BY 1") == [(1_234_000,), (5_000_000,)]
 
 
 def test_it_is_read_again_as_when_its_import_was_begun(engine: Engine, ledger: Ledger, tmp_path: Path) -> None:

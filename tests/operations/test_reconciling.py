@@ -134,7 +134,12 @@ CLAIMS = st.lists(
 )
 
 
-@given(here=CLAIMS, there=CLAIMS)
+UNPAID = st.lists(
+    st.builds(lambda word: Claim(Amount(0, ""), "1", word), st.sampled_from(["refunded", "rejected"])), max_size=3
+)
+
+
+@given(here=st.builds(list.__add__, CLAIMS, UNPAID), there=st.builds(list.__add__, UNPAID, CLAIMS))
 def test_every_conversion_of_either_list_is_told_once_and_what_matches_is_equal(
     here: list[Claim], there: list[Claim]
 ) -> None:

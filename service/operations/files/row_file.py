@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from service.core.batch import csv_records, ndjson_rows, stream_lines
-from service.core.decompression import UNREADABLE, open_unpacked
+from service.core.decompression import UNREADABLE, Readable, open_unpacked
 from service.operations.files.encoding import UTF8, AsUtf8
 
 Form = Literal["csv", "ndjson"]
@@ -23,6 +23,18 @@ class UnreadableFile(Exception):  # noqa: N818 - the state of the file
     """The file cannot be read to its end as what it is said to be; the text says why, for a person."""
 
 
+class Layout(NamedTuple):
+    """Where the records of a CSV file are.
+
+    So many lines are `above` its header. `returns`: its lines end in carriage returns alone, as on old Macs.
+    """
+
+    encoding: str = UTF8
+    delimiter: str = ","
+    above: int = 0
+    returns: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class RowFile:
     """A file of rows, plain or packed (`.gz`, `.zst`), and the form that they have. All raise UnreadableFile."""
@@ -32,18 +44,21 @@ class RowFile:
 
     @contextmanager
     def rows(
-        self, advance: Advance = lambda _: None, *, encoding: str = UTF8, delimiter: str = ",", above: int = 0
+        self,
+        advance: Advance = lambda _: None,
+        layout: Layout = Layout(),  # noqa: B008 - it cannot be changed
     ) -> Iterator[Iterator[bytes]]:
         """Open the file to read its rows: of CSV the header, then each record; or lines. None of them is blank.
 
-        They are UTF-8. The first lines, so many as are `above` the header, are left out.
+        They are UTF-8. The lines above the header are left out.
         """
         with self._told(), open_unpacked(self.path) as stream:
-            watched = _Watched(stream, advance)
-            lines = stream_lines(watched if encoding == UTF8 else AsUtf8(watched, encoding))
-            lines = islice(chain([next(lines, b"").removeprefix(BOM_UTF8)], lines), above, None)
+            text: Readable = _Watched(stream, advance)
+            text = text if layout.encoding == UTF8 else AsUtf8(text, layout.encoding)
+            lines = stream_lines(_WithLineEnds(text) if layout.returns else text)
+            lines = islice(chain([next(lines, b"").removeprefix(BOM_UTF8)], lines), layout.above, None)
             csv = self.form == "csv"
-            yield csv_records(lines, broken=lambda _: None, delimiter=delimiter) if csv else ndjson_rows(lines)
+            yield csv_records(lines, broken=lambda _: None, delimiter=layout.delimiter) if csv else ndjson_rows(lines)
 
     def beginning(self, size: int) -> bytes:
         """Return the first so many bytes, unpacked."""
@@ -97,3 +112,13 @@ class _Watched:
         chunk = self._stream.read(size)
         self._advance(len(chunk))
         return chunk
+
+
+class _WithLineEnds:
+    """A stream of UTF-8 whose lines end in carriage returns, with the ends that lines have here."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        return self._stream.read(size).replace(b"\r", b"\n")

@@ -1,7 +1,7 @@
 """Owns a spreadsheet to import: how it is read, now or when its import was begun, and its rows for our doors."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import orjson
@@ -13,6 +13,8 @@ from service.operations.files.spreadsheet.naming import SenderNaming
 from service.operations.files.spreadsheet.reading import Options, Reading, Roles
 from service.operations.files.spreadsheet.sheet import Sheet
 from service.operations.files.spreadsheet.sniffing import understand
+
+_FOLLOWING = {"foreign", "returns", "edition"}  # from the file and the options, so they make no other import of it
 
 
 class ImportSheet:
@@ -44,6 +46,8 @@ class ImportSheet:
             self.reading = understand(file, self._naming(options.columns), options, sender.numbers)
         except UnreadableFile as refused:
             self._refused = refused
+            with suppress(UnreadableFile):  # it may have been begun by a version that took what nobody can tell
+                self.reading = understand(file, self._naming(options.columns), options, sender.numbers, edition=1)
 
     def as_begun(self, sender: Sender, rules: Mapping[str, Any]) -> Self:
         """Return it as it was read when its import was begun, by the rules of then."""
@@ -55,7 +59,7 @@ class ImportSheet:
 
         Whoever says what would have been understood anyway gives the same file.
         """
-        if self._options == Options() or self._refused:
+        if self._options == Options() or not self.reading.names:
             return ""
         looks = type(self)(self._file, self._sender, self._column, Options())
         said = self._said()
@@ -66,7 +70,8 @@ class ImportSheet:
         """Return how it is read, by what can be said in several ways: what its columns mean, and its text."""
         columns = self._naming(self.reading.columns).renaming(self.reading.names)
         text = self._file.text_digest(self.reading.encoding)
-        return {**self.reading.rules(), "encoding": text, "columns": columns}
+        said = {name: said for name, said in self.reading.rules().items() if name not in _FOLLOWING}
+        return {**said, "encoding": text, "columns": columns}
 
     @property
     def moment_column(self) -> str | None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.core.moment import utc
-from service.core.sender import NumberFormat
+from service.core.presets import EZMOB
+from service.core.sender import Sender
 from service.operations.files.row_file import Advance, RowFile
 from service.operations.files.row_output import Form, Stream, write_rows
 from service.operations.files.row_shape import Types
@@ -33,12 +34,12 @@ _MICROS = 10**6
 
 
 class Partner(NamedTuple):
-    """A partner's list, which of its columns a person named, what else they said, and how its sender writes amounts."""
+    """A partner's list, which of its columns a person named, what else they said, and whose it is."""
 
     file: RowFile
     said: Said
     options: Options = Options()
-    numbers: NumberFormat = "point"
+    sender: Sender = EZMOB
 
 
 class Listing(NamedTuple):

@@ -37,7 +37,7 @@ class Amount(NamedTuple):
 class Claim(NamedTuple):
     """One conversion of a list; `place` is its row there, or its request_id here. No amount: it cannot be read.
 
-    `unpaid` says why one of ours is worth nothing now: it was rejected or refunded. Its amount is 0 then.
+    `unpaid` says why it is worth nothing: it was rejected or refunded. Its amount is 0 then.
     """
 
     amount: Amount | None
@@ -105,14 +105,14 @@ class Reconciliation:
                     told = "; ".join([WORTHLESS, *unread_in(row.params, "", row.conversion_status)])
                     lists.execute(_PUT_WORTHLESS, (row.request_id, told))
                 currency = row.current_currency or ""
-                yield Line(row.click_id, transaction_id, micros, currency, row.request_id, unpaid)
+                yield Line(row.click_id, transaction_id, micros, currency, row.request_id, unpaid=unpaid)
 
     def _differing(self, lists: sqlite3.Connection, pairing: "_Pairing") -> Iterator[Difference]:
         for click_id, lines in groupby(lists.execute(_IN_ORDER), itemgetter(0)):
             if click_id:
                 yield from self._of_click_id(click_id, lines, pairing)
                 continue
-            for *_, place, reason in lines:  # a list may be millions of these
+            for *_, place, reason, _ in lines:  # a list may be millions of these
                 self._nameless += 1
                 yield self._told(Difference("unreadable", "", "", None, Claim(None, place), reason))
 
@@ -129,7 +129,8 @@ class Reconciliation:
                 unknown = unread
                 continue
             for kind, mine, theirs in pairing(here, there):
-                one = Difference(kind, click_id, transaction_id, mine, theirs, mine.unpaid if mine else "")
+                why = "; ".join(claim.unpaid for claim in (mine, theirs) if claim and claim.unpaid)
+                one = Difference(kind, click_id, transaction_id, mine, theirs, why)
                 if kind == "missing_there":
                     rows = unread or unknown
                     one = rows.popleft()._replace(here=mine) if rows else one._replace(explanation=self._perhaps())
@@ -161,7 +162,8 @@ class Reconciliation:
 def paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim | None, Claim | None]]:
     """Pair the conversions of one key: equal amounts first, then whatever is left, in order. Each has an amount.
 
-    What was rejected or refunded here comes last: it agrees with a list that has it at 0, or not at all.
+    What was rejected or refunded on one side comes last: it agrees with what is so on the other side as well, or is at
+    0 there, or not there at all.
     """
     waiting: dict[int, _Waiting] = defaultdict(lambda: defaultdict(deque))
     for place, claim in enumerate(here):
@@ -169,24 +171,30 @@ def paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim 
             waiting[claim.amount.micros][claim.amount.currency].append(place)
     unequal = []
     for claim in there:
-        taken = _first(waiting.get(claim.amount.micros, {}), claim.amount.currency) if claim.amount else None
+        amount = None if claim.unpaid else claim.amount
+        taken = _first(waiting.get(amount.micros, {}), amount.currency) if amount else None
         if taken is None:
             unequal.append(claim)
         else:
             yield "matched", here[taken], claim
     rest = [here[place] for same in waiting.values() for place in sorted(chain.from_iterable(same.values()))]
-    rest += [claim for claim in here if claim.unpaid]
+    unpaid_here, unpaid_there = ([claim for claim in side if claim.unpaid] for side in (here, unequal))
+    yield from (("unpaid", mine, theirs) for mine, theirs in zip(unpaid_here, unpaid_there, strict=False))
+    rest += unpaid_here[len(unpaid_there) :]
+    unequal = [claim for claim in unequal if not claim.unpaid] + unpaid_there[len(unpaid_here) :]
     for mine, theirs in zip_longest(rest, unequal):
         yield _kind(mine, theirs), mine, theirs
 
 
 def _kind(mine: Claim | None, theirs: Claim | None) -> Kind:
     """Return what two conversions are to each other that do not match."""
-    if mine is None:
-        return "missing_here"
-    if mine.unpaid:
-        return "status_differs" if theirs and theirs.amount and theirs.amount.micros else "unpaid"
-    return "missing_there" if theirs is None else "value_differs"
+    if not (mine and theirs):
+        one = mine or theirs
+        return "unpaid" if one and one.unpaid else "missing_here" if theirs else "missing_there"
+    if mine.unpaid or theirs.unpaid:
+        other = theirs if mine.unpaid else mine
+        return "status_differs" if other.amount and other.amount.micros else "unpaid"
+    return "value_differs"
 
 
 def _worth(lists: sqlite3.Connection, one: Difference) -> str:
@@ -234,9 +242,9 @@ def _sorted_out(
     here: list[Claim] = []
     there: list[Claim] = []
     unread: deque[Difference] = deque()
-    for _, _, ours, micros, currency, place, reason in rows:
-        claim = Claim(None if micros is None else Amount(micros, currency), place, reason if ours else "")
-        if reason and not ours:
+    for _, _, ours, micros, currency, place, reason, unpaid in rows:
+        claim = Claim(None if micros is None else Amount(micros, currency), place, unpaid)
+        if reason:
             unread.append(Difference("unreadable", click_id, transaction_id or "", None, claim, reason))
         else:
             (here if ours else there).append(claim)
@@ -246,12 +254,13 @@ def _sorted_out(
 LISTS = """
     PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32000;
     CREATE TABLE line (
-        click_id TEXT, transaction_id TEXT, ours INTEGER, micros INTEGER, currency TEXT, place TEXT, reason TEXT
+        click_id TEXT, transaction_id TEXT, ours INTEGER, micros INTEGER, currency TEXT, place TEXT, reason TEXT,
+        unpaid TEXT
     );
     CREATE TABLE worthless (request_id TEXT PRIMARY KEY, told TEXT) WITHOUT ROWID;
     BEGIN;
 """
-PUT = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
+PUT = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_WORTHLESS = "INSERT INTO worthless VALUES (?, ?)"
 _WORTHLESS = "SELECT told FROM worthless WHERE request_id = ?"
 _IN_ORDER = "SELECT * FROM line ORDER BY click_id, transaction_id, rowid"  # NULL comes first

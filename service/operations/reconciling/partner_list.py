@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
 
 from service.core.fields.amounts import micros_of
-from service.core.sender import NumberFormat
+from service.core.fields.statuses import plain_word
+from service.core.lifecycle import UNPAID
+from service.core.presets import EZMOB
+from service.core.sender import Sender
 from service.operations.errors import Mistake, refuse_wrong
 from service.operations.files.row_file import Advance, RowFile
 from service.operations.files.spreadsheet.naming import plain, unknown_columns
@@ -24,8 +27,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "value": ("value", "amount", "payout", "revenue", "price", "sum"),
     "currency": ("currency", "currency_code"),
+    "conversion_status": ("conversion_status", "status", "state", "statut", "estado", "stato", "статус"),
 }
 _SHOWN = 400  # letters of a header
+_STRANGE, _STRANGE_LETTERS = 5, 40  # words for a status that nobody knows, at most
 
 
 class Said(NamedTuple):
@@ -35,6 +40,7 @@ class Said(NamedTuple):
     value: str | None = None
     transaction_id: str | None = None
     currency: str | None = None
+    conversion_status: str | None = None
 
 
 class Columns(NamedTuple):
@@ -44,16 +50,17 @@ class Columns(NamedTuple):
     value: str | None
     transaction_id: str | None
     currency: str | None
+    conversion_status: str | None = None
 
 
-Row = tuple[str, str | None, bool, int | None, str, str, str]  # a line, with `ours` in the middle
+Row = tuple[str, str | None, bool, int | None, str, str, str, str]  # a line, with `ours` in the middle
 
 
 class Line(NamedTuple):
     """A row of a list, theirs or ours.
 
     `micros` is None where there is no amount, and the transaction id where it could not be read. `place` is the row's
-    number, or our request_id. `reason` says why the row cannot be compared, or why ours is worth nothing now.
+    number, or our request_id. `reason` says why the row cannot be compared, `unpaid` why it is worth nothing.
     """
 
     click_id: str
@@ -62,10 +69,11 @@ class Line(NamedTuple):
     currency: str
     place: str
     reason: str = ""
+    unpaid: str = ""
 
     def row(self, *, ours: bool) -> Row:
         """Return it as a row of the table in which the lists are sorted."""
-        return self.click_id, self.transaction_id, ours, self.micros, self.currency, self.place, self.reason
+        return *self[:2], ours, *self[2:]
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,11 @@ class PartnerNaming:
     only_ids: bool = False
     alone = "click_id"
 
+    @property
+    def unsaid(self) -> Self:
+        """The same without what a person said of the columns."""
+        return replace(self, said=Said())
+
     def columns(self, names: Sequence[str]) -> Columns | None:
         """Return the columns; None if one that is needed is not there. One column alone may be the click ids."""
         said = self.said
@@ -91,16 +104,18 @@ class PartnerNaming:
             return None
         if self.only_ids:
             return Columns(click_id, None, None, None)
-        return Columns(click_id, value, said.transaction_id, said.currency or guessed["currency"])
+        currency, status = (getattr(said, what) or guessed[what] for what in ("currency", "conversion_status"))
+        return Columns(click_id, value, said.transaction_id, currency, status)
 
     def roles(self, names: Sequence[str]) -> Roles | None:
         """Return where the columns are."""
         columns = self.columns(names)
         if columns is None:
             return None
-        click_id, value, transaction, currency = (None if name is None else names.index(name) for name in columns)
+        click_id, value, *others = (None if name is None else names.index(name) for name in columns)
+        transaction, currency, status = others
         values = () if value is None else (value,)
-        labels = () if transaction is None else (transaction,)
+        labels = tuple(place for place in (transaction, status) if place is not None)
         return None if click_id is None else Roles(tuple(names), click_id, values, currency, labels=labels)
 
     def missing(self, names: Sequence[str]) -> str:
@@ -115,7 +130,8 @@ class PartnerNaming:
 class PartnerList:
     """A partner's list, which is read in one way. To make one reads its beginning. Raises UnreadableFile.
 
-    `own` is how its sender usually writes amounts. `only_ids`: of its columns only the click ids are read.
+    Its sender says how amounts are usually written, and what its words for a status mean. `only_ids`: of its columns
+    only the click ids are read.
     """
 
     def __init__(
@@ -123,27 +139,37 @@ class PartnerList:
         file: RowFile,
         said: Said = Said(),  # noqa: B008 - it cannot be changed
         options: Options = Options(),  # noqa: B008 - it cannot be changed
-        own: NumberFormat = "point",
+        sender: Sender = EZMOB,
         *,
         only_ids: bool = False,
     ) -> None:
         naming = PartnerNaming(_with_renamed(said, options.columns), only_ids)
-        self._reading = understand(file, naming, options, own)
+        self._reading = understand(file, naming, options, sender.numbers)
         columns, roles = naming.columns(self._reading.names), naming.roles(self._reading.names)
         assert columns is not None  # noqa: S101 - its header was found by them
         assert roles is not None  # noqa: S101 - the same
         self.columns = columns
         self._roles = roles
         self._sheet = Sheet(file, self._reading, roles, "point")
+        self._statuses = sender.statuses
+        self._unpaid = 0
+        self._strange: dict[str, None] = {}  # words for a status that nobody knows, each once, in order
 
     @property
     def read_as(self) -> str:
-        """How it is read, for a person; how many rows were left out is known when all were read."""
-        return self._reading.words(self._roles, self._sheet.left_out)
+        """How it is read, for a person; what was left out, or counts as 0, is known when all rows were read."""
+        return ", ".join(filter(None, (self._reading.words(self._roles, self._sheet.left_out), *self._by_status())))
+
+    def _by_status(self) -> Iterator[str]:
+        if self._unpaid:
+            yield f"{self._unpaid} rejected or refunded row{'s' if self._unpaid > 1 else ''} counted as 0"
+        if self._strange:
+            yield f"unknown statuses, counted at full value: {' '.join(map(repr, self._strange))}"
 
     @contextmanager
     def lines(self, advance: Advance) -> Iterator[Iterator[Line]]:
         """Open it to read its rows. Raises UnreadableFile."""
+        self._unpaid, self._strange = 0, {}
         with self._sheet.records(advance) as records:
             yield (self._line(record, str(number)) for number, record in enumerate(records, 1))
 
@@ -152,13 +178,27 @@ class PartnerList:
         click_id = cells[roles.click_id].strip() if roles.click_id < len(cells) else ""
         if record.fault:
             return Line(click_id, None, None, "", place, record.fault)
-        transaction_id = self.columns.transaction_id
-        transaction = "" if transaction_id is None else cells[roles.names.index(transaction_id)].strip()
+        transaction = self._cell(cells, self.columns.transaction_id)
         currency = "" if roles.currency is None else cells[roles.currency].upper()
         line = Line(click_id, transaction, None, currency or record.added.get(roles.added, ""), place)
         if not click_id:
             return line._replace(reason="no click id")
+        word = self._cell(cells, self.columns.conversion_status)
+        if self._is_unpaid(word):
+            worth = self._cell(cells, self.columns.value)
+            return line._replace(micros=0, unpaid=f"{word} in their list" + (f": it was {worth}" if worth else ""))
         return _with_amount(line, cells[roles.values[0]]) if roles.values else line
+
+    def _cell(self, cells: Sequence[str], column: str | None) -> str:
+        return "" if column is None else cells[self._roles.names.index(column)].strip()
+
+    def _is_unpaid(self, word: str) -> bool:
+        """Tell whether a status says that nothing is owed, and count it; keep a word that nobody knows."""
+        status = self._statuses.get(plain_word(word))
+        if word and status is None and len(self._strange) < _STRANGE:
+            self._strange[word[:_STRANGE_LETTERS]] = None
+        self._unpaid += status in UNPAID
+        return status in UNPAID
 
 
 def _with_amount(line: Line, text: str) -> Line:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import get_args
+from typing import Self, get_args
 
 from service.core.sender import Field, Sender
 from service.operations.files.spreadsheet.reading import Roles
@@ -37,6 +37,11 @@ class SenderNaming:
     renamed: Mapping[str, str] = field(default_factory=dict)
     alone = None  # a file to import needs a header
 
+    @property
+    def unsaid(self) -> Self:
+        """The same without what a person said of the columns."""
+        return replace(self, renamed={})
+
     def roles(self, names: Sequence[str]) -> Roles | None:
         """Return what the columns are; None unless there is one for everything that must be sent."""
         if any(theirs not in names for theirs in self.renamed):
@@ -62,7 +67,7 @@ class SenderNaming:
         of a currency as well.
         """
         ours = dict(zip(reversed(names), reversed(self.called(names)), strict=True))
-        unsaid = dict(zip(reversed(names), reversed(replace(self, renamed={}).called(names)), strict=True))
+        unsaid = dict(zip(reversed(names), reversed(self.unsaid.called(names)), strict=True))
         fields = Counter(self.sender.fields.get(name) for name in ours.values())
         meant = {}
         for theirs in sorted({*self.renamed} & {*names}):

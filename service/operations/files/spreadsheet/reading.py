@@ -6,11 +6,14 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from service.core.sender import NumberFormat
 from service.operations.files.encoding import UTF8
+from service.operations.files.row_file import Layout
 from service.operations.files.spreadsheet.amounts import Numbers
 from service.operations.files.spreadsheet.dates import DateOrder
 
 DELIMITERS: Mapping[str, str] = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 _ENCODINGS = {UTF8: "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
+EDITION = 2  # of what is understood in a row: 1 knew no sums between rows, and no ="0123"
+_NAMED = 8  # columns that are not used, at most
 _NUMBERS: Mapping[NumberFormat, str] = {"point": "decimal points", "comma": "decimal commas", "cents": "cents"}
 
 
@@ -40,6 +43,12 @@ class Roles(NamedTuple):
     added: str = "currency"
     labels: tuple[int, ...] = ()
 
+    @property
+    def used(self) -> frozenset[int]:
+        """The places of all columns that mean something."""
+        places = (self.click_id, *self.values, self.currency, self.moment, *self.labels)
+        return frozenset(place for place in places if place is not None)
+
 
 class Naming(Protocol):
     """What knows the columns by their names, whatever is done with the rows.
@@ -50,6 +59,10 @@ class Naming(Protocol):
     @property
     def alone(self) -> str | None:
         """The name."""
+
+    @property
+    def unsaid(self) -> Self:
+        """The same without what a person said of the columns."""
 
     def roles(self, names: Sequence[str]) -> Roles | None:
         """Return what the columns are; None if these are no names of columns, so that this is no header."""
@@ -63,8 +76,9 @@ class Reading:
     """How the rows of a file are read.
 
     `above` is how many lines stand above the header, `names` what it says, without the spaces around it, and `columns`
-    are our names by theirs, as a person said. `signs`: currency signs are among the amounts. Without names nothing is
-    respelled: so versions before read every file.
+    are our names by theirs, as a person said. `signs`: currency signs are among the amounts. `foreign`: only a person
+    knows its columns, so its amounts are not written for our doors. `returns`: its lines end in carriage returns alone.
+    Without names nothing is respelled: so versions before read every file.
     """
 
     encoding: str = UTF8
@@ -77,11 +91,19 @@ class Reading:
     dates: DateOrder | None = None
     signs: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
+    foreign: bool = False
+    returns: bool = False
+    edition: int = 1
 
     @property
     def how_numbers(self) -> Numbers:
         """How its amounts are written."""
-        return Numbers(self.numbers, self.sure, plain=self.is_ours or self.numbers != "point")
+        return Numbers(self.numbers, self.sure, plain=(self.is_ours and not self.foreign) or self.numbers != "point")
+
+    @property
+    def layout(self) -> Layout:
+        """Where its records are."""
+        return Layout(self.encoding, self.delimiter, self.above, self.returns)
 
     @property
     def is_ours(self) -> bool:
@@ -114,5 +136,8 @@ class Reading:
         for theirs, ours in zip(self.names, roles.names if roles else (), strict=False):
             if theirs != ours:
                 yield f"{theirs} as {ours}"
+        if roles and (unused := [name for place, name in enumerate(self.names) if name and place not in roles.used]):
+            more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
+            yield f"not used: {', '.join(unused[:_NAMED])}{more}"
         if left_out:
             yield f"{left_out} total row{'s' if left_out > 1 else ''} left out"

@@ -9,23 +9,24 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain, filterfalse, islice
 from typing import NamedTuple
 
 from service.core.decoding import as_text
-from service.core.harmless import as_it_was
 from service.core.sender import NumberFormat
 from service.core.undecoded import without_surrogates
 from service.operations.files.row_file import Advance, RowFile
 from service.operations.files.spreadsheet.amounts import respelled
 from service.operations.files.spreadsheet.dates import iso_of
 from service.operations.files.spreadsheet.reading import Reading, Roles
-from service.operations.files.spreadsheet.sniffing import split_record
-from service.operations.files.spreadsheet.totals import is_total, is_unnamed
+from service.operations.files.spreadsheet.sniffing import cell_text, split_record
+from service.operations.files.spreadsheet.totals import is_total, is_unnamed, may_be_total
 
 _LAST = 20  # rows at the end of a file, among which totals are looked for
 AS_SENT = "_as_sent"
-_ODD = re.compile(rb"[ \"$('\x80-\xff]")  # without one of these no amount in a row of ours is to be respelled
+_ODD = re.compile(
+    rb"[ \"$('\x80-\xff]|-(?:,|\r?$)"
+)  # without one of these no amount in a row of ours is to be respelled
 _QUOTED = re.compile(r'["\r\n]')
 
 
@@ -55,6 +56,7 @@ class Sheet:
         self._reading = reading
         self._roles = roles
         self._target = target
+        self._delimiter = reading.delimiter.encode()
         currency = () if roles.currency is None else (roles.currency,)
         self._places = tuple(dict.fromkeys((roles.click_id, *roles.values, *currency, *roles.labels)))
         respelled_often = reading.signs or reading.dates is not None
@@ -90,8 +92,18 @@ class Sheet:
     @contextmanager
     def _raws(self, advance: Advance) -> Iterator[Iterator[bytes]]:
         how = self._reading
-        with self._file.rows(advance, encoding=how.encoding, delimiter=how.delimiter, above=how.above) as raws:
-            yield self._without_totals(islice(raws, int(not how.headless), None))
+        self.left_out = 0
+        with self._file.rows(advance, how.layout) as raws:
+            rows = self._without_totals(islice(raws, int(not how.headless), None))
+            yield rows if how.edition == 1 else filterfalse(self._is_sum, rows)
+
+    def _is_sum(self, raw: bytes) -> bool:
+        """Tell whether a row between the others is their sum, and count it."""
+        click_id = self._roles.click_id
+        if not may_be_total(raw, self._delimiter, click_id) or not is_total(self._read(raw).cells, click_id):
+            return False
+        self.left_out += 1
+        return True
 
     def _without_totals(self, raws: Iterator[bytes]) -> Iterator[bytes]:
         """Yield all but the totals at the top, those at the end, and the empty rows and lines of text around these."""
@@ -110,7 +122,7 @@ class Sheet:
         total = [is_total(one.cells, click_id) for one in records]
         behind = [is_unnamed(one.cells, click_id, names) for one in records]
         end = end_of_rows(empty, total, behind)
-        self.left_out = above + len(records) - end - sum(empty[end:])
+        self.left_out += above + len(records) - end - sum(empty[end:])
         yield from islice(last, end)
 
     def _read(self, raw: bytes) -> Record:
@@ -140,7 +152,7 @@ class Sheet:
         """Write cells as our doors take them, and return what is added to them."""
         roles, added = self._roles, dict[str, str]()
         for place in self._places:
-            cells[place] = as_it_was(cells[place])
+            cells[place] = cell_text(cells[place], self._reading.edition)
         cells[roles.click_id] = cells[roles.click_id].strip()
         if roles.currency is not None:
             cells[roles.currency] = cells[roles.currency].strip()

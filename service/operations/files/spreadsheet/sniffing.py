@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,10 +14,11 @@ from service.operations.files.encoding import UTF8, decoded, encoding_of
 from service.operations.files.row_file import RowFile, UnreadableFile
 from service.operations.files.spreadsheet.amounts import Numbers, numbers_of, respelled
 from service.operations.files.spreadsheet.dates import is_local
-from service.operations.files.spreadsheet.reading import DELIMITERS, Naming, Options, Reading, Roles
+from service.operations.files.spreadsheet.reading import DELIMITERS, EDITION, Naming, Options, Reading, Roles
 
 SAMPLE_BYTES = 2**20
 _SEP = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)  # with what a program adds to make cells of it
+_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 _HIGHEST = 50  # lines above a header, at most
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods; .xls
 
@@ -30,34 +32,45 @@ class _Header(NamedTuple):
     headless: bool = False
 
 
-def understand(file: RowFile, naming: Naming, options: Options, own: NumberFormat) -> Reading:
-    """Return how a file is to be read. `own` is how its sender usually writes amounts. Raises UnreadableFile."""
+def understand(file: RowFile, naming: Naming, options: Options, own: NumberFormat, edition: int = EDITION) -> Reading:
+    """Return how a file is to be read. `own` is how its sender usually writes amounts. Raises UnreadableFile.
+
+    An `edition` before the present one is that of a version that may have begun to import the file.
+    """
     beginning = file.beginning(SAMPLE_BYTES)
     if beginning.startswith(_WORKBOOKS):
         raise UnreadableFile(f"{file.path} is a workbook: save its sheet as CSV")
     encoding = _encoding(file, beginning, options.encoding)
-    lines = decoded(beginning, encoding).split("\n")
+    text = decoded(beginning, encoding)
+    returns = "\r" in text and "\n" not in text
+    lines = text.split("\r" if returns else "\n")
     if len(beginning) >= SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # it may go on
     header = _header(lines, naming, options.delimiter, file)
     roles = naming.roles(header.names)
     assert roles is not None  # noqa: S101 - it was found by them
     rows = [*_rows(lines[header.above :], header)]
-    is_ours = Reading(encoding=encoding, delimiter=header.delimiter).is_ours
-    numbers = _numbers(_cells(rows, *roles.values), options, own, is_ours=is_ours)
-    _assert_dates(rows, roles, options)
-    return Reading(
+    reading = Reading(
         encoding=encoding,
         delimiter=header.delimiter,
         above=header.above,
         names=header.names,
         headless=header.headless,
-        numbers=numbers.format,
-        sure=numbers.sure,
         dates=options.dates if roles.moment is not None else None,
-        signs=roles.currency is None and _has_currency(_cells(rows, *roles.values), numbers),
         columns=options.columns,
+        foreign=edition > 1 and naming.unsaid.roles(header.names) is None,
+        returns=returns,
+        edition=edition,
     )
+    amounts = _cells(rows, *roles.values)
+    numbers = _numbers(amounts, options, own, is_ours=reading.is_ours and not reading.foreign)
+    _assert_dates(rows, roles, options)
+    return _with_amounts(reading, roles, amounts, numbers)
+
+
+def _with_amounts(reading: Reading, roles: Roles, amounts: Iterable[str], numbers: Numbers) -> Reading:
+    signs = roles.currency is None and any(respelled(amount, numbers, "point").currency for amount in amounts)
+    return replace(reading, numbers=numbers.format, sure=numbers.sure, signs=signs)
 
 
 def _encoding(file: RowFile, beginning: bytes, said: str | None) -> str:
@@ -77,6 +90,13 @@ def split_record(record: str, delimiter: str) -> list[str]:
     if '"' not in line and "\r" not in line:
         return line.split(delimiter)
     return next(csv.reader([record], delimiter=delimiter, strict=True), [])
+
+
+def cell_text(cell: str, edition: int = EDITION) -> str:
+    """Return what a cell says, without what keeps a program from calculating with it: `'-1`, `="0123"`."""
+    said = as_it_was(cell)
+    text = _TEXT.fullmatch(said.strip()) if edition > 1 and '="' in said else None
+    return text[1] if text else said
 
 
 def _header(lines: Sequence[str], naming: Naming, delimiter: str | None, file: RowFile) -> _Header:
@@ -117,7 +137,7 @@ def _names(lines: Sequence[str], delimiter: str) -> tuple[str, ...]:
         cells = split_record(record, delimiter)
     except csv.Error:
         return (record,)
-    return tuple(cell.strip().strip("\ufeff") for cell in cells)
+    return tuple(cell_text(cell.strip().strip("\ufeff")) for cell in cells)
 
 
 def _rows(lines: Sequence[str], header: _Header) -> Iterator[list[str]]:
@@ -134,7 +154,7 @@ def _rows(lines: Sequence[str], header: _Header) -> Iterator[list[str]]:
 
 
 def _cells(rows: Iterable[Sequence[str]], *columns: int) -> list[str]:
-    return [cell for row in rows for column in columns if (cell := as_it_was(row[column]).strip())]
+    return [cell for row in rows for column in columns if (cell := cell_text(row[column]).strip())]
 
 
 def _numbers(amounts: Iterable[str], options: Options, own: NumberFormat, *, is_ours: bool) -> Numbers:
@@ -158,7 +178,3 @@ def _assert_dates(rows: Iterable[Sequence[str]], roles: Roles, options: Options)
         raise UnreadableFile(
             f"{column} is {local[:40]!r}, and nobody can tell its day from its month: say --dates dmy, mdy or ymd"
         )
-
-
-def _has_currency(amounts: Iterable[str], numbers: Numbers) -> bool:
-    return any(respelled(amount, numbers, "point").currency for amount in amounts)
