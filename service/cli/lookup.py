@@ -40,19 +40,19 @@ def lookup(  # noqa: PLR0913 - the options
 ) -> None:
     """Tell whether a conversion arrived, when, how often, what we answered, and its status.
 
-    What came under the click id is found by indexes. What was rejected and
-    names it otherwise (as another parameter, or with a wrong key) is searched
-    for in its raw input: that reads all that was rejected, 1 GiB by default at
-    most (POSTBACK_REJECTED_MAX_BYTES), and --indexed leaves it out.
-    --everywhere also reads all that is stored: a minute or so for 10 million.
-    With --file each click id of a list is told in one line, or in click_ids; of
-    its columns only the click ids are read.
+    What came under the click id is found by indexes. If it is not stored, what
+    was rejected is searched for what names it otherwise: that reads up to 1 GiB
+    (POSTBACK_REJECTED_MAX_BYTES), and --indexed leaves it out. --everywhere
+    reads that and all that is stored: a minute or so for 10 million. With
+    --file each click id of a list is told in one line, or in click_ids; of its
+    columns only the click ids are read.
 
     What waits in this host's spool is told too, also while the database is away.
 
     JSON keys: click_id, stored, spooled, conversions, arrivals [{received_at
     outcome status sender door request_id detail is_test answered
-    drained_at}], named [{those, parameter click_id}], corrections, erased_at.
+    drained_at}], named [{those, parameter click_id}], corrections, erased_at,
+    searched (index rejected everywhere).
     A click id may begin with a dash; before two dashes write -- and a space.
 
     Example: python -m service lookup my-first-click
@@ -76,7 +76,7 @@ def lookup(  # noqa: PLR0913 - the options
     if as_json:
         print_json(found.members())
     else:
-        say(*(_lines(found) if found.arrivals or found.named else [_nothing(found, depth)]))
+        say(*(_lines(found) if found.arrivals or found.named else [_nothing(found)]))
     raise typer.Exit(0 if found.accepted else 1)
 
 
@@ -91,14 +91,14 @@ def _found(click_id: str, depth: "Depth") -> "Found":
         return look_up(database, settings_or_refuse().spool_dir, click_id, depth, advance)
 
 
-def _nothing(found: "Found", depth: "Depth") -> str:
+def _nothing(found: "Found") -> str:
     looked = {
         "index": "none had this click id; what was rejected was not searched",
         "rejected": "none had this click id, and none that was rejected names it",
         "everywhere": "nothing that is kept names it",
     }
     state = "never arrived" if found.erased_at is None else f"{_erased(found.erased_at)}, and nothing of it is kept"
-    return f"{found.click_id}: {state} ({looked[depth.value]})"
+    return f"{found.click_id}: {state} ({looked[found.searched.value]})"
 
 
 def _erased(at: datetime) -> str:
@@ -113,7 +113,7 @@ def _lines(found: "Found") -> Iterator[str]:
         yield f"{click_id}: {_state(found)} under this click id; named {_number(others)} otherwise"
     advice = "" if found.stored else _advice(found)
     if found.erased_at:
-        yield f"  {_erased(found.erased_at)}: what was stored of it before is gone"
+        yield f"  {_erased(found.erased_at)}: what came of it before may be gone"
     for arrival in found.arrivals:
         yield f"  {_came(arrival)}  {_answer(arrival)}: {_detail(arrival, advice)}  {_ids(arrival)}"
     yield from map(_correction, found.corrections)
@@ -123,6 +123,8 @@ def _lines(found: "Found") -> Iterator[str]:
         yield f"named {_number(others)} more, not as the click id:"
     for one in found.named:
         yield f"  {_came(one.arrival)}  {_otherwise(one, advice)}  {_ids(one.arrival)}"
+    if found.searched.value == "index" and not found.unknown:
+        yield "not searched: what was rejected and names it otherwise (--everywhere does)"
     if advice:
         yield f"What to do: {advice}"
 

@@ -1,7 +1,7 @@
 """Owns looking up a click id: did it arrive, when, how often, as what, what was answered, and what is it now."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from itertools import chain
@@ -42,7 +42,8 @@ class Found:
     """Everything that arrived under a click id, oldest first, what else `named` it, and the conversions it has `now`.
 
     `corrections` say how a person had them read again. `erased_at` is when a person last had all of it deleted.
-    `unknown` says why the database could not be asked: then it is what waits in the spool only.
+    `unknown` says why the database could not be asked: then it is what waits in the spool only. `searched` says where
+    was looked for what else names it.
     """
 
     click_id: str
@@ -54,6 +55,7 @@ class Found:
     unknown: str = ""
     corrections: Sequence[Correction] = ()
     erased_at: datetime | None = None
+    searched: "Depth" = field(default_factory=lambda: Depth.INDEX)
 
     @property
     def accepted(self) -> bool:
@@ -77,6 +79,7 @@ class Found:
             "named": [one.members() for one in self.named],
             "corrections": [one.model_dump(exclude=_NOT_TOLD) for one in self.corrections],
             "erased_at": self.erased_at,
+            "searched": self.searched.value,
         }
 
 
@@ -84,7 +87,10 @@ _NOT_TOLD = {"click_id"}
 
 
 class Depth(Enum):
-    """Where is looked for what names a click id: nowhere, in rejected raw input, or in what is stored as well."""
+    """Where is looked for what names a click id: nowhere, in rejected raw input, or in what is stored as well.
+
+    Nobody who finds it stored by an index waits for REJECTED: only of what is not stored everything rejected is read.
+    """
 
     INDEX = "index"
     REJECTED = "rejected"
@@ -109,6 +115,7 @@ def look_up(
         history = database.history()
         kept, now = history.arrivals(click_id), history.conversions(click_id)
         corrections, erased = history.corrections(click_id), database.erasure().moments([click_id])
+        depth = _worthwhile(depth, [*kept, *(one.arrival for one in waits if one.click_id == click_id)])
         named = list(_named(database.search(), texts, depth, advance))
         identity = database.spooling().identity() if waits else ""
     except StorageError as error:
@@ -124,7 +131,13 @@ def look_up(
     found = sorted([*kept, *waiting], key=_moment)
     stored, spooled = _any(kept, Outcome.STORED), _any(waiting, Outcome.SPOOLED)
     told = Found(click_id, found, stored, spooled, now, named, corrections=corrections)
-    return replace(told, erased_at=erased.get(click_id))
+    return replace(told, erased_at=erased.get(click_id), searched=depth)
+
+
+def _worthwhile(depth: Depth, under: Sequence[Arrival]) -> Depth:
+    """Return how far to look: rejected input is not read for a click id that is stored, but for a test of it."""
+    accepted = any(one.outcome in (Outcome.STORED, Outcome.SPOOLED) and not one.is_test for one in under)
+    return Depth.INDEX if accepted and depth is Depth.REJECTED else depth
 
 
 def _named(search: Search, texts: Texts, depth: Depth, advance: Advance) -> Iterator[Named]:

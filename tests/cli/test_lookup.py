@@ -117,8 +117,9 @@ def test_a_replay_is_no_second_arrival_and_stands_after_what_it_came_from(servic
     ledger.commit([builders.rejection(Outcome.INVALID_VALUE, "again", request_id="f" * 32)])
     ledger.commit([builders.postback("c=again&value=1", door="replay", request_id="0" * 32)])
     ledger.close()
-    first, *arrivals = service("lookup", "again").out.splitlines()
+    first, *arrivals, last = service("lookup", "again").out.splitlines()
     assert first == "again: stored; arrived once, replayed"
+    assert last == "not searched: what was rejected and names it otherwise (--everywhere does)"
     assert ["  replay  " in line for line in arrivals] == [False, True]
 
 
@@ -129,7 +130,7 @@ def test_lookup_tells_the_sum_of_several_conversions(service: Command, bare: Pat
     ledger.commit([builders.postback("c=many&value=9&test=1")])
     ledger.close()
     told = service("lookup", "many").out.splitlines()
-    assert told[-1] == "  together: no status, 2 conversions of 3.75 (no currency)"
+    assert told[-2] == "  together: no status, 2 conversions of 3.75 (no currency)"
 
 
 @pytest.mark.parametrize(

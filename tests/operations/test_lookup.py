@@ -51,6 +51,7 @@ def test_what_was_stored_is_told_with_what_it_is_now(engine: Engine, ledger: Led
         "named",
         "corrections",
         "erased_at",
+        "searched",
     ]
 
 
@@ -132,13 +133,27 @@ def test_a_click_that_was_rejected_under_another_name_is_told(
     assert look_up(engine.database, tmp_path, CLICK[:-1]).named == []
 
 
-def test_of_a_stored_click_what_was_rejected_beside_it_is_told_too(
+def test_of_a_stored_click_what_was_rejected_beside_it_is_told_where_everything_is_searched(
     engine: Engine, ledger: Ledger, tmp_path: Path
 ) -> None:
+    """By the index it is known at once that it is stored: nobody waits for the rest, and it is said what that is."""
     ledger.commit([builders.postback(f"c={CLICK}&value=1"), rejected("clickid"), builders.rejection(click_id=CLICK)])
-    found = look_up(engine.database, tmp_path, CLICK)
+    read: list[int] = []
+    found = look_up(engine.database, tmp_path, CLICK, advance=read.append)
     assert [one.outcome.value for one in found.arrivals] == ["stored", "invalid_value"]
-    assert [one.parameter for one in found.named] == ["clickid"]
+    assert (found.named, found.searched, read) == ([], Depth.INDEX, [])
+    everywhere = look_up(engine.database, tmp_path, CLICK, Depth.EVERYWHERE)
+    assert ([one.parameter for one in everywhere.named], everywhere.searched) == (["clickid"], Depth.EVERYWHERE)
+
+
+@pytest.mark.parametrize("query", ["value=1&test=1", "value=x", ""], ids=["a test of it", "a rejected one", "nothing"])
+def test_of_a_click_that_is_not_stored_all_that_was_rejected_is_told(
+    engine: Engine, ledger: Ledger, tmp_path: Path, query: str
+) -> None:
+    under = {"value=x": builders.rejection(click_id=CLICK), "": builders.rejection(click_id="another-click")}
+    ledger.commit([rejected("clickid"), under.get(query) or builders.postback(f"c={CLICK}&{query}")])
+    found = look_up(engine.database, tmp_path, CLICK)
+    assert ([one.parameter for one in found.named], found.searched) == (["clickid"], Depth.REJECTED)
 
 
 @pytest.mark.parametrize(
