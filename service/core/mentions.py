@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+from unicodedata import normalize
 from urllib.parse import unquote, unquote_plus
 
 from service.core.decoding import decode_csv
@@ -33,7 +34,8 @@ class _Sought(NamedTuple):
 class Texts:
     """Texts that are looked for, any number of them at once.
 
-    `personal` is for what tells of a person: the case of its letters does not count, and a short one is found anywhere.
+    `personal` is for what tells of a person: the case of its letters does not count, nor how they are encoded (see
+    `folded`), and a short one is found anywhere.
     """
 
     def __init__(self, texts: Iterable[str], *, personal: bool = False) -> None:
@@ -42,15 +44,15 @@ class Texts:
         self._by_word: dict[str, list[_Sought]] = {}
         self._without_word: list[_Sought] = []
         for text in self.texts:
-            word, sought = _word_of(text), _Sought(text, self._whole(text))
+            word, sought = _word_of(self._read(text)), _Sought(text, self._whole(self._read(text)))
             if word:
-                self._by_word.setdefault(self._cased(word), []).append(sought)
+                self._by_word.setdefault(word, []).append(sought)
             else:
                 self._without_word.append(sought)
 
     @property
     def words(self) -> Sequence[str] | None:
-        """One word of each text, of a personal one in small letters; what has the text has it. None if one has none."""
+        """One word of each text, of a personal one as it is folded; what has the text has it. None if one has none."""
         return None if self._without_word else [*self._by_word]
 
     def only(self, text: str) -> "Texts":
@@ -70,8 +72,8 @@ class Texts:
         return next(named, "")
 
     def _found(self, forms: Iterable[str]) -> Iterator[str]:
-        for written in forms:
-            sought = [one for word in self._words_in(self._cased(written)) for one in self._by_word[word]]
+        for written in map(self._read, forms):
+            sought = [one for word in self._words_in(written) for one in self._by_word[word]]
             for text, whole in (*sought, *self._without_word):
                 if whole is None or whole.search(written):
                     yield text
@@ -85,10 +87,21 @@ class Texts:
     def _whole(self, text: str) -> re.Pattern[str] | None:
         if _WORDS.fullmatch(text):
             return None
-        return re.compile(f"(?<!{_EDGE}){re.escape(text)}(?!{_EDGE})", re.IGNORECASE if self.personal else 0)
+        return re.compile(f"(?<!{_EDGE}){re.escape(text)}(?!{_EDGE})")
 
-    def _cased(self, word: str) -> str:
-        return word.lower() if self.personal else word
+    def _read(self, text: str) -> str:
+        return folded(text) if self.personal else text
+
+
+def folded(text: str) -> str:
+    """Return a text as texts that tell of a person are compared: without what letter case and encoding change.
+
+    So `Straße`, `STRASSE` and an `e` with an accent of its own are what people take them for (NFKC and case folding); a
+    capital dotted I is an i.
+    """
+    if text.isascii():
+        return text.lower()
+    return normalize("NFKC", normalize("NFKC", text).casefold()).replace("i\u0307", "i")
 
 
 def parameters(raw: bytes) -> list[tuple[str, str]]:

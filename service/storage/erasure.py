@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, text
 from sqlmodel import col, select
 
-from service.core.mentions import Texts, parameters
+from service.core.mentions import Texts, folded, parameters
 from service.core.postback import Postback, Rejection
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.deletions.book import Gone, Occasion, Reason, note
@@ -46,6 +46,7 @@ _LOCK_MS = (300, 300, 300, 1_500)
 _BETWEEN_SECONDS = 0.2
 _LATE = APART + timedelta(minutes=1)  # what came so long before it was asked for may not have been there to be found
 _OF_A_TEXT = "\0text\0"  # before a text that is hashed: no click id holds a NUL, so none has the hash of a text
+_IN_PART = "\0part\0"  # before a click id of which something went, and the rest may come
 
 
 class Whose(NamedTuple):
@@ -131,8 +132,8 @@ class Erasure:
             return session.exec(known).first() is not None
 
     def moments(self, click_ids: Sequence[str]) -> dict[str, datetime]:
-        """Return when some of the click ids were erased last, by themselves or as a person's text."""
-        named = {one: (sha256(one), sha256_of_text(one)) for one in click_ids}
+        """Return when some of the click ids were erased last: by themselves, as a person's text, or with one."""
+        named = {one: (sha256(one), sha256_of_text(one), _sha256_in_part(one)) for one in click_ids}
         known, noted = col(Deletion.click_id_sha256), dict[str | None, datetime]()
         erased = select(known, func.max(col(Deletion.deleted_at))).group_by(known)
         with self._reads.session() as session:
@@ -147,14 +148,16 @@ class Erasure:
         Raises StorageError, also if the tables could not be locked: then nothing is deleted.
         """
         since = self._naming(whose, lambda _: None, asked_at - _LATE)
-        naming = sorted({held.id for held in (*found, *since) if held.id is not None})
+        naming = {held.id: held.click_id for held in (*found, *since) if held.id is not None}
         return take_turn(self._turns, partial(_patiently, partial(self._erase, whose, naming, by)))
 
-    def _erase(self, whose: Whose, naming: Sequence[int], by: str, lock_ms: int) -> dict[str, int]:
+    def _erase(self, whose: Whose, named: Mapping[int, str | None], by: str, lock_ms: int) -> dict[str, int]:
         """Erase in one transaction, and note the moment at which nobody could write.
 
-        What came before that moment and is not here yet, the ledger refuses: each click id's, and the text's.
+        What came before that moment and is not here yet, the ledger refuses: each click id's, and the text's. Of other
+        click ids, under which something was `named` that goes, only this is noted.
         """
+        naming = sorted(named)
         deleted: Counter[str] = Counter(dict.fromkeys((table.name for table in TABLES if table.erased), 0))
         with deleting(self._writes, lock_ms) as connection:
             if connection.dialect.name == "postgresql":
@@ -167,6 +170,8 @@ class Erasure:
                 deleted.update(_note(connection, gone, by, at, sha256(click_id)))
             if whose.text is not None:
                 deleted.update(_note(connection, _delete(connection, _by_id(naming)), by, at, whose.sha256))
+            for click_id in sorted({one for one in named.values() if one is not None}):
+                _note(connection, iter(()), by, at, _sha256_in_part(click_id))
         self._overwrite()
         return dict(deleted)
 
@@ -229,8 +234,12 @@ def sha256(click_id: str) -> str:
 
 
 def sha256_of_text(text: str) -> str:
-    """Return by what the book knows an erased text, in whatever letter case it was written."""
-    return sha256(_OF_A_TEXT + text.casefold())
+    """Return by what the book knows an erased text, however its letters were written: it is found as it is searched."""
+    return sha256(_OF_A_TEXT + folded(text))
+
+
+def _sha256_in_part(click_id: str) -> str:
+    return sha256(_IN_PART + click_id)
 
 
 def digests_of(entry: Postback | Rejection) -> Iterator[str]:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from service.core.mentions import Texts, parameters
+from service.core.mentions import Texts, folded, parameters
 from service.core.parsing import parse
 from service.core.postback import RawPostback
 from service.core.presets import EZMOB
@@ -70,6 +70,21 @@ def test_part_of_another_word_is_no_click_id(raw: bytes) -> None:
 def test_a_persons_text_is_found_in_any_letter_case(name: str) -> None:
     raw = f"GET /p?c=click-1&email={name}".encode()
     assert Texts(["Jane@Example.com"], personal=True).named_in(raw, "click-1") == {"Jane@Example.com"}
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("Straße", "STRASSE"),
+        ("e\u0301", "É"),
+        ("\u0130", "i"),
+        ("\uff21b", "ab"),
+        ("ﬁ", "FI"),
+        ("a\udcffB", "A\udcffb"),
+    ],
+)
+def test_letters_that_people_take_for_the_same_are_folded_into_one(text: str, same: str) -> None:
+    assert folded(text) == folded(same)
 
 
 @pytest.mark.parametrize("name", ["mary.jane@example.com", "jane@example.com.au", "jane@examplexcom"])

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BLOB,
     Column,
     ColumnElement,
     Connection,
@@ -165,7 +166,18 @@ def _may_name(
     named = [*columns, *([] if click_id is None else [click_id])]
     held = [_holds(connection, one, word, any_case=texts.personal) for one in named for word in words]
     held += [_holds(connection, one, part) for one in columns for part in WRITTEN_OTHERWISE]
+    if texts.personal:
+        held += [_is_beyond_ascii(connection, one) for one in named]
     return [or_(*held)]
+
+
+def _is_beyond_ascii(connection: Connection, column: "Column[Any]") -> ColumnElement[bool]:
+    """Return what a column fulfils whose text has other letters than ASCII's: only Python can fold them."""
+    if column is _KEPT.raw and connection.dialect.name == "postgresql":
+        return func.length(column) != func.length(func.encode(column, "escape"))
+    text = _as_text(column)
+    bytes_taken = func.octet_length(text) if connection.dialect.name == "postgresql" else func.length(cast(text, BLOB))
+    return bytes_taken != func.length(text)
 
 
 def _written(text: str) -> bytes:
