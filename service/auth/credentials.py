@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from service.auth.signature import WEBHOOK_HEADERS, SignedRequest, without_signature
-from service.core.redaction import PREFIX
+from service.core.secret_texts import PREFIX
 
 _PARAMETER = b"key="
 _ELSEWHERE = re.compile(rb"(?:^|[?;&])([A-Za-z0-9_.\-]{1,40})=pbk_[0-9a-z]")

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from service.core.outcome import Outcome, Rejected
-from service.core.redaction import ID_LENGTH, PREFIX
 from service.core.roster import KnownKey
+from service.core.secret_texts import ID_LENGTH, PREFIX
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # without i, l, o, u: an id is read out on the telephone
 _SECRET_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # noqa: S105 - an alphabet

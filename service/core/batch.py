@@ -7,7 +7,7 @@ import csv
 import json
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count, islice, repeat
@@ -26,6 +26,7 @@ MAX_ATOMIC_ROWS = 5_000  # all or none: they go into one commit, and everybody e
 MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
 MAX_ATOMIC_BYTES = 2 * 2**20  # of all its rows, for the same reason
 MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
+_MOST_READ = 2 * MAX_BODY_BYTES  # of a row: a longer one is rejected, and its beginning kept
 _CHUNK_BYTES = 256 * 1024  # read from a stream at once
 
 
@@ -33,7 +34,7 @@ _CHUNK_BYTES = 256 * 1024  # read from a stream at once
 class Batch:
     """A batch split into rows as they were sent, and the header of CSV. `raw` is the request, without its body.
 
-    `atomic`: all rows are stored, or none. `needs_redaction`: a row may contain one of our secrets.
+    `atomic`: all rows are stored, or none.
     """
 
     raw: RawPostback
@@ -41,7 +42,6 @@ class Batch:
     header: bytes
     rows: list[bytes]
     atomic: bool = False
-    needs_redaction: bool = True
 
     def postbacks(self, first: int, count: int) -> list[RawPostback]:
         """Return so many rows as raw postbacks, their header before each; request_ids end in `-1`, `-2` and so on.
@@ -49,25 +49,21 @@ class Batch:
         A few at a time, because a header of CSV in 50,000 of them would be a hundred megabytes.
         """
         raw = self.raw._replace(content_type=self.media_type)
-        return row_postbacks(
-            raw, self.header, self.rows[first : first + count], first, needs_redaction=self.needs_redaction
-        )
+        return row_postbacks(raw, self.header, self.rows[first : first + count], first)
 
 
 _AS_RAW = partial(tuple.__new__, RawPostback)  # `_make` is a Python function, and rows are many
 _BODY, _REQUEST_ID = RawPostback._fields.index("body"), RawPostback._fields.index("request_id")
 
 
-def row_postbacks(
-    raw: RawPostback, header: bytes, rows: Iterable[bytes], first: int, *, needs_redaction: bool = True
-) -> list[RawPostback]:
+def row_postbacks(raw: RawPostback, header: bytes, rows: Sequence[bytes], first: int) -> list[RawPostback]:
     """Return rows as raw postbacks like `raw`, the header of CSV before each; the first one's number is `first` + 1.
 
-    Keys are redacted here, row by row: one search through a whole body would keep the event loop busy for too long.
+    Secrets are redacted here, row by row: one search through a whole body would keep the event loop busy for too long.
     """
     head = redact(header) + b"\n" if header else b""
-    if needs_redaction:
-        rows = map(redact, rows)
+    if may_hold_secrets(b"\n".join(rows)):
+        rows = [redact(row[:_MOST_READ]) for row in rows]
     columns: list[Iterable[object]] = [*map(repeat, raw)]
     columns[_BODY] = (head + row for row in rows) if head else rows
     columns[_REQUEST_ID] = (f"{raw.request_id}-{number}" for number in count(first + 1))
@@ -75,7 +71,7 @@ def row_postbacks(
 
 
 def as_kept(raw: RawPostback) -> RawPostback:
-    """Return a batch as it is kept when it is rejected as a whole: its beginning, with keys redacted."""
+    """Return a batch as it is kept when it is rejected as a whole: its beginning, with secrets redacted."""
     body = redact(raw.body[:MAX_KEPT_BYTES])
     return raw._replace(body=body, complete=raw.complete and len(raw.body) <= MAX_KEPT_BYTES)
 
@@ -110,7 +106,7 @@ def split_batch(raw: RawPostback) -> Batch:
     if atomic:
         _bounded(rows)
     bare = raw._replace(query=b"", body=b"", content_encoding="")
-    return Batch(bare, CSV if headed else JSON, header, rows, atomic, needs_redaction=may_hold_secrets(body))
+    return Batch(bare, CSV if headed else JSON, header, rows, atomic)
 
 
 _CSV_BEGINS = re.compile(rb"[A-Za-z_][A-Za-z0-9_ .\-]*(?:,[A-Za-z0-9_ .\-]+)+\r?\n")  # names in a header
@@ -242,7 +238,7 @@ def stream_lines(stream: Readable, chunk_bytes: int = _CHUNK_BYTES) -> Iterator[
     while chunk := stream.read(chunk_bytes):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
-        rest = rest[: 2 * MAX_BODY_BYTES]
+        rest = rest[:_MOST_READ]
     if rest:
         yield rest
 

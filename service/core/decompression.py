@@ -66,6 +66,15 @@ def unpack(body: bytes, encoding: str, longest: int) -> bytes:
     return bytes(unpacked)
 
 
+def beginning(body: bytes, encoding: str, longest: int) -> bytes | None:
+    """Return so much of a body as it was before it was packed, of its first part; None where that cannot be had."""
+    make = _DECOMPRESSORS.get(encoding)
+    try:
+        return make().decompress(body, longest) if make else None
+    except (zlib.error, zstd.ZstdError):
+        return None
+
+
 class _Decompressor(Protocol):
     @property
     def eof(self) -> bool: ...

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Literal, NamedTuple, get_args
 from urllib.parse import unquote
 
+from service.core.legible import legible
 from service.core.lifecycle import Status
 from service.core.outcome import Diagnosis, Outcome
 
@@ -74,11 +75,16 @@ class RawPostback(NamedTuple):
         head = b"\r\ncontent-type: " + self.content_type.encode("latin-1", "replace")
         if self.content_encoding:
             head += b"\r\ncontent-encoding: " + self.content_encoding.encode("latin-1", "replace")
-        if not self.complete or len(self.body) > MAX_KEPT_BYTES:
+        body = self.legible()
+        if not self.complete or max(len(self.body), len(body)) > MAX_KEPT_BYTES:
             head += b"\r\n" + INCOMPLETE + b": true"
         if self.is_test:
             head += b"\r\n" + TEST_KEY + b": true"
-        return line + head + b"\r\n\r\n" + self.body[:MAX_KEPT_BYTES]
+        return line + head + b"\r\n\r\n" + body[:MAX_KEPT_BYTES]
+
+    def legible(self) -> bytes:
+        """Return what is kept of the body: one that was packed is unpacked, though its head still says how it came."""
+        return legible(self.body[: MAX_KEPT_BYTES + 1], self.content_encoding, MAX_KEPT_BYTES + 1)
 
 
 class Postback(NamedTuple):

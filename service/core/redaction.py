@@ -1,30 +1,28 @@
-"""Owns redaction: our secrets are removed from everything that is kept, so rows, journals and backups hold none.
+"""Owns redaction: secrets are removed from everything that is kept, so rows, journals and backups hold none.
 
-Pure. A key is `pbk_<public id>_<secret>`; the public id stays, so that a person can tell which key was leaked. A
-signing secret is `whsec_<base64>`; it is never part of a correct request, but a sender may mistake it for a key.
+Pure, and linear in what was sent. It looks at the text as it was meant, below all that disguises it, and replaces where
+that stands in what was sent.
 """
 
 import re
+from functools import partial
+from urllib.parse import unquote_to_bytes
 
-PREFIX = "pbk"
-ID_LENGTH = 12
-_BETWEEN = rb"(?:_|%5f|\\u005f)"  # as it is, and as URLs and JSON may write it
-_BASE64 = rb"(?:[0-9A-Za-z+/_-]|%2[BFbf]|\\/|\\u002[BFbf]){16,}(?:=|%3[Dd]|\\u003[Dd]){0,2}"
-_KEY = re.compile(rb"pbk%b([0-9a-z]{%d})%b[0-9a-z]+" % (_BETWEEN, ID_LENGTH, _BETWEEN), re.IGNORECASE)
+from service.core.disguises import MOST_LEVELS, Undone, undone
+from service.core.secret_texts import ID_LENGTH, MARKS, Found, hidden_in_base64, secrets_in
+
 _REDACTED = re.compile(rb"pbk_([0-9a-z]{%d})_redacted" % ID_LENGTH, re.IGNORECASE)
-_TOKEN = re.compile(rb"eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*")  # a JWT: {" in base64
-_SIGNING_SECRET = re.compile(rb"whsec(?i:%b)%b" % (_BETWEEN, _BASE64))
-
-
-def redact_path(path: bytes) -> bytes:
-    """Return the path of a request without our secrets, and without access tokens: none belongs there."""
-    return _TOKEN.sub(b"token_redacted", redact(path))
+_NESTED = re.compile(rb"%(?:25)+")
+_LOWER = bytes(range(256)).lower()
+_BETWEEN = bytes([*range(0x21), *range(0x7F, 0x100), *b"\"'+"])  # may split a secret
+_SHORTEST_BASE64 = 64  # characters that hold one of our keys
+_LOWERED_MARKS = tuple(mark.lower() for mark in MARKS)
 
 
 def may_hold_secrets(sent: bytes) -> bool:
-    """Tell whether it is worth looking for secrets in what was sent."""
-    text = sent.decode("latin-1")  # to search text costs a fifth of searching bytes
-    return "pbk" in text or "PBK" in text or "whsec" in text
+    """Tell whether it is worth looking for secrets in what was sent: almost never."""
+    text = _squeezed(sent)
+    return "%" in text or _names_one(text) or _is_escaped(text)
 
 
 def id_redacted(sent: bytes) -> str | None:
@@ -34,8 +32,59 @@ def id_redacted(sent: bytes) -> str | None:
 
 
 def redact(sent: bytes) -> bytes:
-    """Return what was sent, with the secret part of everything that looks like one of our secrets replaced."""
-    if may_hold_secrets(sent):  # almost never
-        sent = _KEY.sub(rb"pbk_\1_redacted", sent)
-        sent = _SIGNING_SECRET.sub(b"whsec_redacted", sent)  # in capitals it would be another one
-    return sent
+    """Return what was sent, with everything that looks like a secret replaced, however it is written."""
+    text = _squeezed(sent)
+    if not _names_one(text) and not _is_escaped(text):
+        if "%" not in text:
+            return sent
+        plain = _squeezed(unquote_to_bytes(_NESTED.sub(b"%", sent)))
+        if not _names_one(plain) and not _is_escaped(plain) and "%" not in plain:
+            return sent
+    kept: list[bytes] = []
+    at = 0
+    for start, end, label in _found(sent.decode("latin-1")):
+        if start >= at:
+            kept += (sent[at:start], label.encode())
+        at = max(at, end)
+    return b"".join((*kept, sent[at:])) if kept else sent
+
+
+def _squeezed(sent: bytes) -> str:
+    """Return what was sent in small letters, without what may split a secret."""
+    return sent.translate(_LOWER, _BETWEEN).decode("latin-1")  # to search text costs a fifth of searching bytes
+
+
+def _is_escaped(text: str) -> bool:
+    """Tell whether a text may be escaped in another way than URLs are."""
+    return "\\" in text or ";" in text or "&#" in text or "%u" in text or "=5f" in text
+
+
+def _names_one(text: str) -> bool:
+    """Tell whether a text has something that each secret has, or that stands before it."""
+    return (
+        "pbk" in text
+        or "whsec" in text
+        or "eyj" in text
+        or "@" in text
+        or "uthoriz" in text
+        or "api-key" in text
+        or "bearer" in text
+        or "basic" in text
+        or (len(text) >= _SHORTEST_BASE64 and any(mark in text for mark in _LOWERED_MARKS))
+    )
+
+
+def _found(text: str, *, packed: bool = False) -> list[Found]:
+    """Return the secrets in a text, where they stand in it, in their order; `packed`: it came out of base64."""
+    levels: list[Undone] = []
+    while len(levels) < MOST_LEVELS and (level := undone(text)):
+        levels.append(level)
+        text = level.text
+    if not _names_one(_squeezed(text.encode("latin-1"))):
+        return []
+    found = secrets_in(text)
+    if not packed:
+        found += hidden_in_base64(text, partial(_found, packed=True))
+    for level in reversed(levels):
+        found = [Found(level.source(start), level.source(end), label) for start, end, label in found]
+    return sorted(found)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from service.auth.keys import id_in
 from service.core.moment import past_moment
 from service.core.outcome import Outcome
-from service.core.redaction import ID_LENGTH
+from service.core.secret_texts import ID_LENGTH
 from service.operations.errors import Mistake, refuse_wrong
 from service.storage.reads.conversions import Wanted
 from service.storage.reads.quarantine import Chosen

@@ -63,7 +63,7 @@ _BYTES = ("query", "body", "host")
 
 
 def _encode_raw(raw: RawPostback) -> _Members:
-    members: _Members = raw._asdict()
+    members: _Members = raw._replace(body=raw.legible())._asdict()
     members.update({field: members[field].decode("latin-1") for field in _BYTES})
     if not raw.is_test:
         del members["is_test"]  # code before migration 0007 reads the rest

@@ -11,7 +11,7 @@ from service.auth.credentials import PROOFS, Credentials, shown_in
 from service.core.outcome import OF_ANYBODY
 from service.core.parameters import MAX_BODY_BYTES
 from service.core.postback import DOORS, Door, RawPostback, door_path
-from service.core.redaction import redact, redact_path
+from service.core.redaction import redact
 from service.core.verdict import Verdict
 from service.intake import Intake
 from service.web.render import send_pixel, send_verdict
@@ -151,15 +151,15 @@ def taken(scope: Scope, body: bytes, *, complete: bool | None = None) -> tuple[R
 def _written_otherwise(scope: Scope) -> tuple[Door, str]:
     """Return the door that a path means, or missed, and the path as it was sent."""
     means = door_path(scope["path"])
-    return DOORS[means] if means else "postback", redact_path(scope["raw_path"]).decode("ascii", "backslashreplace")
+    return DOORS[means] if means else "postback", redact(scope["raw_path"]).decode("ascii", "backslashreplace")
 
 
 def _announces_body(read: Mapping[bytes, bytes]) -> bool:
     return b"transfer-encoding" in read or bool(read.get(b"content-length", b"").strip(b"0"))
 
 
-_redacted = lru_cache(maxsize=64)(redact)  # a listener has few names
+_redacted = lru_cache(maxsize=64)(redact)  # a listener has few names, and its senders few types
 
 
 def _text(read: Mapping[bytes, bytes], name: bytes) -> str:
-    return redact(read[name]).decode("latin-1") if name in read else ""
+    return _redacted(read[name]).decode("latin-1") if name in read else ""
