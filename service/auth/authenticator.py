@@ -8,6 +8,7 @@ without valid credentials are rate-limited by address.
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple, Protocol
 
 from service.auth.access import ACCESS_LINES, Access, Mode, StartRefused, access_of, start_refusal
@@ -92,7 +93,8 @@ def _registered(key: KnownKey, roster: Roster) -> _Identified:
     return _identified(registered, key)
 
 
-Verify = Callable[[str, datetime], Awaitable[str]]  # a bearer token → its subject; raises Rejected, KeysUnavailable
+# A bearer token → its subject. Calls the last before it asks the issuer; raises Rejected, KeysUnavailable.
+Verify = Callable[[str, datetime, Callable[[], None]], Awaitable[str]]
 
 
 class Authenticator:
@@ -171,19 +173,22 @@ class Authenticator:
 
     async def __call__(self, raw: RawPostback, credentials: Credentials = NO_CREDENTIALS) -> Caller:
         """Return who sent a postback."""
+        wait = cache(lambda: self._charged(raw.client_ip))  # once a request
         try:
             if self._access == "open":
                 authenticate_open(raw, self._sender)
                 return self._anybody
             if self._roster is None:
                 return self._without_roster(raw, credentials)
-            return await self._who(raw, credentials, self._roster)
+            return await self._who(raw, credentials, self._roster, wait)
         except Rejected as rejected:
-            raise self._of_a_stranger(raw, rejected) from None
+            raise self._of_a_stranger(rejected, wait()) from None
 
-    async def _who(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> Caller:
+    async def _who(
+        self, raw: RawPostback, credentials: Credentials, roster: Roster, wait: Callable[[], float]
+    ) -> Caller:
         try:
-            found = await self._identify(raw, credentials, roster)
+            found = await self._identify(raw, credentials, roster, wait)
         except (Rejected, Unavailable) as error:
             if self._fallback is None:
                 raise
@@ -204,35 +209,43 @@ class Authenticator:
             self.used(key.id, raw.received_at)
         return caller
 
-    def _of_a_stranger(self, raw: RawPostback, rejected: Rejected) -> Rejected:
+    def _charged(self, client_ip: str) -> float:
+        """Charge an address for an unauthenticated request; return the seconds to wait if it sends too many."""
+        limit = self._strangers
+        return self._addresses.take(bucket_of(client_ip), limit, time.monotonic()) if limit else 0.0
+
+    def _of_a_stranger(self, rejected: Rejected, wait: float) -> Rejected:
         """Return the rejection of an unauthenticated request, or `rate_limited` if its address sends too many."""
-        if self._strangers is None:
-            return rejected
-        wait = self._addresses.take(bucket_of(raw.client_ip), self._strangers, time.monotonic())
-        if not wait:
+        if not wait or self._strangers is None:
             return rejected
         why = f"more than {self._strangers.rate:g} a second from one address, and: {rejected.detail}"
         return Rejected(Outcome.RATE_LIMITED, why, retry_after(wait), is_test=rejected.is_test)
 
-    async def _identify(self, raw: RawPostback, credentials: Credentials, roster: Roster) -> _Identified:
+    async def _identify(
+        self, raw: RawPostback, credentials: Credentials, roster: Roster, wait: Callable[[], float]
+    ) -> _Identified:
         """Return whose credentials these are. Raises `Rejected`, and Unavailable if that cannot be decided now."""
         if credentials.number > 1:
             raise Rejected(Outcome.UNAUTHENTICATED, "two different credentials in one request: send one of them")
         if credentials.keys:
             return self._by_key(raw, credentials.keys[0], roster)
         if credentials.token:
-            return await self._by_token(raw, credentials.token, roster)
+            return await self._by_token(raw, credentials.token, roster, wait)
         if credentials.signed:
             return _identified(await self._checks.signer(raw, credentials, roster), by="signature")
         elsewhere = key_elsewhere(raw.query, raw.body)
         why = f"no API key was sent where one belongs: {elsewhere}" if elsewhere else _NO_PROOF
         raise Rejected(Outcome.UNAUTHENTICATED, why)
 
-    async def _by_token(self, raw: RawPostback, token: str, roster: Roster) -> _Identified:
+    async def _by_token(self, raw: RawPostback, token: str, roster: Roster, wait: Callable[[], float]) -> _Identified:
+        def ask() -> None:
+            if wait():
+                raise Rejected(Outcome.UNAUTHENTICATED, "the token names no known key")
+
         if self._verify is None:
             raise Rejected(Outcome.UNAUTHENTICATED, "the bearer token is not an API key: they begin with pbk_")
         try:
-            subject = await self._verify(token, raw.received_at)
+            subject = await self._verify(token, raw.received_at, ask)
         except KeysUnavailable as error:
             raise KeysUnavailable(f"the token cannot be checked now: {error}") from None
         registered = roster.by_subject.get(subject)

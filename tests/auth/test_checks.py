@@ -1,6 +1,7 @@
 """What else is asked of a known sender, whoever it was known by: its address, its signature, how many come."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -195,7 +196,7 @@ async def test_the_first_check_that_is_not_only_reported_refuses() -> None:
 def tokens(**subjects: str | Exception) -> Any:
     """Return a judge of tokens who knows these."""
 
-    async def verify(token: str, _now: object) -> str:
+    async def verify(token: str, _now: object, _ask: object) -> str:
         found = subjects.get(token, Rejected(Outcome.UNAUTHENTICATED, "no good token"))
         if isinstance(found, Exception):
             raise found
@@ -235,3 +236,32 @@ async def test_strangers_of_one_address_are_slowed_down_and_those_of_another_are
     assert told == [Outcome.UNAUTHENTICATED] * 10 + [Outcome.RATE_LIMITED] * 2
     assert await refusal(made, NO_CREDENTIALS, client_ip="192.0.2.2") is Outcome.UNAUTHENTICATED
     assert await refusal(made, Credentials((KEY,)), client_ip="192.0.2.1") is None
+
+
+async def test_strangers_with_tokens_are_slowed_down_before_the_issuer_is_asked() -> None:
+    asked = list[str]()
+
+    async def verify(token: str, _now: object, ask: Callable[[], None]) -> str:
+        ask()
+        asked.append(token)
+        raise KeysUnavailable("away")
+
+    made = authenticator(OAUTH, verify=verify, strangers=5)
+    told = list[object]()
+    for _ in range(12):
+        try:
+            told.append(await refusal(made, Credentials(token="unknown"), client_ip="192.0.2.1"))
+        except KeysUnavailable:
+            told.append(KeysUnavailable)
+    assert told == [KeysUnavailable] * 10 + [Outcome.RATE_LIMITED] * 2
+    assert len(asked) == 10
+
+
+async def test_a_stranger_with_a_token_is_charged_once() -> None:
+    async def verify(_token: str, _now: object, ask: Callable[[], None]) -> str:
+        ask()
+        raise Rejected(Outcome.UNAUTHENTICATED, "the token names no key of the issuer")
+
+    made = authenticator(OAUTH, verify=verify, strangers=5)
+    told = [await refusal(made, Credentials(token="unknown"), client_ip="192.0.2.1") for _ in range(12)]
+    assert told == [Outcome.UNAUTHENTICATED] * 10 + [Outcome.RATE_LIMITED] * 2

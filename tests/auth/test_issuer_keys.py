@@ -8,7 +8,7 @@ import pytest
 from service.auth.oauth.issuer import KeysUnavailable
 from service.core.outcome import Outcome
 from tests.support.fakes import in_time
-from tests.support.tokens import EC, NOW, RSA, key_set, token
+from tests.support.tokens import EC, GONE, NOW, RSA, TIME, key_set, token, token_of
 from tests.support.watched_issuer import OTHER, settle, watched
 
 pytestmark = pytest.mark.anyio
@@ -203,3 +203,57 @@ async def test_one_who_gives_up_takes_nothing_from_the_others(monkeypatch: pytes
         await settle()
         it.issuer.gate.set()
         assert await in_time(second) == "ezmob"
+
+
+async def test_while_an_issuer_hangs_known_keys_wait_for_nothing_and_one_reading_costs_a_second_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.issuer.gate.clear()
+        first = asyncio.create_task(it.refusal(token(key=EC, algorithm="ES256")))
+        await settle()
+        assert await it.sender(token()) == "ezmob"
+        await it.pass_time(2)
+        assert await first is KeysUnavailable
+        fetches = it.fetches
+        for number in range(50):  # nobody waits again for the same reading: the clock stands still
+            assert await it.refusal(token(header={"kid": f"made-up-{number}"})) is KeysUnavailable
+        assert it.fetches == fetches
+
+
+async def test_a_name_that_the_issuer_does_not_have_is_refused_though_the_issuer_hangs_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        unknown = token(header={"kid": "made-up"})
+        assert await it.refusal(unknown) is Outcome.UNAUTHENTICATED
+        it.issuer.gate.clear()
+        await it.pass_time(29)
+        assert await it.refusal(unknown) is Outcome.UNAUTHENTICATED
+        await it.pass_time(2)
+        assert await it.refusal(unknown) is KeysUnavailable
+
+
+@pytest.mark.parametrize(
+    ("claims", "refused"),
+    [
+        ({}, KeysUnavailable),
+        ({"iat": GONE}, KeysUnavailable),
+        ({"iat": TIME - 200}, Outcome.UNAUTHENTICATED),  # its key would have been read since
+        ({"iss": "https://other.example"}, Outcome.UNAUTHENTICATED),
+        ({"aud": "https://other.example"}, Outcome.UNAUTHENTICATED),
+        ({"exp": TIME - 100}, Outcome.UNAUTHENTICATED),
+        ({"client_id": 1}, Outcome.UNAUTHENTICATED),
+        ({"iat": "now"}, Outcome.UNAUTHENTICATED),
+    ],
+    ids=str,
+)
+async def test_only_a_token_that_could_be_good_is_to_be_sent_again_while_the_issuer_is_away(
+    monkeypatch: pytest.MonkeyPatch, claims: dict[str, object], refused: object
+) -> None:
+    async with watched(monkeypatch, key_set(RSA)) as it:
+        it.publish(OTHER)
+        await it.pass_time(60)
+        fetches = it.fetches
+        assert await it.refusal(token_of(claims, {"kid": "new"})) is refused
+        assert it.fetches - fetches <= (refused is KeysUnavailable or "iat" in claims)

@@ -75,14 +75,28 @@ def verify(token: UnverifiedToken, keys: Iterable[VerifyingKey], issuer: Issuer,
     signed, _, signature = token.text.rpartition(".")
     if not key.signed(signed.encode(), _bytes(signature, "signature")):
         raise _unauthenticated("the token's signature is wrong")
-    claims = _json(signed.partition(".")[2], "payload")
-    _check_parties(claims, issuer)
-    expires = _check_time(claims, now.timestamp())
-    _check_purpose(claims, token)
-    sender = _sender(claims, issuer)
+    claims, expires, sender = _claims(token, issuer, now)
     if issuer.scope not in _granted(claims):
         raise Rejected(Outcome.FORBIDDEN, f"the token lacks the scope {issuer.scope}")
     return Grant(sender, expires)
+
+
+def issued_ago(token: UnverifiedToken, issuer: Issuer, now: datetime) -> float | None:
+    """Return how many seconds ago a token says that it was made, None if it does not say so.
+
+    Raises Rejected (unauthenticated) for one that no signature could make a good one.
+    """
+    issued = _moment(_claims(token, issuer, now)[0], "iat")
+    return None if issued is None else now.timestamp() - issued
+
+
+def _claims(token: UnverifiedToken, issuer: Issuer, now: datetime) -> tuple[Json, float, str]:
+    """Return what a token says, until when, and of whom."""
+    claims = _json(token.text.split(".")[1], "payload")
+    _check_parties(claims, issuer)
+    expires = _check_time(claims, now.timestamp())
+    _check_purpose(claims, token)
+    return claims, expires, _sender(claims, issuer)
 
 
 def _check_parties(claims: Json, issuer: Issuer) -> None:

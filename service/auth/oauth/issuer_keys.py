@@ -1,9 +1,14 @@
-"""Owns the cache of an issuer's keys: refreshed in the background, at once for a new key id, kept in an outage."""
+"""Owns the cache of an issuer's keys: refreshed in the background, at once for a new key id, kept in an outage.
+
+Whoever names a known key waits for nothing. Who names an unknown one waits for the one reading there is, a second of it
+at most, and a name that the issuer does not have is remembered.
+"""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
 from service.auth.oauth.discovery import CannotRead
 from service.auth.oauth.issuer import KeysUnavailable
@@ -17,7 +22,18 @@ AGAIN_SECONDS = 5.0
 READING_SECONDS = 5.0
 OUTAGE_SECONDS = 3600.0
 UNKNOWN_SECONDS = 30.0
-PATIENCE_SECONDS = 1.0  # an answer must leave within 2
+PATIENCE_SECONDS = 1.0  # of a reading, whoever waits for it: an answer must leave within 2
+SKEW_SECONDS = 60.0  # a clock may be wrong by
+MOST_ABSENT = 1024
+MOST_WAITING = 128
+
+
+class KeyName(NamedTuple):
+    """How a token calls its key. `issued_ago` is how many seconds ago it says that it was made; None: it does not."""
+
+    kid: str | None
+    algorithm: str
+    issued_ago: float | None = None
 
 
 def ignore_trouble(_: str | None) -> None:
@@ -45,6 +61,9 @@ class IssuerKeys:
         self._asked_at = float("-inf")
         self._trouble: str | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._began = float("-inf")
+        self._waiting = 0
+        self._absent: dict[tuple[str | None, str], float] = {}  # names, and until when the issuer is not asked for them
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,17 +87,24 @@ class IssuerKeys:
             raise KeysUnavailable("the issuer publishes no key for RS256, ES256 or EdDSA")
         return self._keys
 
-    async def including(self, kid: str | None, algorithm: str) -> Keys:
+    def known(self, name: KeyName) -> bool:
+        """Tell whether the named key is here."""
+        return matching_key(self._usable(), name.kid, name.algorithm) is not None
+
+    async def including(self, name: KeyName, ask: Callable[[], None] = lambda: None) -> Keys:
         """Return the keys, including the named one if the issuer has it: for an unknown name they are read again.
 
-        They are read again at most once in 30 seconds, and each caller waits a second at most. Raises
-        KeysUnavailable, also when the name may belong to a newer key that cannot be read.
+        They are read again at most once in 30 seconds. `ask` is called before, and what it raises ends the matter;
+        not while no key is here: then every good token is unknown. Raises KeysUnavailable, also when the name may
+        belong to a newer key that cannot be read.
         """
-        if matching_key(self._usable(), kid, algorithm) is None:
-            await self._ask()
+        if not self.known(name) and not self._is_absent(name):
+            if self._usable():
+                ask()
+            await self._look_for(name)
         keys = self.current()
         doubt = "no answer yet" if self._under_way else self._trouble
-        if doubt and matching_key(keys, kid, algorithm) is None:
+        if doubt and not self.known(name) and not self._is_absent(name) and self._may_be_newer(name):
             raise KeysUnavailable(f"the token names no known key, and newer ones could not be read: {doubt}")
         return keys
 
@@ -91,12 +117,32 @@ class IssuerKeys:
             return self.current()
         return ()
 
-    async def _ask(self) -> None:
+    def _is_absent(self, name: KeyName) -> bool:
+        return self._clock() < self._absent.get(name[:2], float("-inf"))
+
+    def _may_be_newer(self, name: KeyName) -> bool:
+        """Tell whether a token may be signed by a key that was published after the last reading."""
+        return name.issued_ago is None or name.issued_ago < self._clock() - self._as_of + SKEW_SECONDS
+
+    async def _look_for(self, name: KeyName) -> None:
+        """Read the keys again, or wait for the reading under way; remember if the issuer has no such key."""
+        began = self._clock()
         if not self._under_way:
-            if self._clock() - self._asked_at < UNKNOWN_SECONDS:
+            if began - self._asked_at < UNKNOWN_SECONDS:
                 return
-            self._asked_at = self._clock()
-        await asyncio.wait([self._refresh()], timeout=PATIENCE_SECONDS)
+            self._asked_at = began
+        reading = self._refresh()
+        patience = self._began + PATIENCE_SECONDS - began
+        if patience > 0 and self._waiting < MOST_WAITING:
+            self._waiting += 1
+            try:
+                await asyncio.wait([reading], timeout=patience)
+            finally:
+                self._waiting -= 1
+        if self._as_of >= began and not self.known(name):
+            while len(self._absent) >= MOST_ABSENT:
+                del self._absent[next(iter(self._absent))]
+            self._absent[name[:2]] = self._as_of + UNKNOWN_SECONDS
 
     async def _watch(self) -> None:
         while True:
@@ -105,6 +151,7 @@ class IssuerKeys:
 
     def _refresh(self) -> asyncio.Task[None]:
         if self._reading is None or not self._under_way:
+            self._began = self._clock()
             self._reading = asyncio.create_task(self._read_once())
         return self._reading
 

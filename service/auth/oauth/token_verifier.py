@@ -6,10 +6,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from service.auth.oauth.access_token import read_token, verify
+from service.auth.oauth.access_token import issued_ago, read_token, verify
 from service.auth.oauth.discovery import KeySource
 from service.auth.oauth.issuer import Issuer
-from service.auth.oauth.issuer_keys import IssuerKeys, Keys, ignore_trouble
+from service.auth.oauth.issuer_keys import IssuerKeys, KeyName, Keys, ignore_trouble
 from service.auth.oauth.key_fetch import KeyFetch
 
 MOST_KNOWN = 4096
@@ -37,15 +37,21 @@ class TokenVerifier:
         self._most_known = most_known
         self._known: dict[bytes, _Known] = {}
 
-    async def verify(self, token: str, now: datetime) -> str:
-        """Return the sender that the token names. Raises Rejected (401, 403), or KeysUnavailable: try again later."""
+    async def verify(self, token: str, now: datetime, ask: Callable[[], None] = lambda: None) -> str:
+        """Return the sender that the token names. Raises Rejected (401, 403), or KeysUnavailable: try again later.
+
+        `ask` is called before the issuer is asked for a key that is not known; it may raise Rejected.
+        """
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         at = now.timestamp()
         known = self._known.get(digest)
         if known and known.since <= at < known.until and known.keys is self._keys.current():
             return known.sender
         unverified = read_token(token)
-        keys = await self._keys.including(unverified.kid, unverified.algorithm)
+        name = KeyName(unverified.kid, unverified.algorithm)
+        if not self._keys.known(name):
+            name = name._replace(issued_ago=issued_ago(unverified, self._issuer, now))
+        keys = await self._keys.including(name, ask)
         grant = verify(unverified, keys, self._issuer, now)
         self._remember(digest, _Known(grant.sender, keys, at, min(at + KNOWN_SECONDS, grant.expires)))
         return grant.sender
