@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import repeat
+from itertools import islice, repeat
 from typing import NamedTuple, cast
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
@@ -16,6 +16,7 @@ from service.core.decoding import Pairs
 from service.core.judging import AllRefused, Manner, refused_whole
 from service.core.mistakes import rejection_of
 from service.core.moment import clock_refusal
+from service.core.never_keep import dropped
 from service.core.oddities import diagnose_accepted
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import decode_together
@@ -31,7 +32,6 @@ GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting tha
 _BATCHES_AT_ONCE = 2  # a group of each is under way, so who comes one by one finds places in the queue
 _ROWS_AT_ONCE = 128  # parsed before others have their turn: a third of a millisecond
 
-
 Known = Callable[[RawPostback, Credentials], Caller | None]  # who that is, where nobody has to be asked
 
 
@@ -41,11 +41,17 @@ class Rows(NamedTuple):
     raws: Sequence[RawPostback]
     callers: Iterable[Caller]
 
+    def kept(self) -> "Rows":
+        """Return them without the values that their senders want nobody to keep."""
+        callers = [*islice(self.callers, len(self.raws))]
+        names = [caller.sender.never_keep for caller in callers]
+        return Rows([*map(dropped, self.raws, names)] if any(names) else self.raws, callers)
+
 
 class Intake:
     """The one way in. Every door hands its input to it and shows the verdict; nothing else decides.
 
-    `clock` gives seconds, to measure how long something took. `manner` is how what comes in is written.
+    `clock` gives seconds. `manner` is how what comes in is written. `nobodys` names what is not kept of strangers.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and what is asked of it
@@ -56,10 +62,12 @@ class Intake:
         clock: Callable[[], float] = time.perf_counter,
         *,
         known: Known = lambda _raw, _credentials: None,
+        nobodys: Callable[[], frozenset[str]] = frozenset,
         manner: Manner = Manner.NEW,
     ) -> None:
         self._authenticate = authenticate
         self._known = known
+        self._nobodys = nobodys
         self._writer = writer
         self._record = record
         self._clock = clock
@@ -77,7 +85,7 @@ class Intake:
             caller = await self._who(raw, credentials)
         if not isinstance(caller, Caller):
             return (await self._settle([raw], [caller], started))[0]
-        if caller.is_test:
+        if caller.is_test or caller.sender.never_keep:
             raw = _of(caller, raw)
         return (await self._settle([raw], [self._understand(raw, caller)], started, caller.would_reject))[0]
 
@@ -155,7 +163,7 @@ class Intake:
         """
         storing: deque[asyncio.Task[Sequence[Verdict]]] = deque()
         try:
-            for rows in groups:
+            for rows in map(Rows.kept, groups):
                 started = self._clock()
                 understood = await self._understand_all(rows)
                 if amend:
@@ -179,7 +187,7 @@ class Intake:
         try:
             return await self._authenticate(raw, credentials)
         except Rejected as rejected:
-            refused = rejection_of(as_kept(so_far()) if so_far else raw, None, rejected)
+            refused = rejection_of(dropped(as_kept(so_far()) if so_far else raw, self._nobodys()), None, rejected)
             return replace(refused, key_id=id_shown(credentials.keys) or id_redacted(raw.query))
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
@@ -226,7 +234,7 @@ class Intake:
         self, raw: RawPostback, batch: Batch, caller: Caller, started: float
     ) -> Verdict | list[Verdict]:
         """Store all rows in one commit; the first that cannot be accepted is the outcome of the whole."""
-        rows = Rows(batch.postbacks(0, len(batch.rows)), repeat(caller))
+        rows = Rows(batch.postbacks(0, len(batch.rows)), repeat(caller)).kept()
         understood = await self._understand_all(rows)
         for number, one in enumerate(understood, 1):
             if not isinstance(one, Postback):
@@ -294,8 +302,8 @@ class Intake:
 
 
 def _of(caller: Caller, raw: RawPostback) -> RawPostback:
-    """Return the input with what its sender's key says of it: that of a test key is a test, whatever it holds."""
-    return raw._replace(is_test=True) if caller.is_test else raw
+    """Return the input as its sender and its key want it: that of a test key is a test, whatever it holds."""
+    return dropped(raw._replace(is_test=True) if caller.is_test else raw, caller.sender.never_keep)
 
 
 _NONE_STORED: tuple[Sequence[Verdict], float | None, BaseException | None] = ((), None, None)

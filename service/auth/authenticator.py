@@ -7,12 +7,13 @@ without valid credentials are rate-limited by address.
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import NamedTuple, Protocol
 
 from service.auth.access import ACCESS_LINES, Access, Mode, StartRefused, access_of, start_refusal
-from service.auth.checks import Checks, IdentifiedBy
+from service.auth.checks import Checks, IdentifiedBy, door_refusal
 from service.auth.credentials import NO_CREDENTIALS, Credentials, key_elsewhere
 from service.auth.keys import verified_key
 from service.auth.limits import RateLimits, bucket_of, limit_of, retry_after
@@ -115,10 +116,10 @@ class Authenticator:
         strangers: int = 0,
     ) -> None:
         self.used: Callable[[str, datetime], None] = lambda _key, _at: None
+        self.never_keep: frozenset[str] = frozenset()  # of what proves no sender
         self._mode: Mode = mode
         self._host = host
         self._sender = sender
-        self._anybody = Caller(sender)
         self._log = log.logger if log else None
         self._verify = verify
         self._checks = Checks()
@@ -141,6 +142,8 @@ class Authenticator:
         self._roster = roster
         self._found = {}
         self._fallback = roster.fallback_sender if roster else None
+        self.never_keep = roster.never_keep if roster else self.never_keep
+        self._anybody = Caller(replace(self._sender, never_keep=self.never_keep))
         if roster:
             self._checks.follow(roster)
         if self._announced and self._access != before:
@@ -201,7 +204,7 @@ class Authenticator:
     def _admitted(self, raw: RawPostback, found: _Identified) -> Caller:
         """Return the caller, with a refusal if it may not use this door."""
         registered, key, _, caller, _ = found
-        if refusal := _door_refusal(raw, registered, key):
+        if refusal := door_refusal(raw, registered, key):
             if registered.disabled or "credentials" not in registered.report_only:
                 return caller._replace(refusal=refusal)
             caller = caller._replace(would_reject=(WouldReject("credentials", refusal.outcome),))
@@ -289,12 +292,3 @@ class Authenticator:
             except Rejected:
                 pass
         raise RosterUnknown("who is registered could not be read since the start: the database is away")
-
-
-def _door_refusal(raw: RawPostback, registered: KnownSender, key: KnownKey | None) -> Refusal:
-    if registered.disabled:
-        return Rejected(Outcome.FORBIDDEN, f"the sender {registered.sender.name} is disabled")
-    if key and raw.door not in key.doors:
-        opened = ", ".join(sorted(key.doors))
-        return Rejected(Outcome.FORBIDDEN, f"API key {key.id} is for the door {opened}, and not for {raw.door}")
-    return None

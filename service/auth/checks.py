@@ -15,7 +15,7 @@ from service.auth.signature import Secret
 from service.auth.signature import check as check_signature
 from service.core.outcome import Outcome, Rejected
 from service.core.postback import RawPostback
-from service.core.roster import Check, KnownSender, Roster
+from service.core.roster import Check, KnownKey, KnownSender, Roster
 
 MOST_SENDERS = 10_000  # whose rates are tracked at once
 _LARGE_BYTES = 256 * 1024  # of a body: hashing a larger one would delay other requests
@@ -122,6 +122,16 @@ class Checks:
             if read:
                 sent = sent._replace(body=await read(claimed) or b"")
             await asyncio.to_thread(check_signature, sent, secrets, now)
+
+
+def door_refusal(raw: RawPostback, registered: KnownSender, key: KnownKey | None) -> Rejected | None:
+    """Return why a known sender may not use a door; None: it may."""
+    if registered.disabled:
+        return Rejected(Outcome.FORBIDDEN, f"the sender {registered.sender.name} is disabled")
+    if key and raw.door not in key.doors:
+        opened = ", ".join(sorted(key.doors))
+        return Rejected(Outcome.FORBIDDEN, f"API key {key.id} is for the door {opened}, and not for {raw.door}")
+    return None
 
 
 def _address(raw: RawPostback, registered: KnownSender, requirements: Requirements) -> None:

@@ -57,6 +57,10 @@ _Placeholders = Annotated[
         "--placeholder", metavar="TEXT", help="One more text that it sends where it has no click id, e.g. no_click."
     ),
 ]
+_NeverKeep = Annotated[
+    list[str] | None,
+    typer.Option("--never-keep", metavar="NAMES", help="Parameters whose values nobody keeps, e.g. email,phone."),
+]
 _Subject = Annotated[str | None, typer.Option("--oauth-subject", help="The client that its access tokens name.")]
 _NONE = "none"
 
@@ -79,10 +83,13 @@ def _with_changes(do: "Callable[[str, Changes], None]") -> Callable[..., None]:
         strict_status: _Strict = None,
         currency: _Currencies = None,
         placeholder: _Placeholders = None,
+        never_keep: _NeverKeep = None,
         oauth_subject: _Subject = None,
     ) -> None:
         from service.operations.register.senders import Changes
 
+        never = None if never_keep is None else [name for names in never_keep for name in names.split(",")]
+        lists = {"fields": field, "statuses": status, "currencies": currency, "placeholders": placeholder}
         changes = Changes(
             preset=preset,
             numbers=numbers,
@@ -96,8 +103,9 @@ def _with_changes(do: "Callable[[str, Changes], None]") -> Callable[..., None]:
             strict_status=strict_status,
             currencies=_added(currency),
             placeholders=_added(placeholder),
+            never_keep=_added(never),
             oauth_subject="" if oauth_subject == _NONE else oauth_subject,
-            emptied=list(_emptied(fields=field, statuses=status, currencies=currency, placeholders=placeholder)),
+            emptied=list(_emptied(**lists, never_keep=never)),
         )
         do(name, changes)
 
@@ -151,11 +159,11 @@ def add(name: str, changes: "Changes") -> None:
 def set_(name: str, changes: "Changes") -> None:
     """Change a sender; what you do not name stays as it is.
 
-    --field, --status, --currency and --placeholder add to what is there, and
-    change a name or word that is there. The word `none` empties such a list
-    first: --field none --field aff=goal leaves this one alone. Every other list
-    (--require, --network, --report-only) replaces the old one, and `none`
-    empties it. What the lists are now is printed.
+    --field, --status, --currency, --placeholder and --never-keep add to what is
+    there, and change a name or word that is there. The word `none` empties such
+    a list first: --field none --field aff=goal leaves this one alone. Every
+    other list (--require, --network, --report-only) replaces the old one, and
+    `none` empties it. What the lists are now is printed.
 
     Example: python -m service senders set acme --field aff=goal --report-only none
 
@@ -197,7 +205,7 @@ def show(name: Name, *, as_json: Json = False) -> None:
 
     JSON keys: name, preset, numbers, fields {theirs: ours}, required,
     networks, rate_per_second, report_only, duplicates, statuses (its own
-    words), strict_status, currencies and placeholders (its own),
+    words), strict_status, currencies and placeholders (its own), never_keep,
     oauth_subject, created_at, disabled_at, live_keys, signing_secrets (how many).
 
     Example: python -m service senders show acme

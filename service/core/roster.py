@@ -80,6 +80,11 @@ class Roster:
         return bool(self.keys) or any(others)
 
     @property
+    def never_keep(self) -> frozenset[str]:
+        """The names that any sender wants nobody to keep: what proves no sender may be anybody's."""
+        return frozenset().union(*(one.sender.never_keep for one in self.senders.values()))
+
+    @property
     def fallback_sender(self) -> KnownSender | None:
         """The sender to which requests without valid credentials are counted, while its keys are being rolled out."""
         found = (one for one in self.senders.values() if "credentials" in one.report_only and not one.disabled)
@@ -112,6 +117,7 @@ def sender_from_preset(  # noqa: PLR0913 - what a row says
     strict_status: bool = False,
     currencies: frozenset[str] = frozenset(),
     placeholders: frozenset[str] = frozenset(),
+    never_keep: frozenset[str] = frozenset(),
 ) -> Sender:
     """Return a sender that follows a preset, with parameter names and status words of its own beside the preset's.
 
@@ -132,4 +138,5 @@ def sender_from_preset(  # noqa: PLR0913 - what a row says
         strict_status=strict_status,
         currencies=currencies,
         placeholders=placeholders,
+        never_keep=never_keep,
     )

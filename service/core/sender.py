@@ -25,7 +25,7 @@ class Sender:
     rejected. `currencies` are codes that it may send beside ISO 4217's. `placeholders` are texts of its own that stand
     where a platform had no click id or transaction id, in lower case. `implied_currencies` are by the names of values
     that are always in one currency. Where several names of one field are sent, the first in the order of `fields`
-    counts that is not empty.
+    counts that is not empty. `never_keep` are names of parameters, in lower case, whose values are dropped.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Sender:
     currencies: frozenset[str] = frozenset()
     placeholders: frozenset[str] = frozenset()
     implied_currencies: Mapping[str, str] = field(default_factory=dict)
+    never_keep: frozenset[str] = frozenset()
 
     def name_of(self, field: Field) -> str:
         """Return the name that it prefers for a field; the plain word for one that it has no name for."""
@@ -72,11 +73,15 @@ class Sender:
             "currencies": sorted(self.currencies),
             "placeholders": sorted(self.placeholders),
             "implied_currencies": dict(self.implied_currencies),
+            "never_keep": sorted(self.never_keep),
         }
 
     @classmethod
-    def by(cls, rules: Mapping[str, object]) -> Self:
-        """Return the sender that wrote these rules; before version 0008 every status was judged strictly."""
+    def by(cls, rules: Mapping[str, object], never_keep: frozenset[str] = frozenset()) -> Self:
+        """Return the sender that wrote these rules; before version 0008 every status was judged strictly.
+
+        What it wants nobody to keep now is not kept of what it sent before.
+        """
         return cls(
             name=str(rules["name"]),
             fields=cast("Mapping[str, Field]", rules["fields"]),
@@ -88,6 +93,7 @@ class Sender:
             currencies=frozenset(cast("Sequence[str]", rules.get("currencies", ()))),
             placeholders=frozenset(cast("Sequence[str]", rules.get("placeholders", ()))),
             implied_currencies=cast("Mapping[str, str]", rules.get("implied_currencies", {})),
+            never_keep=never_keep | frozenset(cast("Sequence[str]", rules.get("never_keep", ()))),
         )
 
 

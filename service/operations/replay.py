@@ -259,7 +259,7 @@ def _as_begun(again: Again, replay: Replay | None) -> Again:
     """Return what is replayed as its replay was begun; versions before migration 0007 noted no rules."""
     if replay is None or replay.rules is None:
         return again._replace(begun=replay is not None)
-    return again._replace(caller=Caller(Sender.by(replay.rules)), begun=True)
+    return again._replace(caller=Caller(Sender.by(replay.rules, again.caller.sender.never_keep)), begun=True)
 
 
 def _rows(rows: Sequence[Again]) -> Rows:

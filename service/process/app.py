@@ -79,7 +79,13 @@ def build_app(
     """Wire the service. Each worker has its own of everything but the database; `clock` is the machine's."""
     wired = _Wiring(settings, log, metrics, worker, clock)
     authenticator = wired.authenticator
-    intake = Intake(authenticator, wired.writer, LiveRecord(metrics, log), known=authenticator.at_once)
+    intake = Intake(
+        authenticator,
+        wired.writer,
+        LiveRecord(metrics, log),
+        known=authenticator.at_once,
+        nobodys=lambda: authenticator.never_keep,
+    )
     stray = StrayDoor(intake)
     batches = BatchDoor(intake)
     metrics.room.batches = batches.watched_rooms()

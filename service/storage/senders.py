@@ -166,6 +166,7 @@ def _registered(row: RegisteredSender, secrets: Sequence[str], *, signs: bool) -
         strict_status=bool(row.strict_status),
         currencies=frozenset(row.currencies or ()),
         placeholders=frozenset(row.placeholders or ()),
+        never_keep=frozenset(row.never_keep or ()),
     )
     return KnownSender(
         sender,

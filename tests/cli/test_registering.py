@@ -181,6 +181,7 @@ def test_a_sender_is_shown_as_it_was_registered_and_changed(service: Command) ->
         ("--status", "statuses", "x=pending", "Y=approved", {"x": "pending", "y": "approved"}, {"y": "approved"}),
         ("--currency", "currencies", "hrk", "BTC", ["BTC", "HRK"], ["BTC"]),
         ("--placeholder", "placeholders", "0", "No_Click", ["0", "no_click"], ["no_click"]),
+        ("--never-keep", "never_keep", "Email", "phone,e_mail", ["e_mail", "email", "phone"], ["e_mail", "phone"]),
     ],
 )
 def test_one_more_word_is_added_and_none_empties_first(  # noqa: PLR0913, PLR0917 - a table

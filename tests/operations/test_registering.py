@@ -206,3 +206,22 @@ def test_who_writes_a_file_is_registered_or_a_preset_or_the_default(opened: Send
 
 def test_without_a_database_nothing_is_registered(engine: Engine) -> None:
     assert not registered(engine.database).senders
+
+
+@pytest.mark.parametrize("name", ["c", "C", "value", "aff"])
+def test_what_a_sender_must_send_is_never_dropped(opened: Senders, name: str) -> None:
+    senders.add(opened, senders.NewSender("acme", senders.Changes(fields={"aff": "click_id"})), NOW)
+    with pytest.raises(Refused, match=r"cannot be dropped: it is the (click_id|value) of acme, which it must send"):
+        senders.change(opened, "acme", senders.Changes(never_keep=["email", name]), NOW)
+    assert senders.show(opened.rows(), "acme", NOW)["never_keep"] == []
+
+
+def test_what_is_dropped_is_never_required(opened: Senders) -> None:
+    senders.add(opened, senders.NewSender("acme", senders.Changes(never_keep=["goal"])), NOW)
+    with pytest.raises(Refused, match="goal cannot be dropped"):
+        senders.change(opened, "acme", senders.Changes(required=["click_id", "goal"]), NOW)
+
+
+@pytest.mark.parametrize("name", ["key", "TEST", "", " "])
+def test_every_senders_own_parameters_are_never_dropped(name: str) -> None:
+    assert [wrong.field for wrong in mistakes_of(lambda: senders.Changes(never_keep=[name]))] == ["never_keep"]

@@ -81,7 +81,7 @@ def ruined(command: Command, stopped: Path, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize(
     ("ruin", "wrong", "sentence"),
     [
-        (age, {"schema_version"}, "the schema is at 0000, which this code (0009) does not know"),
+        (age, {"schema_version"}, "the schema is at 0000, which this code (0011) does not know"),
         (damage, {"integrity"}, "btreeInitPage() returns error code 11"),
         (change_by_hand, BY_HAND, "1 rows of duplicate belong to a conversion that is gone"),
         (forbid_writing, {"database_file"}, "it or its folder is read-only, even for the owner"),

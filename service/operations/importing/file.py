@@ -74,7 +74,8 @@ class ImportFile:
     def as_begun(self, before: ImportedFile) -> Self:
         """Return it as it was begun before: read and judged as then, whatever the sender's rules are now."""
         begun = copy.copy(self)
-        begun.request_id, begun.caller = before.request_id, Caller(Sender.by(before.rules))
+        begun.request_id = before.request_id
+        begun.caller = Caller(Sender.by(before.rules, self.caller.sender.never_keep))
         begun._sheet = self._sheet and self._sheet.as_begun(begun.caller.sender, before.rules)  # noqa: SLF001 - its own
         return begun
 

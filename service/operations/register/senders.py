@@ -8,6 +8,7 @@ from typing import Literal, TypedDict, get_args
 
 from service.auth.networks import Networks
 from service.core.lifecycle import STATUSES
+from service.core.never_keep import is_named
 from service.core.presets import PRESETS
 from service.core.roster import CHECKS
 from service.core.sender import DuplicatePolicy, Field, NumberFormat
@@ -17,7 +18,7 @@ from service.storage import senders as storage
 from service.storage.schema.tables import RegisteredSender
 from service.storage.senders import Rows, Senders
 
-Added = Literal["fields", "statuses", "currencies", "placeholders"]  # lists that grow by what is given
+Added = Literal["fields", "statuses", "currencies", "placeholders", "never_keep"]  # lists that grow by what is given
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _FIELDS = get_args(Field)
 _COLUMNS = {"rate": "rate_per_second"}  # that are not called as what is given
@@ -41,6 +42,7 @@ class SenderMembers(TypedDict):
     strict_status: bool
     currencies: list[str]
     placeholders: list[str]
+    never_keep: list[str]
     oauth_subject: str | None
     created_at: datetime
     disabled_at: datetime | None
@@ -52,10 +54,10 @@ class SenderMembers(TypedDict):
 class Changes:
     """What is to be different about a sender; None leaves it as it is. Raises WrongValues.
 
-    `fields` and `statuses` go from the sender's words to ours. These two, `currencies` and `placeholders` are added to
-    what is there, and a known word is changed; those that `emptied` names are emptied first. The other lists replace
-    what was there, and an empty list or text takes it away: the preset's rules hold again, nothing is asked. A rate of
-    0 is any number.
+    `fields` and `statuses` go from the sender's words to ours. These two, `currencies`, `placeholders` and `never_keep`
+    are added to what is there, and a known word is changed; those that `emptied` names are emptied first. The other
+    lists replace what was there, and an empty list or text takes it away: the preset's rules hold again, nothing is
+    asked. A rate of 0 is any number.
     """
 
     preset: str | None = None
@@ -70,6 +72,7 @@ class Changes:
     strict_status: bool | None = None
     currencies: Sequence[str] | None = None
     placeholders: Sequence[str] | None = None
+    never_keep: Sequence[str] | None = None
     oauth_subject: str | None = None
     emptied: Collection[Added] = ()
 
@@ -95,6 +98,7 @@ class Changes:
         yield "strict_status", self.strict_status
         yield "currencies", _with(row.currencies, [code.upper() for code in self.currencies or ()])
         yield "placeholders", _with(row.placeholders, [text.lower() for text in self.placeholders or ()])
+        yield "never_keep", _with(row.never_keep, [name.strip().lower() for name in self.never_keep or ()])
         yield "required", list(self.required or ()) or None
         yield "networks", [str(Networks.parse(one)) for one in self.networks or ()]
         yield "report_only", list(self.report_only or ())
@@ -108,6 +112,7 @@ class Changes:
         yield from _wrong_networks(self.networks or ())
         yield from _wrong_statuses(self.statuses or {})
         yield from _wrong_currencies(self.currencies or ())
+        yield from _wrong_names(self.never_keep or ())
         yield from _unknown("report_only", self.report_only or (), CHECKS)
 
 
@@ -181,6 +186,7 @@ def put_sender(registry: Senders, row: RegisteredSender, *, new: bool) -> None:
 
 
 def _put(registry: Senders, row: RegisteredSender, now: datetime, *, new: bool) -> SenderMembers:
+    _refuse_what_is_required(row)
     put_sender(registry, row, new=new)
     return show(registry.rows(), row.name, now)
 
@@ -232,6 +238,21 @@ def _wrong_currencies(currencies: Sequence[str]) -> Iterator[Mistake]:
             yield Mistake("currency", one, "a code is 3 to 10 letters and digits, such as USDT")
 
 
+def _wrong_names(names: Sequence[str]) -> Iterator[Mistake]:
+    for name in names:
+        if not name.strip() or name.strip().lower() in _RESERVED:
+            sentence = f"it is the name of a parameter ({', '.join(_RESERVED)} are every sender's)"
+            yield Mistake("never_keep", name, sentence)
+
+
+def _refuse_what_is_required(row: RegisteredSender) -> None:
+    """Refuse a sender whose postbacks would all be rejected, because what they must have is dropped."""
+    sender = Rows([row]).roster().senders[row.name].sender
+    for name, named in sender.fields.items():
+        if named in sender.required and is_named(name, sender.never_keep):
+            raise Refused(f"{name} cannot be dropped: it is the {named} of {row.name}, which it must send")
+
+
 def _members(row: RegisteredSender, rows: Rows, now: datetime) -> SenderMembers:
     roster = rows.roster()
     sender = roster.senders[row.name].sender
@@ -249,6 +270,7 @@ def _members(row: RegisteredSender, rows: Rows, now: datetime) -> SenderMembers:
         "strict_status": sender.strict_status,
         "currencies": sorted(sender.currencies),
         "placeholders": sorted(sender.placeholders),
+        "never_keep": sorted(sender.never_keep),
         "oauth_subject": row.oauth_subject,
         "created_at": row.created_at,
         "disabled_at": row.disabled_at,

@@ -203,8 +203,8 @@ class RegisteredSender(SQLModel, table=True):
     """A sender as it is registered: a preset, and in what it differs. `required` null is the preset's own.
 
     `fields` are parameter names of its own beside the preset's, `statuses` its words for a conversion status,
-    `currencies` codes beside ISO 4217's, `placeholders` texts that are no click id and no transaction id. Versions
-    before 0008 leave the last three null: none, and not strict.
+    `currencies` codes beside ISO 4217's, `placeholders` texts that are no click id and no transaction id, `never_keep`
+    names whose values are dropped. Versions before 0008 leave these and `strict_status` null: none, and not strict.
     """
 
     __tablename__ = "sender"
@@ -225,6 +225,7 @@ class RegisteredSender(SQLModel, table=True):
     strict_status: bool | None = None
     currencies: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     placeholders: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    never_keep: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
 
 
 class ApiKey(SQLModel, table=True):
