@@ -193,14 +193,13 @@ def test_a_token_in_headers_paths_or_broken_requests_is_nowhere(tmp_path: Path, 
     figures(f"{len(cases)} requests with a token, 0 hits")
 
 
-def test_a_token_in_a_query_or_body_is_kept_with_them_and_told_nowhere(tmp_path: Path) -> None:
+def test_a_token_in_a_query_or_body_is_nowhere(tmp_path: Path) -> None:
     with knowing_acme(tmp_path) as (service, token):
         bearer = f"\r\nAuthorization: Bearer {token}\r\n".encode()
         sent_as_acme = [one.replace(b"\r\n", bearer, 1) for one in in_what_is_sent(token).values()]
         told_of = ask(service, [*in_what_is_sent(token).values(), *sent_as_acme])
         assert service.terminate(signal.SIGTERM) == 0
-    found = {Path(place).name for place in places(tmp_path, spellings(token), *told_of)}
-    assert found == {"p.db"}  # what a sender puts into its own parameters is part of what it sent (SECURITY.md)
+    assert places(tmp_path, spellings(token), *told_of) == []
 
 
 def test_a_signature_is_nowhere(tmp_path: Path, figures: Callable[[str], None]) -> None:
