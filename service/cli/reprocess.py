@@ -23,6 +23,9 @@ _Since = Annotated[
     str,
     typer.Option(help="What came from then on: 2026-01-31, 2026-01-31T08:30 (UTC), or 2h, 7d: that long ago."),
 ]
+_OTHER_KEY = "would have another click id, goal or transaction id today: left as they are"
+_TWICE = "of these are stored under today's key as well: the same sale is counted twice"
+_REPEATS = "duplicates of these came, perhaps other sales: what they sent is not kept, and cannot be read again"
 _Reason = Annotated[str, typer.Option(help="Why, for the record; needed unless it is a dry run.", show_default=False)]
 
 
@@ -48,13 +51,13 @@ def reprocess(  # noqa: PLR0913 - its options
     duplicate. Click id, goal and transaction id never change; tests are left
     out. Given twice, or interrupted and given again, it corrects once.
 
-    On PostgreSQL it runs beside the service. On SQLite stop the service
-    first (--dry-run needs no stop).
+    On SQLite stop the service first (--dry-run needs no stop).
 
     Example: python -m service reprocess --sender acme --since 2026-01-01 --dry-run
 
-    JSON keys: done, corrected [{why count sums}], rejected {outcome count},
-    other_key, unchanged; sums are differences by currency.
+    JSON keys: done, corrected [{why count sums click_ids}], rejected {outcome
+    count}, other_key, twice, those three with _click_ids, repeats, unchanged;
+    sums are differences by currency.
 
     Exit code: 0 done, or nothing to do, 1 you said no, 2 it cannot be done,
     or --yes is missing where nobody can be asked.
@@ -64,13 +67,13 @@ def reprocess(  # noqa: PLR0913 - its options
     from service.operations import reprocess as operations
 
     whose = chosen_sender(sender, settings_or_refuse(), registered())
-
-    agree = partial(_ask, yes=yes, err=as_json)
     with configured_database() as database, dry_run_advised():
-        order = operations.Order(wanted(whose.name, since, until, click_id), whose, progress)
+        chosen, listed = wanted(whose.name, since, until, click_id), None if as_json else operations.LISTED
+        order = operations.Order(chosen, whose, progress, listed)
         if dry_run:
             report = operations.rehearse(database, order)
         else:
+            agree = partial(_ask, yes=yes, err=as_json)
             report = operations.reprocess(database, order, by or user(), reason.strip(), agree)
     if as_json:
         print_json(report.members())
@@ -90,13 +93,24 @@ def _print(report: "Reprocessed", *, err: bool = False) -> None:
 
 def _lines(report: "Reprocessed") -> Iterator[str]:
     for why, group in report.in_order():
-        yield f"{group.count:>9,}  {'; '.join(why)}{_sums(group)}"
-    for outcome, number in report.rejected.most_common():
-        yield f"{number:>9,}  would be {outcome} today: left as they are"
-    if report.other_key:
-        yield f"{report.other_key:>9,}  would have another click id, goal or transaction id today: left as they are"
+        yield from _told(group, f"{'; '.join(why)}{_sums(group)}")
+    for outcome, group in sorted(report.rejected.items(), key=lambda named: -named[1].count):
+        yield from _told(group, f"would be {outcome} today: left as they are")
+    if report.other_key.count:
+        yield from _told(report.other_key, _OTHER_KEY)
+    if report.twice.count:
+        yield from _told(report.twice, _TWICE)
+    if report.repeats:
+        yield f"{report.repeats:>9,}  {_REPEATS}"
     said = "corrected" if report.done else "would be corrected"
     yield f"{report.changed:,} {said}, {report.unchanged:,} are read as they were"
+
+
+def _told(group: "Group", what: str) -> Iterator[str]:
+    """Tell of a group, and its first click ids; all with --json."""
+    more = group.count - len(group.click_ids)
+    yield f"{group.count:>9,}  {what}"
+    yield f"           {', '.join(group.click_ids)}{f' and {more:,} more' if more else ''}"
 
 
 def _sums(group: "Group") -> str:

@@ -40,13 +40,14 @@ class Reread:
     """What today's rules make of a conversion.
 
     `corrections` are what would be added to its history. `why` says for each of them what is different, in a few words.
-    Where there are none, `left` says why it is left as it is: the outcome that it would have today, or OTHER_KEY; empty
-    if it is read as it was.
+    Where there are none, `left` says why it is left as it is: the outcome that it would have today, or OTHER_KEY, and
+    then `key` is that of today; empty if it is read as it was.
     """
 
     corrections: tuple[Correction, ...] = ()
     why: tuple[str, ...] = ()
     left: str = ""
+    key: ConversionKey | None = None
 
     def after(self, winner: Winner) -> Winner:
         """Return what the conversion is with these corrections."""
@@ -67,7 +68,7 @@ def reread(history: History, sender: Sender) -> Reread:
         except Rejected as rejected:
             return Reread(left=rejected.outcome.word)
         if today.key != history.key:
-            return Reread(left=OTHER_KEY)
+            return Reread(left=OTHER_KEY, key=today.key)
         now = history.winner.history[number]
         if differences := [*_differences(now, today, row, kept, sender)]:
             corrections.append(_correction(number, history.winner, row, today))

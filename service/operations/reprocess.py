@@ -17,36 +17,47 @@ from service.core.sender import Sender
 from service.core.verdict import Correction, Winner
 from service.operations.reconciling.operation import decimal
 from service.operations.sole_writer import sole_writer
-from service.storage.corrections import Occasion
+from service.storage.corrections import Corrections, Occasion
 from service.storage.database import Database
 from service.storage.reads.conversions import Wanted
 
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]  # what is done, of how many
 Currency = str | None
+LISTED = 5  # click ids of a group, for a person
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which conversions of which sender are read again. What `watch` gives is called with how many more were."""
+    """Which conversions of which sender are read again. What `watch` gives is called with how many more were.
+
+    `listed`: so many click ids are told of each group; None: all.
+    """
 
     wanted: Wanted
     sender: Sender
     watch: Watch = lambda _title, _total: nullcontext(lambda _more: None)
+    listed: int | None = LISTED
 
 
 @dataclass(slots=True)
 class Group:
-    """Conversions that are corrected for the same reasons, and by how much that changes what they are worth.
+    """Conversions of which the same is told: how many, the click ids that are listed of them.
 
-    `sums` are in millionths by currency.
+    `sums` say by how much corrections change what they are worth, in millionths by currency.
     """
 
     count: int = 0
+    click_ids: list[str] = field(default_factory=list)
     sums: Counter[Currency] = field(default_factory=Counter)
 
-    def add(self, before: Winner, after: Winner) -> None:
+    def add(self, click_id: str, most: int | None) -> None:
         """Count one."""
         self.count += 1
+        if most is None or len(self.click_ids) < most:
+            self.click_ids.append(click_id)
+
+    def change(self, before: Winner, after: Winner) -> None:
+        """Sum up one that is corrected."""
         self.sums[before.worth.currency] -= before.worth.value_micros
         self.sums[after.worth.currency] += after.worth.value_micros
 
@@ -56,12 +67,15 @@ class Reprocessed:
     """What reading again makes of the chosen conversions, or made of them once it is `done`.
 
     `corrected` is by the reasons, `rejected` by the outcome that they would have today. `other_key` are those that
-    would be other conversions today; `unchanged` are read as they were.
+    would be other conversions today: `twice` are those of them that are stored under today's key as well, and `repeats`
+    is how many duplicates of them came, which are not kept as they were sent. `unchanged` are read as they were.
     """
 
     corrected: dict[tuple[str, ...], Group] = field(default_factory=lambda: defaultdict(Group))
-    rejected: Counter[str] = field(default_factory=Counter)
-    other_key: int = 0
+    rejected: dict[str, Group] = field(default_factory=lambda: defaultdict(Group))
+    other_key: Group = field(default_factory=Group)
+    twice: Group = field(default_factory=Group)
+    repeats: int = 0
     unchanged: int = 0
     done: bool = False
 
@@ -70,14 +84,16 @@ class Reprocessed:
         """How many conversions are corrected."""
         return sum(group.count for group in self.corrected.values())
 
-    def add(self, history: History, today: Reread) -> None:
-        """Count one."""
+    def add(self, history: History, today: Reread, most: int | None) -> None:
+        """Count one; list its click id, if its group has not `most` of them yet."""
+        click_id = history.key[2]
         if today.corrections:
-            self.corrected[today.why].add(history.winner, today.after(history.winner))
+            self.corrected[today.why].add(click_id, most)
+            self.corrected[today.why].change(history.winner, today.after(history.winner))
         elif today.left == OTHER_KEY:
-            self.other_key += 1
+            self.other_key.add(click_id, most)
         elif today.left:
-            self.rejected[today.left] += 1
+            self.rejected[today.left].add(click_id, most)
         else:
             self.unchanged += 1
 
@@ -90,10 +106,16 @@ class Reprocessed:
         return {
             "done": self.done,
             "corrected": [
-                {"why": list(why), "count": group.count, "sums": _sums(group.sums)} for why, group in self.in_order()
+                {"why": list(why), "count": group.count, "sums": _sums(group.sums), "click_ids": group.click_ids}
+                for why, group in self.in_order()
             ],
-            "rejected": dict(self.rejected),
-            "other_key": self.other_key,
+            "rejected": {outcome: group.count for outcome, group in self.rejected.items()},
+            "rejected_click_ids": {outcome: group.click_ids for outcome, group in self.rejected.items()},
+            "other_key": self.other_key.count,
+            "other_key_click_ids": self.other_key.click_ids,
+            "twice": self.twice.count,
+            "twice_click_ids": self.twice.click_ids,
+            "repeats": self.repeats,
             "unchanged": self.unchanged,
         }
 
@@ -138,15 +160,24 @@ def _corrections(
     total = database.conversions().count(order.wanted)
     with order.watch("correcting" if found.done else "reading", total) as advance:
         for page in database.corrections().histories(order.wanted, order.sender.name):
-            yield list(_of(page, order.sender, found))
+            yield list(_of(page, database.corrections(), order, found))
             advance(len(page))
 
 
 def _of(
-    page: Iterable[History], sender: Sender, found: Reprocessed
+    page: Iterable[History], book: Corrections, order: Order, found: Reprocessed
 ) -> Iterator[tuple[ConversionKey, Sequence[Correction]]]:
+    others: dict[ConversionKey, ConversionKey] = {}  # today's keys by the stored ones
     for history in page:
-        today = reread(history, sender)
-        found.add(history, today)
+        today = reread(history, order.sender)
+        found.add(history, today, order.listed)
+        if today.key is not None:
+            others[history.key] = today.key
         if today.corrections:
             yield history.key, today.corrections
+    if others:
+        found.repeats += book.repeats([*others])
+        stored = book.stored([*others.values()])
+        for key, now in others.items():
+            if now in stored:
+                found.twice.add(key[2], order.listed)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, RowMapping, bindparam, select, text, tuple_
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, text, tuple_
 
 from service.core.chunk import CHUNK_BYTES, next_chunk
 from service.core.postback import ConversionKey
@@ -16,7 +16,7 @@ from service.storage.pool import Pool
 from service.storage.reads.conversions import Wanted, page_after
 from service.storage.schema.column_types import UtcDateTime
 from service.storage.schema.history import FIRST
-from service.storage.schema.registry import CHANGE, CONVERSION, CORRECTION, KEY, StoredTable
+from service.storage.schema.registry import CHANGE, CONVERSION, CORRECTION, DUPLICATE, KEY, StoredTable
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 _PAGE_ROWS = 500  # conversions in one transaction
@@ -60,6 +60,20 @@ class Corrections:
                 return
             yield page
             last = page[-1].key[2:]
+
+    def stored(self, keys: Sequence[ConversionKey]) -> set[ConversionKey]:
+        """Return those of some keys under which there is a conversion."""
+        key = [CONVERSION.table.c[name] for name in KEY]
+        with self._reads.connection() as connection:
+            return {_key(row) for row in connection.execute(select(*key).where(tuple_(*key).in_(keys))).mappings()}
+
+    def repeats(self, keys: Sequence[ConversionKey]) -> int:
+        """Return how often conversions of some keys came again, as duplicates."""
+        columns = DUPLICATE.table.c
+        same = tuple_(*(columns[name] for name in KEY)).in_(keys)
+        repeats = select(func.count()).where(columns.click_id.in_({key[2] for key in keys}), same)
+        with self._reads.connection() as connection:
+            return int(connection.execute(repeats).scalar_one())
 
     def add(self, corrections: Iterable[tuple[ConversionKey, Sequence[Correction]]], occasion: Occasion) -> int:
         """Add corrections to the conversions that are still there, and return to how many. What was added stays."""

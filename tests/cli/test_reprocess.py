@@ -1,6 +1,7 @@
 """The command `reprocess`: tells what today's rules read otherwise, asks, corrects, and says who did and why."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,23 @@ def stored(service: Command, bare: Path) -> Path:
 
 TOLD = [
     "        2  value 0 → turnover, sum +1,020.50 USD",
+    "           a, b",
     "        1  would be invalid_value today: left as they are",
+    "           c",
 ]
+
+
+REPEATS = "duplicates of these came, perhaps other sales: what they sent is not kept, and cannot be read again"
+NOTHING = {
+    "done": True,
+    "corrected": [],
+    "other_key": 0,
+    "other_key_click_ids": [],
+    "twice": 0,
+    "twice_click_ids": [],
+    "repeats": 0,
+    "unchanged": 3,
+}
 
 
 @pytest.mark.usefixtures("stored")
@@ -48,7 +64,7 @@ def test_it_is_done_once_and_everywhere_what_it_is_worth_now_is_told(service: Co
     ended = service("reprocess", *SINCE, *WHY, "--yes")
     assert (ended.code, ended.out.splitlines()) == (0, [*TOLD, "2 corrected, 1 are read as they were"])
     again = service("reprocess", *SINCE, *WHY, "--yes", "--json").answer()
-    assert again == {"done": True, "corrected": [], "rejected": {"invalid_value": 1}, "other_key": 0, "unchanged": 3}
+    assert again == {**NOTHING, "rejected": {"invalid_value": 1}, "rejected_click_ids": {"invalid_value": ["c"]}}
     exported = [json.loads(line) for line in service("export", "--format", "ndjson").out.splitlines()]
     assert [(row["value"], row["current_value"], row["current_value_micros"]) for row in exported] == [
         ("", "1000.50", 1_000_500_000),
@@ -101,3 +117,24 @@ def test_without_a_database_none_is_made(service: Command, bare: Path) -> None:
     ended = service("reprocess", "--sender", "ezmob", "--since", "7d", "--dry-run")
     assert (ended.code, list(bare.iterdir())) == (2, [])
     assert "there is no database" in ended.err
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_is_stored_twice_and_what_cannot_be_read_again_is_told(service: Command, bare: Path) -> None:
+    then = sender_from_preset("voluum", "acme")
+    now = replace(then, fields={**then.fields, "order": "transaction_id"})
+    ledger = SqliteLedger(bare / "data/postback.db")
+    ledger.open()
+    for sender in (then, then, now):
+        ledger.commit([parse(builders.raw("cid=e&payout=1&order=1"), sender)])
+    ledger.close()
+    assert service("senders", "set", "acme", "--field", "order=transaction_id").code == 0
+    assert service("reprocess", *SINCE, "--dry-run").out.splitlines()[len(TOLD) : -1] == [
+        "        1  would have another click id, goal or transaction id today: left as they are",
+        "           e",
+        "        1  of these are stored under today's key as well: the same sale is counted twice",
+        "           e",
+        f"        1  {REPEATS}",
+    ]
+    answer = service("reprocess", *SINCE, "--dry-run", "--json").answer()
+    assert (answer["other_key_click_ids"], answer["twice_click_ids"], answer["repeats"]) == (["e"], ["e"], 1)

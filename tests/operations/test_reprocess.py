@@ -81,11 +81,21 @@ WORTH = {
 FORESEEN = {
     "done": False,
     "corrected": [
-        {"why": ["value 0 → revenue"], "count": 1, "sums": {"": "1.00"}},
-        {"why": ["value 0 → revenue", "currency (none) → USD"], "count": 1, "sums": {"USD": "12.50"}},
+        {"why": ["value 0 → revenue"], "count": 1, "sums": {"": "1.00"}, "click_ids": ["b"]},
+        {
+            "why": ["value 0 → revenue", "currency (none) → USD"],
+            "count": 1,
+            "sums": {"USD": "12.50"},
+            "click_ids": ["a"],
+        },
     ],
     "rejected": {"invalid_value": 1},
+    "rejected_click_ids": {"invalid_value": ["c"]},
     "other_key": 0,
+    "other_key_click_ids": [],
+    "twice": 0,
+    "twice_click_ids": [],
+    "repeats": 0,
     "unchanged": 1,
 }
 
@@ -187,3 +197,29 @@ def test_whoever_asks_for_a_click_id_is_told_what_it_is_now_and_who_corrected_it
     ((row,),) = list(engine.database.conversions().pages(Wanted("acme", "b")))
     assert row.corrected_at is not None
     assert (row.value, row.value_micros, row.current_value) == ("", 0, "1")
+
+
+NAMED = replace(TODAY, fields={**TODAY.fields, "order": "transaction_id"})
+
+
+def test_what_would_be_another_conversion_is_told_with_what_is_stored_as_that_already(engine: Engine) -> None:
+    """A name for transaction ids is new: what came before has none, and a retry after it is another conversion."""
+    before = ("a&payout=1&order=1", "b&payout=2&order=2", "b&payout=2&order=3", "c&payout=3", "d&payout=4&order=5")
+    for query in before:
+        commit(engine, sent(f"cid={query}"))
+    for query in ("a&payout=1&order=1", "d&payout=4&order=6"):
+        assert commit(engine, sent(f"cid={query}", NAMED)) is Outcome.STORED
+    found = rehearse(engine.database, replace(ORDER, sender=NAMED))
+    assert (found.other_key.click_ids, found.twice.click_ids, found.repeats) == (["a", "b", "d"], ["a"], 1)
+    assert (found.changed, found.unchanged) == (0, 3)
+    assert commit(engine, sent("cid=a&payout=1&status=reject", NAMED)) is Outcome.UPDATED
+    statuses = {one.transaction_id: one.conversion_status for one in engine.database.history().conversions("a")}
+    assert statuses == {"": "rejected", "1": None}
+
+
+@pytest.mark.parametrize(("listed", "told"), [(None, 7), (5, 5)])
+def test_of_many_click_ids_the_first_are_listed_or_all(engine: Engine, listed: int | None, told: int) -> None:
+    for number in range(7):
+        commit(engine, sent(f"cid=click-{number}&revenue=1"))
+    ((_, group),) = rehearse(engine.database, replace(ORDER, listed=listed)).in_order()
+    assert (group.count, len(group.click_ids), group.sums) == (7, told, {None: 7_000_000})

@@ -42,7 +42,7 @@ def test_a_lead_that_becomes_a_sale_and_is_refunded_is_told_with_all_its_past(tm
     assert metrics.total("postback_rows_written_total", table="status_change") == 2
     assert metrics.by_label("postback_conservation_drift", "check") == {}
     looked = command(tmp_path, service.database_url, "lookup", "lead-1").stdout.splitlines()
-    assert looked[-1] == "  now: refunded, value 12.50 (no currency)"
+    assert looked[-2] == "  now: refunded, value 12.50 (no currency)"
     (exported,) = command(tmp_path, service.database_url, "export", "--format", "ndjson").stdout.splitlines()
     row = json.loads(exported)
     now = [row[name] for name in ("value", "current_value", "conversion_status")]
