@@ -12,6 +12,7 @@ from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.auth.keys import id_shown
 from service.core.batch import Batch, as_kept, split_batch
+from service.core.chunk import next_chunk
 from service.core.decoding import Pairs
 from service.core.judging import AllRefused, Manner, refused_whole
 from service.core.mistakes import rejection_of
@@ -29,8 +30,11 @@ from service.intake_contract import IncomingBatch, Record
 from service.writing.writer import Writes
 
 GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting that come one by one
+_GROUP_BYTES = 256 * 1024  # for the same reason: so many ordinary rows have less
 _BATCHES_AT_ONCE = 2  # a group of each is under way, so who comes one by one finds places in the queue
-_ROWS_AT_ONCE = 128  # parsed before others have their turn: a third of a millisecond
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 128, 64 * 1024  # decoded together before others have their turn
+_ROWS_BETWEEN = 16  # two looks at the clock
+_TURN_SECONDS = 0.001  # for rows that take longer than others: 128 ordinary ones take a third of it
 
 Known = Callable[[RawPostback, Credentials], Caller | None]  # who that is, where nobody has to be asked
 
@@ -140,9 +144,7 @@ class Intake:
         caller.charge(len(batch.rows) - 1)
         if batch.atomic:
             return await self._settle_atomically(whole, batch, caller, started)
-        groups = (
-            Rows(batch.postbacks(first, GROUP_ROWS), repeat(caller)) for first in range(0, len(batch.rows), GROUP_ROWS)
-        )
+        groups = (Rows(raws, repeat(caller)) for raws in batch.groups(GROUP_ROWS, _GROUP_BYTES))
         verdicts: list[Verdict] = []
         await self.receive_rows(groups, told=verdicts.extend, would_reject=caller.would_reject)
         return verdicts
@@ -205,10 +207,15 @@ class Intake:
     async def _understand_all(self, rows: Rows) -> list[Understood]:
         """Parse many, and let others have their turns."""
         understood: list[Understood] = []
-        callers = iter(rows.callers)
-        for first in range(0, len(rows.raws), _ROWS_AT_ONCE):
-            some = rows.raws[first : first + _ROWS_AT_ONCE]
-            understood += map(self._understand, some, callers, decode_together(some))
+        raws, callers = iter(rows.raws), iter(rows.callers)
+        while some := next_chunk(raws, _ROWS_AT_ONCE, lambda raw: len(raw.body), _BYTES_AT_ONCE)[0]:
+            began = self._clock()
+            parsing = map(self._understand, some, callers, decode_together(some))
+            while few := [*islice(parsing, _ROWS_BETWEEN)]:
+                understood += few
+                if self._clock() - began > _TURN_SECONDS:
+                    await asyncio.sleep(0)
+                    began = self._clock()
             await asyncio.sleep(0)
         return understood
 
@@ -234,7 +241,7 @@ class Intake:
         self, raw: RawPostback, batch: Batch, caller: Caller, started: float
     ) -> Verdict | list[Verdict]:
         """Store all rows in one commit; the first that cannot be accepted is the outcome of the whole."""
-        rows = Rows(batch.postbacks(0, len(batch.rows)), repeat(caller)).kept()
+        rows = Rows(batch.postbacks(), repeat(caller)).kept()
         understood = await self._understand_all(rows)
         for number, one in enumerate(understood, 1):
             if not isinstance(one, Postback):

@@ -30,8 +30,7 @@ def batch(body: bytes, content_type: str = NDJSON, **changes: object) -> RawPost
 
 def rows_of(raw: RawPostback) -> list[RawPostback]:
     """Return every row of a batch."""
-    split = split_batch(raw)
-    return split.postbacks(0, len(split.rows))
+    return split_batch(raw).postbacks()
 
 
 def bodies(body: bytes, content_type: str = NDJSON, **changes: object) -> list[bytes]:
@@ -200,7 +199,7 @@ def test_a_csv_header_has_a_bounded_length_because_each_row_is_kept_with_it() ->
 def test_all_or_nothing_is_asked_for_in_the_url_and_is_no_parameter_of_a_row() -> None:
     split = split_batch(batch(b"\n".join(ROWS), query=b"atomic=1"))
     assert split.atomic
-    assert [parse(row, EZMOB).params for row in split.postbacks(0, 2)] == [{}, {}]
+    assert [parse(row, EZMOB).params for row in split.postbacks()] == [{}, {}]
     assert not split_batch(batch(ROWS[0])).atomic
 
 
@@ -211,10 +210,14 @@ def test_all_or_nothing_takes_what_one_commit_can_hold() -> None:
 
 def test_rows_are_made_a_few_at_a_time_and_each_knows_its_place() -> None:
     split = split_batch(batch(b"c,value\na,1\nb,2\nc,3\n", CSV))
-    assert [(row.body, row.request_id[-2:]) for row in split.postbacks(1, 5)] == [
-        (b"c,value\nb,2", "-2"),
-        (b"c,value\nc,3", "-3"),
-    ]
+    first, second = ([(row.body, row.request_id[-2:]) for row in group] for group in split.groups(2, 100))
+    assert first == [(b"c,value\na,1", "-1"), (b"c,value\nb,2", "-2")]
+    assert second == [(b"c,value\nc,3", "-3")]
+
+
+def test_large_rows_are_made_fewer_at_a_time() -> None:
+    split = split_batch(batch(b"\n".join([b"a" * 100] * 5)))
+    assert [len(group) for group in split.groups(4, 200)] == [2, 2, 1]
 
 
 def test_a_zstd_window_larger_than_any_body_is_refused() -> None:

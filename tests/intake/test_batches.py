@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,27 @@ async def test_the_books_balance_at_any_moment_of_a_batch(watched: Watched) -> N
         turns += 1
     assert turns > 3 * GROUP_ROWS / 128
     assert watched.counted == {("batch", "stored"): 3.0 * GROUP_ROWS}
+
+
+async def turns_while_parsing(ledger: SqliteLedger, seconds_a_look: float) -> int:
+    """Return in how many turns of the loop the clock was looked at while rows were parsed that take so long."""
+    turn, looks, looked_in = 0, count(), set()
+
+    def stopwatch() -> float:
+        looked_in.add(turn)
+        return next(looks) * seconds_a_look
+
+    async with watching(ledger, stopwatch=stopwatch) as watched:
+        receiving = asyncio.create_task(watched.receive_batch(batch_of(*["{}"] * 480)))
+        while not receiving.done():
+            turn += 1
+            await asyncio.sleep(0)
+    return len(looked_in)
+
+
+async def test_rows_that_take_long_give_others_their_turns_more_often(sqlite_ledger: SqliteLedger) -> None:
+    assert await turns_while_parsing(sqlite_ledger, 0) < 480 / 16
+    assert await turns_while_parsing(sqlite_ledger, 0.01) >= 480 / 16
 
 
 async def test_a_stranger_is_asked_once_and_his_batch_is_not_taken_apart(sqlite_ledger: SqliteLedger) -> None:

@@ -11,11 +11,12 @@ from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.batch import split_batch, stream_lines
+from service.core.batch import split_batch
 from service.core.bodies import CSV
 from service.core.decoding import Pairs, decode_csv, decode_moment
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import MAX_BODY_BYTES
+from service.core.rows import stream_lines
 from service.operations.files.row_file import Form, RowFile, UnreadableFile
 from tests.support import builders
 

@@ -9,8 +9,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
-from service.core.batch import csv_records, ndjson_rows, stream_lines
 from service.core.decompression import UNREADABLE, Readable, open_unpacked
+from service.core.rows import csv_records, ndjson_rows, stream_lines
 from service.operations.files.encoding import UTF8, AsUtf8
 
 Form = Literal["csv", "ndjson"]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from service.core.batch import csv_records
 from service.core.harmless import as_it_was
+from service.core.rows import csv_records
 from service.core.sender import NumberFormat
 from service.operations.files.encoding import UTF8, decoded, encoding_of
 from service.operations.files.row_file import RowFile, UnreadableFile
