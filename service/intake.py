@@ -20,7 +20,7 @@ from service.core.moment import clock_refusal
 from service.core.never_keep import dropped
 from service.core.oddities import diagnose_accepted
 from service.core.outcome import Outcome, Rejected
-from service.core.parameters import decode_together
+from service.core.parameters import decode_together, parameters_of
 from service.core.parsing import parse
 from service.core.postback import HEALTH_PATH, Postback, RawPostback, Rejection, missed_door
 from service.core.redaction import id_redacted
@@ -33,7 +33,7 @@ GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting tha
 _GROUP_BYTES = 256 * 1024  # for the same reason: so many ordinary rows have less
 _BATCHES_AT_ONCE = 2  # a group of each is under way, so who comes one by one finds places in the queue
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 128, 64 * 1024  # decoded together before others have their turn
-_ROWS_BETWEEN = 16  # two looks at the clock
+_ROWS_BETWEEN = 8  # two looks at the clock
 _TURN_SECONDS = 0.001  # for rows that take longer than others: 128 ordinary ones take a third of it
 
 Known = Callable[[RawPostback, Credentials], Caller | None]  # who that is, where nobody has to be asked
@@ -225,11 +225,12 @@ class Intake:
         if caller.refusal:
             return replace(rejection_of(raw, sender, caller.refusal), key_id=caller.key_id)
         try:
+            pairs = parameters_of(raw, sender) if pairs is None else pairs
             postback = parse(raw, sender, pairs)
             odd = diagnose_accepted(postback, sender)
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
-            return rejection_of(raw, sender, rejected)
+            return rejection_of(raw, sender, rejected, pairs)
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._fail(raw, error, caller)
 

@@ -8,17 +8,20 @@ import csv
 import io
 import json
 import re
+from binascii import a2b_qp
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain, repeat
-from typing import NoReturn
+from json.encoder import encode_basestring
+from typing import NoReturn, cast
 
 from service.core.outcome import Outcome, Rejected
 from service.core.undecoded import Undecoded, escaped, without_surrogates
 
 MAX_PARAMETERS = 256
+MAX_NESTED = 4096  # arrays and objects within the members of a JSON body
 FIRST_MOMENT, END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 Pairs = Sequence[tuple[str, str]]
@@ -27,10 +30,8 @@ _JSON_SPACE = " \t\r\n"
 _BLANKS = _JSON_SPACE.encode()
 _QUESTION_MARK = ord("?")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _PERCENT_MACRO = re.compile(rb"%{1,2}[A-Za-z_][A-Za-z0-9_.:\-]*%{1,2}")
 _JOINED_MACRO = re.compile(rb"(?<![A-Za-z0-9%])" + _PERCENT_MACRO.pattern + rb"(?![A-Za-z0-9%])")
-_BYTE = {b"%02x" % code: bytes([code]) for code in range(256)}
 
 
 def decode_query(query: bytes) -> Pairs:
@@ -80,6 +81,7 @@ def decode_json(body: bytes) -> Pairs:
         else:
             return members
     if any(type(member) in (tuple, list) for _, member in members):
+        _reject_nesting(text)
         members = _WITH_NUMBERS.raw_decode(text)[0]  # again, so that numbers and texts can be told apart
     return [_named(_text(name, name), _member(name, member)) for name, member in members if member is not None]
 
@@ -91,7 +93,20 @@ def has_number(body: bytes, name: str, text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     found = members if type(members) is tuple else ()
-    return any(member == (name, text) and type(member[1]) is _Number for member in found)
+    return (name, text.encode()) in found
+
+
+def _reject_nesting(text: str) -> None:
+    """Raise `Rejected` for more arrays and objects than any postback has: each costs as much as a parameter."""
+    if _opened(text) > MAX_NESTED and _opened(_STRING.sub("", text)) > MAX_NESTED:  # brackets in texts are none
+        raise Rejected(Outcome.MALFORMED_BODY, f"the body has more than {MAX_NESTED} arrays and objects")
+
+
+def _opened(text: str) -> int:
+    return text.count("[") + text.count("{")
+
+
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 def decode_json_together(bodies: Sequence[bytes]) -> Sequence[Pairs] | None:
@@ -186,13 +201,8 @@ def _constant(name: str) -> NoReturn:
 _OBJECT = json.JSONDecoder(object_pairs_hook=tuple, parse_float=str, parse_int=str, parse_constant=_constant)
 
 
-class _Number(str):
-    """The literal text of a number."""
-
-    __slots__ = ()
-
-
-_WITH_NUMBERS = json.JSONDecoder(object_pairs_hook=tuple, parse_float=_Number, parse_int=_Number)
+# A number is its literal text in bytes, which no text is.
+_WITH_NUMBERS = json.JSONDecoder(object_pairs_hook=tuple, parse_float=str.encode, parse_int=str.encode)
 
 
 class Member(str):
@@ -203,7 +213,9 @@ class Member(str):
 
 def _member(name: str, member: object) -> str:
     if isinstance(member, str):
-        return _text(name, str(member))
+        return _text(name, member)
+    if isinstance(member, bytes):
+        return member.decode()
     try:
         text = _text(name, _as_json(member))
     except RecursionError:
@@ -213,13 +225,18 @@ def _member(name: str, member: object) -> str:
 
 def _as_json(member: object) -> str:
     """Return the JSON of what was decoded, without white space; repeated names stay in, in the order sent."""
-    if isinstance(member, _Number):
-        return member
-    if isinstance(member, tuple):
-        return f"{{{','.join(f'{_as_json(name)}:{_as_json(inner)}' for name, inner in member)}}}"
+    if isinstance(member, str):
+        return encode_basestring(member)
+    if isinstance(member, bytes):
+        return member.decode()
     if isinstance(member, list):
         return f"[{','.join(map(_as_json, member))}]"
-    return json.dumps(member, ensure_ascii=False)
+    if isinstance(member, tuple):
+        return f"{{{','.join([f'{encode_basestring(name)}:{_as_json(inner)}' for name, inner in member])}}}"
+    return _LITERALS[cast("bool | None", member)]
+
+
+_LITERALS: Mapping[bool | None, str] = {True: "true", False: "false", None: "null"}
 
 
 def _text(name: str, member: str) -> str:
@@ -250,7 +267,7 @@ def _decode(encoded: bytes, what: bytes) -> str:
     if b"%" in encoded or b"+" in encoded:
         if _BAD_ESCAPE.search(encoded):
             return _macro(encoded, what, "holds a % that starts no escape (%25 is a literal %)")
-        plain = _ESCAPE.sub(lambda escape: _BYTE[escape[1].lower()], encoded.replace(b"+", b" "))
+        plain = unescaped(encoded.replace(b"+", b" "))
     try:
         text = plain.decode("utf-8")
     except UnicodeDecodeError:
@@ -258,6 +275,14 @@ def _decode(encoded: bytes, what: bytes) -> str:
     if "\0" in text:
         return Undecoded(escaped(encoded), f"{_show(what)} holds a NUL character")
     return text
+
+
+def unescaped(encoded: bytes) -> bytes:
+    """Return what was percent-encoded, without a bad escape in it.
+
+    To C it is quoted-printable with another sign: that takes a hundredth of the time of a call for each escape.
+    """
+    return a2b_qp(encoded.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 def _macro(encoded: bytes, what: bytes, otherwise: str) -> str:

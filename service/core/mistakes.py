@@ -34,10 +34,13 @@ def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnos
     return _diagnosed(outcome, Sent(pairs, sender, refused=REFUSED.get(outcome)))
 
 
-def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected) -> Rejection:
-    """Return the rejection to keep. Without a known sender nothing else that the postback claims is believed."""
+def rejection_of(raw: RawPostback, sender: Sender | None, rejected: Rejected, pairs: Pairs | None = None) -> Rejection:
+    """Return the rejection to keep. Without a known sender nothing else that the postback claims is believed.
+
+    `pairs` are its parameters, if they could be read.
+    """
     raw = raw._replace(is_test=True) if rejected.is_test else raw
-    pairs = claimed(raw)
+    pairs = claimed(raw) if pairs is None else pairs
     click_id = claimed_click_id(pairs, sender or EZMOB)
     if sender is None:
         return Rejection(raw, None, rejected.outcome, rejected.detail, click_id, retry_after=rejected.retry_after)

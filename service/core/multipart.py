@@ -14,6 +14,8 @@ BOUNDARY = re.compile(  # the first line of a form that says no boundary, or who
     rb"--([A-Za-z0-9'()+_,./:=?-]{1,70})[ \t]*\r\nContent-Disposition[ \t]*:", re.IGNORECASE
 )
 
+_LONGEST_HEAD = 512  # bytes of a part's: the time to read one grows with its square
+
 
 def decode_multipart(body: bytes, boundary: str) -> Pairs:
     """Decode the parts between lines of `--boundary`; without a boundary the first line says it.
@@ -40,6 +42,8 @@ def _pairs(parts: list[bytes]) -> Iterator[tuple[str, str]]:
         head, ended, content = rest.partition(b"\r\n\r\n")
         if blanks.strip(b" \t") or not (found and ended):
             raise Rejected(Outcome.MALFORMED_BODY, f"part {number} of the multipart form has no head")
+        if len(head) > _LONGEST_HEAD:
+            raise Rejected(Outcome.MALFORMED_BODY, f"the head of part {number} has more than {_LONGEST_HEAD} bytes")
         shown, wrong = _decoded(head)
         headers = HeaderParser().parsestr(shown)
         name = _name(headers, number)

@@ -34,12 +34,15 @@ def ndjson_rows_of(body: bytes) -> Iterator[bytes]:
 
 
 def csv_rows_of(body: bytes) -> Iterator[bytes]:
-    """Yield the header, then each record that is not blank. Raises `Rejected`: malformed_body, invalid_encoding."""
+    """Yield the header, then each record that is not blank.
+
+    Raises `Rejected`: malformed_body, invalid_encoding (of the header: any other record is rejected by itself).
+    """
 
     def broken(error: csv.Error) -> NoReturn:
         raise Rejected(Outcome.MALFORMED_BODY, f"the body is not CSV: {error}") from None
 
-    _reject_encoding(body)
+    reject_undecodable(body[: body.find(b"\n") + 1])
     return csv_records(_lines_of(body, _LINE_ENDS), broken)
 
 
@@ -102,36 +105,36 @@ _LONGEST_SIGN = 8  # bytes: an error so near the end of what was read may be non
 def json_rows_of(body: bytes) -> Iterator[bytes]:
     """Yield the elements of an array. What is wrong between them is wrong with all of it.
 
-    Raises `Rejected`: malformed_body, invalid_encoding, too_large for an element that is longer than a row may be.
+    Raises `Rejected`: malformed_body (invalid_encoding, if the body is not UTF-8 besides), and too_large for an element
+    that is longer than a row may be.
     """
-    _reject_encoding(body)
     at = _past_space(body, len(BOM_UTF8) if body.startswith(BOM_UTF8) else 0)
     if body[at : at + 1] != b"[":
-        raise Rejected(Outcome.MALFORMED_BODY, "the body is not a JSON array")
+        raise _malformed(body, "the body is not a JSON array")
     at = _past_space(body, at + 1)
     more, begins, piece = body[at : at + 1] != b"]", 0, ""
     while more:
         if begins + len(piece) - at <= MAX_BODY_BYTES:  # a letter for a byte: JSON's own signs are ASCII
             begins, piece = at, body[at : at + 2 * MAX_BODY_BYTES].decode("latin-1")
-        end = _element_end(piece, at - begins, begins, cut=begins + len(piece) < len(body)) + begins
+        end = begins + _element_end(piece, at - begins, begins, body)
         yield body[at:end]
         at = _past_space(body, end)
         more = body[at : at + 1] == b","
         at = _past_space(body, at + 1) if more else at
     if body[at : at + 1] != b"]" or _past_space(body, at + 1) < len(body):
-        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not a JSON array: at byte {at}")
+        raise _malformed(body, f"the body is not a JSON array: at byte {at}")
 
 
-def _element_end(piece: str, at: int, begins: int, *, cut: bool) -> int:
-    """Return where an element ends in a piece of a body, which is `cut` if that goes on. Raises `Rejected`."""
+def _element_end(piece: str, at: int, begins: int, body: bytes) -> int:
+    """Return where an element ends in a piece of a body, which begins there. Raises `Rejected`."""
     try:
         end = _ELEMENT.raw_decode(piece, at)[1]
     except RecursionError as error:
-        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not JSON: {error}") from None
+        raise _malformed(body, f"the body is not JSON: {error}") from None
     except json.JSONDecodeError as error:
-        if not cut or (error.pos < len(piece) - _LONGEST_SIGN and not error.msg.startswith("Unterminated string")):
-            said = f"the body is not JSON: {error.msg} at byte {begins + error.pos}"
-            raise Rejected(Outcome.MALFORMED_BODY, said) from None
+        inside = error.pos < len(piece) - _LONGEST_SIGN and not error.msg.startswith("Unterminated string")
+        if inside or begins + len(piece) == len(body):
+            raise _malformed(body, f"the body is not JSON: {error.msg} at byte {begins + error.pos}") from None
         end = len(piece)
     if end - at > MAX_BODY_BYTES:
         what = f"the element of the array that begins at byte {begins + at} has more than {MAX_BODY_BYTES} bytes"
@@ -151,7 +154,13 @@ def _end_of(pattern: re.Pattern[bytes], body: bytes, at: int, most: int) -> int:
     return found.end() if found else at
 
 
-def _reject_encoding(body: bytes) -> None:
+def _malformed(body: bytes, said: str) -> Rejected:
+    reject_undecodable(body)
+    return Rejected(Outcome.MALFORMED_BODY, said)
+
+
+def reject_undecodable(body: bytes) -> None:
+    """Raise `Rejected` for a body that is not UTF-8."""
     if body.isascii():
         return
     decoder = getincrementaldecoder("utf-8")()

@@ -106,6 +106,11 @@ def test_a_line_that_is_no_json_is_a_row_of_its_own() -> None:
     assert bodies(b'{"c":\nno\n[]') == [b'{"c":', b"no", b"[]"]
 
 
+def test_a_row_that_is_not_utf_8_harms_nobody_else() -> None:
+    assert bodies(b'[{"c":"\xff"},1]', JSON) == [b'{"c":"\xff"}', b"1"]
+    assert bodies(b"c,value\n\xff,1\na,1", CSV) == [b"c,value\n\xff,1", b"c,value\na,1"]
+
+
 def test_an_element_that_is_no_object_is_a_row_of_its_own() -> None:
     assert bodies(b'[{"c":"a"}, 1, "x", [2, {}], null]', JSON) == [b'{"c":"a"}', b"1", b'"x"', b"[2, {}]", b"null"]
 
