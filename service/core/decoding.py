@@ -106,7 +106,7 @@ def _opened(text: str) -> int:
     return text.count("[") + text.count("{")
 
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?')
 
 
 def decode_json_together(bodies: Sequence[bytes]) -> Sequence[Pairs] | None:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from service.operations.errors import Refused
 
-_WHITE = "\\s\u200b-\u200f\u2060\ufeff"  # with what has no width, as mail and chat programs add it
+_SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_WHITE = f"{_SPACES}\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"  # what has no width, mail and chat programs add
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
-_AROUND = re.compile(rf"\A[{_WHITE}{_QUOTES}<]*(.*?)[{_WHITE}{_QUOTES}>]*\Z", re.DOTALL)
 _BROKEN = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -23,8 +23,7 @@ def pasted(text: str) -> Pasted:
 
     Raises Refused for a line end or another control character within it: no request can hold one.
     """
-    found = _AROUND.match(text)
-    url = found[1] if found else text
+    url = text.lstrip(f"{_WHITE}{_QUOTES}<").rstrip(f"{_WHITE}{_QUOTES}>")
     if broken := _BROKEN.search(url):
         before = url[max(0, broken.start() - 20) : broken.start()]
         raise Refused(

@@ -12,10 +12,10 @@ from service.core.sender import NumberFormat
 _MINUS = r"\-\u2212"
 _APOSTROPHE = r"'\u2019"
 _CURRENCY = rf"[^0-9\s.,()+{_APOSTROPHE}{_MINUS}]{{1,4}}\.?"
-_SHOWN = re.compile(
-    rf"(?P<opened>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[+{_MINUS}])?\s*"
-    rf"(?P<number>[0-9.,](?:[0-9.,{_APOSTROPHE}\s]*[0-9])?)\s*"
-    rf"(?P<behind>[{_MINUS}])?\s*(?P<after>{_CURRENCY})?\s*(?P<last>[{_MINUS}])?(?P<closed>\))?"
+_SHOWN = re.compile(  # what is no amount is left without trying each way to share its spaces out
+    rf"(?P<opened>\()?\s*+(?P<sign>[+{_MINUS}])?\s*+(?P<before>{_CURRENCY})?\s*+(?P<inner>[+{_MINUS}])?\s*+"
+    rf"(?P<number>[0-9.,](?:[0-9.,{_APOSTROPHE}\s]*[0-9])?)\s*+"
+    rf"(?P<behind>[{_MINUS}])?\s*+(?P<after>{_CURRENCY})?\s*+(?P<last>[{_MINUS}])?(?P<closed>\))?"
 )
 _GROUPS = rf"[1-9][0-9]{{{{0,2}}}}(?P<by>[{{mark}}{_APOSTROPHE}\s])[0-9]{{{{3}}}}(?:(?P=by)[0-9]{{{{3}}}})*"
 _LAKHS = r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"  # as India groups them
