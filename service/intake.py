@@ -33,7 +33,7 @@ GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting tha
 _GROUP_BYTES = 256 * 1024  # for the same reason: so many ordinary rows have less
 _BATCHES_AT_ONCE = 2  # a group of each is under way, so who comes one by one finds places in the queue
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 128, 64 * 1024  # decoded together before others have their turn
-_ROWS_BETWEEN = 8  # two looks at the clock
+_ROWS_BETWEEN = 4  # two looks at the clock
 _TURN_SECONDS = 0.001  # for rows that take longer than others: 128 ordinary ones take a third of it
 
 Known = Callable[[RawPostback, Credentials], Caller | None]  # who that is, where nobody has to be asked

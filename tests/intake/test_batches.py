@@ -76,8 +76,8 @@ async def turns_while_parsing(ledger: SqliteLedger, seconds_a_look: float) -> in
 
 
 async def test_rows_that_take_long_give_others_their_turns_more_often(sqlite_ledger: SqliteLedger) -> None:
-    assert await turns_while_parsing(sqlite_ledger, 0) < 480 / 8
-    assert await turns_while_parsing(sqlite_ledger, 0.01) >= 480 / 8
+    assert await turns_while_parsing(sqlite_ledger, 0) < 480 / 4
+    assert await turns_while_parsing(sqlite_ledger, 0.01) >= 480 / 4
 
 
 async def test_a_stranger_is_asked_once_and_his_batch_is_not_taken_apart(sqlite_ledger: SqliteLedger) -> None:

@@ -106,14 +106,16 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 class Exchanged:
     """One connection to an application, and what came of it."""
 
-    def __init__(self, application: ASGIApp = echo, *, by_hand: bool = True, bounds: Bounds = BOUNDS) -> None:
+    def __init__(
+        self, application: ASGIApp = echo, *, by_hand: bool = True, bounds: Bounds = BOUNDS, wire: Wire | None = None
+    ) -> None:
         config = uvicorn.Config(application, lifespan="off", log_config=None, interface="asgi3")
         config.load()
         config.loaded_app = application
         self.unparsed: Counter[int] = Counter()
         self.state = ServerState()
         self.watch = ConnectionWatch(bounds, lambda status: self.unparsed.update([status]))
-        self.wire = Wire()
+        self.wire = wire or Wire()
         self.connection = BoundedConnection(
             config,
             self.state,
