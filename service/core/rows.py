@@ -24,13 +24,13 @@ _TEXT_BEGINS = 33  # the first byte that no blank line holds
 
 
 def ndjson_rows(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines that are not blank. One that is longer than a row may be is a row in any case, to be rejected."""
+    """Yield the lines of a stream that are not blank. One that is too long for a row, and so was cut, is a row too."""
     return (line for line in lines if line and (len(line) > MAX_BODY_BYTES or not line.isspace()))
 
 
 def ndjson_rows_of(body: bytes) -> Iterator[bytes]:
     """Yield the lines of a body that are not blank."""
-    return ndjson_rows(_lines_of(body, _BLANK_LINES))
+    return (line for line in _lines_of(body, _BLANK_LINES) if line and not line.isspace())
 
 
 def csv_rows_of(body: bytes) -> Iterator[bytes]:

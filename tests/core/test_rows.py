@@ -17,6 +17,7 @@ from service.core.rows import (
     csv_records,
     csv_rows_of,
     json_rows_of,
+    ndjson_rows,
     ndjson_rows_of,
     reject_undecodable,
     stream_lines,
@@ -97,10 +98,11 @@ def test_a_long_row_that_a_line_end_ends_harms_no_other() -> None:
     assert [*ndjson_rows_of(long + b"\n" + ROW)] == [long, ROW]
 
 
-def test_a_line_is_no_blank_one_if_it_is_too_long_for_a_row() -> None:
+def test_a_line_of_a_stream_is_no_blank_one_if_it_is_too_long_for_a_row() -> None:
     blank = b" " * (MAX_BODY_BYTES + 1)
     assert [*ndjson_rows_of(blank + ROW)] == [blank + ROW]
-    assert [*ndjson_rows_of(ROW + b"\n" + blank + b"\n" + ROW)] == [ROW, blank, ROW]
+    assert [*ndjson_rows_of(ROW + b"\n" + blank + b"\n" + ROW)] == [ROW, ROW]
+    assert [*ndjson_rows([ROW, blank, ROW])] == [ROW, blank, ROW]
 
 
 @pytest.mark.parametrize("before", [0, *(PIECE_BYTES - few for few in range(10))])
