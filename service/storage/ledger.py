@@ -165,4 +165,5 @@ def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment)
         raw.as_sent(),
         raw.request_id,
         *((entry.key_id, entry.came_from) if isinstance(entry, Rejection) else (None, None)),
+        None,
     )

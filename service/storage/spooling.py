@@ -15,7 +15,7 @@ from service.core.unavailable import ErrorKind, StorageError
 from service.storage.deletions.book import Reason
 from service.storage.pool import Pool
 from service.storage.schema.column_types import UtcDateTime
-from service.storage.schema.tables import DatabaseIdentity
+from service.storage.schema.housekeeping import DatabaseIdentity
 from service.storage.turns import Turns, take_turn
 
 SPOOL = "spool"  # in the book: the "table" that such an entry left, and who deleted it

@@ -139,6 +139,6 @@ def test_rows_of_postbacks_are_written_in_the_order_that_their_makers_know() -> 
         "duplicate": (*KEY, *came),
         "rejected_postback": (
             *("received_at", "door", "sender", "outcome", "detail", "click_id", "raw", "request_id"),
-            *("key_id", "client_ip"),
+            *("key_id", "client_ip", "shared"),
         ),
     }

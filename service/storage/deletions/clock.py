@@ -14,13 +14,12 @@ from service.core.moment import minute
 from service.core.program import PROGRAM
 from service.storage.pool import Pool
 from service.storage.schema.column_types import UtcDateTime
+from service.storage.schema.housekeeping import TrustedClock, WriteProbe
 from service.storage.schema.tables import (
     Conversion,
     Duplicate,
     RejectedPostback,
     StatusChange,
-    TrustedClock,
-    WriteProbe,
 )
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from service.storage.schema import tables  # noqa: F401 - declares the metadata
+from service.storage.schema import registry  # noqa: F401 - declares the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

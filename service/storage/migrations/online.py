@@ -4,18 +4,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import op
+from sqlalchemy import text
 
 LOCK_SECONDS = 1.0  # the longest that writers wait behind a migration which waits for a table
 
 
-def create_index(name: str, table: str, columns: list[str], *, unique: bool = False) -> None:
+def create_index(name: str, table: str, columns: list[str], *, unique: bool = False, where: str = "") -> None:
     """Create an index; on PostgreSQL beside the writers, who never wait for it.
+
+    `where` is the condition for the rows that are in it.
 
     What an interrupted build left behind is dropped first: PostgreSQL keeps it, invalid, under the index's name.
     """
     with _beside_the_writers():
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
-        op.create_index(name, table, columns, unique=unique, postgresql_concurrently=True)
+        some = text(where) if where else None
+        op.create_index(
+            name,
+            table,
+            columns,
+            unique=unique,
+            postgresql_concurrently=True,
+            postgresql_where=some,
+            sqlite_where=some,
+        )
 
 
 def drop_index(name: str, table: str) -> None:

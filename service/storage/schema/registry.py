@@ -1,6 +1,6 @@
 """Owns what each table is to those who write, count, copy, delete and erase: one entry a table, and no other list.
 
-What its columns, types and key are, the SQLModel classes say (tables.py).
+What its columns, types and key are, the SQLModel classes say (tables.py, housekeeping.py).
 """
 
 from dataclasses import dataclass
@@ -11,23 +11,27 @@ from sqlalchemy import Column, Table
 from sqlmodel import SQLModel
 
 from service.core.outcome import Outcome
+from service.storage.schema.housekeeping import (
+    DatabaseIdentity,
+    QuarantineShare,
+    SchemaFloor,
+    TrustedClock,
+    WriteProbe,
+)
 from service.storage.schema.tables import (
     ApiKey,
     Conversion,
     ConversionKey,
     Correction,
-    DatabaseIdentity,
     Deletion,
     Duplicate,
     ImportedFile,
     RegisteredSender,
     RejectedPostback,
     Replay,
-    SchemaFloor,
+    SharedInput,
     SigningSecret,
     StatusChange,
-    TrustedClock,
-    WriteProbe,
 )
 
 KEY = tuple(ConversionKey.model_fields)  # of a conversion (law 3)
@@ -103,11 +107,13 @@ REJECTED = StoredTable(
 )
 CORRECTION = StoredTable(Correction, erased=True, days="conversion_days")
 REPLAY = StoredTable(Replay, erased=True)
+SHARED = StoredTable(SharedInput)
+SHARES = StoredTable(QuarantineShare, copied=False)  # the target's triggers count what is copied
 DELETION = StoredTable(Deletion)
 PROBE = StoredTable(WriteProbe, copied=False)
 TABLES = (
     *(CONVERSION, CHANGE, DUPLICATE, REJECTED),
-    *(CORRECTION, REPLAY, StoredTable(ImportedFile), DELETION),
+    *(SHARED, SHARES, CORRECTION, REPLAY, StoredTable(ImportedFile), DELETION),
     *(StoredTable(RegisteredSender), StoredTable(ApiKey), StoredTable(SigningSecret)),
     *(PROBE, StoredTable(DatabaseIdentity, copied=False, emptied=False), StoredTable(TrustedClock, copied=False)),
     StoredTable(SchemaFloor, copied=False, emptied=False),

@@ -113,13 +113,25 @@ class Duplicate(ConversionKey, table=True):
     drained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+def _some_of(name: str, told: str, *columns: str) -> Index:
+    """Return an index of the rows that have a value in the column `told`."""
+    some = text(f"{told} IS NOT NULL")
+    return Index(name, *columns, sqlite_where=some, postgresql_where=some)
+
+
 class RejectedPostback(SQLModel, table=True):
     """The kept input of a postback that was not accepted (or conflicts): `raw` is what was sent, byte for byte.
 
     Where the sender was refused, `key_id` is the public id of the key that was shown, `client_ip` where it came from.
+    `shared`, if it is there, names the shared_input that `raw` begins with: the table has only what follows it.
     """
 
     __tablename__ = "rejected_postback"
+    __table_args__ = (
+        Index("ix_rejected_postback_share", "sender", "received_at", "id"),
+        _some_of("ix_rejected_postback_replayed", "replayed_at", "sender", "received_at", "id"),
+        _some_of("ix_rejected_postback_shared", "shared", "shared"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(Number, Identity(), primary_key=True))
     received_at: datetime = Field(sa_type=UtcDateTime, index=True)
@@ -135,6 +147,21 @@ class RejectedPostback(SQLModel, table=True):
     drained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     key_id: str | None = Field(default=None, sa_type=Text)
     client_ip: str | None = Field(default=None, sa_type=Text)
+    shared: str | None = Field(default=None, sa_type=Text)
+
+
+class SharedInput(SQLModel, table=True):
+    """What the rows of a batch or file begin with, kept once: request line, headers and the header of CSV.
+
+    `digest` is made of sender and content. `used_at` is when a row was last written that begins so.
+    """
+
+    __tablename__ = "shared_input"
+
+    digest: str = Field(sa_type=Text, primary_key=True)
+    sender: str | None = Field(sa_type=Text)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    used_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Replay(SQLModel, table=True):
@@ -256,39 +283,3 @@ class SigningSecret(SQLModel, table=True):
     secret: str = Field(sa_type=Text)
     created_at: datetime = Field(sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-
-
-class WriteProbe(SQLModel, table=True):
-    """Rows that readiness rewrites, proof that the whole way to the disk works: one on SQLite, one for each replica."""
-
-    __tablename__ = "write_probe"
-
-    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    probed_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class DatabaseIdentity(SQLModel, table=True):
-    """One row: what this database is called by the journals that hold postbacks for it."""
-
-    __tablename__ = "database_identity"
-
-    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    identity: str = Field(sa_type=Text)
-
-
-class TrustedClock(SQLModel, table=True):
-    """One row: the last moment at which the clock was believed; retention deletes by such a clock only."""
-
-    __tablename__ = "trusted_clock"
-
-    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    trusted_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class SchemaFloor(SQLModel, table=True):
-    """One row: the oldest code, named by its newest migration, that may run on this schema. Contracting raises it."""
-
-    __tablename__ = "schema_floor"
-
-    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    oldest_code: str = Field(sa_type=Text)
