@@ -7,6 +7,7 @@ from dashboards.promql import MOST
 from dashboards.sdk import units
 from service.telemetry.metrics.catalogue import (
     DELETED_ROWS,
+    NOT_KEPT,
     REJECTED_BYTES,
     REJECTED_CAPACITY_BYTES,
     RETENTION_CLOCK_SUSPECT,
@@ -17,7 +18,7 @@ CLOCK = {0: ("believed", "green"), 1: ("suspect", "orange")}
 
 def retention() -> list[Panel]:
     """Return the row."""
-    return [_deleted(), _fill(), _clock()]
+    return [_deleted(), _fill(), _not_kept(), _clock()]
 
 
 def _deleted() -> Panel:
@@ -49,6 +50,20 @@ def _fill() -> Panel:
     taken, whole = (promql.gauge(it, "instance") for it in (REJECTED_BYTES, REJECTED_CAPACITY_BYTES))
     query = Query(promql.most(f"{taken} / clamp_min({whole}, 1)"), "{{instance}}")
     return timeseries_panel(about, query, size=MEDIUM, look=Look(limits=[(0.9, ORANGE), (1.1, RED)]))
+
+
+def _not_kept() -> Panel:
+    about = About(
+        604,
+        "Rejected postbacks not kept, by reason",
+        units.RowsPerSecond,
+        "sampled, strangers_full: of unknown senders, more than their share; a sample is kept. sender_full: of a known "
+        "sender, faster than room is made. All of them are counted in the table deletion.",
+        "sender_full at all: what a person may still want is lost. The others for long: somebody floods us.",
+        ("PostbackRejectionsEvicted", "PostbackRejectionSpike"),
+        (INTAKE,),
+    )
+    return timeseries_panel(about, Query(promql.rate(NOT_KEPT, "reason"), "{{reason}}"), size=MEDIUM)
 
 
 def _clock() -> Panel:

@@ -55,7 +55,8 @@ class Rows(NamedTuple):
 class Intake:
     """The one way in. Every door hands its input to it and shows the verdict; nothing else decides.
 
-    `clock` gives seconds. `manner` is how what comes in is written. `nobodys` names what is not kept of strangers.
+    `clock` gives seconds. `manner` is how what comes in is written. `nobodys` names what is not kept of strangers;
+    `sampled` says what is kept of a refused one's.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and what is asked of it
@@ -68,6 +69,7 @@ class Intake:
         known: Known = lambda _raw, _credentials: None,
         nobodys: Callable[[], frozenset[str]] = frozenset,
         manner: Manner = Manner.NEW,
+        sampled: Callable[[Rejection], Rejection] = lambda refused: refused,
     ) -> None:
         self._authenticate = authenticate
         self._known = known
@@ -76,6 +78,7 @@ class Intake:
         self._record = record
         self._clock = clock
         self._manner = manner
+        self._sampled = sampled
         self._turns = asyncio.Semaphore(_BATCHES_AT_ONCE)
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
 
@@ -190,7 +193,7 @@ class Intake:
             return await self._authenticate(raw, credentials)
         except Rejected as rejected:
             refused = rejection_of(dropped(as_kept(so_far()) if so_far else raw, self._nobodys()), None, rejected)
-            return replace(refused, key_id=id_shown(credentials.keys) or id_redacted(raw.query))
+            return self._sampled(replace(refused, key_id=id_shown(credentials.keys) or id_redacted(raw.query)))
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
 

@@ -21,6 +21,7 @@ from service.auth.oauth.issuer import SENDER_CLAIMS, Issuer, checked_url
 from service.core.presets import PRESETS
 from service.core.sender import DuplicatePolicy, NumberFormat, Sender
 from service.operator.known_hosts import host_names
+from service.storage.admission import Bounds
 from service.storage.location import location_of
 
 PREFIX = "POSTBACK_"
@@ -142,6 +143,10 @@ class Settings(BaseSettings):
     rejected_max_bytes: int = Field(
         2**30, ge=2**20, description="bytes that rejected postbacks may take; beyond them the oldest are deleted"
     )
+    stranger_share: Annotated[int, Field(ge=1, le=50)] = Field(
+        10,
+        description="percent of REJECTED_MAX_BYTES for what strangers send; beyond them it is counted, and not kept",
+    )
     duplicate_days: Days = Field(90, description="days that the arrivals of duplicates are kept; 0: for ever")
     conversion_days: Days = Field(
         0, description="days that conversions are kept; 0: for ever. What is deleted can be stored, and paid, again"
@@ -180,6 +185,12 @@ class Settings(BaseSettings):
     def sender(self) -> Sender:
         """Who sends, in open mode."""
         return replace(PRESETS[self.preset], numbers=self.numbers, duplicates=self.duplicates)
+
+    @property
+    def rejected_bounds(self) -> Bounds:
+        """Bytes for what is rejected, of strangers and of known senders."""
+        strangers = self.rejected_max_bytes * self.stranger_share // 100
+        return Bounds(strangers, self.rejected_max_bytes - strangers)
 
     @property
     def issuer(self) -> Issuer | None:

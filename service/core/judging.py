@@ -10,6 +10,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
+from service.core.keeping import NotKept
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey, Postback, RawPostback, Rejection
 from service.core.verdict import (
@@ -79,7 +80,8 @@ class Judged:
     """The verdicts of a batch in order, and the rows that follow from them.
 
     `found` are the request ids of entries whose row is there already, `unstored` those of entries that have none.
-    `refusals` are by the first place of the entries that are refused together.
+    `refusals` are by the first place of the entries that are refused together. `unkept` says of request ids why what
+    they sent is counted, and not kept.
     """
 
     known: Known
@@ -92,6 +94,7 @@ class Judged:
     found: set[str] = field(default_factory=set)
     unstored: set[str] = field(default_factory=set)
     refusals: dict[int, Refusal] = field(default_factory=dict)
+    unkept: dict[str, NotKept] = field(default_factory=dict)
 
     def judge(self, entries: Iterable[Entry]) -> None:
         """Judge the next entries."""

@@ -131,6 +131,7 @@ class Rejection:
     key_id: str | None = None  # of the key that was shown, where the sender was refused
     hint: str = ""
     value: str | None = None  # what was sent as such, for the log line
+    sampled_out: bool = False  # a stranger's, of which too much comes: it is counted, and not kept
 
     @property
     def came_from(self) -> str | None:

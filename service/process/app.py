@@ -15,6 +15,7 @@ from service.auth.access import StartRefused
 from service.auth.authenticator import Authenticator
 from service.auth.keeper import RosterKeeper
 from service.auth.roster_copy import FILE_NAME, RosterCopy
+from service.auth.strangers import Strangers
 from service.core.moment import clock_refusal
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
@@ -29,6 +30,7 @@ from service.spool.places import journal_paths
 from service.spool.wiring import OpenedLater, Spool
 from service.storage.database import Database, database_at
 from service.storage.deletions.deleting import Deletions
+from service.storage.ledger import DEADLINE_SECONDS as LEDGER_SECONDS
 from service.telemetry.certificate import certificate_expiry
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -85,6 +87,7 @@ def build_app(
         LiveRecord(metrics, log),
         known=authenticator.at_once,
         nobodys=lambda: authenticator.never_keep,
+        sampled=wired.strangers.sampled,
     )
     stray = StrayDoor(intake)
     batches = BatchDoor(intake)
@@ -117,7 +120,8 @@ class _Wiring:
         self._settings, self._log, self._metrics, self._clock = settings, log, metrics, clock
         self._database = database = database_at(settings.database_url)
         spooling = database.shared and settings.spool == "on"
-        ledger = database.ledger(COMMIT_SECONDS) if spooling else database.ledger()
+        seconds = COMMIT_SECONDS if spooling else LEDGER_SECONDS
+        ledger = database.ledger(seconds, settings.rejected_bounds)
         self._ledger = OpenedLater(ledger, self._migrate, self._begin_clock)
         deadline = DATABASE_SECONDS if spooling else DEADLINE_SECONDS
         self.storing = Writer(self._ledger.committing(), metrics, deadline=deadline)
@@ -129,6 +133,7 @@ class _Wiring:
         metrics.certificate_expires_at = certificate_expiry(settings.tls_cert) if settings.tls_cert else 0.0
         self._tokens = _tokens(settings, log)
         self.authenticator = _authenticator(settings, log, self._tokens)
+        self.strangers = Strangers(settings.rejected_bounds.strangers)
         copy = RosterCopy(settings.spool_dir / FILE_NAME) if spooling else None
         senders, follow = partial(database.senders, self.storing), self.authenticator.follow
         self.keeper = RosterKeeper(senders, follow, metrics, log, copy=copy)

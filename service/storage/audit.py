@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 from service.core.decoding import END_OF_TIME, FIRST_MOMENT
 from service.core.outcome import Outcome
+from service.storage.deletions.book import Reason
 from service.storage.schema.registry import CORRECTION, KEY, OF_POSTBACKS, REJECTED
 from service.storage.schema.registry import TABLES as DECLARED
 from service.storage.spooling import SPOOL
@@ -36,8 +37,8 @@ class Counts(NamedTuple):
 
     `own` were written by the window's process; `foreign` arrived live after it started, and it did not write them;
     `future` are from after now; `last_day` from the day before now; `out_of_bounds` from a time that no door takes.
-    `deleted` were its own, and the book of deletions has them; `dropped` were answered so by it, waited in a spool
-    while their click id was erased, and never became rows.
+    `deleted` were its own, and the book of deletions has them; `dropped` were answered so by it, and the book has that
+    they never became rows: not kept, or erased while they waited in a spool.
     """
 
     rows: int
@@ -143,7 +144,7 @@ class Audit(ABC):
             for outcome, *numbers in self.rows(_counting(table), **bounds):
                 if numbers[0]:
                     found[str(outcome)] = Counts(*(int(str(number)) for number in numbers))
-        for outcome, deleted, dropped in self.rows(_DELETED, process=window.process, spool=SPOOL):
+        for outcome, deleted, dropped in self.rows(_DELETED, process=window.process, spool=SPOOL, not_kept=_NOT_KEPT):
             left = found.get(str(outcome), _NONE)
             found[str(outcome)] = left._replace(deleted=int(str(deleted)), dropped=int(str(dropped)))
         return found
@@ -246,10 +247,11 @@ def _counting(table: str) -> str:
     return f"SELECT {outcome}, count(*), {columns} FROM {table}{group}"  # noqa: S608 - our own names
 
 
+_NOT_KEPT = Reason.NOT_KEPT.value
 _NONE = Counts(0, 0, 0, 0, 0)
 _DELETED = """
-    SELECT outcome, coalesce(sum(rows) FILTER (WHERE table_name <> :spool), 0),
-        coalesce(sum(rows) FILTER (WHERE table_name = :spool), 0)
+    SELECT outcome, coalesce(sum(rows) FILTER (WHERE table_name <> :spool AND reason <> :not_kept), 0),
+        coalesce(sum(rows) FILTER (WHERE table_name = :spool OR reason = :not_kept), 0)
     FROM deletion WHERE process = :process AND process <> '' AND table_name <> 'replay'
     GROUP BY outcome
 """

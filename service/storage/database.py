@@ -2,6 +2,7 @@
 
 from typing import Protocol, assert_never
 
+from service.storage.admission import Bounds
 from service.storage.audit import Audit
 from service.storage.corrections import Corrections
 from service.storage.deletions.clock import clock_of
@@ -34,8 +35,11 @@ class Database(Protocol):
     name: str
     shared: bool  # whether other processes write to it at the same time, and may migrate it
 
-    def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:
-        """Return the writing side, for one thread; a commit repeated on a server ends within so many seconds."""
+    def ledger(self, seconds: float = DEADLINE_SECONDS, bounds: Bounds | None = None) -> Ledger:
+        """Return the writing side, for one thread; a commit repeated on a server ends within so many seconds.
+
+        `bounds` are those of what is rejected; without them all of it is kept.
+        """
 
     def history(self) -> History:
         """Return the reads of what became of a click id. Raises StorageError when there is nothing to read."""

@@ -34,6 +34,7 @@ class Committed(NamedTuple):
     `recognised` entries were recorded before this commit began: their verdicts are those, and no row of theirs is
     counted. `unstored` are the request ids of entries that have no row; `refusals` say which were refused together, by
     the place of the first of them. `late` are rows of earlier commits, of which nobody knew whether they had worked.
+    `not_kept` are entries that have no row, but a number in the book of deletions, by why.
     """
 
     verdicts: list[Verdict]
@@ -42,6 +43,7 @@ class Committed(NamedTuple):
     unstored: Container[str] = frozenset()
     refusals: Mapping[int, Refusal] = MappingProxyType({})
     late: Mapping[str, int] = MappingProxyType({})
+    not_kept: Mapping[str, int] = MappingProxyType({})
 
 
 class Ledger(Protocol):
@@ -93,6 +95,7 @@ def committed(entries: Sequence[Entry], judged: Judged, recognised: Container[st
     rows = dict.fromkeys((table.name for table in OF_POSTBACKS), 0)
     counted: set[str] = set()
     known = 0
+    unkept = judged.unkept
     for entry, verdict in zip(entries, judged.verdicts, strict=True):
         if isinstance(entry, Probe) or (request_id := entry.raw.request_id) in judged.unstored:
             continue
@@ -100,9 +103,10 @@ def committed(entries: Sequence[Entry], judged: Judged, recognised: Container[st
             known += 1
             continue
         counted.add(request_id)
-        if table := _table_of(verdict):
+        if request_id not in unkept and (table := _table_of(verdict)):
             rows[table.name] += 1
-    return Committed(judged.verdicts, rows, known, judged.unstored, judged.refusals)
+    not_kept = Counter(reason.value for reason in unkept.values())
+    return Committed(judged.verdicts, rows, known, judged.unstored, judged.refusals, not_kept=not_kept)
 
 
 def _table_of(verdict: Verdict) -> StoredTable | None:

@@ -43,7 +43,6 @@ class Writes(Protocol):
         """Return a verdict for each entry once all of them are durable. Raises Overloaded or StorageError for all.
 
         `manner` is what is known of the entries; where it says that all are stored or none, AllRefused is raised too.
-
         `teller` is told of them in the moment in which the verdicts go out, and must tell.
         """
 
@@ -228,6 +227,8 @@ class Writer:
         self._committed_at = self._loop.time()
         self._metrics.count_commit(seconds, len(answer.verdicts))
         self._metrics.count_rows(answer.rows)
+        if answer.not_kept:
+            self._metrics.count_not_kept(answer.not_kept)
         if answer.late:
             self._metrics.count_rows(answer.late)
             self._metrics.count_late(sum(answer.late.values()))

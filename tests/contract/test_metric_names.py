@@ -38,6 +38,7 @@ CONTRACT: dict[str, tuple[str, str]] = {  # written out: a name that other peopl
     "postback_in_progress": ("gauge", ""),
     "postback_last_stored_timestamp_seconds": ("gauge", ""),
     "postback_late_commits_total": ("counter", ""),
+    "postback_not_kept_total": ("counter", "reason"),
     "postback_log_dropped_total": ("counter", ""),
     "postback_log_lines_total": ("counter", "level"),
     "postback_log_rate_limited_total": ("counter", "event outcome"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from service.core.keeping import NotKept
 from service.core.outcome import Family
 from service.telemetry.metrics.catalogue import LEVELS, TABLES
 
@@ -31,6 +32,7 @@ CLOSED = {
     "level": len(LEVELS),
     "check": 2,
     "generation": 3,
+    "reason": len(NotKept),
 }
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic import AwareDatetime
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, text, tuple_, type_coerce
+from sqlalchemy import ColumnElement, Connection, Dialect, and_, bindparam, case, func, or_, text, tuple_, type_coerce
 from sqlmodel import col, select
 
 from service.storage.pool import Pool
@@ -18,12 +18,19 @@ _ORDER = "deletions"
 
 
 class Reason(StrEnum):
-    """Why rows were deleted. SIZE_KNOWN: the size, and nothing was left but what senders may still want replayed."""
+    """Why rows were deleted. SIZE_KNOWN: the size, and they are what senders may still want replayed.
+
+    NOT_KEPT: they were no rows, because whoever sent them had no room.
+    """
 
     AGE = "age"
     SIZE = "size"
     SIZE_KNOWN = "size_known"
     ERASE = "erase"
+    NOT_KEPT = "not_kept"
+
+
+RETENTION = "retention"  # who deletes when no person does
 
 
 class Occasion(NamedTuple):
@@ -35,6 +42,11 @@ class Occasion(NamedTuple):
     by: str
     at: datetime
     click_id_sha256: str | None = None
+
+
+def retention_of(now: datetime, table: str, reason: Reason) -> Occasion:
+    """Return the occasion of what goes without a person: a day of it is one run."""
+    return Occasion(f"{RETENTION} {now:%Y-%m-%d}", table, reason, RETENTION, now)
 
 
 class Gone(NamedTuple):
@@ -53,7 +65,13 @@ class Gone(NamedTuple):
 
 def note(connection: Connection, occasion: Occasion, gone: Sequence[Gone]) -> None:
     """Write into the book what was deleted in this transaction; what one run deletes of one kind is one row."""
-    common = {
+    if gone:
+        connection.execute(_NOTE, entries(occasion, gone))
+
+
+def entries(occasion: Occasion, gone: Sequence[Gone]) -> list[dict[str, object]]:
+    """Return the rows of the book."""
+    common: dict[str, object] = {
         "run": occasion.run,
         "table_name": occasion.table,
         "reason": occasion.reason.value,
@@ -61,8 +79,20 @@ def note(connection: Connection, occasion: Occasion, gone: Sequence[Gone]) -> No
         "deleted_at": occasion.at,
         "click_id_sha256": occasion.click_id_sha256,
     }
-    if gone:
-        connection.execute(_NOTE, [common | some._asdict() for some in gone])
+    return [common | some._asdict() for some in gone]
+
+
+class Noting(NamedTuple):
+    """The statement that notes, for a driver's own connection, and the names of its parameters in their order."""
+
+    statement: str
+    names: tuple[str, ...]
+
+
+def noting(dialect: Dialect) -> Noting:
+    """Compile it; the dialect's parameters must be positional."""
+    compiled = _NOTE.compile(dialect=dialect)
+    return Noting(str(compiled), tuple(getattr(compiled, "positiontup", None) or ()))
 
 
 class _Position(NamedTuple):

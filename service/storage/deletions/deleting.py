@@ -37,7 +37,7 @@ from sqlmodel import col
 
 from service.core.outcome import Outcome
 from service.core.postback import ConversionKey
-from service.storage.deletions.book import Gone, Occasion, Reason, book_page, note
+from service.storage.deletions.book import Gone, Occasion, Reason, book_page, note, retention_of
 from service.storage.deletions.clock import ClockGuard
 from service.storage.deletions.finding import Aged, Finding, bytes_taken, key_columns
 from service.storage.guard import Held, alone
@@ -47,7 +47,6 @@ from service.storage.schema.registry import CONVERSION, KEY, table_of
 from service.storage.schema.tables import Conversion, Correction, Deletion, Duplicate, RejectedPostback, StatusChange
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
-RETENTION = "retention"  # who deletes when no person does
 _LOCK_KEY = 0x706F_7374_6B65_6570  # "postkeep": the advisory lock of the replica that deletes
 
 _LOCK_MS = 1_000  # somebody holds a row: later, then
@@ -180,7 +179,7 @@ def _among_conversions(table: _Later, wanted: Sequence[ColumnElement[bool]]) -> 
 
 
 def _retained(table: Erasable | type[Correction], reason: Reason, now: datetime) -> Occasion:
-    return Occasion(f"{RETENTION} {now:%Y-%m-%d}", str(table.__tablename__), reason, RETENTION, now)
+    return retention_of(now, str(table.__tablename__), reason)
 
 
 def delete_corrections(connection: Connection, wanted: Sequence[ColumnElement[bool]]) -> list[Gone]:

@@ -1,6 +1,7 @@
 """Owns what can be done with a database on a PostgreSQL server, and the connections for it."""
 
 from service.core.unavailable import StorageError
+from service.storage.admission import Bounds
 from service.storage.corrections import Corrections
 from service.storage.deletions.clock import clock_of
 from service.storage.deletions.deleting import Deletions
@@ -37,9 +38,9 @@ class PostgresDatabase:
         self._reading = Pool(pooled_engine(place), postgres_error)
         self._writing = Pool(pooled_engine(place, writes=True), postgres_error)
 
-    def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:
+    def ledger(self, seconds: float = DEADLINE_SECONDS, bounds: Bounds | None = None) -> Ledger:
         """Return this process's writer; other processes have theirs."""
-        return PostgresLedger(self._place, self.migrations(), seconds=seconds)
+        return PostgresLedger(self._place, self.migrations(), seconds=seconds, bounds=bounds)
 
     def history(self) -> History:
         """Return reads in read-only transactions."""

@@ -21,6 +21,8 @@ from service.core.judging import Judged, Part, judge_all
 from service.core.program import PROGRAM
 from service.core.unavailable import ErrorKind, StorageError
 from service.core.verdict import STORED, Entry
+from service.storage.admission import Admission, Bounds, occasion
+from service.storage.deletions.book import entries
 from service.storage.ledger import (
     DEADLINE_SECONDS,
     Committed,
@@ -57,11 +59,13 @@ class PostgresLedger:
         migrations: Migrations,
         *,
         seconds: float = DEADLINE_SECONDS,
+        bounds: Bounds | None = None,
         connect: Callable[[PostgresServer], AsyncServerConnection] = AsyncServerConnection.to,
     ) -> None:
         statements()  # compiled now, and not within a batch's deadline
         self._migrations = migrations
         self._seconds = seconds
+        self._admission = Admission(bounds)
         self._connector = Connector(lambda: connect(place))
         self._probe = 1 + secrets.randbelow(_PROBES)
         self._lost: deque[Batch] = deque(maxlen=_LOST)  # whose commit failed, and may have worked
@@ -169,6 +173,8 @@ class PostgresLedger:
         Reading waits for no standby. So where a row was only read, a commit of ours must follow before it is
         acknowledged: standbys receive commits in order, and when they have that one, they have the row.
         """
+        if judged.kept:
+            await self._turn_away(connection, judged)
         if judged.found and judged.probed_at is None:
             judged.probed_at = datetime.now(UTC)
         filled = [(table, rows) for table, rows in zip(_TABLES, rows_of(judged, _as_is), strict=True) if rows]
@@ -181,6 +187,16 @@ class PostgresLedger:
         cursor = await connection.execute(statement, columns, prepare=True)
         if filled and await cursor.fetchone() != tuple(len(rows) for _, rows in filled):
             raise StorageError("rows were not inserted: a rule or a trigger is in the way", ErrorKind.VANISHED)
+
+    async def _turn_away(self, connection: AsyncServerConnection, judged: Judged) -> None:
+        """Note in the book what is not kept."""
+        if self._admission.must_look(judged):
+            cursor = await connection.execute(statements().shares)
+            self._admission.look((str(share), int(str(taken))) for share, taken in await cursor.fetchall())
+        if gone := self._admission.sift(judged):
+            statement, names = statements().note
+            for noted in entries(occasion(datetime.now(UTC)), gone):
+                await connection.execute(statement.encode(), [noted[name] for name in names])
 
 
 _TABLES = (CONVERSION, CHANGE, DUPLICATE, REJECTED)

@@ -28,6 +28,8 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.dml import Insert
 
 from service.core.outcome import Outcome
+from service.storage.deletions.book import Noting, noting
+from service.storage.schema.figures import share_figures
 from service.storage.schema.history import FIRST, LATER
 from service.storage.schema.registry import (
     CONVERSION,
@@ -49,13 +51,16 @@ class Statements(NamedTuple):
 
     `conversion` stores rows of CONVERSION, all of them or none. `winners` gives a key, and then what FIRST says of it;
     who asks for winners keeps them from being deleted until the transaction ends. `history` gives a key, and then what
-    `later_row` takes; `recorded` a request id, its outcome and detail.
+    `later_row` takes; `recorded` a request id, its outcome and detail; `shares` a share of the quarantine, and its
+    bytes. `note` writes into the book of deletions.
     """
 
     conversion: bytes
     winners: bytes
     history: bytes
     recorded: bytes
+    shares: bytes
+    note: Noting
 
 
 @cache
@@ -67,6 +72,8 @@ def statements() -> Statements:
         _compiled(winners.with_for_update(key_share=True, read=True, of=CONVERSION.table)),
         _compiled(_history()),
         _compiled(_recorded()),
+        _compiled(share_figures()),
+        noting(_DIALECT),
     )
 
 

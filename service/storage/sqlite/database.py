@@ -5,6 +5,7 @@ from functools import partial
 from sqlalchemy.exc import DBAPIError
 
 from service.core.unavailable import StorageError
+from service.storage.admission import Bounds
 from service.storage.corrections import Corrections
 from service.storage.deletions.clock import clock_of
 from service.storage.deletions.deleting import Deletions
@@ -43,9 +44,9 @@ class SqliteDatabase:
         self._reading = Pool(reader_engine(self.path), self._told)
         self._writing = Pool(second_engine(self.path), self._told)
 
-    def ledger(self, seconds: float = DEADLINE_SECONDS) -> Ledger:  # noqa: ARG002 - nothing is repeated on a file
+    def ledger(self, seconds: float = DEADLINE_SECONDS, bounds: Bounds | None = None) -> Ledger:  # noqa: ARG002 - nothing is repeated on a file
         """Return the file's one writer; it migrates when it is opened."""
-        return SqliteLedger(self.path, self.close)
+        return SqliteLedger(self.path, self.close, bounds)
 
     def history(self) -> History:
         """Return reads on connections that can neither write nor checkpoint."""

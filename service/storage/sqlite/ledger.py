@@ -5,7 +5,7 @@ The driver executes the statements on its own connection, and not SQLAlchemy, wh
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -17,6 +17,8 @@ from service.core.judging import Judged, Known, Part, judge_all
 from service.core.postback import ConversionKey, Postback
 from service.core.unavailable import ErrorKind, StorageBroken, StorageError
 from service.core.verdict import STORED, Entry, Verdict, Winner, disputed, with_history
+from service.storage.admission import Admission, Bounds, occasion
+from service.storage.deletions.book import entries as entries_of_the_book
 from service.storage.ledger import Committed, Row, committed, conversion_row, in_doubt, recorded_verdict, rows_of
 from service.storage.migrations import Migrations
 from service.storage.schema.history import later_row
@@ -39,12 +41,15 @@ _PROBE_ID = 1  # of the one row: a file has one writer
 class SqliteLedger:
     """The writing side of a SQLite file; `commit` blocks until the disk has the batch.
 
-    `before_close` closes what else this process has open of the file.
+    `before_close` closes what else this process has open of the file; `bounds` are those of what is rejected.
     """
 
-    def __init__(self, path: Path, before_close: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, path: Path, before_close: Callable[[], None] = lambda: None, bounds: Bounds | None = None
+    ) -> None:
         self._path = path
         self._before_close = before_close
+        self._admission = Admission(bounds)
         self._statements = statements()
         self._names = (str(path), f"{path}-wal")
 
@@ -146,13 +151,28 @@ class SqliteLedger:
         return found
 
     def _write(self, judged: Judged) -> None:
-        statements, rows = self._statements, rows_of(judged, utc_text)
+        statements = self._statements
+        if judged.kept:
+            self._turn_away(judged)
+        rows = rows_of(judged, utc_text)
         insert(self._connection, statements.conversion, rows.conversions)
         insert(self._connection, statements.change, rows.changes)
         insert(self._connection, statements.duplicate, rows.duplicates)
         insert(self._connection, statements.rejected, rows.rejected)
         if judged.probed_at:
             self._connection.execute(statements.probe, (_PROBE_ID, utc_text(judged.probed_at)))
+
+    def _turn_away(self, judged: Judged) -> None:
+        """Note in the book what is not kept."""
+        if self._admission.must_look(judged):
+            self._admission.look(self._connection.execute(self._statements.shares))
+        if gone := self._admission.sift(judged):
+            statement, names = self._statements.note
+            for noted in entries_of_the_book(occasion(datetime.now(UTC)), gone):
+                values = (noted[name] for name in names)
+                self._connection.execute(
+                    statement, [utc_text(one) if isinstance(one, datetime) else one for one in values]
+                )
 
 
 def migrations_of(path: Path) -> Migrations:

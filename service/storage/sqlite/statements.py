@@ -25,6 +25,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
 from service.core.outcome import Outcome
+from service.storage.deletions.book import Noting, noting
+from service.storage.schema.figures import share_figures
 from service.storage.schema.history import FIRST, LATER
 from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, PROBE, REJECTED, StoredTable
 from service.storage.sqlite.file import transaction
@@ -65,7 +67,8 @@ class Statements(NamedTuple):
     """What the ledger executes. `new_conversion` fails if one of its rows is not new, `conversion` leaves that one out.
 
     `winners` gives a key, and then what FIRST says of it; `history` a key, and then what `later_row` takes; `recorded`
-    gives a request id, its outcome and detail.
+    gives a request id, its outcome and detail; `shares` a share of the quarantine, and its bytes. `note` writes into
+    the book of deletions.
     """
 
     new_conversion: Repeated
@@ -77,6 +80,8 @@ class Statements(NamedTuple):
     winners: Repeated
     history: Repeated
     recorded: Repeated
+    shares: str
+    note: Noting
 
 
 @cache
@@ -93,6 +98,8 @@ def statements() -> Statements:
         _winners(),
         _history(),
         _recorded(),
+        _compiled(share_figures()),
+        noting(sqlite.dialect(paramstyle="qmark")),
     )
 
 

@@ -34,6 +34,7 @@ class Books:
         self.received: dict[tuple[Door, Outcome, str], int] = {}
         self.tests: Tally[Outcome] = Tally()
         self.rows: Tally[str] = Tally()  # by table, as the database says
+        self.not_kept: Tally[str] = Tally()  # rejections that are a number in the book instead of a row, by why
         self.untold = 0  # entries that are durable, in the hands of who must tell it
         self.late = 0  # rows that became durable after their writer was given up
         self.appended = 0  # entries that went into the spool
@@ -57,7 +58,7 @@ class Books:
         arrived = sum(self.arrived.values()) + self.tests_arrived
         return {
             "arrivals": arrived - self.in_progress - sum(self.received.values()) - self.tests.total(),
-            "receipts": promised + durable - self.rows.total(),
+            "receipts": promised + durable - self.rows.total() - self.not_kept.total(),
             "spool": self.drained.total() - self.removed,
         }
 

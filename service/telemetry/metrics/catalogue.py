@@ -92,6 +92,12 @@ WOULD_REJECT = _counter(
 ROWS_WRITTEN = _counter(
     "rows_written", "table", "Rows that the database (or the spool) says it inserted for postbacks."
 )
+NOT_KEPT = _counter(
+    "not_kept",
+    "reason",
+    "Rejected postbacks that the book of deletions counts, and of which no input is kept. sampled, strangers_full: of "
+    "nobody known, more than their share. sender_full: of a known sender.",
+)
 LATE_COMMITS = _counter(
     "late_commits", "", "Rows that became durable after their commit was given up (503, or spooled)."
 )
@@ -99,7 +105,7 @@ CONSERVATION_DRIFT = _gauge(
     "conservation_drift",
     "check",
     "Must be 0, tests included. arrivals: arrived - in progress - outcomes. receipts: outcomes that promise a row, and "
-    "entries drained into another, - rows written. spool: entries drained - entries that left the journal.",
+    "entries drained into another, - rows written - not kept. spool: entries drained - entries that left the journal.",
 )
 LAST_STORED = _gauge("last_stored_timestamp_seconds", "", "When a conversion was last stored (Unix time); 0 before.")
 READY = _gauge("ready", "", "1 if a commit worked in the last seconds, else 0. A probe commits when nobody else does.")

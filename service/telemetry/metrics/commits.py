@@ -24,6 +24,9 @@ class CommitCounts(Protocol):
     def count_recognised(self, entries: int, /) -> None:
         """Count entries whose row was there already."""
 
+    def count_not_kept(self, entries: Mapping[str, int], /) -> None:
+        """Count rejections that are counted in the database and not kept, by why."""
+
     def count_storage_error(self, operation: str, error: str, /) -> None:
         """Count one failed batch by its class of errors."""
 
@@ -51,6 +54,9 @@ class JournalCounts:
 
     def count_recognised(self, entries: int) -> None:
         """Count nothing: no entry is appended twice."""
+
+    def count_not_kept(self, entries: Mapping[str, int]) -> None:
+        """Count nothing: a journal keeps all that it takes."""
 
     def count_storage_error(self, _operation: str, error: str) -> None:
         """Count a failed append."""

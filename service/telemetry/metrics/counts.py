@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar
 
+from service.core.keeping import NotKept
 from service.core.outcome import Family, Mistake, Outcome
 from service.core.postback import Door
 from service.core.roster import CHECKS, Check
@@ -132,6 +133,10 @@ class Metrics:
         """Count spooled entries whose row was in the database already."""
         self.books.recognised += entries
 
+    def count_not_kept(self, entries: Mapping[str, int]) -> None:
+        """Count rejections that are counted in the database and not kept, by why."""
+        self.books.not_kept.update(entries)
+
     def count_storage_error(self, operation: str, error: str) -> None:
         """Count one failed storage operation; `error` is a class of errors (SQLITE_FULL), never its message."""
         self._storage_errors[operation, error] += 1
@@ -207,7 +212,10 @@ class Metrics:
             rows.add_metric([table], self.books.rows[table])
         late = declared.LATE_COMMITS.family()
         late.add_metric([], self.books.late)
-        yield from (drift, rows, late, declared.IN_PROGRESS.of(self.books.in_progress))
+        not_kept = declared.NOT_KEPT.family()
+        for reason in NotKept:
+            not_kept.add_metric([reason.value], self.books.not_kept[reason.value])
+        yield from (drift, rows, not_kept, late, declared.IN_PROGRESS.of(self.books.in_progress))
         yield declared.LAST_STORED.of(self.last_stored_at)
         yield declared.READY.of(self.ready)
 
