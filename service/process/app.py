@@ -227,7 +227,7 @@ def _tokens(settings: Settings, log: Log) -> "TokenVerifier | None":
 
 def _limits(settings: Settings) -> Limits:
     days = (settings.rejected_days, settings.duplicate_days, settings.conversion_days)
-    return Limits(*days, settings.rejected_max_bytes)
+    return Limits(*days, settings.rejected_bounds)
 
 
 async def _schema_is_ready(database: Database, settings: Settings, log: Log) -> None:

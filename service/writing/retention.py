@@ -1,14 +1,14 @@
 """Owns how long things are kept and how much of them: what is too old or too much goes, a chunk at a time.
 
-On a thread of its own, because it reads and waits; nobody else counts what it counts, and what it says goes through the
-event loop. The size of what is kept is a running sum: everything is measured at the start, and then only what
-came since. It is measured anew before anything is deleted for it, because other replicas delete as well.
+On a thread of its own, because it reads and waits; what it says goes through the event loop. The size of what is kept
+is the database's own figure, of each sender and of all strangers. Who has most makes room: nobody's flood takes
+another's.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,17 +18,19 @@ from typing import NamedTuple
 from service.core.chunk import ChunkSize
 from service.core.program import PROGRAM
 from service.core.unavailable import StorageError
+from service.storage.admission import SENDERS_SLACK, STRANGERS, Bounds
 from service.storage.deletions.book import Reason
 from service.storage.deletions.clock import FAR
 from service.storage.deletions.deleting import Deletions, Removed
-from service.storage.deletions.finding import CHUNK, PAGE_ROWS, Aged, Found, Rank
+from service.storage.deletions.finding import CHUNK, FLOOD_CHUNK, PAGE_ROWS, Aged, Found
 from service.storage.schema.registry import CONVERSION, StoredTable, table_of
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 
 _MADE_ROOM = 0.9  # of what may be kept is left, so that not every look deletes and measures everything
-_FLOODED = 1.2  # of what may be kept is there: then the disk comes first, and a chunk rests as long as it took
+_FLOODED = 0.2  # of what may be kept is there beside it, or the bytes below: then the disk comes first
+_FLOODED_BYTES = SENDERS_SLACK // 4  # large chunks before the ledger keeps nothing more; each rests as long as it took
 _STOP_SECONDS = 1.0
 _SUSPECT = (
     f"nothing is deleted: the clock is more than {FAR.days} days ahead of when it was last believed; "
@@ -43,16 +45,17 @@ class Limits(NamedTuple):
     rejected_days: int
     duplicate_days: int
     conversion_days: int
-    rejected_bytes: int
+    rejected: Bounds
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often it looks, how much it does at once, and how long it leaves the writer to the postbacks then."""
 
-    look_seconds: float = 5.0
+    look_seconds: float = 1.0
     age_seconds: float = 6 * 3600.0  # between two looks for what is too old
     chunk: ChunkSize = CHUNK
+    flood_chunk: ChunkSize = FLOOD_CHUNK
     page_rows: int = PAGE_ROWS  # conversions read at a time
     pause_seconds: float = 0.5  # between two chunks: what waits for one is less than a hundredth of the postbacks
     rest: float = 9.0  # times as long as a chunk took: nine tenths of the writer's time are the postbacks'
@@ -102,12 +105,11 @@ class Retention:
         self._clock = clock
         self._stopping = Event()
         self._aged_at = float("-inf")
-        self._measured_up_to = 0
-        self._taken: Counter[Rank] = Counter()
+        self._shares: Mapping[str, int] = {}
         self._deleted: Counter[tuple[str, Reason]] = Counter()
         self._failing = self._suspect = False
         self._looked_at = clock.now()
-        metrics.rejected_capacity_bytes = limits.rejected_bytes
+        metrics.rejected_capacity_bytes = sum(limits.rejected)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -144,7 +146,7 @@ class Retention:
             self._delete_old(deletions)
             self._aged_at = self._clock.seconds()
         self._measure(deletions)
-        if trusted and self._taken.total() > self._limits.rejected_bytes:
+        if trusted and any(over > 0 for over in self._over()):
             self._make_room(deletions)
 
     def tell(self, looked: Looked) -> None:
@@ -162,7 +164,6 @@ class Retention:
         self._failing = failure is not None
 
     def _delete_old(self, deletions: Deletions) -> None:
-        self._forget_measures()
         with deletions.alone() as still_alone:
             if still_alone is None:
                 return
@@ -191,30 +192,60 @@ class Retention:
             self._rest(0.0)
 
     def _make_room(self, deletions: Deletions) -> None:
+        """Delete where there is too much, of whoever has most, until a tenth of that room is free."""
         with deletions.alone() as still_alone:
             if still_alone is None:
                 return
-            self._forget_measures()
-            self._measure(deletions)
-            if self._taken.total() <= self._limits.rejected_bytes:
-                return  # another replica was faster
-            found: dict[Rank, Found] = {}
-            while (surplus := self._surplus(deletions)) > 0 and self._may_go_on(still_alone):
-                rank = next(rank for rank in Rank if self._taken[rank] > 0)
-                after = found[rank].position if rank in found else None
-                found[rank] = deletions.surplus(rank, after, surplus, self._pace.chunk)
-                reason = Reason.SIZE_KNOWN if rank is Rank.KNOWN else Reason.SIZE
-                if found[rank].ids:
-                    removed = self._remove(deletions, RejectedPostback, found[rank], reason)
-                    self._taken[rank] -= removed.taken
-                    self._metrics.rejected_bytes = self._taken.total()
-                else:  # they were replayed meanwhile
-                    self._taken[rank] = 0
+            self._measure(deletions)  # another replica may have been faster
+            full = [over > 0 for over in self._over()]
+            found: dict[tuple[str, bool], Found] = {}
+            without: set[str] = set()  # whose rows had gone, whatever the figure said
+            while self._may_go_on(still_alone):
+                surplus, share = self._next(full, without)
+                if surplus <= 0 or share is None:
+                    return
+                if not self._delete_oldest(deletions, share, surplus, found):
+                    deletions.settle(share)
+                    without.add(share)
+                self._measure(deletions)  # a flood goes on meanwhile
 
-    def _surplus(self, deletions: Deletions) -> int:
-        """Return how many bytes must go, of what is there now: a flood goes on meanwhile."""
-        self._measure(deletions)
-        return self._taken.total() - int(self._limits.rejected_bytes * _MADE_ROOM)
+    def _next(self, full: Sequence[bool], without: Collection[str]) -> tuple[int, str | None]:
+        """Return how many bytes must still go where it was full, and whose."""
+        strangers, senders = (
+            is_full and over + bound - int(bound * _MADE_ROOM)
+            for is_full, over, bound in zip(full, self._over(), self._limits.rejected, strict=True)
+        )
+        if strangers > 0 and STRANGERS not in without:
+            return strangers, STRANGERS
+        left = self._shares.keys() - without - {STRANGERS}
+        return senders, max(left, key=lambda share: self._shares[share], default=None)
+
+    def _delete_oldest(
+        self, deletions: Deletions, share: str, surplus: int, found: dict[tuple[str, bool], Found]
+    ) -> bool:
+        """Delete a chunk of a share, what was replayed first; say whether there was anything."""
+        chunk = self._pace.flood_chunk if self._flooded() else self._pace.chunk
+        for replayed in (True, False):
+            before = found.get((share, replayed))
+            after = before.position if before else None
+            some = found[share, replayed] = deletions.surplus(share, after, surplus, chunk, replayed=replayed)
+            if some.ids:
+                reason = Reason.SIZE if replayed or share == STRANGERS else Reason.SIZE_KNOWN
+                self._remove(deletions, RejectedPostback, some, reason)
+                return True
+        return False
+
+    def _over(self) -> tuple[int, int]:
+        """Return by how many bytes strangers and known senders have more than their room; less than 0: what is left."""
+        strangers = self._shares.get(STRANGERS, 0)
+        senders = sum(self._shares.values()) - strangers
+        return strangers - self._limits.rejected.strangers, senders - self._limits.rejected.senders
+
+    def _flooded(self) -> bool:
+        return any(
+            over > min(_FLOODED * bound, _FLOODED_BYTES)
+            for over, bound in zip(self._over(), self._limits.rejected, strict=True)
+        )
 
     def _remove(self, deletions: Deletions, table: Aged, found: Found, reason: Reason) -> Removed:
         started = self._clock.seconds()
@@ -227,16 +258,9 @@ class Retention:
         self._deleted[table, reason] += removed.rows
         self._metrics.count_deleted(table, reason.value, removed.rows)
 
-    def _forget_measures(self) -> None:
-        """Measure everything anew: others delete as well, and a replay changes a row's rank."""
-        self._measured_up_to, self._taken = 0, Counter()
-
     def _measure(self, deletions: Deletions) -> None:
-        """Add what came since the last time, or everything at first."""
-        while not self._stopping.is_set() and (kept := deletions.measure(self._measured_up_to)):
-            self._measured_up_to = kept.upto
-            self._taken.update(dict(zip(Rank, kept.taken, strict=True)))
-        self._metrics.rejected_bytes = self._taken.total()
+        self._shares = deletions.shares()
+        self._metrics.rejected_bytes = sum(self._shares.values())
 
     def _days(self, table: StoredTable) -> int:
         days: int = getattr(self._limits, table.days)
@@ -250,5 +274,6 @@ class Retention:
         return not self._stopping.is_set()
 
     def _rest(self, took: float) -> None:
-        flooded = self._taken.total() > self._limits.rejected_bytes * _FLOODED
-        self._clock.wait(self._stopping, took if flooded else max(self._pace.pause_seconds, self._pace.rest * took))
+        self._clock.wait(
+            self._stopping, took if self._flooded() else max(self._pace.pause_seconds, self._pace.rest * took)
+        )

@@ -14,7 +14,7 @@ from service.core.verdict import Entry
 from service.storage.audit import Counts, Window
 from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions
-from service.storage.deletions.finding import CHUNK, ROW_BYTES, Found, Position, Rank
+from service.storage.deletions.finding import CHUNK, ROW_BYTES, Found, Position
 from service.storage.ledger import Ledger
 from service.storage.schema.tables import Duplicate, RejectedPostback
 from tests.support import builders
@@ -81,56 +81,40 @@ def test_a_chunk_is_bounded_in_rows_and_in_bytes(ledger: Ledger, book: Deletions
     assert sizes == [2, 3, 3]
 
 
-def test_all_that_is_kept_is_measured_page_by_page_and_then_what_came_since(ledger: Ledger, book: Deletions) -> None:
+def test_each_share_of_what_is_kept_is_known(ledger: Ledger, book: Deletions) -> None:
     first = [rejected("a", size=1000), rejected("b", sender=None), rejected("c")]
     ledger.commit(first)
-    assert measured(book) == (3, taken(first[1:2]), taken([first[0], first[2]]))
-    then = [rejected("d", size=5)]
-    ledger.commit(then)
-    page, kept = book.measure(0, limit=2), book.measure(3)
-    assert page
-    assert page.upto == 2
-    assert kept
-    assert kept.taken == (0, 0, taken(then))
-    assert book.measure(kept.upto) is None
+    assert book.shares() == {"": taken(first[1:2]), "ezmob": taken([first[0], first[2]])}
 
 
 def taken(rejections: Sequence[Rejection]) -> int:
     return sum(len(one.raw.as_sent()) + ROW_BYTES for one in rejections)
 
 
-def measured(book: Deletions) -> tuple[int, int, int]:
-    """Return the last id, and the bytes of strangers' rows and of known senders'."""
-    after, sums = 0, Counter[Rank]()
-    while kept := book.measure(after, limit=2):
-        after = kept.upto
-        sums.update(dict(zip(Rank, kept.taken, strict=True)))
-    return after, sums[Rank.STRANGER], sums[Rank.KNOWN]
-
-
-def test_the_replayed_make_room_first_then_strangers_then_known_senders_each_the_oldest_first(
+def test_of_a_share_the_replayed_are_found_and_the_others_each_the_oldest_first(
     engine: Engine, ledger: Ledger, book: Deletions
 ) -> None:
     ledger.commit([rejected("known-2", 2), rejected("known-0"), rejected("stranger-3", 3, None)])
-    ledger.commit([rejected("stranger-1", 1, None), rejected("replayed-9", 9)])
+    ledger.commit([rejected("stranger-1", 1, None), rejected("replayed-9", 9), rejected("other-0", sender="other")])
     engine.change("UPDATE rejected_postback SET replayed_at = received_at WHERE click_id = 'replayed-9'")
     went = []
-    for rank in Rank:
+    for share, replayed in (("ezmob", True), ("", False), ("ezmob", False)):
         place: Position | None = None
-        while (found := book.surplus(rank, place, 1)).ids:
+        while (found := book.surplus(share, place, 1, replayed=replayed)).ids:
             place = found.position
             before = left(engine)
             assert book.remove(RejectedPostback, found.ids, Reason.SIZE, NOW).taken > ROW_BYTES
             went += sorted(set(map(str, before)) - set(map(str, left(engine))))
     assert went == ["replayed-9", "stranger-1", "stranger-3", "known-0", "known-2"]
+    assert left(engine) == ["other-0"]
 
 
 def test_no_more_is_chosen_than_makes_the_room_that_is_needed(ledger: Ledger, book: Deletions) -> None:
     rows = [rejected(f"{number}", number) for number in range(9)]
     ledger.commit(rows)
-    assert len(book.surplus(Rank.KNOWN, None, taken(rows[:4])).ids) == 4
-    assert len(book.surplus(Rank.KNOWN, None, taken(rows[:4]) + 1).ids) == 5
-    assert book.surplus(Rank.KNOWN, None, 0).ids == []
+    assert len(book.surplus("ezmob", None, taken(rows[:4])).ids) == 4
+    assert len(book.surplus("ezmob", None, taken(rows[:4]) + 1).ids) == 5
+    assert book.surplus("ezmob", None, 0).ids == []
 
 
 def test_a_conversion_goes_when_it_is_old_and_nothing_that_is_kept_repeats_it(
@@ -195,7 +179,7 @@ def test_what_one_day_deletes_of_one_kind_is_one_row_of_the_book(
     """Else a flood would fill the book instead of the table."""
     ledger.commit([rejected(f"{number}", number) for number in range(6)])
     for hours in range(5):
-        found = book.surplus(Rank.KNOWN, None, 1)
+        found = book.surplus("ezmob", None, 1)
         book.remove(RejectedPostback, found.ids, Reason.SIZE, NOW + timedelta(hours=hours))
     columns = "run, rows, first_received_at, last_received_at, deleted_by, deleted_at, process, click_id_sha256"
     assert engine.rows(f"SELECT {columns} FROM deletion") == [  # noqa: S608 - our own names
@@ -210,7 +194,7 @@ def test_what_one_day_deletes_of_one_kind_is_one_row_of_the_book(
             None,
         )
     ]
-    found = book.surplus(Rank.KNOWN, None, 1)
+    found = book.surplus("ezmob", None, 1)
     book.remove(RejectedPostback, found.ids, Reason.SIZE, NOW + DAY)
     assert [entry.rows for entry in book.book(10)] == [1, 5]
     assert [entry.rows for entry in book.book(1)] == [1]
@@ -239,7 +223,7 @@ def test_what_is_left_and_what_the_book_has_are_what_the_process_wrote(
     foreign = builders.raw("c=foreign", request_id="f" * 32)
     ledger.commit([Rejection(foreign, None, Outcome.MISSING_VALUE, "", "foreign")])
     before = {outcome: found.written for outcome, found in counts(engine).items()}
-    book.remove(RejectedPostback, book.surplus(Rank.STRANGER, None, 2**20).ids, Reason.SIZE, NOW)
+    book.remove(RejectedPostback, book.surplus("", None, 2**20).ids, Reason.SIZE, NOW)
     book.remove(Duplicate, book.old(Duplicate, NOW).ids, Reason.AGE, NOW)
     after = counts(engine)
     assert {outcome: found.written for outcome, found in after.items()} | {"missing_value": 0} == before

@@ -1,12 +1,14 @@
 """Owns a database with a retention beside it, as the tests of retention need it."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from service.core.outcome import Outcome
 from service.core.postback import Rejection
+from service.storage.admission import Bounds
 from service.storage.deletions.deleting import Deletions
 from service.storage.deletions.finding import ROW_BYTES
 from service.storage.location import SqliteFile
@@ -18,10 +20,15 @@ from tests.support import builders
 from tests.support.fakes import KeptLines, kept_log
 
 CAME = builders.RECEIVED_AT
-FOR_EVER = Limits(0, 0, 0, 2**30)
+FOR_EVER = Limits(0, 0, 0, Bounds(2**30, 2**30))
 EACH = 1000  # bytes that one of `rejected` takes
 CLOCK = Clock()
 AT_ONCE = Pace(pause_seconds=0.0, rest=0.0)
+
+
+def room(senders: int, strangers: int = 1) -> Limits:
+    """Return the limits that keep so many of `rejected`, of known senders and of strangers."""
+    return FOR_EVER._replace(rejected=Bounds(strangers * EACH, senders * EACH))
 
 
 class Kept:
@@ -51,10 +58,19 @@ class Kept:
         self.retention.tell(looked)
         return looked
 
+    def rows(self, statement: str) -> list[tuple[object, ...]]:
+        """Ask the database."""
+        with self.database.audit() as audit:
+            return [tuple(row) for row in audit.rows(statement)]
+
+    def change(self, statement: str) -> None:
+        """Change the tables behind the service's back."""
+        with closing(sqlite3.connect(self.database.path)) as connection, connection:
+            connection.execute(statement)
+
     def left(self, table: str = "rejected_postback") -> list[str]:
         """Return the click ids that a table holds, oldest first."""
-        with self.database.audit() as audit:
-            return [str(row[0]) for row in audit.rows(f"SELECT click_id FROM {table} ORDER BY received_at")]  # noqa: S608 - our own
+        return [str(row[0]) for row in self.rows(f"SELECT click_id FROM {table} ORDER BY received_at")]  # noqa: S608 - our own
 
 
 @contextmanager

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from service.core.unavailable import ErrorKind, StorageError
+from service.storage.admission import Bounds
 from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions, Removed
 from service.storage.deletions.finding import CHUNK, Aged
 from service.storage.reads.quarantine import Chosen
+from service.storage.schema.tables import Replay
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics.books import NOBODY
 from service.writing.committing import OnThread
@@ -27,7 +29,7 @@ from service.writing.writer import Writer
 from tests.support import builders
 from tests.support.engines import NotingTurns
 from tests.support.fakes import PATIENCE, in_time, kept_log, samples
-from tests.writing.kept import AT_ONCE, EACH, FOR_EVER, days, keeping, rejected
+from tests.writing.kept import AT_ONCE, EACH, FOR_EVER, days, keeping, rejected, room
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +44,7 @@ def deleted(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 
 def test_each_table_has_its_own_age(path: Path) -> None:
-    limits = Limits(rejected_days=10, duplicate_days=20, conversion_days=30, rejected_bytes=2**20)
+    limits = Limits(rejected_days=10, duplicate_days=20, conversion_days=30, rejected=Bounds(2**20, 2**20))
     with keeping(path, limits, replace(AT_ONCE, age_seconds=0.0)) as kept:
         kept.ledger.commit([builders.postback("c=a&value=1"), builders.postback("c=a&value=1"), rejected("r")])
         ages = {9.9: (1, 1, 1), 10.1: (0, 1, 1), 19.9: (0, 1, 1), 20.1: (0, 0, 1), 29.9: (0, 0, 1), 30.1: (0, 0, 0)}
@@ -82,16 +84,16 @@ def test_conversions_are_walked_through_in_pages_and_chunks(path: Path) -> None:
 
 
 def test_nothing_goes_while_there_is_room(path: Path) -> None:
-    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+    with keeping(path, room(10)) as kept:
         kept.ledger.commit([rejected(f"{n}") for n in range(10)])
         kept.look()
         assert len(kept.left()) == 10
         assert samples(kept.metrics, "postback_rejected_bytes") == {(): 10 * EACH}
-        assert samples(kept.metrics, "postback_rejected_capacity_bytes") == {(): 10 * EACH}
+        assert samples(kept.metrics, "postback_rejected_capacity_bytes") == {(): 11 * EACH}
 
 
 def test_beyond_the_bound_the_oldest_go_until_there_is_a_tenth_of_room(path: Path) -> None:
-    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+    with keeping(path, room(10)) as kept:
         kept.ledger.commit([rejected(f"{n:02}", n) for n in range(9)])
         kept.look()
         kept.ledger.commit([rejected(f"{n:02}", n) for n in range(9, 12)])
@@ -101,23 +103,50 @@ def test_beyond_the_bound_the_oldest_go_until_there_is_a_tenth_of_room(path: Pat
         assert samples(kept.metrics, "postback_rejected_bytes") == {(): 9 * EACH}
 
 
-def test_strangers_make_room_before_known_senders_do(path: Path) -> None:
-    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
-        kept.ledger.commit([rejected(f"known-{n}", n) for n in range(8)])
+def test_strangers_have_their_own_room_and_take_none_of_known_senders(path: Path) -> None:
+    with keeping(path, room(10, strangers=5)) as kept:
+        kept.ledger.commit([rejected(f"known-{n}", n) for n in range(10)])
         kept.ledger.commit([rejected(f"stranger-{n}", 10 + n, None) for n in range(8)])
         kept.look()
-        assert kept.left() == [f"known-{n}" for n in range(8)] + ["stranger-7"]
-        assert deleted(kept.metrics) == {("rejected_postback", "size"): 7}
+        assert kept.left() == [f"known-{n}" for n in range(10)] + [f"stranger-{n}" for n in range(4, 8)]
+        assert deleted(kept.metrics) == {("rejected_postback", "size"): 4}
         (line,) = kept.lines.events("deleted")
-        assert (line["level"], line["reason"], line["rows"]) == ("warning", "size", 7)
+        assert (line["level"], line["reason"], line["rows"]) == ("warning", "size", 4)
+
+
+def test_whoever_has_most_makes_room_and_loses_no_more_than_what_the_others_have(path: Path) -> None:
+    with keeping(path, room(10)) as kept:
+        kept.ledger.commit([rejected(f"quiet-{n}", n, "quiet") for n in range(3)])
+        kept.ledger.commit([rejected(f"loud-{n:02}", n, "loud") for n in range(40)])
+        kept.ledger.commit([rejected(f"other-{n}", n, "other") for n in range(2)])
+        kept.look()
+        left = kept.left()
+        assert [name for name in left if not name.startswith("loud")] == [
+            *("quiet-0", "other-0", "quiet-1", "other-1", "quiet-2"),
+        ]
+        assert [name for name in left if name.startswith("loud")] == [f"loud-{n}" for n in range(36, 40)]
+
+
+def test_what_was_replayed_goes_before_what_was_not_and_is_no_loss(path: Path) -> None:
+    with keeping(path, room(10)) as kept:
+        kept.ledger.commit([rejected(f"{n:02}", n) for n in range(12)])
+        replays, at = kept.database.replays(), kept.now
+        ids = [str(row[0]) for row in kept.rows("SELECT request_id FROM rejected_postback WHERE click_id >= '09'")]
+        replays.begin(
+            [Replay(rejected_request_id=it, request_id=f"r{it}", replayed_by="", replayed_at=at) for it in ids]
+        )
+        replays.finish(dict.fromkeys(ids, "stored"))
+        kept.look()
+        assert kept.left() == [f"{n:02}" for n in range(9)]
+        assert deleted(kept.metrics) == {("rejected_postback", "size"): 3}
 
 
 def test_what_another_replica_deleted_is_not_deleted_for_again(path: Path) -> None:
-    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH)) as kept:
+    with keeping(path, room(10)) as kept:
         kept.ledger.commit([rejected(f"{n}", n) for n in range(10)])
         kept.look()
         log = kept_log(kept.lines, kept.metrics)
-        limits = FOR_EVER._replace(rejected_bytes=9 * EACH)
+        limits = room(9)
         clock = Clock(now=lambda: kept.now)
         Retention(kept.database.deletions, limits, Metrics(), log, pace=AT_ONCE, clock=clock).look()
         kept.ledger.commit([rejected(f"{n}", n) for n in range(10, 12)])
@@ -125,26 +154,32 @@ def test_what_another_replica_deleted_is_not_deleted_for_again(path: Path) -> No
         assert len(kept.left()) == 8 + 2
 
 
-def test_strangers_that_come_while_room_is_made_go_before_known_senders_too(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_floods_while_room_is_made_loses_and_nobody_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood goes on meanwhile."""
     pace = replace(AT_ONCE, chunk=CHUNK._replace(rows=1))
-    with keeping(path, FOR_EVER._replace(rejected_bytes=10 * EACH), pace) as kept:
-        kept.ledger.commit([rejected(f"known-{n}", n) for n in range(9)])
-        kept.ledger.commit([rejected(f"stranger-{n}", 10 + n, None) for n in range(2)])
-        rounds = count(2)
+    with keeping(path, room(10), pace) as kept:
+        kept.ledger.commit([rejected(f"quiet-{n}", n, "quiet") for n in range(4)])
+        kept.ledger.commit([rejected(f"loud-{n}", 10 + n, "loud") for n in range(7)])
+        rounds = count(7)
         remove = Deletions.remove
 
         def beside_a_flood(self: Deletions, table: Aged, ids: list[int], reason: Reason, now: datetime) -> Removed:
-            if (number := next(rounds)) < 9:
-                kept.ledger.commit([rejected(f"stranger-{number}", 10 + number, None)])
+            if (number := next(rounds)) < 20:
+                kept.ledger.commit([rejected(f"loud-{number}", 10 + number, "loud")])
             return remove(self, table, ids, reason, now)
 
         monkeypatch.setattr(Deletions, "remove", beside_a_flood)
         kept.look()
-        assert kept.left() == [f"known-{n}" for n in range(9)]
-        assert deleted(kept.metrics) == {("rejected_postback", "size"): 9}
+        assert kept.left() == [*(f"quiet-{n}" for n in range(4)), *(f"loud-{n}" for n in range(15, 20))]
+
+
+def test_a_figure_that_no_rows_explain_ends_no_look_and_deletes_nothing(path: Path) -> None:
+    with keeping(path, room(10)) as kept:
+        kept.ledger.commit([rejected(f"{n}", n) for n in range(3)])
+        kept.change("INSERT INTO quarantine_share VALUES ('gone', 0, 99999)")
+        kept.look()
+        assert kept.left() == ["0", "1", "2"]
+        assert kept.database.deletions().shares() == {"ezmob": 3 * EACH}
 
 
 @pytest.mark.parametrize(("bound", "rested"), [(11, 9.0), (5, 1.0)])
@@ -158,7 +193,7 @@ def test_a_chunk_leaves_the_writer_to_the_postbacks_unless_the_disk_is_in_danger
         return False
 
     clock = Clock(seconds=count(0.0, 1.0).__next__, wait=wait)  # a chunk takes a second
-    with keeping(path, FOR_EVER._replace(rejected_bytes=bound * EACH), Pace(pause_seconds=0.0), clock) as kept:
+    with keeping(path, room(bound), Pace(pause_seconds=0.0), clock) as kept:
         kept.ledger.commit([rejected(f"{n}", n) for n in range(12)])
         kept.look()
         assert rests == [rested]
@@ -179,7 +214,7 @@ def test_an_error_is_said_once_until_it_is_over_and_the_next_look_tries_again(pa
 
 async def test_running_out_of_descriptors_ends_nothing_and_the_next_look_tries_again(path: Path) -> None:
     """Its connection is opened on the writer's thread, where what leaves a file in doubt ends the service."""
-    with keeping(path, FOR_EVER._replace(rejected_bytes=2 * EACH)) as kept:
+    with keeping(path, room(2)) as kept:
         writer = Writer(OnThread(kept.ledger), kept.metrics)
         writer.start()
         await in_time(writer.write(NOBODY, *(rejected(f"{n}") for n in range(9))))
@@ -216,7 +251,7 @@ async def test_it_deletes_on_the_writers_thread_and_stops_when_told(path: Path) 
         writer = Writer(OnThread(kept.ledger), kept.metrics)
         writer.start()
         turns = NotingTurns(writer)
-        limits, pace = FOR_EVER._replace(rejected_bytes=2 * EACH), replace(AT_ONCE, look_seconds=0.01)
+        limits, pace = room(2), replace(AT_ONCE, look_seconds=0.01)
         log = kept_log(kept.lines, kept.metrics)
         retention = Retention(lambda: kept.database.deletions(turns), limits, kept.metrics, log, pace=pace)
         kept.database.deletions().clock.begin(datetime.now(UTC))

@@ -8,10 +8,10 @@ import pytest
 from service.writing.retention import Limits
 from tests.support import builders
 from tests.support.fakes import samples
-from tests.writing.kept import AT_ONCE, CAME, EACH, FOR_EVER, Kept, days, keeping, rejected
+from tests.writing.kept import AT_ONCE, CAME, EACH, FOR_EVER, Kept, days, keeping, rejected, room
 
 OFTEN = replace(AT_ONCE, age_seconds=0.0)
-AGED = Limits(1, 1, 1, 2**30)
+AGED = Limits(1, 1, 1, FOR_EVER.rejected)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_far_ahead_of_when_it_was_last_believed_nothing_is_deleted_until_a_perso
 
 
 def test_nothing_is_deleted_for_its_size_either(path: Path) -> None:
-    with keeping(path, FOR_EVER._replace(rejected_bytes=2 * EACH)) as kept:
+    with keeping(path, room(2)) as kept:
         kept.ledger.commit([rejected(f"{n}") for n in range(9)])
         kept.database.deletions().clock.begin(CAME)
         kept.now = days(31)

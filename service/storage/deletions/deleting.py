@@ -82,6 +82,14 @@ class Deletions(Finding):
         """Delete rows by id; those that are gone already count for nothing."""
         return take_turn(self._turns, partial(self._remove, table, [self._among(table, ids)], reason, now))
 
+    def settle(self, share: str) -> None:
+        """Make the figure of a share what its rows take: somebody emptied the table past the triggers."""
+        take_turn(self._turns, partial(self._settle, share))
+
+    def _settle(self, share: str) -> None:
+        with deleting(self._writes) as connection:
+            connection.execute(_SETTLE, {"share": share})
+
     def _among(self, table: Aged, ids: Sequence[int]) -> ColumnElement[bool]:
         """Return the condition that a row is one of these, as one parameter: a statement is then made up only once."""
         if self._writes.engine.dialect.name == "postgresql":
@@ -216,6 +224,19 @@ def _summed(connection: Connection, rows: FromClause) -> list[Gone]:
     kind, at = (rows.c.outcome, rows.c.process), rows.c.at
     sums = select(*kind, func.count(), func.min(at), func.max(at), cast(func.sum(rows.c.taken), BigInteger))
     return [Gone(*row) for row in connection.execute(sums.group_by(*kind))]
+
+
+_SETTLE = text("""
+    INSERT INTO quarantine_share (share, slot, bytes)
+    SELECT CAST(:share AS VARCHAR), -1, more FROM (SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS more FROM (
+        SELECT length(raw) + 500 AS bytes FROM rejected_postback
+            WHERE sender = :share OR (sender IS NULL AND :share = '')
+        UNION ALL SELECT length(content) + 500 FROM shared_input
+            WHERE sender = :share OR (sender IS NULL AND :share = '')
+        UNION ALL SELECT -bytes FROM quarantine_share WHERE share = :share
+    ) AS counted) AS settled WHERE more <> 0
+    ON CONFLICT (share, slot) DO UPDATE SET bytes = quarantine_share.bytes + excluded.bytes
+""")
 
 
 def _same_key(table: type[Duplicate] | _Later) -> list[ColumnElement[bool]]:

@@ -2,40 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import IntEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, case, cast, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, SQLColumnExpression, func, literal, select, tuple_
 from sqlmodel import col
 
 from service.core.chunk import ChunkSize
 from service.core.postback import ConversionKey
 from service.storage.pool import Pool
+from service.storage.schema.figures import share_figures
 from service.storage.schema.registry import KEY
 from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback
 
 CHUNK = ChunkSize(250, 2**18)  # bytes of kept input: SQLite walks through every page of what it frees
+FLOOD_CHUNK = ChunkSize(1_000, 2**23)  # when much has to go: a commit waits for it as for a large one
 PAGE_ROWS = 5_000  # conversions read at a time
-MEASURED_ROWS = 50_000  # added up at a time: a long read keeps SQLite's log from shrinking
-ROW_BYTES = 500  # what a rejection takes beside its raw input: its other columns and its entries in four indexes
+ROW_BYTES = 500  # what a rejection takes beside its raw input, as the triggers of migration 0010 count it
 
 Position = tuple[datetime, int]  # of a row in the order of arrival: received_at and id
 Aged = type[Duplicate] | type[RejectedPostback]
-
-
-class Rank(IntEnum):
-    """In which order rejected postbacks make room: the replayed, those of nobody we know, those of a known sender."""
-
-    REPLAYED = 0
-    STRANGER = 1
-    KNOWN = 2
-
-
-class Kept(NamedTuple):
-    """The bytes that a range of rejected postbacks takes, by rank; `upto` is the last id in it."""
-
-    upto: int
-    taken: tuple[int, ...]
 
 
 class Found(NamedTuple):
@@ -51,39 +36,42 @@ class Finding:
     def __init__(self, reads: Pool) -> None:
         self._reads = reads
 
-    def measure(self, after: int, limit: int = MEASURED_ROWS) -> Kept | None:
-        """Measure the rejected postbacks that follow an id, a page of them; None when there are none."""
-        row = RejectedPostback
-        page = (
-            select(col(row.id), bytes_taken().label("taken"), _rank().label("rank"))
-            .where(col(row.id) > after)
-            .order_by(col(row.id))
-            .limit(limit)
-            .subquery()
-        )
-        sums = [cast(func.coalesce(func.sum(page.c.taken).filter(page.c.rank == rank), 0), BigInteger) for rank in Rank]
+    def shares(self) -> dict[str, int]:
+        """Return the bytes that rejected postbacks take, of each sender and of all strangers (an empty name)."""
         with self._reads.session() as session:
-            upto, *taken = session.connection().execute(select(func.max(page.c.id), *sums)).one()
-        return None if upto is None else Kept(upto, tuple(taken))
+            return {share: taken for share, taken in session.connection().execute(share_figures()) if taken}
 
     def old(self, table: Aged, before: datetime, chunk: ChunkSize = CHUNK) -> Found:
         """Find the oldest rows that came before a moment, as many as one chunk takes."""
         size = bytes_taken() if table is RejectedPostback else literal(0)
         return self._found(table, size, [col(table.received_at) < before], chunk)
 
-    def surplus(self, rank: Rank, after: Position | None, most: int, chunk: ChunkSize = CHUNK) -> Found:
-        """Find the oldest rejected postbacks of a rank, after a position, up to so many bytes or what a chunk takes."""
+    def surplus(
+        self, share: str, after: Position | None, most: int, chunk: ChunkSize = CHUNK, *, replayed: bool = False
+    ) -> Found:
+        """Find the oldest rejected postbacks of a share, replayed or not, after a position.
+
+        Up to so many bytes, or what a chunk takes.
+        """
         row = RejectedPostback
-        wanted = [_rank() == rank]
+        whose = col(row.sender) == share if share else col(row.sender).is_(None)
+        wanted = [whose, col(row.replayed_at).is_not(None) if replayed else col(row.replayed_at).is_(None)]
         if after:  # those before it were looked at already
             wanted.append(tuple_(col(row.received_at), col(row.id)) > tuple_(*after))
-        return self._found(row, bytes_taken(), wanted, chunk._replace(bytes=min(most, chunk.bytes)))
+        chunk = chunk._replace(bytes=min(most, chunk.bytes))
+        return self._found(row, bytes_taken(), wanted, chunk, col(row.sender))
 
     def _found(
-        self, table: Aged, size: ColumnElement[int], wanted: list[ColumnElement[bool]], chunk: ChunkSize
+        self,
+        table: Aged,
+        size: ColumnElement[int],
+        wanted: list[ColumnElement[bool]],
+        chunk: ChunkSize,
+        *first: SQLColumnExpression[Any],
     ) -> Found:
+        """Find the oldest rows; `first` are columns with the same value in all of them, as their index begins."""
         order = (col(table.received_at), col(table.id))
-        chosen = select(*order, size).where(*wanted).order_by(*order).limit(chunk.rows)
+        chosen = select(*order, size).where(*wanted).order_by(*first, *order).limit(chunk.rows)
         with self._reads.session() as session:
             rows: Sequence[tuple[datetime, int, int]] = session.connection().execute(chosen).all()  # type: ignore[assignment]  # an id is null before it is stored
         ids: list[int] = []
@@ -108,15 +96,6 @@ class Finding:
 def bytes_taken() -> ColumnElement[int]:
     """Return the bytes of a rejected postback; neither engine reads the raw input to tell its length."""
     return func.length(RejectedPostback.raw) + ROW_BYTES
-
-
-def _rank() -> ColumnElement[int]:
-    row = RejectedPostback
-    return case(
-        (col(row.replayed_at).is_not(None), Rank.REPLAYED.value),
-        (col(row.sender).is_(None), Rank.STRANGER.value),
-        else_=Rank.KNOWN.value,
-    )
 
 
 def key_columns() -> list[SQLColumnExpression[Any]]:

@@ -174,8 +174,8 @@ SPOOL_INHERITED = _counter("spool_inherited", "", "Those of them that an earlier
 DELETED_ROWS = _counter(
     "deleted_rows",
     "table reason",
-    "Rows that retention deleted. age: older than is kept. size: rejections beyond REJECTED_MAX_BYTES; size_known: the "
-    "same of known senders, never replayed.",
+    "Rows that retention deleted. age: older than is kept. size: rejections beyond their part of REJECTED_MAX_BYTES; "
+    "size_known: the same of known senders, never replayed.",
 )
 REJECTED_BYTES = _gauge("rejected_bytes", "", "Bytes that kept rejections take, measured every few seconds.")
 REJECTED_CAPACITY_BYTES = _gauge("rejected_capacity_bytes", "", "Bytes that they may take before the oldest go.")
