@@ -23,7 +23,7 @@ MAX_ROWS = 50_000
 MAX_ATOMIC_ROWS = 5_000  # all or none: they go into one commit, and everybody else waits for it (docs/batch.md)
 MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
 MAX_ATOMIC_BYTES = 2 * 2**20  # of all its rows, for the same reason
-MAX_HEADER_BYTES = 2 * 1024  # of CSV: it is kept with each row that is rejected
+MAX_HEADER_BYTES = 2 * 1024  # of CSV: it goes with each row until it is stored
 _MOST_READ = 2 * MAX_BODY_BYTES  # of a row: a longer one is rejected, and its beginning kept
 
 

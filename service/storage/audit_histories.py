@@ -68,11 +68,13 @@ def replayed_as_real(audit: Audit) -> dict[str, str]:
         f"SELECT request_id FROM {table.name} WHERE door = 'replay' AND is_test = FALSE"  # noqa: S608 - our own names
         for table in (CONVERSION, CHANGE, DUPLICATE)
     )
-    says = audit.contains.format(raw="kept.raw", text=TEST)  # a key's mark has the word in it as well
+    says, shares = (audit.contains.format(raw=raw, text=TEST) for raw in ("kept.raw", "shared_input.content"))
+    # A key's mark has the word in it as well.
     found = audit.rows(f"""
         SELECT kept.request_id, replay.request_id FROM replay
         JOIN ({rows}) AS made ON made.request_id = replay.request_id
-        JOIN {REJECTED.name} AS kept ON kept.request_id = replay.rejected_request_id AND {says}
+        JOIN {REJECTED.name} AS kept ON kept.request_id = replay.rejected_request_id
+        LEFT JOIN shared_input ON shared_input.digest = kept.shared WHERE {says} OR {shares}
     """)  # noqa: S608 - our own names
     return {str(rejected): str(request_id) for rejected, request_id in found}
 

@@ -32,6 +32,7 @@ from service.storage.schema.tables import (
     Replay,
     StatusChange,
 )
+from service.storage.shared_input import forget_unused
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 Clock = Callable[[Connection], datetime]
@@ -172,6 +173,7 @@ class Erasure:
                 deleted.update(_note(connection, _delete(connection, _by_id(naming)), by, at, whose.sha256))
             for click_id in sorted({one for one in named.values() if one is not None}):
                 _note(connection, iter(()), by, at, _sha256_in_part(click_id))
+            forget_unused(connection)
         self._overwrite()
         return dict(deleted)
 

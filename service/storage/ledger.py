@@ -18,6 +18,7 @@ from service.core.outcome import Outcome
 from service.core.postback import Postback, Rejection
 from service.core.verdict import REPEATED, Change, Entry, Probe, Verdict
 from service.storage.schema.registry import OF_POSTBACKS, REJECTED, StoredTable
+from service.storage.shared_input import Beginnings
 
 DEADLINE_SECONDS = 1.2  # for a batch with its retries; the writer gives up at 1.5
 MAX_BATCH = 1024  # entries: far more would keep those who come meanwhile waiting, and gain little
@@ -80,14 +81,24 @@ class Rows(NamedTuple):
     rejected: list[Row]
 
 
-def rows_of(judged: Judged, moment: Moment) -> Rows:
+class Written(NamedTuple):
+    """The rows of a judged batch, and what some of the rejected ones begin with."""
+
+    rows: Rows
+    shared: list[Row]
+
+
+def rows_of(judged: Judged, moment: Moment) -> Written:
     """Return the rows that follow from the verdicts."""
-    return Rows(
+    beginnings = Beginnings()
+    rows = Rows(
         [conversion_row(postback, moment) for postback in judged.new],
         [_change_row(postback, change, moment) for postback, change in judged.changes],
         [_duplicate_row(postback, moment) for postback in judged.duplicates],
-        [_rejected_row(entry, verdict, moment) for entry, verdict in judged.kept],
+        [_rejected_row(entry, verdict, moment, beginnings) for entry, verdict in judged.kept],
     )
+    shared = sorted(beginnings.rows.values())  # in one order: two who write the same wait for each other, and no more
+    return Written(rows, [(*one[:3], moment(one.used_at)) for one in shared])
 
 
 def committed(entries: Sequence[Entry], judged: Judged, recognised: Container[str]) -> Committed:
@@ -157,8 +168,9 @@ def _params(postback: Postback) -> str:
     return orjson.dumps(postback.params).decode() if postback.params else "{}"
 
 
-def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment) -> Row:
+def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment, beginnings: Beginnings) -> Row:
     raw = entry.raw
+    kept, shared = beginnings.cut(entry)
     return (
         moment(raw.received_at),
         raw.door,
@@ -166,8 +178,8 @@ def _rejected_row(entry: Postback | Rejection, verdict: Verdict, moment: Moment)
         verdict.outcome.value,
         verdict.explanation,
         entry.click_id,
-        raw.as_sent(),
+        kept,
         raw.request_id,
         *((entry.key_id, entry.came_from) if isinstance(entry, Rejection) else (None, None)),
-        None,
+        shared,
     )

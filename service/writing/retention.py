@@ -170,6 +170,7 @@ class Retention:
             for table in _AGED:
                 if days := self._days(table_of(table)):
                     self._delete_old_rows(deletions, table, days, still_alone)
+            deletions.forget_unused(self._looked_at)
             if self._days(CONVERSION):
                 self._delete_old_conversions(deletions, still_alone)
 
@@ -196,6 +197,7 @@ class Retention:
         with deletions.alone() as still_alone:
             if still_alone is None:
                 return
+            deletions.forget_unused(self._looked_at)
             self._measure(deletions)  # another replica may have been faster
             full = [over > 0 for over in self._over()]
             found: dict[tuple[str, bool], Found] = {}

@@ -6,7 +6,7 @@ holds the write lock for milliseconds.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -45,10 +45,12 @@ from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page
 from service.storage.schema.registry import CONVERSION, KEY, table_of
 from service.storage.schema.tables import Conversion, Correction, Deletion, Duplicate, RejectedPostback, StatusChange
+from service.storage.shared_input import forget_unused
 from service.storage.turns import IMMEDIATE, Turns, take_turn
 
 _LOCK_KEY = 0x706F_7374_6B65_6570  # "postkeep": the advisory lock of the replica that deletes
 
+_COMMITTED = timedelta(minutes=1)  # whoever wrote what rows begin with has written these rows, or has failed
 _LOCK_MS = 1_000  # somebody holds a row: later, then
 
 Erasable = Aged | type[Conversion] | type[StatusChange]
@@ -81,6 +83,14 @@ class Deletions(Finding):
     def remove(self, table: Aged, ids: Sequence[int], reason: Reason, now: datetime) -> Removed:
         """Delete rows by id; those that are gone already count for nothing."""
         return take_turn(self._turns, partial(self._remove, table, [self._among(table, ids)], reason, now))
+
+    def forget_unused(self, now: datetime) -> None:
+        """Delete some of what no rejected postback begins with any more."""
+        take_turn(self._turns, partial(self._forget_unused, now - _COMMITTED))
+
+    def _forget_unused(self, before: datetime) -> None:
+        with deleting(self._writes) as connection:
+            forget_unused(connection, before)
 
     def settle(self, share: str) -> None:
         """Make the figure of a share what its rows take: somebody emptied the table past the triggers."""

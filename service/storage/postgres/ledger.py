@@ -177,7 +177,10 @@ class PostgresLedger:
             await self._turn_away(connection, judged)
         if judged.found and judged.probed_at is None:
             judged.probed_at = datetime.now(UTC)
-        filled = [(table, rows) for table, rows in zip(_TABLES, rows_of(judged, _as_is), strict=True) if rows]
+        written = rows_of(judged, _as_is)
+        for one in written.shared:
+            await connection.execute(statements().share, one)
+        filled = [(table, rows) for table, rows in zip(_TABLES, written.rows, strict=True) if rows]
         columns: list[object] = [column for table, rows in filled for column in _columns(table, rows, batch.drained)]
         if judged.probed_at:
             columns += [self._probe, judged.probed_at]

@@ -39,6 +39,7 @@ from service.storage.schema.registry import (
     KEY,
     PROBE,
     REJECTED,
+    SHARED,
     StoredTable,
 )
 
@@ -52,13 +53,14 @@ class Statements(NamedTuple):
     `conversion` stores rows of CONVERSION, all of them or none. `winners` gives a key, and then what FIRST says of it;
     who asks for winners keeps them from being deleted until the transaction ends. `history` gives a key, and then what
     `later_row` takes; `recorded` a request id, its outcome and detail; `shares` a share of the quarantine, and its
-    bytes. `note` writes into the book of deletions.
+    bytes. `share` keeps what rows begin with, `note` writes into the book of deletions.
     """
 
     conversion: bytes
     winners: bytes
     history: bytes
     recorded: bytes
+    share: bytes
     shares: bytes
     note: Noting
 
@@ -72,6 +74,7 @@ def statements() -> Statements:
         _compiled(winners.with_for_update(key_share=True, read=True, of=CONVERSION.table)),
         _compiled(_history()),
         _compiled(_recorded()),
+        _compiled(_sharing()),
         _compiled(share_figures()),
         noting(_DIALECT),
     )
@@ -150,6 +153,13 @@ def _recorded() -> ClauseElement:
         select(repeated.request_id, duplicate, nothing).where(repeated.request_id == func.any(ids)),
         select(refused.request_id, refused.outcome, refused.detail).where(refused.request_id == func.any(ids)),
     )
+
+
+def _sharing() -> Insert:
+    """Keep what rows begin with, or note that it is used."""
+    row = {name: bindparam(name, type_=SHARED.table.c[name].type) for name in SHARED.columns}
+    inserted = postgresql.insert(SHARED.table).values(row)
+    return inserted.on_conflict_do_update(index_elements=SHARED.key, set_={"used_at": inserted.excluded.used_at})
 
 
 def _probing() -> Insert:

@@ -14,7 +14,8 @@ from sqlmodel import col, or_, select
 from service.core.chunk import CHUNK_BYTES, next_chunk
 from service.storage.pool import Pool
 from service.storage.reads.paging import Cursor, Page, cursor_to, position_of, walk
-from service.storage.schema.tables import RejectedPostback, Replay
+from service.storage.schema.tables import RejectedPostback, Replay, SharedInput
+from service.storage.shared_input import whole
 
 PAGE_ROWS = 200  # no more than a batch of the ledger's; fewer if their raw input, 128 KiB each at most, is a chunk
 _FETCHED_ROWS = 50  # at once
@@ -99,14 +100,16 @@ class Quarantine:
         Raises ValueError for a cursor of another list.
         """
         name = "rejected, oldest first" if oldest_first else "rejected, newest first"
-        page = select(RejectedPostback).where(*chosen.conditions()).order_by(*_order(oldest_first=oldest_first))
+        page = select(RejectedPostback, col(SharedInput.content)).join(SharedInput, _SHARES, isouter=True)
+        page = page.where(*chosen.conditions()).order_by(*_order(oldest_first=oldest_first))
         if after is not None:
             last = tuple_(*position_of(name, _Position, after))  # a pair, because many rows may come at one moment
             place = tuple_(col(RejectedPostback.received_at), col(RejectedPostback.id))
             page = page.where(place > last if oldest_first else place < last)
         page = page.limit(limit).execution_options(yield_per=_FETCHED_ROWS)
         with self._reads.session() as session, session.exec(page) as found:
-            rows, complete = next_chunk(found, limit, lambda row: len(row.raw), most_bytes)
+            read = (whole(row, content) for row, content in found)
+            rows, complete = next_chunk(read, limit, lambda row: len(row.raw), most_bytes)
         if complete:
             return Page(rows, None)
         return Page(rows, cursor_to(name, _Position(rows[-1].received_at, rows[-1].id or 0)))
@@ -114,10 +117,12 @@ class Quarantine:
     def one(self, id_or_request_id: str) -> RejectedPostback | None:
         """Return the row with this id or request_id."""
         name = RejectedPostback
+        wanted = select(name, col(SharedInput.content)).join(SharedInput, _SHARES, isouter=True)
         numbered = id_or_request_id.isdecimal() and len(id_or_request_id) < len(str(2**63))
         same = col(name.id) == int(id_or_request_id) if numbered else col(name.request_id) == id_or_request_id
         with self._reads.session() as session:
-            return session.exec(select(name).where(same)).first()
+            found = session.exec(wanted.where(same)).first()
+        return whole(*found) if found else None
 
     def replays_of(self, request_ids: Collection[str]) -> dict[str, Replay]:
         """Return the replays that were begun of rejected postbacks, by the request_ids of these."""
@@ -130,6 +135,9 @@ class Quarantine:
         part = or_(col(Replay.rejected_request_id) == request_id, col(Replay.request_id) == request_id)
         with self._reads.session() as session:
             return session.exec(select(Replay).where(part)).first()
+
+
+_SHARES = col(SharedInput.digest) == col(RejectedPostback.shared)
 
 
 def _order(*, oldest_first: bool = False) -> tuple[ColumnElement[datetime], ColumnElement[int | None]]:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from service.core.mentions import FEW, WRITTEN_OTHERWISE, Texts
 from service.core.outcome import Outcome
 from service.storage.pool import Pool
-from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED, StoredTable
+from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, REJECTED, SHARED, StoredTable
 
 STRETCH_ROWS = 20_000
 STORED = (CONVERSION, CHANGE, DUPLICATE)
@@ -37,6 +37,8 @@ Advance = Callable[[int], object]  # told how many more rows were read
 _FETCHED_ROWS = 50  # at once: raw input is 128 KiB at most
 _LABELS = ("click_id", "goal", "transaction_id")
 _KEPT = REJECTED.table.c
+_SHARED, _CONTENT = SHARED.table.c.digest, SHARED.table.c.content
+_BYTES = (_KEPT.raw, _CONTENT)
 _FOUND_IN = {
     table.name: [table.table.c[name] for name in (*_LABELS, "params") if name in table.table.c] for table in STORED
 }
@@ -84,12 +86,13 @@ class Search:
 
         `since` is when it came, at the earliest.
         """
-        chosen = select(*_OF_REJECTED, _KEPT.raw)
+        joined = REJECTED.table.outerjoin(SHARED.table, _KEPT.shared == _SHARED)
+        chosen = select(*_OF_REJECTED, _CONTENT, _KEPT.raw).select_from(joined)
         came = [] if since is None else [_KEPT.received_at >= since]
         for stretch in self._stretches(REJECTED, came, advance):
             with self._reads.session() as session:
                 connection = session.connection()
-                rows = chosen.where(*stretch, *came, *_may_name(connection, texts, [_KEPT.raw], _KEPT.click_id))
+                rows = chosen.where(*stretch, *came, *_may_name(connection, texts, [*_BYTES], _KEPT.click_id))
                 yield [one for row in _read(connection, rows) for one in _of_rejected(row, texts)]
 
     def stored(self, texts: Texts, advance: Advance) -> Iterator[list[Naming]]:
@@ -133,11 +136,12 @@ def _read(connection: Connection, query: "Select[Any]") -> Iterator[Row[Any]]:
 
 
 def _of_rejected(row: Row[Any], texts: Texts) -> Iterator[Naming]:
-    named = texts.named_in(row.raw, row.click_id)
+    raw = (row.content or b"") + row.raw
+    named = texts.named_in(raw, row.click_id)
     if row.click_id is not None:
         named |= texts.named_in(_written(row.click_id), row.click_id)
     for text in named:
-        yield Naming._make((text, texts.only(text).parameter_of(row.raw), REJECTED.name, *row[:-1]))
+        yield Naming._make((text, texts.only(text).parameter_of(raw), REJECTED.name, *row[:-2]))
 
 
 def _of_stored(row: Row[Any], table: StoredTable, columns: Sequence["Column[Any]"], texts: Texts) -> Iterator[Naming]:
@@ -191,10 +195,11 @@ def _as_text(column: "Column[Any]") -> ColumnElement[str]:
 def _holds(connection: Connection, column: "Column[Any]", part: str, *, any_case: bool = False) -> ColumnElement[bool]:
     """Return the condition that a column holds a part, which is ASCII; in any case: and in small letters."""
     postgres = connection.dialect.name == "postgresql"
-    if column is _KEPT.raw and not any_case:
+    binary = any(column is one for one in _BYTES)
+    if binary and not any_case:
         sought = literal(part.encode())
         return (func.position(sought.op("IN")(column)) if postgres else func.instr(column, sought)) > 0
-    text = func.encode(column, "escape") if column is _KEPT.raw and postgres else _as_text(column)
+    text = func.encode(column, "escape") if binary and postgres else _as_text(column)
     if any_case:
         text = func.lower(text.collate("C") if postgres else text)
     return (func.strpos if postgres else func.instr)(text, literal(part)) > 0

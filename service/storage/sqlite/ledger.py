@@ -154,7 +154,9 @@ class SqliteLedger:
         statements = self._statements
         if judged.kept:
             self._turn_away(judged)
-        rows = rows_of(judged, utc_text)
+        rows, shared = rows_of(judged, utc_text)
+        for one in shared:
+            self._connection.execute(statements.share, one)
         insert(self._connection, statements.conversion, rows.conversions)
         insert(self._connection, statements.change, rows.changes)
         insert(self._connection, statements.duplicate, rows.duplicates)

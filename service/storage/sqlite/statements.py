@@ -28,7 +28,7 @@ from service.core.outcome import Outcome
 from service.storage.deletions.book import Noting, noting
 from service.storage.schema.figures import share_figures
 from service.storage.schema.history import FIRST, LATER
-from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, PROBE, REJECTED, StoredTable
+from service.storage.schema.registry import CHANGE, CONVERSION, DUPLICATE, KEY, PROBE, REJECTED, SHARED, StoredTable
 from service.storage.sqlite.file import transaction
 
 Item = TypeVar("Item")
@@ -66,9 +66,9 @@ class Repeated:
 class Statements(NamedTuple):
     """What the ledger executes. `new_conversion` fails if one of its rows is not new, `conversion` leaves that one out.
 
-    `winners` gives a key, and then what FIRST says of it; `history` a key, and then what `later_row` takes; `recorded`
-    gives a request id, its outcome and detail; `shares` a share of the quarantine, and its bytes. `note` writes into
-    the book of deletions.
+    `share` keeps what rows begin with, or notes that it is used. `winners` gives a key, and then what FIRST
+    says of it; `history` a key, and then what `later_row` takes; `recorded` gives a request id, its outcome and detail;
+    `shares` a share of the quarantine, and its bytes. `note` writes into the book of deletions.
     """
 
     new_conversion: Repeated
@@ -76,6 +76,7 @@ class Statements(NamedTuple):
     change: Repeated
     duplicate: Repeated
     rejected: Repeated
+    share: str
     probe: str
     winners: Repeated
     history: Repeated
@@ -87,6 +88,7 @@ class Statements(NamedTuple):
 @cache
 def statements() -> Statements:
     """Compile them."""
+    share = sqlite.insert(SHARED.table).values({name: bindparam(name) for name in SHARED.columns})
     probe = sqlite.insert(PROBE.table).values({name: bindparam(name) for name in PROBE.columns})
     return Statements(
         _insertion(CONVERSION, skip=False),
@@ -94,6 +96,7 @@ def statements() -> Statements:
         _insertion(CHANGE),
         _insertion(DUPLICATE),
         _insertion(REJECTED),
+        _compiled(share.on_conflict_do_update(index_elements=SHARED.key, set_={"used_at": share.excluded.used_at})),
         _compiled(probe.on_conflict_do_update(index_elements=PROBE.key, set_={"probed_at": probe.excluded.probed_at})),
         _winners(),
         _history(),
