@@ -5,51 +5,31 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import islice, repeat
-from typing import NamedTuple, cast
+from itertools import repeat
+from typing import cast
 
 from service.auth.authenticator import Authenticate, Caller, WouldReject
 from service.auth.credentials import NO_CREDENTIALS, Credentials
 from service.auth.keys import id_shown
 from service.core.batch import Batch, as_kept, split_batch
-from service.core.chunk import next_chunk
-from service.core.decoding import Pairs
 from service.core.judging import AllRefused, Manner, refused_whole
 from service.core.mistakes import rejection_of
 from service.core.moment import clock_refusal
 from service.core.never_keep import dropped
-from service.core.oddities import diagnose_accepted
 from service.core.outcome import Outcome, Rejected
-from service.core.parameters import decode_together, parameters_of
-from service.core.parsing import parse
 from service.core.postback import HEALTH_PATH, Postback, RawPostback, Rejection, missed_door
 from service.core.redaction import id_redacted
 from service.core.unavailable import Overloaded, Unavailable
 from service.core.verdict import Understood, Verdict
 from service.intake_contract import IncomingBatch, Record
+from service.intake_parsing import Parsing, Rows
 from service.writing.writer import Writes
 
 GROUP_ROWS = 512  # of a batch, in one commit: more would keep those waiting that come one by one
 _GROUP_BYTES = 256 * 1024  # for the same reason: so many ordinary rows have less
 _BATCHES_AT_ONCE = 2  # a group of each is under way, so who comes one by one finds places in the queue
-_ROWS_AT_ONCE, _BYTES_AT_ONCE = 128, 64 * 1024  # decoded together before others have their turn
-_ROWS_BETWEEN = 4  # two looks at the clock
-_TURN_SECONDS = 0.001  # for rows that take longer than others: 128 ordinary ones take a third of it
 
 Known = Callable[[RawPostback, Credentials], Caller | None]  # who that is, where nobody has to be asked
-
-
-class Rows(NamedTuple):
-    """Rows that are stored in one commit, and who is known to have sent each."""
-
-    raws: Sequence[RawPostback]
-    callers: Iterable[Caller]
-
-    def kept(self) -> "Rows":
-        """Return them without the values that their senders want nobody to keep."""
-        callers = [*islice(self.callers, len(self.raws))]
-        names = [caller.sender.never_keep for caller in callers]
-        return Rows([*map(dropped, self.raws, names)] if any(names) else self.raws, callers)
 
 
 class Intake:
@@ -78,6 +58,7 @@ class Intake:
         self._record = record
         self._clock = clock
         self._manner = manner
+        self._parsing = Parsing(record, clock)
         self._sampled = sampled
         self._turns = asyncio.Semaphore(_BATCHES_AT_ONCE)
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
@@ -94,7 +75,7 @@ class Intake:
             return (await self._settle([raw], [caller], started))[0]
         if caller.is_test or caller.sender.never_keep:
             raw = _of(caller, raw)
-        return (await self._settle([raw], [self._understand(raw, caller)], started, caller.would_reject))[0]
+        return (await self._settle([raw], [self._parsing.of_one(raw, caller)], started, caller.would_reject))[0]
 
     def may_know(self, raw: RawPostback, credentials: Credentials) -> bool:
         """Say whether it can be known who sent what came to no door, before its body is read."""
@@ -133,7 +114,7 @@ class Intake:
         try:
             raw = await incoming.whole(caller.sender.name)
         except Overloaded as error:
-            return await self._settle_whole(head, self._fail(head, error, caller), started)
+            return await self._settle_whole(head, self._parsing.fail(head, error, caller), started)
         async with self._turns:
             return await self._receive_whole(raw, caller)
 
@@ -170,7 +151,7 @@ class Intake:
         try:
             for rows in map(Rows.kept, groups):
                 started = self._clock()
-                understood = await self._understand_all(rows)
+                understood = await self._parsing.of_all(rows)
                 if amend:
                     understood = [*map(amend, understood)]
                 if len(storing) == ahead:
@@ -204,49 +185,15 @@ class Intake:
         except Rejected as rejected:
             return rejection_of(whole, caller.sender, rejected)
         except Exception as error:  # noqa: BLE001 - a fault of ours
-            return self._fail(whole, error, caller)
+            return self._parsing.fail(whole, error, caller)
         return replace(batch, raw=_of(caller, batch.raw))
-
-    async def _understand_all(self, rows: Rows) -> list[Understood]:
-        """Parse many, and let others have their turns."""
-        understood: list[Understood] = []
-        raws, callers = iter(rows.raws), iter(rows.callers)
-        while some := next_chunk(raws, _ROWS_AT_ONCE, lambda raw: len(raw.body), _BYTES_AT_ONCE)[0]:
-            began = self._clock()
-            parsing = map(self._understand, some, callers, decode_together(some))
-            while few := [*islice(parsing, _ROWS_BETWEEN)]:
-                understood += few
-                if self._clock() - began > _TURN_SECONDS:
-                    await asyncio.sleep(0)
-                    began = self._clock()
-            await asyncio.sleep(0)
-        return understood
-
-    def _understand(self, raw: RawPostback, caller: Caller, pairs: Pairs | None = None) -> Understood:
-        """Parse what a known sender sent, unless it may not send it."""
-        sender = caller.sender
-        if caller.refusal:
-            return replace(rejection_of(raw, sender, caller.refusal), key_id=caller.key_id)
-        try:
-            pairs = parameters_of(raw, sender) if pairs is None else pairs
-            postback = parse(raw, sender, pairs)
-            odd = diagnose_accepted(postback, sender)
-            return postback._replace(diagnosis=odd) if odd else postback
-        except Rejected as rejected:
-            return rejection_of(raw, sender, rejected, pairs)
-        except Exception as error:  # noqa: BLE001 - a fault of ours
-            return self._fail(raw, error, caller)
-
-    def _fail(self, raw: RawPostback, error: Exception, caller: Caller) -> Verdict:
-        """Return what becomes of a known sender's postback that we failed on."""
-        return self._record.fail(raw, error)._replace(sender=caller.sender.name)
 
     async def _settle_atomically(
         self, raw: RawPostback, batch: Batch, caller: Caller, started: float
     ) -> Verdict | list[Verdict]:
         """Store all rows in one commit; the first that cannot be accepted is the outcome of the whole."""
         rows = Rows(batch.postbacks(), repeat(caller)).kept()
-        understood = await self._understand_all(rows)
+        understood = await self._parsing.of_all(rows)
         for number, one in enumerate(understood, 1):
             if not isinstance(one, Postback):
                 why = f"row {number}, so none of them was stored: {one.detail}"

@@ -18,7 +18,7 @@ from service.core.outcome import Family
 from service.core.postback import Postback, RawPostback, is_whole_batch
 from service.core.sender import Sender
 from service.core.verdict import Understood, Verdict
-from service.intake import Rows
+from service.intake_parsing import Rows
 from service.operations.importing.dating import Dating, column_refused
 from service.operations.kept_input import raw_again
 from service.operations.own_line import rehearsing, storing, vouched

@@ -11,7 +11,7 @@ from tests.support.documents import REPOSITORY
 SERVICE = REPOSITORY / "service"
 # who may reach what: parsing, judging, and making rows durable
 ALLOWED = {
-    "parse": {"intake.py", "core/rereading.py"},  # and what is stored already is read again by the same rules
+    "parse": {"intake_parsing.py", "core/rereading.py"},  # and what is stored already is read again by the same rules
     "judge_all": {"writing/foresight.py", "storage"},
     "commit": {"writing/committing.py", "spool/wiring.py", "storage"},
     "commit_async": {"writing/committing.py", "spool/wiring.py", "storage"},

@@ -6,7 +6,7 @@ from service.auth.authenticator import Caller
 from service.core.outcome import Outcome
 from service.core.presets import EZMOB
 from service.core.verdict import STORED
-from service.intake import Rows
+from service.intake_parsing import Rows
 from service.operations.own_line import OwnRecord, rehearsing, vouched
 from service.telemetry.metrics.books import Books
 from tests.support import builders

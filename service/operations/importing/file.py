@@ -19,7 +19,7 @@ from service.core.chunk import CHUNK_BYTES, next_chunk
 from service.core.postback import RawPostback
 from service.core.presets import EZMOB
 from service.core.sender import NumberFormat, Sender
-from service.intake import Rows
+from service.intake_parsing import Rows
 from service.operations.files.row_file import Advance, RowFile, UnreadableFile
 from service.operations.files.spreadsheet.reading import Options
 from service.operations.importing.dating import Dating

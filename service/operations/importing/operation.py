@@ -21,7 +21,7 @@ from service.core.outcome import Family, Outcome
 from service.core.postback import Postback, RawPostback, Rejection
 from service.core.unavailable import StorageError
 from service.core.verdict import Understood, Verdict
-from service.intake import Rows
+from service.intake_parsing import Rows
 from service.operations.errors import Ended
 from service.operations.files.row_file import Advance
 from service.operations.importing.file import ImportFile
