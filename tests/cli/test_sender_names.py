@@ -116,5 +116,5 @@ def test_what_is_near_may_be_a_preset_or_a_sender_with_rows(service: Command, na
 @pytest.mark.parametrize("command", ["show", "set", "disable", "enable"])
 def test_of_a_sender_that_is_to_be_shown_or_changed_the_near_names_are_told(service: Command, command: str) -> None:
     ended = service("senders", command, MISTYPED)
-    assert ended.code == 1
+    assert ended.code == 2
     assert f"(did you mean {MEANT}?)" in ended.err

@@ -1,7 +1,6 @@
 """Owns how rows leave: CSV without formulas, exact NDJSON, Parquet; a file is there when it is whole."""
 
 import errno
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
@@ -72,7 +71,7 @@ def csv_pages(types: Types, pages: Iterable[Iterable[Members]]) -> Iterator[byte
 
 def _write(target: Path, chunks: Iterable[bytes]) -> None:
     """Write a file that is there when it is whole: half an export must not be taken for a whole one."""
-    if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
-        raise OSError(errno.EINVAL, "it is a link or no file; name a file, or leave --output out and say where with >")
+    if target.is_symlink() or (target.exists() and not target.is_file() and not target.is_dir()):
+        raise OSError(errno.EINVAL, "it is a link or a device; name a file, or leave --output out and say where with >")
     with new_file(target, replaces=True) as part, part.open("wb") as file:
         file.writelines(chunks)
