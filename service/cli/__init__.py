@@ -36,7 +36,8 @@ from service.core.version import VERSION, revision
 app = typer.Typer(
     cls=Commands,
     name=PROGRAM,
-    help="The postback receiver that never lies. Exit codes: 0 done, 1 the answer is no, 2 bad usage or configuration.",
+    help="The postback receiver that never lies. Exit codes: 0 done, 1 the answer is no, 2 bad usage or configuration, "
+    "70 a mistake of this program.",
     no_args_is_help=True,
     add_completion=INSTALLED,  # shells complete the name of a program, and `python -m service` is none
     pretty_exceptions_enable=False,

@@ -1,6 +1,7 @@
 """Owns how commands print, so that no text that others wrote does a terminal any harm: lines, JSON, rows."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -33,12 +34,16 @@ def stdout() -> "Stream":
     return _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
 
 
+_RECORD = re.compile(r'((?:[^"\r]|"[^"]*")*+)\r\n')  # of CSV: a line end in a cell ends none
+
+
 class _Terminal:
-    """A stream of text whose lines are said."""
+    """A stream of text whose rows are said, each on one line."""
 
     def writelines(self, pieces: Iterable[bytes], /) -> None:
         for piece in pieces:
-            say(*piece.decode().replace("\r\n", "\n").removesuffix("\n").split("\n"))
+            text = piece.decode()
+            say(*(_RECORD.findall(text) if text.endswith("\r\n") else text.removesuffix("\n").split("\n")))
 
 
 def raw_lines(raw: bytes) -> list[str]:

@@ -54,7 +54,7 @@ def storage_or_refuse(*advice: str) -> "Iterator[None]":
     try:
         yield
     except StorageError as error:
-        refuse([*str(error).split("\n"), *advice])
+        refuse([str(error), *advice])
 
 
 @contextmanager

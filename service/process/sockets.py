@@ -49,6 +49,8 @@ def bound(host: str, port: int, *, together: bool = False) -> Iterator[socket.so
             listening.bind(address)
         except OSError as error:
             raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        except UnicodeError as error:
+            raise CannotListen(f"cannot listen on {host}:{port}: it is no name of a host") from error
         except OverflowError as error:  # the first operator port is a setting, the others follow it
             raise CannotListen(f"cannot listen on {host}:{port}: ports end at 65535") from error
         listening.listen(_BACKLOG)

@@ -119,7 +119,7 @@ def total(rows: list[OutcomeRow]) -> int:
 def test_one_postback_prints_its_answer_and_adds_up_to_one(receiver: Receiver) -> None:
     sent = send(receiver.url("/200?" + BOTH_IDS))
     assert (sent.returncode, sent.stderr) == (0, "")
-    assert sent.stdout.startswith("HTTP 200 stored 0123456789abcdef\nbody of 200?[31m\n")  # no terminal escape
+    assert sent.stdout.startswith("HTTP 200 stored 0123456789abcdef\n  | body of 200\\x1b[31m\n")
     assert re.search(r"^200 +stored +1$", sent.stdout, re.MULTILINE)
     assert len(receiver.targets) == 1
 

@@ -142,3 +142,33 @@ def test_for_people_no_value_can_make_a_second_line_or_drive_the_terminal(lines:
     (line,) = lines.kept
     assert line.splitlines() == [line]
     assert b"\x1b" not in line
+
+
+def test_for_people_no_value_looks_like_another_field(lines: KeptLines) -> None:
+    log = Log(lines, "console", "info", lambda *_: None, LogRateLimit(lambda *_: None))
+    for value in ("a level=critical", "a=b", "x' level=critical", "\x1b[2Ja", "half \udcff"):
+        log.write("info", {**log.head("postback"), "click_id": value, "outcome": "stored"})
+    assert [line.decode().partition("click_id=")[2] for line in lines.kept] == [
+        "'a level=critical' outcome=stored",
+        "'a=b' outcome=stored",
+        """"x' level=critical" outcome=stored""",
+        r"\x1b[2Ja outcome=stored",
+        r"'half \\udcff' outcome=stored",
+    ]
+
+
+def test_for_people_no_line_of_a_traceback_looks_like_one_of_the_log(lines: KeptLines) -> None:
+    log = Log(lines, "console", "info", lambda *_: None, LogRateLimit(lambda *_: None))
+    log.logger.error("failed", exc_info=ValueError("a\x1b[31m\n12:00:00.000 [critical ] forged"))
+    (line,) = lines.kept
+    assert "\x1b" not in line.decode()
+    assert all(more.startswith("  ") for more in line.decode().split("\n")[1:])
+
+
+def test_nobody_gets_colours_who_wants_none(lines: KeptLines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for told, coloured in (("", True), ("1", False)):
+        monkeypatch.setenv("NO_COLOR", told)
+        log = Log(lines, "console", "info", lambda *_: None, LogRateLimit(lambda *_: None))
+        log.write("info", log.head("postback"))
+        assert (b"\x1b" in lines.kept[-1]) is coloured

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.process.sockets import CannotListen, connections_allowed
+from service.process.sockets import CannotListen, bound, connections_allowed
 from service.web.wire.bounds import HEAD_BYTES, Bounds, ConnectionWatch
 from tests.support.raw_http import GET, PATIENCE, head_of, house, until
 
@@ -233,3 +233,8 @@ def test_more_connections_than_files_allow_are_refused_at_the_start(
     monkeypatch.setattr("resource.getrlimit", lambda _: (files, -1))
     with pytest.raises(CannotListen, match=f"`ulimit -n` says {files}"):
         connections_allowed(wanted)
+
+
+def test_a_host_that_cannot_be_a_name_is_refused_at_the_start() -> None:
+    with pytest.raises(CannotListen, match="it is no name of a host"), bound("a..b", 0):
+        pass

@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
+from service.cli.printing import raw_lines
+
 if TYPE_CHECKING:
     from service.cli.send.tally import Answer, OutcomeRow, Tally
 
@@ -41,7 +43,7 @@ def _answer(answer: "Answer") -> list[str]:
     if answer.status is None:
         return [f"no answer: {answer.error}", ""]
     heading = f"HTTP {answer.status} {answer.outcome or '(no X-Postback-Outcome)'} {answer.request_id or ''}"
-    return [heading.rstrip(), *answer.text.rstrip().split("\n"), ""]
+    return [heading.rstrip(), *raw_lines(answer.text.rstrip().encode()), ""]
 
 
 def _table(title: str, rows: "list[OutcomeRow]") -> list[str]:

@@ -1,6 +1,7 @@
 """Owns how a log line looks: JSON for machines, or text for a terminal."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -45,7 +46,8 @@ def _plain(value: object) -> str:
 
 
 def _console_renderer() -> Renderer:
-    render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), sort_keys=False)
+    colors = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
+    render = structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)
 
     def render_bytes(logger: WrappedLogger, method: str, event_dict: EventDict) -> bytes:
         shown = {name: _visible(name, value) for name, value in event_dict.items()}
@@ -56,9 +58,12 @@ def _console_renderer() -> Renderer:
 
 
 def _visible(name: str, value: object) -> object:
-    """Return a value that neither drives the terminal nor begins a line, but for a traceback, which has lines."""
+    """Return a value that neither drives the terminal nor begins a line. A traceback has lines, and is indented.
+
+    The renderer quotes what could look like another field.
+    """
     text = value if isinstance(value, str) else repr(value)
     if name == "exception":
-        return "\n".join(map(visible, text.split("\n")))
+        return "\n".join(f"  {visible(line)}" for line in text.split("\n"))
     shown = visible(text)
-    return value if shown == text else f"'{shown}'"
+    return value if shown == text else shown
