@@ -1,6 +1,7 @@
 """Commands parse, call an operation and print: none reaches storage, spool, intake, writer or keys by itself."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ WIRING = {
         "service.process.sockets",
     },
 }
+PRINTS = re.compile(r"typer\.(s?echo|style)\b|\bConsole\(.*\)\.print|(?<![\w.])print\(|\bstd(out|err)\.(buffer|write)")
+ONE_PLACE = {"printing.py", "doctor_report.py"}  # the second has colours; both make visible what they print
 
 
 def modules() -> list[Path]:
@@ -58,6 +61,10 @@ def commands(group: typer.core.TyperGroup) -> Iterator[typer.core.TyperCommand]:
 @pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(COMMANDS)))
 def test_a_module_of_commands_reaches_nothing_but_operations(module: Path) -> None:
     assert reached(module.read_text()) == WIRING.get(str(module.relative_to(COMMANDS)), set())
+
+
+def test_commands_print_in_one_place() -> None:
+    assert {module.name for module in modules() if PRINTS.search(module.read_text())} == ONE_PLACE
 
 
 def test_every_command_stands_in_such_a_module() -> None:
