@@ -13,7 +13,8 @@ from service.operations.errors import Refused
 from service.operations.sole_writer import sole_writer
 from service.spool.reading import arrivals
 from service.storage.database import Database
-from service.storage.erasure import Erasure, Held, Whose, sha256, sha256_of_text
+from service.storage.erased_hashes import sha256, sha256_of_text
+from service.storage.erasure import Erasure, Held, Whose
 from service.storage.reads.search import Advance
 from service.storage.schema.tables import Deletion
 

@@ -1,6 +1,5 @@
 """Owns erasure: all that is stored of a click id, or of a text that tells of a person, goes; the book keeps a hash."""
 
-import hashlib
 import secrets
 import time
 from collections import Counter
@@ -13,12 +12,12 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, text
 from sqlmodel import col, select
 
-from service.core.mentions import Texts, folded, parameters
-from service.core.postback import Postback, Rejection
+from service.core.mentions import Texts
 from service.core.unavailable import ErrorKind, StorageError
 from service.storage.deletions.book import Gone, Occasion, Reason, note
 from service.storage.deletions.clock import APART, clock_of
 from service.storage.deletions.deleting import Erasable, delete_corrections, delete_rows, deleting
+from service.storage.erased_hashes import sha256, sha256_in_part, sha256_of_text
 from service.storage.pool import Pool
 from service.storage.reads.history import SENDERS
 from service.storage.reads.search import Advance, Naming, Search
@@ -46,8 +45,6 @@ _LOCK = text(f"LOCK TABLE {', '.join(table.name for table in OF_POSTBACKS)} IN E
 _LOCK_MS = (300, 300, 300, 1_500)
 _BETWEEN_SECONDS = 0.2
 _LATE = APART + timedelta(minutes=1)  # what came so long before it was asked for may not have been there to be found
-_OF_A_TEXT = "\0text\0"  # before a text that is hashed: no click id holds a NUL, so none has the hash of a text
-_IN_PART = "\0part\0"  # before a click id of which something went, and the rest may come
 
 
 class Whose(NamedTuple):
@@ -134,7 +131,7 @@ class Erasure:
 
     def moments(self, click_ids: Sequence[str]) -> dict[str, datetime]:
         """Return when some of the click ids were erased last: by themselves, as a person's text, or with one."""
-        named = {one: (sha256(one), sha256_of_text(one), _sha256_in_part(one)) for one in click_ids}
+        named = {one: (sha256(one), sha256_of_text(one), sha256_in_part(one)) for one in click_ids}
         known, noted = col(Deletion.click_id_sha256), dict[str | None, datetime]()
         erased = select(known, func.max(col(Deletion.deleted_at))).group_by(known)
         with self._reads.session() as session:
@@ -172,7 +169,7 @@ class Erasure:
             if whose.text is not None:
                 deleted.update(_note(connection, _delete(connection, _by_id(naming)), by, at, whose.sha256))
             for click_id in sorted({one for one in named.values() if one is not None}):
-                _note(connection, iter(()), by, at, _sha256_in_part(click_id))
+                _note(connection, iter(()), by, at, sha256_in_part(click_id))
             forget_unused(connection)
         self._overwrite()
         return dict(deleted)
@@ -228,33 +225,6 @@ def _patiently(work: Callable[[int], Result]) -> Result:
             failure = error
         time.sleep(_BETWEEN_SECONDS)
     raise StorageError(f"nothing is erased, because others hold the tables: try again ({failure})", failure.kind)
-
-
-def sha256(click_id: str) -> str:
-    """Return by what the book knows an erased click id: who has the click id can find it, and nobody reads it."""
-    return hashlib.sha256(click_id.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def sha256_of_text(text: str) -> str:
-    """Return by what the book knows an erased text, however its letters were written: it is found as it is searched."""
-    return sha256(_OF_A_TEXT + folded(text))
-
-
-def _sha256_in_part(click_id: str) -> str:
-    return sha256(_IN_PART + click_id)
-
-
-def digests_of(entry: Postback | Rejection) -> Iterator[str]:
-    """Yield the hashes of what an entry would bring back if it was erased: its click id, and each whole value."""
-    if isinstance(entry, Postback):
-        params = (value if isinstance(value, list) else [value] for value in entry.params.values())
-        values = [entry.goal, entry.transaction_id, *chain.from_iterable(params)]
-    else:
-        values = [value for _, value in parameters(entry.raw.as_sent())]
-    if entry.click_id is not None:
-        yield sha256(entry.click_id)
-        values.append(entry.click_id)
-    yield from map(sha256_of_text, values)
 
 
 def _of(

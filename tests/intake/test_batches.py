@@ -102,7 +102,7 @@ async def test_a_fault_of_ours_in_one_row_is_that_rows_outcome(monkeypatch: pyte
             raise LookupError("a bug in parsing")
         return parse(raw, sender, pairs)
 
-    monkeypatch.setattr("service.intake.parse", faulty)
+    monkeypatch.setattr("service.intake_parsing.parse", faulty)
     async with watching(FakeStore()) as watched:
         verdicts = await watched.receive_batch(batch_of(*(f'{{"c":"{name}","value":1}}' for name in "abc")))
     assert isinstance(verdicts, list)
@@ -118,7 +118,7 @@ async def test_a_fault_of_ours_in_one_row_stores_nothing_of_all_or_nothing(monke
             raise LookupError("a bug in parsing")
         return parse(raw, sender, pairs)
 
-    monkeypatch.setattr("service.intake.parse", faulty)
+    monkeypatch.setattr("service.intake_parsing.parse", faulty)
     store = FakeStore()
     async with watching(store) as watched:
         sent = batch_of('{"c":"a","value":1}', '{"c":"b","value":1}', query=b"atomic=1")

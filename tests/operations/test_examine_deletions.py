@@ -9,7 +9,7 @@ from service.operations.examine import deletions
 from service.operations.examine.case import Case, Choices
 from service.operations.examine.findings import Finding
 from service.settings import Settings
-from service.storage.erasure import sha256
+from service.storage.erased_hashes import sha256
 from service.storage.ledger import Ledger
 from tests.support import builders
 from tests.support.engines import Engine

@@ -14,7 +14,7 @@ from service.core.sender import Sender
 from service.operations.files.row_file import RowFile
 from service.operations.importing.file import ImportFile
 from service.operations.replay import carry_out
-from service.storage.erasure import sha256
+from service.storage.erased_hashes import sha256
 from service.storage.ledger import Ledger
 from service.storage.replays import Replays
 from tests.support import builders

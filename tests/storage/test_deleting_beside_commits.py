@@ -19,7 +19,8 @@ from service.core.unavailable import StorageError
 from service.core.verdict import ERASED, Entry
 from service.storage.database import database_at
 from service.storage.deletions.deleting import Removed
-from service.storage.erasure import Whose, sha256
+from service.storage.erased_hashes import sha256
+from service.storage.erasure import Whose
 from service.storage.postgres.database import PostgresDatabase
 from service.storage.schema.registry import OF_POSTBACKS
 from tests.support import builders

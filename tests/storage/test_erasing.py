@@ -14,7 +14,8 @@ from service.core.postback import Rejection
 from service.core.verdict import Entry
 from service.operations.replay import Rehearsal, carry_out
 from service.operations.replay_author import Author
-from service.storage.erasure import Erasure, Held, Whose, sha256
+from service.storage.erased_hashes import sha256
+from service.storage.erasure import Erasure, Held, Whose
 from service.storage.ledger import Ledger
 from service.storage.reads.quarantine import Chosen
 from service.storage.schema.registry import CONVERSION, REJECTED
@@ -95,7 +96,7 @@ def test_the_book_says_who_erased_how_much_and_not_what(engine: Engine, erasure:
     digest = hashlib.sha256(CLICK.encode()).hexdigest()
     assert sha256(CLICK) == digest
     columns = "reason, deleted_by, click_id_sha256"
-    assert engine.rows(f"SELECT DISTINCT {columns} FROM deletion") == [("erase", "maria", digest)]  # noqa: S608 - our own names
+    assert engine.rows(f"SELECT DISTINCT {columns} FROM deletion WHERE rows > 0") == [("erase", "maria", digest)]  # noqa: S608 - our own names
     summed = engine.rows("SELECT table_name, sum(rows) FROM deletion GROUP BY 1 ORDER BY 1")
     assert [(table, int(str(rows))) for table, rows in summed] == list(
         zip(sorted(TABLES), (7, 1, 5, 1, 1), strict=True)

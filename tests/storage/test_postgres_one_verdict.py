@@ -11,7 +11,7 @@ import pytest
 from service.core.judging import Manner, Part
 from service.core.verdict import ERASED, Entry
 from service.storage.deletions.book import Reason
-from service.storage.erasure import sha256
+from service.storage.erased_hashes import sha256
 from service.storage.postgres.connection import AsyncServerConnection
 from service.storage.postgres.ledger import PostgresLedger
 from tests.support import builders

@@ -14,7 +14,7 @@ from service.storage.erasure import Whose
 from service.storage.ledger import Ledger
 from service.storage.reads.quarantine import Chosen
 from service.storage.schema.tables import RejectedPostback
-from tests.storage.test_shares import figures
+from tests.storage.share_figures import figures
 from tests.support import builders
 from tests.support.engines import Engine
 

@@ -9,10 +9,10 @@ from service.storage.deletions.book import Reason
 from service.storage.deletions.finding import ROW_BYTES
 from service.storage.ledger import Ledger
 from service.storage.schema.tables import RejectedPostback
+from tests.storage.share_figures import figures
 from tests.support import builders
 from tests.support.engines import Engine
 
-FIGURES = "SELECT share, sum(bytes) FROM quarantine_share GROUP BY share HAVING sum(bytes) <> 0 ORDER BY share"
 MEASURED = f"""
     SELECT coalesce(sender, ''), sum(length(raw) + {ROW_BYTES}) FROM rejected_postback GROUP BY 1 ORDER BY 1
 """  # noqa: S608 - our own names
@@ -20,10 +20,6 @@ MEASURED = f"""
 
 def rejected(name: str, sender: str | None = "ezmob", size: int = 0) -> Rejection:
     return Rejection(builders.raw(f"c={name}&x={'x' * size}"), sender, Outcome.INVALID_VALUE, "", name)
-
-
-def figures(engine: Engine) -> dict[str, int]:
-    return {str(share): int(str(taken)) for share, taken in engine.rows(FIGURES)}
 
 
 def measured(engine: Engine) -> dict[str, int]:

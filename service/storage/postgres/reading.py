@@ -7,7 +7,7 @@ from zlib import crc32
 from service.core.judging import Known
 from service.core.postback import ConversionKey, Params, Postback, Rejection
 from service.core.verdict import Probe, Verdict, Winner, disputed, with_history
-from service.storage.erasure import digests_of
+from service.storage.erased_hashes import digests_of
 from service.storage.ledger import recorded_verdict
 from service.storage.postgres.batch import Batch
 from service.storage.postgres.connection import AsyncServerConnection
