@@ -103,4 +103,5 @@ def test_whatever_was_kept_is_read_back_as_it_arrived(
     )
     again = raw_again(row)
     new = again.request_id
-    assert again == sent._replace(host=b"", client_ip="", request_id=new, trace_id=new)
+    assert again == sent._replace(body=again.body, host=b"", client_ip="", request_id=new, trace_id=new)
+    assert again.body == sent.legible()
