@@ -225,16 +225,20 @@ class Retention:
     def _delete_oldest(
         self, deletions: Deletions, share: str, surplus: int, found: dict[tuple[str, bool], Found]
     ) -> bool:
-        """Delete a chunk of a share, what was replayed first; say whether there was anything."""
+        """Delete a chunk of a share, what was replayed first; say whether there was anything.
+
+        What was on its way for longer may be older than what has gone already: where nothing follows, it begins anew.
+        """
         chunk = self._pace.flood_chunk if self._flooded() else self._pace.chunk
-        for replayed in (True, False):
-            before = found.get((share, replayed))
-            after = before.position if before else None
-            some = found[share, replayed] = deletions.surplus(share, after, surplus, chunk, replayed=replayed)
-            if some.ids:
-                reason = Reason.SIZE if replayed or share == STRANGERS else Reason.SIZE_KNOWN
-                self._remove(deletions, RejectedPostback, some, reason)
-                return True
+        for known in (found, {}):
+            for replayed in (True, False):
+                before = known.get((share, replayed))
+                after = before.position if before else None
+                some = found[share, replayed] = deletions.surplus(share, after, surplus, chunk, replayed=replayed)
+                if some.ids:
+                    reason = Reason.SIZE if replayed or share == STRANGERS else Reason.SIZE_KNOWN
+                    self._remove(deletions, RejectedPostback, some, reason)
+                    return True
         return False
 
     def _over(self) -> tuple[int, int]:
