@@ -14,8 +14,8 @@ from typing import Literal
 import pytest
 
 from tests.support.outside.harness import Metrics, Service, wait_for
-from tests.support.outside.registering import FORM, JSON, NDJSON, done, posted, told
-from tests.support.outside.signing import signed_query, webhook
+from tests.support.outside.hostile_requests import by_strangers
+from tests.support.outside.registering import done, told
 from tests.support.outside.wire import Address, Answer, HungUp, Wire, request
 
 pytestmark = [pytest.mark.system, pytest.mark.proof]
@@ -29,37 +29,6 @@ ROW_BYTES = 500  # of a row beside its raw input (docs/retention.md)
 STRANGER_BURST, STRANGER_RATE = 20, 10  # docs/senders.md
 LINES_AT_ONCE, LINES_A_SECOND = 1_000, 100  # of one outcome (docs/operating.md)
 CLEANED_SECONDS = 60
-_SECRET = "whsec_q/Zt0+VhY1b2c3d4e5f6g7h8i9j0KkLlMmNnOoPpQq8="
-
-
-def text(some: random.Random, length: int = 24) -> str:
-    """Return letters and digits that nobody has sent before."""
-    return "".join(some.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length))
-
-
-def asked_by_strangers(some: random.Random) -> list[bytes]:
-    """Return one request of each kind, all of them new."""
-    query, now = f"c={text(some)}&value=1", time.time() + some.randint(-900, 900)
-    key, jwt = f"pbk_{text(some, 12)}_{text(some, 42)}", f"eyJhbGciOiJFUzI1NiJ9.{text(some, 90)}.{text(some, 86)}"
-    body = f'{{"c":"{text(some)}","value":1,"x":"{text(some, 3000)}"}}'.encode()
-    return [
-        request(f"/postback?{query}&key={key}"),
-        request(f"/conversion?{query}&{text(some)}={text(some, 4000)}"),
-        request(f"/postback?{query}", headers={"Authorization": f"Bearer {jwt}"}),
-        request(f"/postback?{query}", headers={"X-API-Key": key, f"X-{text(some)}": text(some), "Cookie": text(some)}),
-        request(f"/postback?{signed_query(_SECRET, query, now)}"),
-        request(f"/pixel.gif?{query}", host=text(some), headers={"traceparent": text(some)}),
-        request("/postback", method="POST", headers=webhook(_SECRET, body, now), body=body),
-        posted("/postback", body, f"application/{text(some)}", {"Content-Encoding": text(some)}),
-        posted("/postback", b"c=" + body, FORM, {"X-Forwarded-For": text(some)}),
-        posted("/postbacks", body * 5, NDJSON, {"Authorization": f"Bearer {key}"}),
-        posted(f"/postbacks?{text(some)}", body, JSON, {}),
-        request(f"/{text(some)}?{query}"),
-        request(f"/postback/{text(some)}"),
-        request(f"/postback?{query}", method=text(some, 8).upper()),
-        request(f"/postback?{query}", method=some.choice(["PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"])),
-        f"{text(some)} {text(some)}\r\n\r\n".encode(),
-    ]
 
 
 @dataclass
@@ -75,7 +44,7 @@ class Flood:
         some, wire = random.Random(seed), None  # noqa: S311 - the same flood each time
         for number in range(requests):
             if number % 16 == 0:
-                kinds = asked_by_strangers(some)
+                kinds = by_strangers(some)
             wire = wire or Wire(address, source=FLOODING, timeout=30)
             try:
                 answer = wire.exchange(kinds[number % 16])

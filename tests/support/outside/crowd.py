@@ -92,6 +92,13 @@ async def asks_the_door(line: Line) -> None:
             return
 
 
+async def half_closed(line: Line) -> None:
+    """Ask once, close our half, and take the answer."""
+    await _send(line, _KEYLESS)
+    line.shutdown(socket.SHUT_WR)
+    await _until_closed(line)
+
+
 STRANGERS: dict[str, Stranger] = {
     "slow heads": slow_head,
     "slow bodies": slow_body,
@@ -101,24 +108,27 @@ STRANGERS: dict[str, Stranger] = {
     "asking ahead": asks_ahead,
     "asking the door ahead": asks_the_door_ahead,
     "asking the door": asks_the_door,
+    "half closed": half_closed,
 }
 
 
-async def _come_again(address: Address, stranger: Stranger) -> None:
+async def _come_again(address: Address, stranger: Stranger, source: str | None) -> None:
     loop = asyncio.get_running_loop()
     while True:
         with suppress(OSError), socket.socket() as line:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             line.settimeout(0)
+            if source:
+                line.bind((source, 0))
             await loop.sock_connect(line, address)
             await stranger(line)
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
 @asynccontextmanager
-async def crowd(address: Address, stranger: Stranger, number: int) -> AsyncIterator[None]:
-    """Let so many strangers be there, until the block ends."""
-    tasks = [asyncio.create_task(_come_again(address, stranger)) for _ in range(number)]
+async def crowd(address: Address, stranger: Stranger, number: int, source: str | None = None) -> AsyncIterator[None]:
+    """Let so many strangers be there, until the block ends; `source` is the address that they come from."""
+    tasks = [asyncio.create_task(_come_again(address, stranger, source)) for _ in range(number)]
     try:
         yield
     finally:

@@ -19,12 +19,21 @@ class Answers:
     accepted_at: list[float] = field(default_factory=list)
     without_retry_after: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    slowest: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def slowest(self) -> float:
+        """The seconds that the slowest answer took."""
+        return max(self.seconds, default=0.0)
+
+    def percentile(self, percent: float) -> float:
+        """Return within how many seconds so many percent of the answers came."""
+        return sorted(self.seconds)[int(len(self.seconds) * percent / 100)] if self.seconds else 0.0
 
     def note(self, answer: Answer, seconds: float) -> None:
         """Take one answer that came after so many seconds."""
         self.outcomes[answer.outcome or f"HTTP {answer.status}"] += 1
-        self.slowest = max(self.slowest, seconds)
+        self.seconds.append(seconds)
         if answer.status == 200:
             self.accepted_at.append(time.monotonic())
         elif answer.status == 503 and "retry-after" not in answer.headers:
@@ -65,17 +74,17 @@ class IdleLines:
 
 
 class Load:
-    """Sends new postbacks to one address, with so many bytes of padding.
+    """Sends new postbacks to one address, with a key and so many bytes of padding.
 
     A line that is still waiting is not used again: another one is opened.
     """
 
-    def __init__(self, address: Address, prefix: str, *, padding: int = 0) -> None:
+    def __init__(self, address: Address, prefix: str, *, key: str = "", padding: int = 0) -> None:
         self.answers = Answers()
         self.sent = 0
         self._address = address
         self._prefix = prefix
-        self._rest = f"&value=1&padding={'x' * padding}" if padding else "&value=1"
+        self._rest = "&value=1" + (f"&key={key}" if key else "") + (f"&padding={'x' * padding}" if padding else "")
         self._idle = IdleLines(address)
         self._under_way: set[asyncio.Task[None]] = set()
 

@@ -138,12 +138,14 @@ class Line(asyncio.Protocol):
     def __init__(self) -> None:
         self._received = b""
         self._waiting: asyncio.Future[Answer] | None = None
+        self._head_only = False
         self.open = False
 
     @classmethod
-    async def connect(cls, address: Address) -> Self:
-        """Return a connected line. Raises OSError."""
-        _, line = await asyncio.get_running_loop().create_connection(cls, *address)
+    async def connect(cls, address: Address, source: str | None = None) -> Self:
+        """Return a connected line; `source` is the address that it comes from. Raises OSError."""
+        from_where = (source, 0) if source else None
+        _, line = await asyncio.get_running_loop().create_connection(cls, *address, local_addr=from_where)
         return line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -154,7 +156,7 @@ class Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand over the answer when it is complete."""
         self._received += data
-        found = split_answer(self._received)
+        found = split_answer(self._received, head_only=self._head_only)
         if found and self._waiting and not self._waiting.done():
             answer, self._received = found
             self._waiting.set_result(answer)
@@ -170,8 +172,14 @@ class Line(asyncio.Protocol):
         if not self.open:
             raise HungUp("before the request was sent")
         self._waiting = asyncio.get_running_loop().create_future()
+        self._head_only = data.startswith(b"HEAD ")
         self._transport.write(data)
         return await self._waiting
+
+    @property
+    def unasked(self) -> bytes:
+        """What came and belongs to no answer that was waited for."""
+        return self._received
 
     def close(self) -> None:
         """Hang up."""
