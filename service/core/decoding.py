@@ -28,7 +28,6 @@ Pairs = Sequence[tuple[str, str]]
 
 _JSON_SPACE = " \t\r\n"
 _BLANKS = _JSON_SPACE.encode()
-_QUESTION_MARK = ord("?")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _PERCENT_MACRO = re.compile(rb"%{1,2}[A-Za-z_][A-Za-z0-9_.:\-]*%{1,2}")
 _JOINED_MACRO = re.compile(rb"(?<![A-Za-z0-9%])" + _PERCENT_MACRO.pattern + rb"(?![A-Za-z0-9%])")
@@ -43,12 +42,13 @@ def decode_query(query: bytes) -> Pairs:
     """
     if not query:
         return []
-    if query[0] == _QUESTION_MARK or query[-1] == _QUESTION_MARK:
+    plain = query.decode("latin-1")  # to search text costs a fifth of searching bytes
+    if "?" in plain and "?" in (plain[0], plain[-1]):
         query = query.strip(b"?&")
-    separators = query.count(b"&")
+        plain = query.decode("latin-1")
+    separators = plain.count("&")
     if separators >= MAX_PARAMETERS:  # before the work of decoding them
         raise too_many_parameters(separators + 1)
-    plain = query.decode("latin-1")  # to search text costs a fifth of searching bytes
     if plain.isascii() and "%" not in plain and "+" not in plain and "\0" not in plain:
         return [(name, text) for name, _, text in map(str.partition, filter(None, plain.split("&")), repeat("="))]
     parts = [part.partition(b"=") for part in query.split(b"&") if part]

@@ -16,8 +16,7 @@ _NESTED = re.compile(rb"%(?:25)+")
 _LOWER = bytes(range(256)).lower()
 _BETWEEN = bytes([*range(0x21), *range(0x7F, 0x100), *b"\"'+"])  # may split a secret
 _SHORTEST_BASE64 = 64  # characters that hold one of our keys
-# What disguises a secret, may stand between its letters, or belongs to it; what it leaves out is looked for by name.
-_SIGN = re.compile(r"[jzw@%;:\\#+\"'\x00-\x20\x7f-\xff]")
+_COMMON = b"0123456789abcdefghilmnopqrstuvxyABCDEFGHILMNOPQRSTUVXY=&_-.~"  # no k, w, j, z: each secret has one of them
 _LOWERED_MARKS = tuple(mark.lower() for mark in MARKS)
 
 
@@ -54,15 +53,11 @@ def redact(sent: bytes) -> bytes:
 
 
 def _is_plain(sent: bytes) -> bool:
-    """Tell of a short text, at half the price, that it can hold no secret: most queries."""
-    text = sent.decode("latin-1").lower()
-    return not (
-        len(text) >= _SHORTEST_BASE64
-        or _SIGN.search(text)
-        or "pbk" in text
-        or "api-key" in text
-        or "=5f" in text  # quoted-printable
-    )
+    """Tell of a short text, at a third of the price, that it can hold no secret: most queries."""
+    if len(sent) >= _SHORTEST_BASE64 or sent.translate(None, _COMMON):
+        return False
+    text = sent.decode("latin-1")
+    return "=6" not in text and "=4" not in text  # the k in quoted-printable
 
 
 def _squeezed(sent: bytes) -> str:
