@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from service.core.outcome import Outcome
 from service.operations.files.row_file import RowFile, UnreadableFile
+from service.operations.reconciling.claims import Amount, Claim
 from service.operations.reconciling.explaining import Ours
 from service.operations.reconciling.pairing import (
-    Amount,
-    Claim,
     Difference,
     Kind,
     Reconciliation,

@@ -86,3 +86,55 @@ def test_a_senders_own_words_are_known_and_another_name_of_the_column_is_said(en
     content = "click_id;value;Zustand\ncounts;2;Storniert \nnothing;0;\ngone;0;\n"
     counts, _, _ = compared(engine, tmp_path, content, {"Zustand": "conversion_status"}, sender)
     assert counts == {"matched": 1, "status_differs": 1, "unpaid": 1}
+
+
+SOLD = "click_id,value,status\nnothing,0,\ngone,0,\ncounts,2,approved\n"
+TAKEN_BACK = [
+    ("counts,-2,refunded", "taken back by row 4: refunded in their list: it was -2"),
+    ("counts,2.00,chargeback", "taken back by row 4: chargeback in their list: it was 2.00"),
+    ("counts,,refunded", "taken back by row 4: refunded in their list"),
+    ("counts,-2,", "taken back by row 4: it was 2.00"),
+    ("counts,-2,approved", "taken back by row 4: it was 2.00"),
+]
+
+
+@pytest.mark.usefixtures("ours")
+@pytest.mark.parametrize(("row", "why"), TAKEN_BACK)
+def test_a_sale_that_another_row_of_theirs_takes_back_is_no_money_there(
+    engine: Engine, tmp_path: Path, row: str, why: str
+) -> None:
+    counts, told, _ = compared(engine, tmp_path, f"{SOLD}{row}\n")
+    assert counts == {"matched": 1, "unpaid": 1, "status_differs": 1}
+    assert told == {"counts": [("status_differs", why)]}
+
+
+@pytest.mark.usefixtures("ours")
+@pytest.mark.parametrize("row", [row.replace("counts", "gone").replace("2", "3") for row, _ in TAKEN_BACK])
+def test_a_sale_that_is_taken_back_on_both_sides_agrees(engine: Engine, tmp_path: Path, row: str) -> None:
+    content = f"click_id,value,status\nnothing,0,\ncounts,2,\n{row}\ngone,3,approved\n"
+    assert compared(engine, tmp_path, content)[:2] == ({"matched": 2, "unpaid": 1}, {})
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_part_that_is_taken_back_is_taken_off_the_only_sale(engine: Engine, tmp_path: Path) -> None:
+    counts, told, _ = compared(engine, tmp_path, f"{SOLD}counts,-0.5,refunded\n")
+    assert counts == {"matched": 1, "unpaid": 1, "value_differs": 1}
+    assert told == {"counts": [("value_differs", "0.50 taken off by row 4")]}
+    counts, told, _ = compared(engine, tmp_path, f"{SOLD}counts,-0.5,refunded\ncounts,-1.5,refunded\n")
+    assert counts == {"matched": 1, "unpaid": 1, "status_differs": 1}
+
+
+@pytest.mark.usefixtures("ours")
+def test_an_amount_taken_back_in_another_currency_takes_nothing_back(engine: Engine, tmp_path: Path) -> None:
+    content = "click_id,value,currency,status\nnothing,0,,\ngone,0,,\ncounts,2,EUR,\ncounts,-2,USD,refunded\n"
+    assert compared(engine, tmp_path, content)[0] == {"matched": 2, "unpaid": 2}
+
+
+def test_a_refunded_row_for_each_of_our_conversions_is_one_of_them(
+    engine: Engine, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Two sales of one click, of which one was refunded: no row takes back the other's."""
+    sent = [builders.postback(f"c=two&value=2&txid={number}") for number in (1, 2)]
+    ledger.commit([*sent, builders.postback("c=two&value=2&txid=2&conversion_status=refunded", received_at=LATER)])
+    content = "click_id,value,status\ntwo,2,approved\ntwo,2,refunded\n"
+    assert compared(engine, tmp_path, content)[:2] == ({"matched": 1, "unpaid": 1}, {})

@@ -11,8 +11,9 @@ from service.operations.files.row_file import Advance, RowFile
 from service.operations.files.row_output import Form, Stream, write_rows
 from service.operations.files.row_shape import Types
 from service.operations.files.spreadsheet.reading import Options
+from service.operations.reconciling.claims import Claim, decimal
 from service.operations.reconciling.explaining import Ours
-from service.operations.reconciling.pairing import AGREED, Claim, Difference, Kind, Reconciliation, Total
+from service.operations.reconciling.pairing import AGREED, Difference, Kind, Reconciliation, Total
 from service.operations.reconciling.partner_list import Columns, PartnerList, Said
 from service.storage.reads.conversions import Wanted
 
@@ -30,7 +31,6 @@ COLUMNS: Types = {
     "request_id": str | None,
     "explanation": str,
 }
-_MICROS = 10**6
 
 
 class Partner(NamedTuple):
@@ -90,13 +90,6 @@ def reconcile(ours: Ours, partner: Partner, listing: Listing | None, advance: Ad
         for _ in pages:
             pass
     return Reconciled(theirs.read_as, ours.wanted, theirs.columns, comparison.totals)
-
-
-def decimal(micros: int) -> str:
-    """Return an amount in millionths as a decimal, exact, with two digits after the point at least."""
-    whole, rest = divmod(abs(micros), _MICROS)
-    fraction = f"{rest:06}".rstrip("0").ljust(2, "0")
-    return f"{'-' if micros < 0 else ''}{whole}.{fraction}"
 
 
 def _row(difference: Difference) -> dict[str, object]:

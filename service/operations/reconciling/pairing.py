@@ -17,6 +17,7 @@ from service.core.lifecycle import UNPAID
 from service.core.trade_names import unread_in
 from service.core.verdict import WORTHLESS
 from service.operations.files.row_file import Advance
+from service.operations.reconciling.claims import Amount, Claim, Waiting, after_reversals
 from service.operations.reconciling.explaining import Ours
 from service.operations.reconciling.partner_list import Line, PartnerList, Row
 from service.storage.reads.conversions import Stored
@@ -25,24 +26,6 @@ Kind = Literal["matched", "value_differs", "status_differs", "missing_here", "mi
 AGREED: frozenset[Kind] = frozenset({"matched", "unpaid"})  # what is no difference
 
 _LOOKED_UP = 500  # differences explained at once
-
-
-class Amount(NamedTuple):
-    """An amount in millionths, and its currency's code, empty where none was said."""
-
-    micros: int
-    currency: str
-
-
-class Claim(NamedTuple):
-    """One conversion of a list; `place` is its row there, or its request_id here. No amount: it cannot be read.
-
-    `unpaid` says why it is worth nothing: it was rejected or refunded. Its amount is 0 then.
-    """
-
-    amount: Amount | None
-    place: str
-    unpaid: str = ""
 
 
 class Difference(NamedTuple):
@@ -129,7 +112,8 @@ class Reconciliation:
                 unknown = unread
                 continue
             for kind, mine, theirs in pairing(here, there):
-                why = "; ".join(claim.unpaid for claim in (mine, theirs) if claim and claim.unpaid)
+                told = (claim.unpaid or claim.less for claim in (mine, theirs) if claim)
+                why = "; ".join(filter(None, told))
                 one = Difference(kind, click_id, transaction_id, mine, theirs, why)
                 if kind == "missing_there":
                     rows = unread or unknown
@@ -165,19 +149,19 @@ def paired(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim 
     What was rejected or refunded on one side comes last: it agrees with what is so on the other side as well, or is at
     0 there, or not there at all.
     """
-    waiting: dict[int, _Waiting] = defaultdict(lambda: defaultdict(deque))
+    waiting = Waiting()
     for place, claim in enumerate(here):
         if claim.amount and not claim.unpaid:
-            waiting[claim.amount.micros][claim.amount.currency].append(place)
+            waiting.put(claim.amount, place)
     unequal = []
     for claim in there:
         amount = None if claim.unpaid else claim.amount
-        taken = _first(waiting.get(amount.micros, {}), amount.currency) if amount else None
+        taken = waiting.take(amount) if amount else None
         if taken is None:
             unequal.append(claim)
         else:
             yield "matched", here[taken], claim
-    rest = [here[place] for same in waiting.values() for place in sorted(chain.from_iterable(same.values()))]
+    rest = [here[place] for same in waiting.queues.values() for place in sorted(chain.from_iterable(same.values()))]
     unpaid_here, unpaid_there = ([claim for claim in side if claim.unpaid] for side in (here, unequal))
     yield from (("unpaid", mine, theirs) for mine, theirs in zip(unpaid_here, unpaid_there, strict=False))
     rest += unpaid_here[len(unpaid_there) :]
@@ -214,15 +198,6 @@ def _unpaid(row: Stored) -> str:
     return f"{row.conversion_status} here, {since:%Y-%m-%d %H:%M:%S} UTC: it was {worth}"
 
 
-_Waiting = dict[str, deque[int]]  # by currency: the places of conversions of one amount, in order
-
-
-def _first(same: _Waiting, currency: str) -> int | None:
-    """Take the first place whose currency is this one, where both say one; a queue for each, so as not to search."""
-    agreeing = [same[code] for code in ((currency, "") if currency else same) if same.get(code)]
-    return min(agreeing, key=lambda places: places[0]).popleft() if agreeing else None
-
-
 def present(here: list[Claim], there: list[Claim]) -> Iterator[tuple[Kind, Claim | None, Claim | None]]:
     """Pair the conversions of a click id with rows that have no amounts: one row is enough for all of them."""
     for mine in here:
@@ -248,7 +223,7 @@ def _sorted_out(
             unread.append(Difference("unreadable", click_id, transaction_id or "", None, claim, reason))
         else:
             (here if ours else there).append(claim)
-    return here, there, unread
+    return here, after_reversals(here, there), unread
 
 
 LISTS = """

@@ -60,7 +60,8 @@ class Line(NamedTuple):
     """A row of a list, theirs or ours.
 
     `micros` is None where there is no amount, and the transaction id where it could not be read. `place` is the row's
-    number, or our request_id. `reason` says why the row cannot be compared, `unpaid` why it is worth nothing.
+    number, or our request_id. `reason` says why the row cannot be compared, `unpaid` why it is worth nothing; in their
+    list it has the amount that it was worth all the same, which may name the sale that it takes back.
     """
 
     click_id: str
@@ -186,7 +187,8 @@ class PartnerList:
         word = self._cell(cells, self.columns.conversion_status)
         if self._is_unpaid(word):
             worth = self._cell(cells, self.columns.value)
-            return line._replace(micros=0, unpaid=f"{word} in their list" + (f": it was {worth}" if worth else ""))
+            why = f"{word} in their list" + (f": it was {worth}" if worth else "")
+            return line._replace(micros=micros_of(worth) or 0, unpaid=why)
         return _with_amount(line, cells[roles.values[0]]) if roles.values else line
 
     def _cell(self, cells: Sequence[str], column: str | None) -> str:
