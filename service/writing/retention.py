@@ -175,8 +175,12 @@ class Retention:
                 self._delete_old_conversions(deletions, still_alone)
 
     def _delete_old_rows(self, deletions: Deletions, table: Aged, days: int, still_alone: Callable[[], None]) -> None:
-        while (found := deletions.old(table, self._since(days), self._pace.chunk)).ids and self._may_go_on(still_alone):
+        before, last = self._since(days), None
+        while (found := deletions.old(table, before, self._pace.chunk, after=last)).ids and self._may_go_on(
+            still_alone
+        ):
             self._remove(deletions, table, found, Reason.AGE)
+            last = found.position
 
     def _delete_old_conversions(self, deletions: Deletions, still_alone: Callable[[], None]) -> None:
         """Walk through all of them by key: an index on their age would cost every conversion."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from service.storage.deletions.book import Reason
 from service.storage.deletions.deleting import Deletions
 from service.storage.deletions.finding import CHUNK, ROW_BYTES, Found, Position
 from service.storage.ledger import Ledger
-from service.storage.schema.tables import Duplicate, RejectedPostback
+from service.storage.schema.tables import Duplicate, ImportedFile, RejectedPostback
 from tests.support import builders
 from tests.support.engines import Engine
 
@@ -68,6 +69,26 @@ def test_what_came_before_a_moment_is_found_and_goes_and_the_rest_stays(
         ("rejected_postback", "age", "invalid_value"): 1,
         ("duplicate", "age", "duplicate"): 1,
     }
+
+
+def test_a_row_of_a_file_is_as_old_as_its_import_whatever_its_own_date_says(
+    engine: Engine, ledger: Ledger, book: Deletions
+) -> None:
+    for number, begun_at in ((1, CAME), (2, NOW)):
+        file = ImportedFile(request_id=f"{number:032}", name="a.csv", sender="ezmob", rules={}, begun_at=begun_at)
+        engine.database.imports().begin(file)
+        for row, name in ((1, "first"), (2, "again")):
+            sent: dict[str, Any] = {"door": "import", "request_id": f"{number:032}-{row}"}
+            ledger.commit([builders.postback(f"c={number}&value=1", **sent)])
+            raw = builders.raw("c=x", **sent | {"request_id": f"{number:032}-{row + 2}"})
+            ledger.commit([Rejection(raw, "ezmob", Outcome.INVALID_VALUE, "no amount", f"{name}-{number}")])
+    ledger.commit([rejected("live")])
+    found = {table: book.old(table, NOW - DAY) for table in (RejectedPostback, Duplicate)}
+    assert [book.remove(table, one.ids, Reason.AGE, NOW).rows for table, one in found.items()] == [3, 1]
+    assert left(engine) == ["again-2", "first-2"]
+    assert left(engine, "duplicate") == ["2"]
+    assert len(book.old(RejectedPostback, NOW + DAY, after=(CAME, 3)).ids) == 1
+    assert not book.old(RejectedPostback, NOW + DAY, after=(NOW, 0)).ids
 
 
 def test_a_chunk_is_bounded_in_rows_and_in_bytes(ledger: Ledger, book: Deletions) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, exists, func, literal, select, tuple_
 from sqlmodel import col
 
 from service.core.chunk import ChunkSize
@@ -12,12 +12,13 @@ from service.core.postback import ConversionKey
 from service.storage.pool import Pool
 from service.storage.schema.figures import share_figures
 from service.storage.schema.registry import KEY
-from service.storage.schema.tables import Conversion, Duplicate, RejectedPostback
+from service.storage.schema.tables import Conversion, Duplicate, ImportedFile, RejectedPostback
 
 CHUNK = ChunkSize(250, 2**18)  # bytes of kept input: SQLite walks through every page of what it frees
 FLOOD_CHUNK = ChunkSize(1_000, 2**23)  # when much has to go: a commit waits for it as for a large one
 PAGE_ROWS = 5_000  # conversions read at a time
 ROW_BYTES = 500  # what a rejection takes beside its raw input, as the triggers of migration 0010 count it
+_FILE_DIGITS = 32  # how the request ids of a file's rows begin
 
 Position = tuple[datetime, int]  # of a row in the order of arrival: received_at and id
 Aged = type[Duplicate] | type[RejectedPostback]
@@ -41,10 +42,16 @@ class Finding:
         with self._reads.session() as session:
             return {share: taken for share, taken in session.connection().execute(share_figures()) if taken}
 
-    def old(self, table: Aged, before: datetime, chunk: ChunkSize = CHUNK) -> Found:
-        """Find the oldest rows that came before a moment, as many as one chunk takes."""
+    def old(self, table: Aged, before: datetime, chunk: ChunkSize = CHUNK, *, after: Position | None = None) -> Found:
+        """Find the oldest rows that came before a moment, after a position, as many as one chunk takes.
+
+        A row of a file may have a date of its own: it came when the import of its file was begun.
+        """
         size = bytes_taken() if table is RejectedPostback else literal(0)
-        return self._found(table, size, [col(table.received_at) < before], chunk)
+        wanted = [col(table.received_at) < before, ~_imported_since(table, before)]
+        if after:
+            wanted.append(_follows(table, after))
+        return self._found(table, size, wanted, chunk)
 
     def surplus(
         self, share: str, after: Position | None, most: int, chunk: ChunkSize = CHUNK, *, replayed: bool = False
@@ -57,7 +64,7 @@ class Finding:
         whose = col(row.sender) == share if share else col(row.sender).is_(None)
         wanted = [whose, col(row.replayed_at).is_not(None) if replayed else col(row.replayed_at).is_(None)]
         if after:  # those before it were looked at already
-            wanted.append(tuple_(col(row.received_at), col(row.id)) > tuple_(*after))
+            wanted.append(_follows(row, after))
         chunk = chunk._replace(bytes=min(most, chunk.bytes))
         return self._found(row, bytes_taken(), wanted, chunk, col(row.sender))
 
@@ -91,6 +98,17 @@ class Finding:
             page = page.where(tuple_(*key_columns()) > tuple_(*after))
         with self._reads.session() as session:
             return [((row[0], row[1], row[2], row[3], row[4]), row[5]) for row in session.connection().execute(page)]
+
+
+def _follows(table: Aged, after: Position) -> ColumnElement[bool]:
+    return tuple_(col(table.received_at), col(table.id)) > tuple_(*after)
+
+
+def _imported_since(table: Aged, moment: datetime) -> ColumnElement[bool]:
+    """Return the condition that a row is of a file whose import was begun at a moment or later."""
+    file = func.substr(col(table.request_id), 1, _FILE_DIGITS)  # `-1`, `-2` and so on follow it
+    begun = exists().where(col(ImportedFile.request_id) == file, col(ImportedFile.begun_at) >= moment)
+    return and_(col(table.door) == "import", begun)
 
 
 def bytes_taken() -> ColumnElement[int]:
