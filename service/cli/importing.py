@@ -100,7 +100,8 @@ def import_(  # noqa: PLR0913 - the options
     JSON keys: done, request_id (a row's is that, and -N), rows, resumed_after,
     outcomes {outcome: count}, report, rules_of (when it was begun, if the
     sender's rules have changed since: those of then apply), read_as, mistakes
-    in accepted rows {mistake: {rows, first_row, hint}}.
+    in accepted rows {mistake: {rows, first_row, hint}}, has_values (false: no
+    column is read as the value, so the rows count 0).
 
     Exit code: 0 every row was accepted, 1 some were rejected, or another
     import of the file is under way, 2 it cannot be read, stored or reported,
@@ -193,6 +194,8 @@ def _print(result: "ImportResult") -> None:
         when = f"{result.rules_of:%Y-%m-%d %H:%M} UTC"
         say(f"by the sender's rules of {when}, when this import was begun: they have changed since")
         say("for today's rules: `replay` what was rejected; other rows in a file of their own (docs/import.md)")
+    if not result.has_values:
+        say(f"no column is read as the value: {rows - rejected:,} accepted rows count 0 (--columns THEIRS=value)")
     for word, count in result.outcomes.most_common():
         say(f"{count:>11,}  {word}")
     for mistake, (count, first_row, hint) in result.mistakes.items():
@@ -202,7 +205,13 @@ def _print(result: "ImportResult") -> None:
         if result.report:
             say(f"{'each row' if result.report.every else 'what would be rejected'}: {result.report.path}")
         return
-    resumed = f", gone on with after row {result.resumed_after:,}" if result.resumed_after else ""
+    if rows and result.resumed_after == rows:
+        say(
+            f"nothing new: all {rows:,} rows were imported before"
+            if rows > 1
+            else "nothing new: it was imported before"
+        )
+    resumed = f", gone on with after row {result.resumed_after:,}" if 0 < result.resumed_after < rows else ""
     say(f"{rows:,} rows{resumed}: {rows - rejected:,} accepted, {rejected:,} rejected")
     if result.report:
         say(f"{'each row' if result.report.every else 'what was not stored, or has a mistake'}: {result.report.path}")

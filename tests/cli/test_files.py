@@ -66,8 +66,11 @@ def test_an_import_tells_what_became_of_each_row_and_again_the_same(service: Com
         "rules_of": None,
         "read_as": "commas, UTF-8, decimal points, header in line 1, not used: note",
         "mistakes": {},
+        "has_values": True,
     }
     assert again.answer() == {**answer, "resumed_after": 4}
+    said = service("import", "rows.csv", "--report", "all").out
+    assert "nothing new: all 4 rows were imported before\n4 rows: 3 accepted, 1 rejected" in said
     with (bare / "rows.csv.report.csv").open(encoding="utf-8", newline="") as file:
         told = list(csv.DictReader(file))
     assert [(row["row"], row["outcome"], row["click_id"]) for row in told] == [

@@ -19,3 +19,15 @@ def test_an_import_tells_a_person_and_a_script_the_mistakes_in_accepted_rows(
         assert (told.code, told.out.splitlines()[1:3]) == (0, [f"          3  {word}", line])
         summed = service("import", "rows.csv", "--json", *options).answer()["mistakes"]
         assert summed == {"other_name": {"rows": 2, "first_row": 2, "hint": advice}}
+
+
+def test_an_import_without_a_column_for_the_value_says_that_its_rows_count_0(
+    service: Command, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSTBACK_PRESET", "keitaro")
+    (bare / "rows.csv").write_text("subid,Umsatz\na,1\nb,10\n")
+    line = "no column is read as the value: 2 accepted rows count 0 (--columns THEIRS=value)"
+    for options in (["--dry-run"], []):
+        assert service("import", "rows.csv", *options).out.splitlines()[1] == line
+        assert service("import", "rows.csv", "--json", *options).answer()["has_values"] is False
+    assert "count 0" not in service("import", "rows.csv", "--dry-run", "--columns", "Umsatz=payout").out

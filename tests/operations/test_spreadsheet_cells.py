@@ -10,7 +10,7 @@ from service.core.fields.amounts import micros_of
 from service.core.sender import NumberFormat
 from service.operations.files.spreadsheet.amounts import Numbers, numbers_of, respelled
 from service.operations.files.spreadsheet.dates import DateOrder, is_local, iso_of
-from service.operations.files.spreadsheet.totals import is_total
+from service.operations.files.spreadsheet.totals import is_total, may_be_total
 
 POINT, COMMA, CENTS = Numbers("point", sure=True), Numbers("comma", sure=True), Numbers("cents", sure=True)
 
@@ -215,6 +215,22 @@ def test_what_needs_its_order_is_known(text: str, *, local: bool) -> None:
     assert is_local(text) is local
 
 
+OTHER_TOTALS = [
+    "Gesamtergebnis",
+    "Итог",
+    "Общо",
+    "Ukupno",
+    "Summa",
+    "Yhteensä",
+    "Overall",
+    "Average",
+    "Mittelwert",
+    "Count",
+    "小计",
+    "총계",
+]
+
+
 @pytest.mark.parametrize(
     ("cells", "total"),
     [
@@ -224,6 +240,14 @@ def test_what_needs_its_order_is_known(text: str, *, local: bool) -> None:
         (["Grand Total (12 rows)", "5"], True),
         (["Итого", "5"], True),
         (["Summe", "5"], True),
+        *((["", f"{word}:"], True) for word in OTHER_TOTALS),
+        *(([word, "5"], True) for word in OTHER_TOTALS),
+        *(([f"{word} 7", "5"], False) for word in OTHER_TOTALS),
+        (["", "January Total"], True),
+        (["", "A Ergebnis"], True),
+        (["January Total", "5"], False),
+        (["a", "January Total"], False),
+        (["", "Count me in"], False),
         (["total-click", "5"], False),
         (["totally", "5"], False),
         (["a", "total"], False),
@@ -233,3 +257,4 @@ def test_what_needs_its_order_is_known(text: str, *, local: bool) -> None:
 )
 def test_a_sum_of_others_says_that_it_is_one_and_has_no_click_id(cells: list[str], *, total: bool) -> None:
     assert is_total(cells, 0) is total
+    assert may_be_total(",".join(cells).encode(), b",", 0) or not total

@@ -71,6 +71,11 @@ class ImportFile:
         """How a spreadsheet is read, for a person; it says how many rows were left out when all were read."""
         return self._sheet.words if self._sheet else None
 
+    @property
+    def has_values(self) -> bool:
+        """Whether a column is read as the value; each row of NDJSON has names of its own."""
+        return self._sheet is None or self._sheet.has_values
+
     def as_begun(self, before: ImportedFile) -> Self:
         """Return it as it was begun before: read and judged as then, whatever the sender's rules are now."""
         begun = copy.copy(self)

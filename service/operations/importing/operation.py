@@ -67,7 +67,8 @@ class ImportResult:
 
     `resumed_after` is after how many rows an earlier import was gone on with, `report` where rows are told. `rules_of`
     is when the import was begun, if the sender's rules have changed since: those of then apply. `read_as` says how a
-    spreadsheet was read. `mistakes` are those of accepted rows, the most frequent first.
+    spreadsheet was read. `mistakes` are those of accepted rows, the most frequent first. Without values, no column
+    of it is read as the value.
     """
 
     request_id: str
@@ -78,6 +79,7 @@ class ImportResult:
     rules_of: datetime | None = None
     read_as: str | None = None
     mistakes: Mapping[str, Mistaken] = field(default_factory=dict)
+    has_values: bool = True
 
     @property
     def rejected(self) -> int:
@@ -94,7 +96,7 @@ class ImportResult:
         rules_of = self.rules_of and utc(self.rules_of)
         members = {"done": self.done, "request_id": self.request_id, **done, **counts, "rules_of": rules_of}
         mistakes = {name: found._asdict() for name, found in self.mistakes.items()}
-        return {**members, "read_as": self.read_as, "mistakes": mistakes}
+        return {**members, "read_as": self.read_as, "mistakes": mistakes, "has_values": self.has_values}
 
 
 class Begun(NamedTuple):
@@ -129,6 +131,7 @@ async def import_file(
         rules_of=begun.rules_of,
         read_as=begun.rows.read_as,
         mistakes=told.mistakes.summed(),
+        has_values=rows.has_values,
     )
 
 
@@ -221,6 +224,7 @@ async def rehearse_import(
         rules_of=begun.rules_of,
         read_as=rows.read_as,
         mistakes=mistakes.summed(),
+        has_values=rows.has_values,
     )
 
 

@@ -84,6 +84,11 @@ class ImportSheet:
         """How it is read, for a person; how many rows were left out is known when all were read."""
         return self.reading.words(self._roles, self._sheet.left_out if self._sheet else 0)
 
+    @property
+    def has_values(self) -> bool:
+        """Whether a column is read as the value."""
+        return self._roles is None or bool(self._roles.values)
+
     def assert_header(self) -> None:
         """Refuse a file of which no row could be accepted, rather than keep millions of rejections."""
         if self._refused:
