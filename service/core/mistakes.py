@@ -4,7 +4,7 @@ Pure. It never changes an outcome.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import product
 
 from service.core.advice import on_damage, on_half_a_macro, on_placeholder, on_white_space
@@ -14,16 +14,16 @@ from service.core.fields.html_damage import eaten_in
 from service.core.fields.identifiers import is_shortened
 from service.core.fields.placeholders import BRACKETS, EMPTY_VARIABLES, Placeholder, placeholder_in
 from service.core.fields.separators import glued_in
-from service.core.fields.white_space import BLANKS
 from service.core.hints import REFUSED, hint_for
 from service.core.outcome import Diagnosis, Mistake, Outcome, Rejected
 from service.core.parameters import claimed
 from service.core.parsing import claimed_click_id, claims_test
 from service.core.postback import RawPostback, Rejection
 from service.core.presets import EZMOB
-from service.core.sender import Sender
+from service.core.sender import Field, Sender
 from service.core.sent import Sent
 from service.core.trade_names import TRADE_NAMES, called_otherwise
+from service.core.white_space import BLANKS, trimmed
 
 
 def diagnose_rejected(outcome: Outcome, pairs: Pairs, sender: Sender) -> Diagnosis | None:
@@ -82,9 +82,9 @@ def html_escaped(sent: Sent) -> Diagnosis | None:
 
 
 def near_miss(sent: Sent) -> Diagnosis | None:
-    """Find a name that is ours but for its case, or for spaces around it."""
+    """Find a name that is ours but for its case, or for white space or signs around it."""
     for name, _ in sent.pairs:
-        meant = sent.sender.own_name(name.strip(BLANKS))
+        meant = sent.sender.own_name(name)
         if meant is None or name in sent.sender.fields or sent.fields.get(sent.sender.fields[meant]):
             continue
         return misspelt(name, meant)
@@ -92,9 +92,11 @@ def near_miss(sent: Sent) -> Diagnosis | None:
 
 
 def misspelt(name: str, meant: str) -> Diagnosis:
-    """Return the mistake of who wrote a parameter's name in another case, or with spaces around it."""
-    if name.strip(BLANKS) != name:
+    """Return the mistake of who wrote a parameter's name in another case, or with white space or signs around it."""
+    if trimmed(name) != name:
         return Diagnosis(Mistake.WHITESPACE, f"Take the spaces out of the parameter's name: it is {meant}.")
+    if name.lower() != meant.lower():
+        return Diagnosis(Mistake.BROKEN_SEPARATOR, f"Take the signs out of the parameter's name: it is {meant}.")
     return Diagnosis(Mistake.WRONG_CASE, f"Write the parameter's name as {meant}: its case matters.")
 
 
@@ -135,7 +137,7 @@ def _separated_otherwise(sent: Sent) -> Diagnosis | None:
     """Find a header of CSV whose names stand between semicolons or tabs: so it is one name."""
     names = [name for name, _ in sent.pairs] if sent.door == "batch" else []
     for name, (separator, called) in product(names, _SEPARATORS.items()):
-        if any(sent.sender.own_name(part.strip(BLANKS)) for part in name.split(separator)[1:]):
+        if any(sent.sender.own_name(part) for part in name.split(separator)[1:]):
             advice = f"Separate the columns by commas: this header has {called} between its names."
             return Diagnosis(Mistake.BROKEN_SEPARATOR, advice)
     return None
@@ -153,8 +155,17 @@ def _glued_to_label(sent: Sent) -> Diagnosis | None:
     return _glued((text for _, text in sent.suspected), sent)
 
 
-def _glued(texts: Iterable[str], sent: Sent) -> Diagnosis | None:
-    found = next((glued for text in texts if (glued := glued_in(text, sent.sender))), None)
+def glued_to_parameter(sent: Sent) -> Diagnosis | None:
+    """Find a value or a status that was not sent in a parameter that is no field. A URL has a query of its own."""
+    texts = (text for name, text in sent.pairs if name not in sent.sender.fields and "://" not in text)
+    return _glued(texts, sent, _NO_MONEY | sent.fields.keys())
+
+
+_NO_MONEY: frozenset[Field] = frozenset({"click_id", "goal", "transaction_id", "currency"})
+
+
+def _glued(texts: Iterable[str], sent: Sent, without: Container[Field] = ()) -> Diagnosis | None:
+    found = next((glued for text in texts if (glued := glued_in(text, sent.sender, without))), None)
     if found is None:
         return None
     advice = f"Put a plain & before {found.meant}: it was sent as part of the parameter before it."

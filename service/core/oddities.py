@@ -4,17 +4,27 @@ Pure. It never changes an outcome. Cheap where nothing is odd, because it runs f
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain
+from typing import cast
 
 from service.core.advice import on_placeholder, on_white_space
 from service.core.amount_mistakes import amount_as_click_id, rounded
 from service.core.fields.amounts import is_rounded
 from service.core.fields.placeholders import Placeholder, is_empty_variable
 from service.core.fields.separators import parameters_in
-from service.core.fields.white_space import BLANKS, trimmed
-from service.core.mistakes import double_encoded, first_of, half_replaced, html_escaped, misspelt, near_miss
+from service.core.mistakes import (
+    double_encoded,
+    first_of,
+    glued_to_parameter,
+    half_replaced,
+    html_escaped,
+    misspelt,
+    near_miss,
+)
 from service.core.mistakes import unknown_status as on_unknown_status
+from service.core.names import plain_name
 from service.core.outcome import Diagnosis, Mistake
 from service.core.parameters import claimed, is_unread
 from service.core.postback import TEST, Params, Postback, says_test
@@ -22,6 +32,7 @@ from service.core.sender import Field, Sender
 from service.core.sent import Sent
 from service.core.trade_names import field_elsewhere, first_text, meaning_of, value_elsewhere
 from service.core.undecoded import Undecoded
+from service.core.white_space import trimmed
 
 
 def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
@@ -43,13 +54,14 @@ def _in_parameters(postback: Postback, sender: Sender) -> Diagnosis | None:
     """Find what is odd in the parameters that no field took: money first."""
     params = postback.params
     names, texts = tuple(params), params.values()
-    if not _is_doubtful(names, tuple(sender.fields)) and {*map(type, texts)} == {str}:
+    plain = {*map(type, texts)} == {str} and "=" not in "".join(cast("Iterable[str]", texts))
+    if plain and not _is_doubtful(names, tuple(sender.fields)):
         return None
     sent = _sent(postback, sender)
     misspells = next((one for name in names if (one := _misspelt_value(name, postback, sender))), None)
     if not postback.value_micros and (found := misspells or value_elsewhere(params, sender)):
         return found
-    if found := first_of((html_escaped, near_miss), sent) or _misspelt_test(params):
+    if found := first_of((html_escaped, near_miss, glued_to_parameter), sent) or _misspelt_test(params):
         return found
     if postback.status_parameter:
         return on_unknown_status(postback.status_parameter, sender)
@@ -62,22 +74,22 @@ def _is_doubtful(names: tuple[str, ...], own: tuple[str, ...]) -> bool:
     """Tell whether one of the names is the sender's, written wrongly or not, or one that others use for a field."""
     lowered = {TEST, *(name.lower() for name in own)}
     return any(
-        name.startswith("amp;") or name.strip(BLANKS).lower() in lowered or meaning_of(name) not in (None, "click_id")
+        name.startswith("amp;")
+        or not lowered.isdisjoint((name.lower(), plain_name(name)))
+        or meaning_of(name) not in (None, "click_id")
         for name in names
     )
 
 
 def _misspelt_value(name: str, postback: Postback, sender: Sender) -> Diagnosis | None:
-    """Find the sender's own name for a value in another case, where no value was sent."""
+    """Find the sender's own name for a value, in another case or damaged, where no value was sent."""
     own = None if postback.value or name in sender.fields else sender.own_name(name)
     return misspelt(name, own) if own and sender.fields[own] == "value" else None
 
 
 def _misspelt_test(params: Params) -> Diagnosis | None:
-    """Find what says that it is a test under a name in another case: it was counted."""
-    odd = (
-        name for name, sent in params.items() if name != TEST and name.strip(BLANKS).lower() == TEST and says_test(sent)
-    )
+    """Find what says that it is a test under a name in another case, or damaged: it was counted."""
+    odd = (name for name, sent in params.items() if name != TEST and plain_name(name) == TEST and says_test(sent))
     return next((misspelt(name, TEST) for name in odd), None)
 
 

@@ -13,11 +13,11 @@ from service.core.fields.identifiers import MAX_CLICK_ID_BYTES, click_id_of, lab
 from service.core.fields.placeholders import is_empty_variable
 from service.core.fields.repeats import same_meaning
 from service.core.fields.statuses import status_of
-from service.core.fields.white_space import trimmed
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import parameters_of
 from service.core.postback import TEST, Postback, RawPostback, says_test
 from service.core.sender import Field, Sender
+from service.core.white_space import trimmed
 
 
 def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postback:

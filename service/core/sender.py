@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Literal, Self, cast
 
 from service.core.lifecycle import STATUS_WORDS, STATUSES, Status
+from service.core.names import plain_name
 
 Field = Literal["click_id", "value", "currency", "goal", "transaction_id", "conversion_status"]
 NumberFormat = Literal["point", "comma", "cents"]  # 1.50, 1,50, and 150 for the same amount: configured, never guessed
@@ -50,8 +51,9 @@ class Sender:
         return next(names, None) or self.name_of(field)
 
     def own_name(self, name: str) -> str | None:
-        """Return which of its names a text is, whatever the case of its letters; None: it is none of them."""
-        return _lowered(tuple(self.fields)).get(name.lower())
+        """Return which of its names a text is, in any case, with white space or signs around it; None: none of them."""
+        own = _lowered(tuple(self.fields))
+        return own.get(name.lower()) or own.get(plain_name(name))
 
     def words(self) -> list[str]:
         """Return a word for each status that it has a word for, its own before the trade's."""

@@ -6,11 +6,12 @@ from collections.abc import Container, Mapping
 from service.core.fields.currencies import CURRENCIES
 from service.core.fields.placeholders import placeholder_in
 from service.core.fields.statuses import plain_word
-from service.core.fields.white_space import trimmed
+from service.core.names import plain_name
 from service.core.outcome import Diagnosis, Mistake
 from service.core.postback import Params
 from service.core.presets import PRESETS
 from service.core.sender import Field, Sender
+from service.core.white_space import trimmed
 
 # In lower case. Of a name that two platforms use for different fields, the first preset's meaning.
 TRADE_NAMES: Mapping[str, Field] = {
@@ -43,15 +44,15 @@ def called_otherwise(name: str, field: Field, sender: Sender) -> Diagnosis:
 
 
 def meaning_of(name: str) -> Field | None:
-    """Return which field others call by this name, in any case."""
-    return TRADE_NAMES.get(name[:_LONGEST].lower())
+    """Return which field others call by this name, in any case, with white space or signs around it."""
+    return TRADE_NAMES.get(_plain(name))
 
 
 def value_elsewhere(params: Params, sender: Sender) -> Diagnosis | None:
     """Find an amount, or a macro for one, under a name for it, among the parameters of who sent no value or zero."""
     for name, sent in params.items():
         if meaning_of(name) == "value" and _is_worth_something(first_text(sent), sender):
-            return called_otherwise(name if name in sender.fields else name[:_LONGEST].lower(), "value", sender)
+            return called_otherwise(name if name in sender.fields else _plain(name), "value", sender)
     return None
 
 
@@ -60,8 +61,12 @@ def field_elsewhere(params: Params, missing: Container[Field], sender: Sender) -
     for name, sent in params.items():
         field = meaning_of(name)
         if field and field in missing and name not in sender.fields and _is_one(first_text(sent), field, sender):
-            return called_otherwise(name[:_LONGEST].lower(), field, sender)
+            return called_otherwise(_plain(name), field, sender)
     return None
+
+
+def _plain(name: str) -> str:
+    return plain_name(name[:_LONGEST])
 
 
 def first_text(sent: str | list[str]) -> str:

@@ -16,6 +16,7 @@ from service.core.outcome import Diagnosis, Mistake, Outcome, explanation
 from service.core.parameters import claimed
 from service.core.postback import NO_STATUS, ConversionKey, Params, Postback, Rejection
 from service.core.trade_names import meaning_of
+from service.core.white_space import trimmed
 
 
 class Verdict(NamedTuple):
@@ -200,6 +201,7 @@ def judge_against(winner: Winner, postback: Postback) -> Verdict:
     )
 
 
+# A name with white space around it was not read; a text was.
 _UNREAD = frozenset({Mistake.UNREAD_BODY, Mistake.WRONG_CASE, Mistake.BROKEN_SEPARATOR, Mistake.HTML_ESCAPED})
 
 
@@ -209,7 +211,8 @@ def _repeated(winner: Winner, postback: Postback) -> Verdict:
     if odd is None or (postback.params and postback.params == winner.params):
         return REPEATED
     other = odd.mistake is Mistake.OTHER_NAME and _other_statuses(postback.params) != _other_statuses(winner.params)
-    if odd.mistake not in _UNREAD and not other:
+    blank = odd.mistake is Mistake.WHITESPACE and any(trimmed(name) != name for name in postback.params)
+    if odd.mistake not in _UNREAD and not other and not blank:
         return REPEATED
     return Verdict(Outcome.CONFLICT, f"stored {amount(winner.worth)}; received the same, and what was not read", odd)
 

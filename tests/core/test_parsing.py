@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.fields.white_space import BLANKS
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import claimed
 from service.core.parsing import claimed_click_id, parse
 from service.core.postback import RawPostback
 from service.core.presets import EZMOB
+from service.core.white_space import BLANKS
 from tests.support import builders
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.dialects import amounts, currencies, oddly, platforms, silence, statuses, words
+from tests.dialects import amounts, currencies, damaged, oddly, platforms, silence, statuses, words
 from tests.dialects.rows import CLICK, FILES, Door, Row
 from tests.dialects.site import Seen, Send
 
@@ -17,6 +17,7 @@ ROWS: list[Row] = [
     *statuses.ROWS,
     *oddly.ROWS,
     *silence.ROWS,
+    *damaged.ROWS,
 ]
 ACCEPTED = {"stored", "updated", "duplicate"}
 COLUMNS_OF_CHECK = {"click_id", "goal", "transaction_id", "value", "currency", "params"}

@@ -8,9 +8,9 @@ from service.core.decoding import Pairs
 from service.core.fields.html_damage import eaten_in
 from service.core.fields.placeholders import BARE_TOKENS, WORDS, reject_placeholder
 from service.core.fields.separators import glued_in
-from service.core.fields.white_space import trimmed
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
+from service.core.white_space import trimmed
 
 MAX_CLICK_ID_BYTES = 512
 MAX_LABEL_BYTES = 255  # goal, transaction_id: the whole key stays below PostgreSQL's 2,704 bytes of an index row

@@ -2,8 +2,8 @@
 
 from service.core.fields.amounts import micros_of
 from service.core.fields.statuses import plain_word
-from service.core.fields.white_space import trimmed
 from service.core.sender import Field, Sender
+from service.core.white_space import trimmed
 
 
 def same_meaning(field: Field, first: str, again: str, sender: Sender) -> bool:

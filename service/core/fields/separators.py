@@ -1,10 +1,10 @@
 """Owns broken separators: a parameter inside another one's text, as in `a?value=1`, `a;value=1`, `a%26value=1`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
-from service.core.sender import Sender
+from service.core.sender import Field, Sender
 
 _INSIDE = re.compile(r"([?;,&|])([^?;,&|=\s]{1,64})=")
 _LOOKED_AT = 1024  # characters
@@ -27,6 +27,7 @@ def parameters_in(text: str) -> Iterator[tuple[str, str]]:
     return ((found[0], found[2]) for found in _INSIDE.finditer(text[:_LOOKED_AT]))
 
 
-def glued_in(text: str, sender: Sender) -> Glued | None:
-    """Return the first of this sender's parameters inside a text, None if there is none."""
-    return next((Glued(shown, own) for shown, name in parameters_in(text) if (own := sender.own_name(name))), None)
+def glued_in(text: str, sender: Sender, without: Container[Field] = ()) -> Glued | None:
+    """Return the first of this sender's parameters inside a text, without those of some fields; None: none is."""
+    found = ((shown, sender.own_name(name)) for shown, name in parameters_in(text))
+    return next((Glued(shown, own) for shown, own in found if own and sender.fields[own] not in without), None)
