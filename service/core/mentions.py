@@ -23,6 +23,7 @@ _EDGE = r"(?a:[\w.~-])"
 _WORDS = re.compile(r"[\w.~-]+", re.ASCII)
 _UNPACKED = 2**20  # bytes of a packed body that are searched
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
+_NO_UTF8 = re.compile("[\udc80-\udcff]")  # bytes that were sent in another encoding
 _PACKED = re.compile(rb"\r\ncontent-encoding: ([^\r\n]+)")
 
 
@@ -132,7 +133,9 @@ def _forms(raw: bytes) -> set[str]:
 
 def _unescaped(text: str) -> Iterator[str]:
     if "%" in text:
-        yield unquote(text, errors="surrogateescape")
+        yield (plain := unquote(text, errors="surrogateescape"))
+        if _NO_UTF8.search(plain):
+            yield unquote(text, encoding="latin-1")
     if "+" in text:
         yield unquote_plus(text, errors="surrogateescape")
     if "\\" in text:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.core.decoding import Pairs
+from service.core.fields.amounts import micros_of
 from service.core.outcome import Rejected
 from service.core.parsing import parse
 from service.core.postback import ConversionKey, Params, Postback, RawPostback
@@ -87,14 +88,20 @@ def _parsed(key: ConversionKey, row: Winner | Change, kept: Kept, sender: Sender
 
     Under which name a kept value was sent is not known, so no such name says its currency.
     """
-    if not first and not row.value:
+    number = _is_json_number(row, sender)
+    if number or (not first and not row.value):
         sender = replace(sender, required=sender.required - {"value"})
-    pairs = _pairs(key, row, kept, sender)
+    pairs = _pairs(key, row, kept, sender, value="" if number else row.value)
     implied = {name: code for name, code in sender.implied_currencies.items() if name in kept.params}
     today = parse(_raw(kept), replace(sender, implied_currencies=implied), pairs)
-    if row.value and not _may_be_sent(sender, "value"):
+    if row.value and (not _may_be_sent(sender, "value") or (number and not today.value)):
         today = today._replace(value=row.value, value_micros=row.value_micros)
     return today if _may_be_sent(sender, "currency") else today._replace(currency=row.currency)
+
+
+def _is_json_number(row: Winner | Change, sender: Sender) -> bool:
+    """Tell whether the kept value of a sender of commas came as a number of JSON, which has a point."""
+    return sender.numbers == "comma" and "." in row.value and micros_of(row.value) == row.value_micros
 
 
 def _may_be_sent(sender: Sender, field: Field) -> bool:
@@ -102,7 +109,7 @@ def _may_be_sent(sender: Sender, field: Field) -> bool:
     return field in sender.fields.values()
 
 
-def _pairs(key: ConversionKey, row: Winner | Change, kept: Kept, sender: Sender) -> Pairs:
+def _pairs(key: ConversionKey, row: Winner | Change, kept: Kept, sender: Sender, *, value: str) -> Pairs:
     """Return the parameters that were sent, as far as they are kept: fields under names of their sender.
 
     A currency that is kept as a parameter as well was sent as that says. A status that is kept in our own word is not
@@ -111,7 +118,7 @@ def _pairs(key: ConversionKey, row: Winner | Change, kept: Kept, sender: Sender)
     _, _, click_id, goal, transaction_id = key
     fields: dict[Field, str | None] = {
         "click_id": click_id,
-        "value": row.value,
+        "value": value,
         "currency": None if row.currency in _currencies(sender, kept.params) else row.currency,
         "goal": goal,
         "transaction_id": transaction_id,

@@ -130,3 +130,10 @@ def test_the_parameter_that_names_it_is_told(raw: bytes, parameter: str) -> None
 
 def test_parameters_of_input_that_nobody_understands_are_none() -> None:
     assert parameters(b"\xff\x00\r\n\r\n\xfe") == []
+
+
+@pytest.mark.parametrize("sent", ["name=M%FCller-Ost", "name=M%fcller-Ost&city=K%C3%B6ln", "M%25FCller-Ost"])
+def test_a_persons_name_in_latin_1_is_found_as_people_write_it(sent: str) -> None:
+    raw = f"GET /postback?c=a&{sent} HTTP/1.1\r\n\r\n".encode()
+    assert Texts(["müller-ost"], personal=True).named_in(raw) == {"müller-ost"}
+    assert not Texts(["mäller-ost"], personal=True).named_in(raw)

@@ -105,6 +105,8 @@ def test_what_today_reads_otherwise_is_corrected(query: str, today: Sender, corr
         ("subid=a&payout=1&currency=USD&cur=EUR", replace(THEN, fields={**FIELDS, "cur": "currency"})),
         ("subid=a&payout=1&currency=EUR", replace(THEN, implied_currencies={"payout": "USD"})),  # by which name?
         ("subid=a&payout=1&status=unheard", THEN),
+        ("subid=a&payout=12.5", replace(THEN, numbers="comma")),  # as a number of JSON is kept
+        ("subid=a&payout=12.5&x=1", replace(THEN, numbers="comma", required=frozenset({"click_id", "value"}))),
     ],
 )
 def test_what_today_reads_alike_is_left(query: str, today: Sender) -> None:
@@ -115,7 +117,7 @@ def test_what_today_reads_alike_is_left(query: str, today: Sender) -> None:
     ("query", "today", "left"),
     [
         ("subid=a&revenue=10,5", REVENUE, Outcome.INVALID_VALUE.value),
-        ("subid=a&payout=1.50", replace(THEN, numbers="comma"), Outcome.INVALID_VALUE.value),
+        ("subid=a&payout=1.50", replace(THEN, numbers="cents"), Outcome.INVALID_VALUE.value),
         ("subid=a", replace(THEN, required=frozenset({"click_id", "value"})), Outcome.MISSING_VALUE.value),
         (
             "subid=a&revenue=1&order=7",
