@@ -109,7 +109,7 @@ def _not_as_sent(params: Params, sender: Sender) -> Diagnosis | None:
         field, text = sender.fields[name], first_text(params[name])
         if field in _OPTIONAL and is_empty_variable(text):
             return on_placeholder(Placeholder("word", text.strip()), field, name, sender)
-        if field in _NAMING and trimmed(text) != text:
+        if trimmed(text) != (text if field in _NAMING else text.strip(" ")):  # spaces in a number were never a mistake
             return on_white_space(name)
     return None
 

@@ -39,6 +39,8 @@ def parse(raw: RawPostback, sender: Sender, pairs: Pairs | None = None) -> Postb
             status_parameter = sender.name_sent("conversion_status", word, pairs)
             params[status_parameter] = word
             status_parameter = None if is_empty_variable(word) else status_parameter
+        elif status is not None and (word := fields["conversion_status"]).strip(" ") != trimmed(word):
+            params[sender.name_sent("conversion_status", word, pairs)] = word
     values = (
         raw,
         sender.name,

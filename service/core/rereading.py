@@ -17,6 +17,7 @@ from service.core.parsing import parse
 from service.core.postback import ConversionKey, Params, Postback, RawPostback
 from service.core.sender import Field, Sender
 from service.core.verdict import Change, Correction, Statement, Winner
+from service.core.white_space import BLANKS
 
 
 class Kept(NamedTuple):
@@ -131,7 +132,7 @@ def _pairs(key: ConversionKey, row: Winner | Change, kept: Kept, sender: Sender,
 def _currencies(sender: Sender, params: Params) -> set[str]:
     """Return the codes that parameters say, as they are counted."""
     names = _names(sender, "currency", params)
-    return {sent.strip(" ").upper() for name in names if isinstance(sent := params[name], str)}
+    return {sent.strip(BLANKS).upper() for name in names if isinstance(sent := params[name], str)}
 
 
 def _names(sender: Sender, field: Field, params: Mapping[str, object]) -> list[str]:

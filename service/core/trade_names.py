@@ -84,7 +84,7 @@ def _is_one(text: str, field: Field, sender: Sender) -> bool:
         case "conversion_status":
             return plain_word(text) in sender.statuses
         case "currency":
-            return text.strip(" ").upper() in CURRENCIES
+            return trimmed(text).upper() in CURRENCIES
         case _:
             return bool(trimmed(text)) and placeholder_in(field, text, sender) is None
 

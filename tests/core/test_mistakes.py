@@ -60,7 +60,7 @@ def test_a_rejected_postback_is_told_its_mistake(query: str, mistake: Mistake) -
     ("query", "named"),
     [
         ("value=%201.5&c=%20w8", "Send c without"),
-        ("c=w8&currency=%20EU&value=%0A1.5", "Send value without"),
+        ("c=w8&currency=%20EU&value=%0A1.5x", "Send value without"),
         ("value=$1&c=w%208", "Send c without"),
     ],
 )

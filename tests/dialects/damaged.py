@@ -59,4 +59,34 @@ VALUES: list[Row] = [
     stored("ezmob", "c=CLICK&value=5&test[]=1", is_test=0, mistake="broken_separator"),
     told("ezmob", "c=CLICK&?value=5", "missing_value", "it is value", mistake="broken_separator"),
 ]
-ROWS: list[Row] = [*REFUNDS, *VALUES]
+AROUND: list[Row] = [
+    *(
+        stored(
+            "keitaro",
+            f"subid=CLICK&payout={before}5.50{behind}&currency={before}usd{behind}&status={before}Sale{behind}",
+            value="5.50",
+            value_micros=5_500_000,
+            currency="USD",
+            conversion_status="approved",
+            mistake="whitespace",
+            doors=DOORS,
+        )
+        for before, behind in (("", "%0A"), ("", "%0D%0A"), ("%09", ""), ("", "%C2%A0"), ("%E2%80%8B", "%20%0A"))
+    ),
+    *(
+        stored("ezmob", f"c=CLICK&value=5&{sent}", mistake="whitespace", params={name: text}, doors=UNSHEETED)
+        for sent, name, text in (
+            ("currency=usd%0A", "currency", "usd\n"),
+            ("conversion_status=sale%09", "conversion_status", "sale\t"),
+        )
+    ),
+    stored("ezmob", "c=CLICK&value=5%0A", value="5", params={"value": "5\n"}, mistake="whitespace", doors=UNSHEETED),
+    stored("ezmob", "c=CLICK&value=+5+&currency=+usd+", value=" 5 ", currency="USD", doors=UNSHEETED),
+    stored("comma", "c=CLICK&value=5,5%09", value="5,5", mistake="whitespace", doors=UNSHEETED),
+    told("ezmob", "c=CLICK&value=%0A", "missing_value", "empty"),
+    stored("keitaro", "subid=CLICK&payout=5&payout=5%0A", value="5", doors=("get", "form", "json")),
+    stored(
+        "keitaro", "subid=CLICK&payout=5%0A", before=[SALE], outcome="duplicate", mistake="whitespace", doors=LOGGED
+    ),
+]
+ROWS: list[Row] = [*REFUNDS, *VALUES, *AROUND]

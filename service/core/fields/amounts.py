@@ -9,6 +9,7 @@ from service.core.decoding import Pairs, has_number
 from service.core.fields.placeholders import is_empty_variable, reject_placeholder
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, NumberFormat, Sender
+from service.core.white_space import trimmed
 
 LONGEST_AMOUNT = 64  # characters: no program writes more of a number that is exact
 _TOO_MUCH = 10**18  # millionths: more than 12 digits before the point
@@ -40,8 +41,11 @@ def value_of(
     amount = _read(value, sender.numbers) if len(value) <= LONGEST_AMOUNT else None
     if amount is not None:
         return value, amount[0]
-    if value and not value.isspace():
+    if text := trimmed(value):
         name = sender.name_sent("value", value, pairs)
+        if (micros := micros_of(text, sender.numbers)) is not None:
+            params[name] = value
+            return text, micros
         if sender.numbers == "comma" and body and has_number(body, name, value):
             number = micros_of(value)
             if number is not None:

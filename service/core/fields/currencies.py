@@ -6,6 +6,7 @@ from service.core.decoding import Pairs
 from service.core.fields.placeholders import is_empty_variable, reject_placeholder
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
+from service.core.white_space import trimmed
 
 CURRENCIES = frozenset(
     """
@@ -56,18 +57,19 @@ def currency_of(
         return sent  # as most are
     code = sent if sent in CURRENCIES else _read(sent, sender)
     value = fields.get("value", "")
-    if sender.implied_currencies and value and not value.isspace():
+    if sender.implied_currencies and trimmed(value):
         code = sender.implied_currencies.get(sender.name_sent("value", value, pairs), code)
-    if code != sent and sent and not sent.isspace():
+    if code != sent and trimmed(sent):
         params[sender.name_sent("currency", sent, pairs)] = sent
     return code
 
 
 def _read(sent: str, sender: Sender) -> str | None:
-    code = sent.strip(" ").upper()
-    if not code or code.isspace():
+    text = trimmed(sent)
+    if not text:
         return None
-    if sent.isascii() and (code in CURRENCIES or code in sender.currencies):
+    code = text.upper()
+    if text.isascii() and (code in CURRENCIES or code in sender.currencies):
         return code
     if "currency" not in sender.required and is_empty_variable(sent):
         return None

@@ -14,11 +14,11 @@ def same_meaning(field: Field, first: str, again: str, sender: Sender) -> bool:
         return True
     match field:
         case "value":
-            return (amount := micros_of(first, sender.numbers)) is not None and amount == micros_of(
-                again, sender.numbers
+            return (amount := micros_of(trimmed(first), sender.numbers)) is not None and amount == micros_of(
+                trimmed(again), sender.numbers
             )
         case "currency":
-            return first.strip(" ").upper() == again.strip(" ").upper()
+            return trimmed(first).upper() == trimmed(again).upper()
         case "conversion_status":
             words = plain_word(first), plain_word(again)
             status = sender.statuses.get(words[0])

@@ -6,11 +6,12 @@ from service.core.fields.placeholders import is_empty_variable, reject_placehold
 from service.core.lifecycle import Status
 from service.core.outcome import Outcome, Rejected
 from service.core.sender import Field, Sender
+from service.core.white_space import BLANKS, trimmed
 
 
 def plain_word(word: str) -> str:
-    """Return a word for a status without what makes no difference: capitals, and spaces around it."""
-    return word.strip(" ").lower()
+    """Return a word for a status without what makes no difference: capitals, and white space around it."""
+    return word.strip(BLANKS).lower()
 
 
 def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
@@ -19,7 +20,7 @@ def status_of(fields: Mapping[Field, str], sender: Sender) -> Status | None:
     Nobody guesses what such a word means: a rejected lead taken for a sale would be paid. Raises `Rejected`.
     """
     word = fields["conversion_status"]
-    if word.isspace():
+    if not trimmed(word):
         return None
     status = sender.statuses.get(plain_word(word))
     if status is None and word:
