@@ -34,8 +34,8 @@ _SIGNING = re.compile(
 )
 _LETTERS = re.compile(r"[0-9A-Za-z]+")
 _BASE64_LETTERS = re.compile(r"[0-9A-Za-z+/_-]+(?:={1,2}(?!\r?\n))?")
-_BLANKS = re.compile(r"(?:[\x00-\x20\x7f-\xff\"'\\]|=\r?\n)++")
-_BLANKS_OR_PLUS = re.compile(r"(?:[\x00-\x20\x7f-\xff\"'\\+]|=\r?\n)++")
+_BLANKS = re.compile(r"((?:[\x00-\x20\x7f-\xff\"'\\]|=\r?\n)++)")
+_BLANKS_OR_PLUS = re.compile(r"((?:[\x00-\x20\x7f-\xff\"'\\+]|=\r?\n)++)")
 
 _TOKEN_RUN = re.compile(r"[0-9A-Za-z_.-]++")
 _BEGINS = "eyJ"  # a JWT: {" in base64

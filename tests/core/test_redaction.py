@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 import time
 import zlib
 from base64 import b64encode, urlsafe_b64encode
@@ -147,6 +148,22 @@ def test_redaction_is_linear(again: str) -> None:
 
 
 BODY = f'{{"c":"a","value":1,"key":"{KEY}"}}'.encode()
+
+
+@pytest.mark.parametrize("escape", ["%41", "%25", "%a%", "\\u0041", "\\n", "&#65;", "&shy;", "%", "\0"])
+def test_nothing_is_called_for_each_escape(escape: str) -> None:
+    sent, calls = (escape * 5000).encode(), 0
+
+    def called(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(called)
+    try:
+        redact(sent)
+    finally:
+        sys.setprofile(None)
+    assert calls < 500
 
 
 def test_a_packed_body_is_kept_unpacked_and_without_its_secrets() -> None:
