@@ -92,6 +92,7 @@ class BoundedConnection(HttpConnection):
         """Close it, or make the present answer its last one: uvicorn calls this at the end."""
         if self._cycle is None or self._refused or self._cycle.answered:
             self.transport.close()
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self.transport.abort)  # TLS waits for a goodbye
         else:
             self.leave()
 
