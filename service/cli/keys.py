@@ -94,7 +94,7 @@ def list_(
         return
     for one in listed:
         used = f"last used {_minute(one['last_used_at'])}" if one["last_used_at"] else "never used"
-        ends = f"until {_minute(one['expires_at'])}" if one["expires_at"] else "without an end"
+        ends = f"until {_minute(one['expires_at'])}" if one["expires_at"] else "never expires"
         kind = f"{'test ' if one['is_test'] else ''}{','.join(one['doors'])}"
         line = f"{one['id']}  {one['sender']:<12} {one['state']:<9} {kind}  {ends}, {used}  {one['label']}"
         say(line.rstrip())
@@ -169,7 +169,7 @@ def _tell_new(made: "Made", base: str, *, as_json: bool) -> None:
     asked, url = made.asked, made.postback_url(base)
     say(made.text)
     what = f"{'test ' if asked.is_test else ''}key {made.id} of {asked.sender}, for {', '.join(asked.doors)}"
-    say(f"  {what}, {f'until {_minute(asked.expires_at)}' if asked.expires_at else 'without an end'}")
+    say(f"  {what}, {f'until {_minute(asked.expires_at)}' if asked.expires_at else 'never expires'}")
     say("  shown this once: only a hash of it is kept")
     say(f"Postback URL for {asked.sender}:", f"  {url}")
     if "={" in url or "=<" in url:

@@ -17,6 +17,7 @@ from itertools import chain, repeat
 from json.encoder import encode_basestring
 from typing import NoReturn, cast
 
+from service.core.csv_fault import csv_fault
 from service.core.outcome import Outcome, Rejected
 from service.core.undecoded import Undecoded, escaped, without_surrogates
 
@@ -151,7 +152,7 @@ def _header_and_record(text: str) -> list[list[str]]:
     try:
         records = [*csv.reader(io.StringIO(text, newline=""), strict=True)]
     except csv.Error as error:
-        raise Rejected(Outcome.MALFORMED_BODY, f"the row is not one CSV record: {str(error)[:200]}") from None
+        raise Rejected(Outcome.MALFORMED_BODY, f"the row is not one CSV record: {csv_fault(error)}") from None
     if len(records) != _HEADER_AND_RECORD:
         raise Rejected(
             Outcome.MALFORMED_BODY, f"the row is not one CSV record: {max(len(records) - 1, 0)} below a header"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NoReturn
 
+from service.core.csv_fault import csv_fault
 from service.core.decompression import Readable
 from service.core.outcome import Outcome, Rejected
 from service.core.parameters import MAX_BODY_BYTES
@@ -40,7 +41,7 @@ def csv_rows_of(body: bytes) -> Iterator[bytes]:
     """
 
     def broken(error: csv.Error) -> NoReturn:
-        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not CSV: {error}") from None
+        raise Rejected(Outcome.MALFORMED_BODY, f"the body is not CSV: {csv_fault(error)}") from None
 
     reject_undecodable(body[: body.find(b"\n") + 1])
     return csv_records(_lines_of(body, _LINE_ENDS), broken)

@@ -15,7 +15,7 @@ from service.storage.reads.quarantine import Chosen
 
 __all__ = ["Chosen", "Filters", "Wanted"]  # what is meant, for whoever passes it on
 
-_NO_TIME = "no time between 2000 and 2100; it looks like 2026-01-31, 2026-01-31T08:30, 2h or 7d"
+_NO_TIME = "write a time as 2026-01-31, 2026-01-31T08:30, 2h or 7d, between 2000 and 2100"
 _NO_KEY = f"no public id of a key: it is {ID_LENGTH} small letters and digits, those between pbk_ and the next _"
 _KEPT = [outcome.value for outcome in Outcome if outcome.kept]
 

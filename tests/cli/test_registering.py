@@ -262,3 +262,10 @@ def test_an_address_for_everybody_starts_once_there_is_a_key(service: Command) -
     bound = service("run", HOST="192.0.2.1")
     assert (bound.code, "no API key" in bound.err) == (2, False)
     assert service("run", AUTH="required", HOST="192.0.2.1").err == bound.err
+
+
+def test_a_key_for_a_name_that_no_sender_may_have_says_so(service: Command) -> None:
+    refused = service("keys", "create", "KEITARO")
+    assert refused.code == 2
+    assert "names have small letters" in refused.err
+    assert "senders add" not in refused.err

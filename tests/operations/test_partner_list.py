@@ -50,7 +50,7 @@ UNREADABLE = [
     ("one;12,5o\ntwo;2\n", ("1", "'12,5o' is not an amount")),
     ("one;\ntwo;2\n", ("1", "no value")),
     ("two;2\none;1,50;x\n", ("2", "3 cells under a header of 2")),
-    ('two;2\none;"1,50"x\n', ("2", "its quotes are broken: ';' expected after '\"'")),
+    ('two;2\none;"1,50"x\n', ("2", "it is not one CSV record: ';' expected after '\"'")),
     ("two;2\none;€ 1,50 $\n", ("2", "'€ 1,50 $' is not an amount")),
 ]
 

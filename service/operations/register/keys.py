@@ -99,7 +99,8 @@ def create(registry: Senders, asked: Asked, by: str, now: datetime) -> Made:
     known = {row.name for row in registry.rows().senders}
     if asked.sender not in known:
         if asked.sender not in PRESETS:
-            advice = f"`senders add {asked.sender}` registers it"
+            name = asked.sender.lower()
+            advice = f"`senders add {name}` registers it" if name == asked.sender else "names have small letters"
             raise Refused(nobody(asked.sender, [*PRESETS, *known], advice=advice))
         put_sender(registry, NewSender(asked.sender).row(now), new=True)
     made = new_key()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import chain, filterfalse, islice
 from typing import NamedTuple
 
+from service.core.csv_fault import csv_fault
 from service.core.decoding import as_text
 from service.core.sender import NumberFormat
 from service.core.undecoded import without_surrogates
@@ -132,7 +133,10 @@ class Sheet:
             cells = split_record(text, delimiter)
         except csv.Error as error:
             return Record(
-                text.split(delimiter), {}, raw if is_ours else _broken(raw), f"its quotes are broken: {error}"
+                text.split(delimiter),
+                {},
+                raw if is_ours else _broken(raw),
+                f"it is not one CSV record: {csv_fault(error)}",
             )
         while len(cells) > columns and not cells[-1] and not is_ours:
             del cells[-1]
