@@ -17,7 +17,7 @@ from service.core.mistakes import rejection_of
 from service.core.moment import clock_refusal
 from service.core.never_keep import dropped
 from service.core.outcome import Outcome, Rejected
-from service.core.postback import HEALTH_PATH, Postback, RawPostback, Rejection, missed_door
+from service.core.postback import BATCH_PATH, HEALTH_PATH, Postback, RawPostback, Rejection, door_path, missed_door
 from service.core.redaction import id_redacted
 from service.core.unavailable import Overloaded, Unavailable
 from service.core.verdict import Understood, Verdict
@@ -94,6 +94,8 @@ class Intake:
         wrong = caller.refusal or Rejected(Outcome.UNKNOWN_PATH, missed_door(raw.method, raw.path) or "")
         stray = rejection_of(_of(caller, raw), caller.sender, wrong)
         stray = replace(stray, key_id=caller.key_id) if caller.refusal else stray
+        if not caller.refusal and raw.body and door_path(raw.path) == BATCH_PATH:
+            stray = replace(stray, hint="Send the batch again to /postbacks, as POST: it is not replayed as it is.")
         if stray.click_id is None and (raw.path == HEALTH_PATH or not credentials.shown):
             return None
         return await self._settle_whole(stray.raw, stray, started, caller.would_reject)

@@ -158,3 +158,10 @@ async def test_what_could_not_be_kept_is_sent_again(served: Served) -> None:
     answer = await served.public.post("/pixel.gif?c=a&value=1")
     assert (answer.status_code, answer.json()["outcome"]) == (503, "storage_unavailable")
     assert served.only_line()["status"] == 503
+
+
+async def test_a_batch_that_missed_its_door_is_to_be_sent_again(served: Served) -> None:
+    batch, json = b'[{"c":"a","value":1}]', {"content-type": "application/json"}
+    answer = await served.public.request("PUT", "/postbacks?c=a", content=batch, headers=json)
+    assert answer.json()["outcome"] == "unknown_path"
+    assert answer.json()["hint"] == "Send the batch again to /postbacks, as POST: it is not replayed as it is."
