@@ -43,7 +43,7 @@ def value_of(
         return value, amount[0]
     if text := trimmed(value):
         name = sender.name_sent("value", value, pairs)
-        if (micros := micros_of(text, sender.numbers)) is not None:
+        if len(value) <= LONGEST_AMOUNT and (micros := micros_of(text, sender.numbers)) is not None:
             params[name] = value
             return text, micros
         if sender.numbers == "comma" and body and has_number(body, name, value):

@@ -22,22 +22,24 @@ Schema = dict[str, object]
 _MOST = 999_999_999_999.999_999
 _NO_NUL = r"^[^\x00]*$"
 _TEXT: Schema = {"type": "string", "pattern": _NO_NUL}
-_ANY: Schema = {"pattern": _NO_NUL}
+_OTHER: Schema = {"type": "string"}  # what no field is read from need not be decoded
 _UNDAMAGED: Schema = {"not": {"pattern": html_damage.PATTERN}}
 _UNDAMAGED_ID: Schema = {"not": {"pattern": f"{html_damage.PATTERN}|{SHORTENED}"}}
+_BLANKS = r"[\s\u200b\u2060\ufeff]*"  # around a field: no part of it
 _LABEL: Schema = {
     "type": "string",
     "maxLength": MAX_LABEL_BYTES,
-    "pattern": f"^[^{CONTROLS.pattern[1:-1]}]*$",
+    "pattern": f"^{_BLANKS}[^{CONTROLS.pattern[1:-1]}]*{_BLANKS}$",
     **_UNDAMAGED,
 }
-_AMOUNT = r"^ *[+-]?(0*[0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)([eE]-[0-9]{1,3})? *$"  # and 1.25E7, which no schema can bound
+# Beside these amounts are those like 1.25E7, which no schema can bound.
+_AMOUNT = rf"^{_BLANKS}[+-]?(0*[0-9]{{1,12}}(\.[0-9]*)?|\.[0-9]+)([eE]-[0-9]{{1,3}})?{_BLANKS}$"
 _TEXTS: dict[Field, Schema] = {
     "click_id": {
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_CLICK_ID_BYTES,
-        "pattern": f"^[^{SPACES_AND_CONTROLS.pattern[1:-1]}]+$",
+        "pattern": f"^{_BLANKS}[^{SPACES_AND_CONTROLS.pattern[1:-1]}]+{_BLANKS}$",
         **_UNDAMAGED_ID,
     },
     "value": {"type": "string", "pattern": _AMOUNT, "maxLength": LONGEST_AMOUNT},
@@ -75,7 +77,7 @@ _MEANINGS: dict[Field, str] = {
     "these has no meaning: a new conversion is stored without a status.",
 }
 _EXAMPLES: dict[Field, str] = {"click_id": "6f1c2a", "value": "1.50", "currency": "USD"}
-_TEST: Schema = {**_TEXT, "examples": ["1"]}
+_TEST: Schema = {**_OTHER, "examples": ["1"]}
 _TEST_MEANING = "`1`, `true`, `yes` or `on`, also in capitals: a test, which goes the whole way and counts nowhere."
 _OTHERS = (
     "Anything else is kept with the conversion; sent more than once, as a list; an array or an object, as JSON text."
@@ -115,15 +117,15 @@ def form() -> Schema:
     """Return a postback as a form, and as a row of CSV: every member is text."""
     members = {name: component(field) for name, field in _FIELDS.items()}
     test: Schema = {**_TEST, "description": _TEST_MEANING}
-    return {**_object({**members, TEST: test}, _TEXT), "maxProperties": MAX_PARAMETERS}
+    return {**_object({**members, TEST: test}, _OTHER), "maxProperties": MAX_PARAMETERS}
 
 
 def json_object() -> Schema:
     """Return a postback as a JSON object. A null is not sent, and so none of the members that are counted."""
     members = {name: {"anyOf": [component(field), _JSON[field]]} for name, field in _FIELDS.items()}
-    test: Schema = {**_ANY, "description": _TEST_MEANING}
+    test: Schema = {"description": _TEST_MEANING}
     return {
-        **_object({**members, TEST: test}, _ANY),
+        **_object({**members, TEST: test}, {}),
         "description": f"At most {MAX_PARAMETERS} members beside those that are null: null is not sent.",
     }
 
@@ -133,7 +135,6 @@ def _object(members: Schema, others: Schema) -> Schema:
         "type": "object",
         "required": [name for name, field in _FIELDS.items() if field in EZMOB.required],
         "properties": members,
-        "propertyNames": {"pattern": _NO_NUL},
         "additionalProperties": others,
         "examples": [{name: _EXAMPLES[field] for name, field in _FIELDS.items() if field in _EXAMPLES}],
     }
@@ -149,7 +150,7 @@ def _other_parameters() -> Schema:
         "schema": {
             "type": "object",
             "maxProperties": MAX_PARAMETERS - len(_FIELDS) - 1,
-            "propertyNames": {"pattern": _NO_NUL, "not": {"enum": [*EZMOB.fields, TEST]}},
-            "additionalProperties": _TEXT,
+            "propertyNames": {"not": {"enum": [*EZMOB.fields, TEST]}},
+            "additionalProperties": _OTHER,
         },
     }
