@@ -32,12 +32,13 @@ def click_id_of(fields: Mapping[Field, str], sender: Sender, pairs: Pairs, param
     known = click_id in _PLACEHOLDERS or click_id in sender.fields or sender.placeholders
     if plain and len(click_id) <= MAX_CLICK_ID_BYTES and not known:
         return click_id  # as most are
-    click_id = _trimmed("click_id", click_id, sender, pairs, params)
+    sent = click_id
+    click_id = _trimmed("click_id", sent, sender, pairs, params)
     if not click_id:
         raise Rejected(Outcome.MISSING_CLICK_ID, "empty")
     if not CONTROLS.search(click_id):  # a placeholder may hold a space
         reject_placeholder("click_id", click_id, sender)
-    if damage := _damage(click_id, sender):
+    if damage := _damage(sent, sender):  # a no-break space may be what HTML left of a parameter
         raise Rejected(Outcome.INVALID_CLICK_ID, damage)
     if is_shortened(click_id):
         raise Rejected(Outcome.INVALID_CLICK_ID, _SHORTENED_SAID)
@@ -60,15 +61,15 @@ def label_of(
     fields: Mapping[Field, str], field: Literal["goal", "transaction_id"], sender: Sender, pairs: Pairs, params: Kept
 ) -> str:
     """Return a label, nothing if none was sent. Raises `Rejected`."""
-    label = fields.get(field, "")
+    label = sent = fields.get(field, "")
     if not label.isalnum():
-        label = _trimmed(field, label, sender, pairs, params)
+        label = _trimmed(field, sent, sender, pairs, params)
     if not label:
         return ""
     if not label.isprintable() and CONTROLS.search(label):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} holds a control character or a line end")
     reject_placeholder(field, label, sender)
-    if not label.isalnum() and (damage := _damage(label, sender)):
+    if not label.isalnum() and (damage := _damage(sent, sender)):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} {damage}")
     if field == "transaction_id" and is_shortened(label):
         raise Rejected(Outcome.INVALID_ENCODING, f"{field} {_SHORTENED_SAID}")
