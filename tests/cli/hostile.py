@@ -39,6 +39,7 @@ _JSON: dict[str, object] = {
     "fields": {PARAMETER: "value"},
     "statuses": {BITES: "approved"},
     "required": ["click_id"],
+    "never_keep": [PARAMETER],
     "networks": ["192.0.2.0/24"],
     "report_only": ["signature"],
     "currencies": [BITES],

@@ -114,11 +114,12 @@ def test_the_public_listener_shows_nothing_but_doors(service: Service, target: s
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
 def test_other_methods_are_refused_and_store_nothing(service: Service, method: str) -> None:
-    before = service.sql("SELECT count(*) FROM conversion UNION ALL SELECT count(*) FROM rejected_postback")
+    before = service.sql("SELECT count(*) FROM conversion")
     with Wire(service.public) as wire:
         answer = wire.exchange(request(f"/postback?c={method}&value=1", method=method))
-    assert (answer.status, answer.headers["allow"], answer.outcome) == (405, "GET, POST", None)
-    assert before == service.sql("SELECT count(*) FROM conversion UNION ALL SELECT count(*) FROM rejected_postback")
+    outcome = None if method in ("HEAD", "OPTIONS", "TRACE") else "unknown_path"  # kept, because it names a click
+    assert (answer.status, answer.headers["allow"], answer.outcome) == (405, "GET, POST", outcome)
+    assert before == service.sql("SELECT count(*) FROM conversion")
 
 
 def test_the_operator_listener_shows_health_readiness_and_metrics_and_takes_no_postback(service: Service) -> None:
