@@ -266,7 +266,7 @@ def test_the_differences_are_listed_where_that_is_wanted(service: Command, bare:
         (["nowhere.csv"], "nowhere.csv: there is no such file"),
         (["partner.csv"], "say with --click-id-column which column it is; there are x, value"),
         (["partner.csv", "--click-id-column", "y"], "no column is called y; there are x, value"),
-        (["partner.csv", "--since", "soon"], "--since soon: no time"),
+        (["partner.csv", "--since", "soon"], "--since soon: write a time"),
     ],
 )
 def test_what_cannot_be_reconciled_ends_with_2_and_says_why(
