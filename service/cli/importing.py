@@ -100,8 +100,7 @@ def import_(  # noqa: PLR0913 - the options
     JSON keys: done, request_id (a row's is that, and -N), rows, resumed_after,
     outcomes {outcome: count}, report, rules_of (when it was begun, if the
     sender's rules have changed since: those of then apply), read_as, mistakes
-    in accepted rows {mistake: {rows, first_row, hint}}, has_values (false: no
-    column is read as the value, so the rows count 0).
+    in accepted rows {mistake: {rows, first_row, hint}}, has_values (of a sheet).
 
     Exit code: 0 every row was accepted, 1 some were rejected, or another
     import of the file is under way, 2 it cannot be read, stored or reported,

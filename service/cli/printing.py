@@ -34,7 +34,7 @@ def stdout() -> "Stream":
     return _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
 
 
-_RECORD = re.compile(r'((?:[^"\r]|"[^"]*")*+)\r\n')  # of CSV: a line end in a cell ends none
+_RECORD = re.compile(r'((?:[^"\r]++|"[^"]*+"?|\r(?!\n))*+)\r?\n?')  # of CSV: a line end in a cell ends none
 
 
 class _Terminal:
@@ -43,7 +43,7 @@ class _Terminal:
     def writelines(self, pieces: Iterable[bytes], /) -> None:
         for piece in pieces:
             text = piece.decode()
-            say(*(_RECORD.findall(text) if text.endswith("\r\n") else text.removesuffix("\n").split("\n")))
+            say(*(_RECORD.findall(text)[:-1] if text.endswith("\r\n") else text.removesuffix("\n").split("\n")))
 
 
 def raw_lines(raw: bytes) -> list[str]:

@@ -24,6 +24,7 @@ MAX_ATOMIC_ROWS = 5_000  # all or none: they go into one commit, and everybody e
 MAX_BYTES = 16 * 2**20  # of a body, as it is sent and as it is without compression
 MAX_ATOMIC_BYTES = 2 * 2**20  # of all its rows, for the same reason
 MAX_HEADER_BYTES = 2 * 1024  # of CSV: it goes with each row until it is stored
+_AT_ONCE = 512  # rows that are looked through for secrets together
 _MOST_READ = 2 * MAX_BODY_BYTES  # of a row: a longer one is rejected, and its beginning kept
 
 
@@ -66,15 +67,18 @@ _BODY, _REQUEST_ID = RawPostback._fields.index("body"), RawPostback._fields.inde
 def row_postbacks(raw: RawPostback, header: bytes, rows: Sequence[bytes], first: int) -> list[RawPostback]:
     """Return rows as raw postbacks like `raw`, the header of CSV before each; the first one's number is `first` + 1.
 
-    Secrets are redacted here, row by row: one search through a whole body would keep the event loop busy for too long.
+    Both come without secrets.
     """
-    head = redact(header) + b"\n" if header else b""
-    if may_hold_secrets(b"\n".join(rows)):
-        rows = [redact(row[:_MOST_READ]) for row in rows]
+    head = header + b"\n" if header else b""
     columns: list[Iterable[object]] = [*map(repeat, raw)]
     columns[_BODY] = (head + row for row in rows) if head else rows
     columns[_REQUEST_ID] = (f"{raw.request_id}-{number}" for number in count(first + 1))
     return [*map(_AS_RAW, zip(*columns, strict=False))]  # zip ends with the rows
+
+
+def redacted(rows: Sequence[bytes]) -> Sequence[bytes]:
+    """Return rows without secrets. What holds some takes long, so it is no work for the event loop."""
+    return [redact(row[:_MOST_READ]) for row in rows] if may_hold_secrets(b"\n".join(rows)) else rows
 
 
 def as_kept(raw: RawPostback) -> RawPostback:
@@ -84,7 +88,7 @@ def as_kept(raw: RawPostback) -> RawPostback:
 
 
 def split_batch(raw: RawPostback) -> Batch:
-    """Split a batch into its rows. Raises `Rejected` for the whole batch."""
+    """Split a batch into its rows, without secrets. Raises `Rejected` for the whole batch."""
     atomic = raw.query == b"atomic=1"
     if raw.query and not atomic:
         raise Rejected(
@@ -113,7 +117,8 @@ def split_batch(raw: RawPostback) -> Batch:
     if atomic:
         _bounded(rows)
     bare = raw._replace(query=b"", body=b"", content_encoding="")
-    return Batch(bare, CSV if headed else JSON, header, rows, atomic)
+    clean = [row for first in range(0, len(rows), _AT_ONCE) for row in redacted(rows[first : first + _AT_ONCE])]
+    return Batch(bare, CSV if headed else JSON, redact(header), clean, atomic)
 
 
 _CSV_BEGINS = re.compile(rb"[A-Za-z_][A-Za-z0-9_ .\-]*(?:,[A-Za-z0-9_ .\-]+)+\r?\n")  # names in a header

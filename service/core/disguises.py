@@ -6,7 +6,7 @@ Pure. Every character stands for a byte that was sent (latin-1). What stands for
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, reduce
 from html.entities import html5
 from itertools import accumulate, repeat
 
@@ -27,7 +27,8 @@ _WRITTEN = r"""
     | (?P<nothing> \0 )
 """
 _ESCAPE = re.compile(_WRITTEN, re.VERBOSE)
-_ANY_ESCAPE = re.compile("(" + re.sub(r"\?P<\w+>", "?:", _WRITTEN) + ")", re.VERBOSE)  # to split by: one group
+_UNNAMED = reduce(lambda written, name: written.replace(f"?P<{name}>", "?:"), _ESCAPE.groupindex, _WRITTEN)
+_ANY_ESCAPE = re.compile(f"({_UNNAMED})", re.VERBOSE)  # to split by: one group
 _READ: dict[str, Callable[[str], str]] = {
     **dict.fromkeys(
         ("percent", "wide", "json", "braced", "hex", "html", "mail"), lambda digits: _character(digits, 16)

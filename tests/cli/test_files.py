@@ -288,8 +288,7 @@ def test_without_a_database_there_is_no_answer_and_none_is_made(service: Command
 
 def test_a_changed_policy_stores_no_file_again_and_it_is_said(service: Command, bare: Path) -> None:
     (bare / "rows.csv").write_text(ROWS)
-    first = service("import", "rows.csv", "--json").answer()
-    stored = count(bare / DATABASE)
+    first, stored = service("import", "rows.csv", "--json").answer(), count(bare / DATABASE)
     service("senders", "add", "ezmob", "--preset", "ezmob", "--duplicates", "sum")
     for arguments in (("--report", "again.csv"), ("--dry-run",)):
         again = service("import", "rows.csv", *arguments)

@@ -13,7 +13,7 @@ from typing import Self, get_args
 from urllib.parse import quote
 
 from service.auth.authenticator import Caller
-from service.core.batch import row_postbacks
+from service.core.batch import redacted, row_postbacks
 from service.core.bodies import CSV, JSON
 from service.core.chunk import CHUNK_BYTES, next_chunk
 from service.core.postback import RawPostback
@@ -111,7 +111,7 @@ class ImportFile:
         with self._rows(advance) as rows:
             rest = islice(rows, first, None)
             while some := next_chunk(rest, self._group_rows, len, most_bytes)[0]:
-                yield Rows(row_postbacks(raw, b"", some, first), repeat(self.caller))
+                yield Rows(row_postbacks(raw, b"", redacted(some), first), repeat(self.caller))
                 first += len(some)
         if self._file.state() != self._state:
             raise UnreadableFile(f"{self._file.path} was changed while it was being read: give it again")
