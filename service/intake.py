@@ -123,13 +123,14 @@ class Intake:
     async def _receive_whole(self, raw: RawPostback, caller: Caller) -> Verdict | list[Verdict]:
         """Give each row of a batch of a known sender its outcome, now that all of it is here."""
         started = self._clock()
-        whole = _of(caller, as_kept(raw))
-        batch = await self._split_batch(raw, whole, caller)
-        if not isinstance(batch, Batch):
-            return await self._settle_whole(whole, batch, started, caller.would_reject)
+        try:
+            batch = await asyncio.to_thread(split_batch, raw)
+        except Exception as error:  # noqa: BLE001 - it is told, as a rejection or as a fault of ours
+            return await self._settle_unsplit(await _whole(raw, caller), error, caller, started)
+        batch = replace(batch, raw=_of(caller, batch.raw))
         caller.charge(len(batch.rows) - 1)
         if batch.atomic:
-            return await self._settle_atomically(whole, batch, caller, started)
+            return await self._settle_atomically(await _whole(raw, caller), batch, caller, started)
         groups = (Rows(raws, repeat(caller)) for raws in batch.groups(GROUP_ROWS, _GROUP_BYTES))
         verdicts: list[Verdict] = []
         await self.receive_rows(groups, told=verdicts.extend, would_reject=caller.would_reject)
@@ -180,15 +181,12 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - a fault of ours
             return self._record.fail(raw, error)
 
-    async def _split_batch(self, raw: RawPostback, whole: RawPostback, caller: Caller) -> Batch | Understood:
-        """Return a batch's rows, or what becomes of the `whole` of it because they cannot be had."""
-        try:
-            batch = await asyncio.to_thread(split_batch, raw)
-        except Rejected as rejected:
-            return rejection_of(whole, caller.sender, rejected)
-        except Exception as error:  # noqa: BLE001 - a fault of ours
-            return self._parsing.fail(whole, error, caller)
-        return replace(batch, raw=_of(caller, batch.raw))
+    async def _settle_unsplit(self, whole: RawPostback, error: Exception, caller: Caller, started: float) -> Verdict:
+        """Say what becomes of a batch whose rows cannot be had."""
+        if isinstance(error, Rejected):
+            became = rejection_of(whole, caller.sender, error)
+            return await self._settle_whole(whole, became, started, caller.would_reject)
+        return await self._settle_whole(whole, self._parsing.fail(whole, error, caller), started)
 
     async def _settle_atomically(
         self, raw: RawPostback, batch: Batch, caller: Caller, started: float
@@ -264,6 +262,11 @@ class Intake:
 def _of(caller: Caller, raw: RawPostback) -> RawPostback:
     """Return the input as its sender and its key want it: that of a test key is a test, whatever it holds."""
     return dropped(raw._replace(is_test=True) if caller.is_test else raw, caller.sender.never_keep)
+
+
+async def _whole(raw: RawPostback, caller: Caller) -> RawPostback:
+    """Return a batch as it is kept when nothing of it is stored. To take secrets out may take long."""
+    return _of(caller, await asyncio.to_thread(as_kept, raw))
 
 
 _NONE_STORED: tuple[Sequence[Verdict], float | None, BaseException | None] = ((), None, None)

@@ -62,7 +62,11 @@ def _is_seen(letter: str) -> bool:
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _BEFORE = "\\s'\"\\x00-\\x1f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
 _SEPARATORS = ";|\t\r\n"
-_BEGINNING = re.compile(f"(?<![{_BEFORE}{_SEPARATORS}])([{_BEFORE}{_SEPARATORS}]*+)(?=[{_FORMULA}])")
+_NOT_APART = f"(?:(?![{_SEPARATORS}])[{_BEFORE}])"
+_BEGINNING = re.compile(  # only there is anything called: cells are long, and full of dashes
+    f"(\\A[{_BEFORE}{_SEPARATORS}]*+|(?<![{_BEFORE}{_SEPARATORS}]){_NOT_APART}*+[{_SEPARATORS}][{_BEFORE}{_SEPARATORS}]*+)"
+    f"(?=[{_FORMULA}])"
+)
 _CONTROL = re.compile(r"('*)(?=[\t\r\n])")  # as its first letter some take it for nothing, some for a separator
 _AMOUNT = re.compile(r"-?[0-9]+([.,][0-9]+)?", re.ASCII)
 
@@ -107,7 +111,7 @@ def _cell(cell: object, *, is_amount: bool) -> object:
 
 def no_formula(cell: str) -> str:
     """Return a cell with an apostrophe before each letter that would begin a formula."""
-    calmed = _BEGINNING.sub(_with_apostrophe, cell)
+    calmed = _BEGINNING.sub(r"\1'", cell)
     return f"'{calmed}" if _CONTROL.match(calmed) else calmed
 
 
@@ -118,15 +122,5 @@ def as_it_was(cell: str) -> str:
     return _BEGINNING.sub(_without_apostrophe, cell)
 
 
-def _with_apostrophe(found: re.Match[str]) -> str:
-    return f"{found[1]}'" if _begins(found) else found[1]
-
-
 def _without_apostrophe(found: re.Match[str]) -> str:
-    before = found[1]
-    return before[:-1] if before.endswith("'") and _begins(found) else before
-
-
-def _begins(found: re.Match[str]) -> bool:
-    """Tell whether a cell begins there, of ours or of who splits at other separators."""
-    return found.start() == 0 or any(mark in found[1] for mark in _SEPARATORS)
+    return found[1].removesuffix("'")
