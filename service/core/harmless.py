@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import orjson
 
@@ -43,12 +44,20 @@ def visible_json(text: bytes) -> bytes:
 
 
 def _visible(found: re.Match[str]) -> str:
-    letter = found[0]
-    return letter if _is_seen(letter) else letter.encode("unicode_escape").decode("ascii")
+    return _shown(found[0])
 
 
 def _visible_in_json(found: re.Match[str]) -> str:
-    letter = found[0]
+    return _shown_in_json(found[0])
+
+
+@lru_cache(maxsize=4096)  # a text has the same letters again and again
+def _shown(letter: str) -> str:
+    return letter if _is_seen(letter) else letter.encode("unicode_escape").decode("ascii")
+
+
+@lru_cache(maxsize=4096)
+def _shown_in_json(letter: str) -> str:
     return letter if _is_seen(letter) else json.dumps(letter).strip('"').replace("\x7f", r"\u007f")
 
 
