@@ -67,7 +67,7 @@ class Parsing:
         try:
             pairs = parameters_of(raw, sender) if pairs is None else pairs
             postback = parse(raw, sender, pairs)
-            odd = diagnose_accepted(postback, sender)
+            odd = diagnose_accepted(postback, sender, pairs)
             return postback._replace(diagnosis=odd) if odd else postback
         except Rejected as rejected:
             return rejection_of(raw, sender, rejected, pairs)

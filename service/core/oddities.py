@@ -11,6 +11,7 @@ from typing import cast
 
 from service.core.advice import on_placeholder, on_white_space
 from service.core.amount_mistakes import amount_as_click_id, rounded
+from service.core.decoding import Pairs
 from service.core.fields.amounts import is_rounded
 from service.core.fields.placeholders import Placeholder, is_empty_variable
 from service.core.fields.separators import parameters_in
@@ -35,10 +36,10 @@ from service.core.undecoded import Undecoded
 from service.core.white_space import trimmed
 
 
-def diagnose_accepted(postback: Postback, sender: Sender) -> Diagnosis | None:
-    """Say what looks odd in an accepted postback; None when nothing does."""
+def diagnose_accepted(postback: Postback, sender: Sender, pairs: Pairs | None = None) -> Diagnosis | None:
+    """Say what looks odd in an accepted postback, of which `pairs` may be at hand; None when nothing does."""
     raw = postback.raw
-    if raw.body and raw.query and is_unread(raw):
+    if raw.body and raw.query and is_unread(raw, pairs):
         return Diagnosis(Mistake.UNREAD_BODY, "Send the body as JSON or a form, or none: only the URL could be read.")
     if postback.params and (found := _in_parameters(postback, sender)):
         return found

@@ -65,8 +65,13 @@ def claimed(raw: RawPostback) -> Pairs:
     return pairs
 
 
-def is_unread(raw: RawPostback) -> bool:
-    """Tell whether the body of an accepted postback could not be read, beside its query."""
+def is_unread(raw: RawPostback, pairs: Pairs | None = None) -> bool:
+    """Tell whether the body of an accepted postback could not be read, beside its query.
+
+    `pairs` are its parameters, if they are at hand: more than the query's are the body's, which need not be read again.
+    """
+    if pairs is not None and len(pairs) > len(decode_query(raw.query)):
+        return False
     try:
         body_pairs(raw)
     except Rejected:
