@@ -59,6 +59,7 @@ class Intake:
         self._clock = clock
         self._manner = manner
         self._parsing = Parsing(record, clock)
+        self._understand = self._parsing.of_one
         self._sampled = sampled
         self._turns = asyncio.Semaphore(_BATCHES_AT_ONCE)
         self._alone = asyncio.Lock()  # batches of all or none, so that who comes one by one waits for one of them
@@ -75,7 +76,7 @@ class Intake:
             return (await self._settle([raw], [caller], started))[0]
         if caller.is_test or caller.sender.never_keep:
             raw = _of(caller, raw)
-        return (await self._settle([raw], [self._parsing.of_one(raw, caller)], started, caller.would_reject))[0]
+        return (await self._settle([raw], [self._understand(raw, caller)], started, caller.would_reject))[0]
 
     def may_know(self, raw: RawPostback, credentials: Credentials) -> bool:
         """Say whether it can be known who sent what came to no door, before its body is read."""
