@@ -47,8 +47,7 @@ def decode_query(query: bytes) -> Pairs:
     if "?" in plain and "?" in (plain[0], plain[-1]):
         query = query.strip(b"?&")
         plain = query.decode("latin-1")
-    separators = plain.count("&")
-    if separators >= MAX_PARAMETERS:  # before the work of decoding them
+    if len(plain) > MAX_PARAMETERS and (separators := plain.count("&")) >= MAX_PARAMETERS:  # before decoding them
         raise too_many_parameters(separators + 1)
     if plain.isascii() and "%" not in plain and "+" not in plain and "\0" not in plain:
         return [(name, text) for name, _, text in map(str.partition, filter(None, plain.split("&")), repeat("="))]

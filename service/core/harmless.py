@@ -11,7 +11,7 @@ import orjson
 
 _ODD = re.compile(r"[^ -~]")
 _ODD_IN_JSON = re.compile(r"[^ -~\n]")  # a string has no raw line end, so each is between two members or lines
-_DELETE = 0x7F
+DELETE = 0x7F
 _UNSEEN = frozenset(  # letters and marks by their category, but they take no room or leave it empty
     map(
         chr,
@@ -38,7 +38,7 @@ def visible(text: str | bytes) -> str:
 
 def visible_json(text: bytes) -> bytes:
     r"""Return JSON of the same value, where in strings what `visible` escapes is `\u…`; line ends between stay."""
-    if text.isascii() and _DELETE not in text:
+    if text.isascii() and DELETE not in text:
         return text
     return _ODD_IN_JSON.sub(_visible_in_json, text.decode()).encode()
 

@@ -11,7 +11,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from service.core.harmless import visible, visible_json
+from service.core.harmless import DELETE, visible, visible_json
 
 LogFormat = Literal["json", "console"]
 Renderer = Callable[[WrappedLogger, str, EventDict], bytes]
@@ -24,7 +24,8 @@ def renderer(log_format: LogFormat) -> Renderer:
 
 def _render_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:
     try:
-        return visible_json(orjson.dumps(event_dict, repr, orjson.OPT_UTC_Z))
+        line = orjson.dumps(event_dict, repr, orjson.OPT_UTC_Z)
+        return line if line.isascii() and DELETE not in line else visible_json(line)  # a call less for most
     except TypeError:  # half a surrogate pair, an integer over 64 bits: the standard library is slower and takes both
         return visible_json(json.dumps(event_dict, default=_plain).encode())
 
