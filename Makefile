@@ -51,11 +51,11 @@ stack: install ## the same with Prometheus, Alertmanager and a stand-in for your
 quick: dev ## all tests that start no process: what to run all day (a minute)
 	$(BIN)/python -m pytest -q -m "not processes and not slow and not proof" --ignore tests/system --ignore tests/load -p no:schemathesis $(TOGETHER)
 
-test: dev ## the suite (8 minutes)
+test: dev ## the suite (6 minutes)
 	$(BIN)/python -m pytest -m "not alone and not faults and not live and not proof" $(TOGETHER)
 	$(BIN)/python -m pytest -m "alone and not proof"
 
-proofs: dev ## what breaks and takes its time, in the form that CI runs: disks, processes, databases, alerts, access (10 minutes)
+proofs: dev ## what breaks and takes its time, in the form that CI runs: disks, processes, databases, alerts, access (25 minutes)
 	$(BIN)/python -m pytest -m "proof and not alone" $(TOGETHER)
 	$(BIN)/python -m pytest -m "proof and alone"
 

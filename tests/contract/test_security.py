@@ -27,6 +27,7 @@ def collected(files: list[str]) -> Counter[str]:
     return Counter(line.partition("::")[0] for line in ran.stdout.splitlines() if "::" in line)
 
 
+@pytest.mark.proof
 @pytest.mark.processes
 def test_there_are_as_many_tests_as_the_page_says() -> None:
     rows = ROW.findall((REPOSITORY / "SECURITY.md").read_text(encoding="utf-8"))

@@ -96,6 +96,7 @@ def fuzzed(random: Random, number: int) -> str:
     return json.dumps(fields)
 
 
+@pytest.mark.proof
 def test_rows_of_every_kind_have_an_outcome_each_and_none_is_our_fault(
     tmp_path: Path, settings: dict[str, str], form: str, figures: Callable[[str], None]
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_stranger_is_answered_before_he_sends_the_body_and_what_came_of_it_is_
     assert raw == head + b" " * 1000
 
 
+@pytest.mark.proof
 def test_who_may_not_send_is_told_so_before_he_sends(registered: Registered) -> None:
     directory, url = registered.service.directory, registered.service.database_url
     pixel = told(directory, url, "keys", "create", "acme", "--door", "pixel")["key"]

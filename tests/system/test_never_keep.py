@@ -42,6 +42,7 @@ def cases(known: dict[str, str]) -> list[bytes]:
     ]
 
 
+@pytest.mark.proof
 def test_what_is_never_kept_is_nowhere_at_any_door(tmp_path: Path) -> None:
     home = tmp_path / "service"
     home.mkdir()

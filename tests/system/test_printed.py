@@ -124,6 +124,7 @@ class Reader:
         return text
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
 def test_what_a_document_prints_is_what_is_printed(tmp_path: Path, document: Path) -> None:
     need("curl", "sqlite3")

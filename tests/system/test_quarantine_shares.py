@@ -63,6 +63,7 @@ def shares(service: Service) -> dict[str, int]:
     return {str(share): int(str(taken)) for share, taken in found}
 
 
+@pytest.mark.proof
 def test_floods_stay_within_the_bound_and_take_nobody_elses_evidence(
     bounded: Service, keys: dict[str, str], tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_floods_stay_within_the_bound_and_take_nobody_elses_evidence(
     assert examined.named("wrong") == set()
 
 
+@pytest.mark.proof
 def test_a_header_above_many_short_rows_is_kept_once_and_shown_with_each(
     bounded: Service, keys: dict[str, str], tmp_path: Path
 ) -> None:

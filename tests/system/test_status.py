@@ -31,6 +31,7 @@ def told(service: Service, status: str, value: str, click_id: str = "lead-1") ->
     return answer.outcome
 
 
+@pytest.mark.proof
 def test_a_lead_that_becomes_a_sale_and_is_refunded_is_told_with_all_its_past(tmp_path: Path, service: Service) -> None:
     life = [("lead", "0"), ("sale", "12.50"), ("sale", "12.50"), ("lead", "0"), ("hold", "3"), ("maybe", "3")]
     assert [told(service, *postback) for postback in [*life, ("refunded", "12.50")]] == [

@@ -54,6 +54,7 @@ async def too_dear(path: Path, kind: str, requests: Sequence[Request]) -> tuple[
     return found, f"{kind}: {told}, that of an ordinary group of rows {group.held_seconds * 1000:.0f} ms"
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", KINDS)
 def test_hundreds_of_crafted_requests_go_through_each_door(kind: str) -> None:
     assert kind in ordinary()
