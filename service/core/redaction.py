@@ -18,6 +18,9 @@ _LOWER = bytes(range(256)).lower()
 _BETWEEN = bytes([*range(0x21), *range(0x7F, 0x100), *b"\"'+"])  # may split a secret
 _SHORTEST_BASE64 = 64  # characters that hold one of our keys
 _COMMON = b"0123456789abcdefghilmnopqrstuvxyABCDEFGHILMNOPQRSTUVXY=&_-.~"  # no k, w, j, z: each secret has one of them
+_SIGN = 1
+_OF_A_K = dict(zip(b"=64bB", b"=66bb", strict=True))  # in quoted-printable: =6B, or =4B for a capital
+_KINDS = bytes(_OF_A_K.get(code, 0 if code in _COMMON else _SIGN) for code in range(256))
 _LOWERED_MARKS = tuple(mark.lower() for mark in MARKS)
 
 
@@ -35,9 +38,9 @@ def id_redacted(sent: bytes) -> str | None:
 
 def redact(sent: bytes) -> bytes:
     """Return what was sent, with everything that looks like a secret replaced, however it is written."""
-    if len(sent) < _SHORTEST_BASE64 and not sent.translate(None, _COMMON):  # most queries
-        text = sent.decode("latin-1").lower()
-        if "=6b" not in text and "=4b" not in text:  # the k in quoted-printable
+    if len(sent) < _SHORTEST_BASE64:
+        kinds = sent.translate(_KINDS)
+        if _SIGN not in kinds and kinds.find(b"=6b") < 0:  # most queries
             return sent
     text = _squeezed(sent)
     if not _names_one(text) and not _is_escaped(text):
